@@ -1,0 +1,89 @@
+"""The whole error tree. Every error carries one Finding; only `cli` turns it into text and an exit code.
+
+    StokerError            exit 1
+    ├── Mistake            exit 2   the user can mend it in the file or on the command line
+    │   ├── SpecError               the file or an override: line, column, nearest key
+    │   ├── NoSuchFleet             no fleet of that name
+    │   ├── FleetDiffers            a fleet of that name runs another spec
+    │   └── PortTaken               the endpoint's port belongs to somebody else
+    ├── WorldFailed        exit 1   the world did not do as asked
+    │   ├── EngineFailed            an engine died in start-up, or was given up
+    │   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
+    │   └── MissingPart             a package, a tool or a feature of this machine is not there
+    ├── DoesNotFit         exit 3   the plan needs more than there is
+    ├── TimedOut           exit 4   a deadline passed
+    └── Interrupted        exit 130 Ctrl-C
+"""
+
+from typing import ClassVar
+
+from stoker.findings import Finding
+
+
+class StokerError(Exception):
+    """Anything that Stoker reports instead of a result."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str | Finding, *, why: str = "", fix: str = "", at: str = "", rule: str = "") -> None:
+        self.finding = what if isinstance(what, Finding) else Finding(what, why, fix, at, rule=rule)
+        super().__init__(str(self.finding))
+
+    def __reduce__(self) -> tuple[type["StokerError"], tuple[Finding]]:
+        return type(self), (self.finding,)
+
+
+class Mistake(StokerError):
+    """The user can mend it: a wrong file, flag, name or port."""
+
+    exit_code = 2
+
+
+class SpecError(Mistake):
+    """The spec is not valid. `finding.at` is file:line:column, `finding.fix` the nearest valid key."""
+
+
+class NoSuchFleet(Mistake):
+    """No fleet of that name is known here."""
+
+
+class FleetDiffers(Mistake):
+    """A fleet of that name runs another spec; the finding lists what would change."""
+
+
+class PortTaken(Mistake):
+    """The endpoint's port is in use; the finding names the owner where the system tells."""
+
+
+class WorldFailed(StokerError):
+    """The world did not do as asked."""
+
+
+class EngineFailed(WorldFailed):
+    """An engine died in start-up or was given up after its restarts; the finding holds its last words."""
+
+
+class WeightsFailed(WorldFailed):
+    """A model's files could not be read, copied or verified."""
+
+
+class MissingPart(WorldFailed):
+    """A package, a tool or a feature of this machine that the job needs is not there."""
+
+
+class DoesNotFit(StokerError):
+    """The plan needs more memory, GPUs, cores or disk than there is."""
+
+    exit_code = 3
+
+
+class TimedOut(StokerError):
+    """A deadline passed; the finding says what was waited for and why it takes so long."""
+
+    exit_code = 4
+
+
+class Interrupted(StokerError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
