@@ -1,0 +1,1 @@
+"""What to say: rules over facts, findings out."""

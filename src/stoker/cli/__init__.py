@@ -1,0 +1,1 @@
+"""How it is called: one file a verb; parse, call `operate`, print."""

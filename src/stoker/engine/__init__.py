@@ -1,0 +1,1 @@
+"""How vLLM speaks: its log, its metrics page, its OpenAI bodies."""

@@ -1,0 +1,1 @@
+"""What runs: FleetState, the changes towards a plan, and the Target protocol."""

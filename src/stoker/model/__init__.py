@@ -1,0 +1,1 @@
+"""What is served: shapes, as values, out of config.json and safetensors headers."""

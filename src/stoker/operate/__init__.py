@@ -1,0 +1,1 @@
+"""What one does: up, scale, restart, down, connect; picks a target and joins the parts."""

@@ -1,0 +1,168 @@
+"""ServeSpec and its parts: what is asked, as frozen values. Built by `spec.load`, read by everybody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from stoker.units import Bytes, Range, Seconds
+
+Strategy = Literal["single-gpu", "tensor-parallel", "multi-node"]
+EngineKind = Literal["vllm", "simulated"]
+TargetName = Literal["local", "kubernetes"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDir:
+    """A Hugging Face folder on this machine."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A repository of the Hugging Face hub, `hf://org/repo`; `revision` is a branch, tag or commit."""
+
+    repo: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"hf://{self.repo}" + ("" if self.revision == "main" else f"@{self.revision}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A folder of an object store: `gs://bucket/prefix` or `s3://bucket/prefix`."""
+
+    scheme: Literal["gs", "s3"]
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A small real model that a package of this installation carries."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"demo:{self.name}"
+
+
+Source = LocalDir | Hub | Bucket | Demo
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRef:
+    """Where a secret is, never the secret: `env:NAME`, `file:PATH` or `secret:NAME/KEY`."""
+
+    kind: Literal["env", "file", "secret"]
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.where}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which weights, and the name that clients ask for."""
+
+    source: Source
+    served_name: str
+    token: KeyRef | None = None
+    adapters: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareAsk:
+    """What a replica runs on, as asked: a GPU's name or `cpu`, and how many. None lets the plan choose."""
+
+    gpu: str | None = None
+    count: int | None = None
+    machine: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.gpu or 'what is here'}{f':{self.count}' if self.count else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAsk:
+    """The engine: its kind and release, and vLLM's own options by their own names, without dashes in front."""
+
+    kind: EngineKind = "vllm"
+    version: str = "0.32.0"
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    faults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Metrics with their target average per replica, and the HPA's own `behavior` fields."""
+
+    metrics: Mapping[str, float]
+    behavior: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """Service level objectives: time to first token and inter-token latency, in seconds."""
+
+    ttft: Seconds | None = None
+    itl: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAsk:
+    """The one URL: where it binds, its key, how long a request is held while nothing is ready."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: KeyRef | None = None
+    hold: Seconds = Seconds(30)
+    cors: tuple[str, ...] = ()
+    page: bool = True
+    page_port: int | None = None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("127.0.0.1", "::1", "localhost") or self.host.startswith("127.")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in the spec's text, counted from one."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSpec:
+    """One fleet, as asked. `origin` maps a dotted field path to its place in the file."""
+
+    name: str
+    model: ModelRef
+    hardware: HardwareAsk = HardwareAsk()
+    strategy: Strategy | None = None
+    engine: EngineAsk = EngineAsk()
+    replicas: Range = Range(1, 1)
+    scaling: Scaling | None = None
+    slo: Objectives = Objectives()
+    endpoint: EndpointAsk = EndpointAsk()
+    target: TargetName = "local"
+    drain_timeout: Seconds = Seconds(300)
+    kubernetes: Mapping[str, Any] = field(default_factory=dict)
+    memory: Bytes | None = None
+    origin: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)

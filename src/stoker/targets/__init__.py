@@ -1,0 +1,1 @@
+"""Where it runs: local processes, a cluster, a simulation."""

@@ -1,0 +1,1 @@
+"""This machine: a supervisor that keeps processes, and a gateway in front of the replicas."""

@@ -1,0 +1,1 @@
+"""The one endpoint in front of the replicas."""

@@ -1,0 +1,1 @@
+"""The fakes that ship: one engine over HTTP."""

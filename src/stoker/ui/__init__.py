@@ -1,0 +1,1 @@
+"""How it looks: the terminal, the chat REPL, the web app."""

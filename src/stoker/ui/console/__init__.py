@@ -1,0 +1,1 @@
+"""One web app: the start page at `/`, the Gradio chat at `/chat`."""

@@ -1,0 +1,1 @@
+"""Where bytes are: sources, the cache, resumable copies, the demo models."""
