@@ -99,7 +99,7 @@ class EngineAsk:
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    faults: Mapping[str, Any] = field(default_factory=dict)
+    simulate: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

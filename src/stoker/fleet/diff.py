@@ -1,0 +1,45 @@
+"""The difference of two states as events in words: what `up` and `status -w` report."""
+
+from stoker.events import Event, Mark
+from stoker.fleet.state import FleetState, Replica, Service
+from stoker.units import Seconds
+
+_MARKS: dict[str, Mark] = {"Ready": "ok", "Failed": "fail", "Draining": "..."}
+
+
+def events(before: FleetState | None, after: FleetState) -> tuple[Event, ...]:
+    """What happened between two observations of one fleet, replicas first."""
+    out: list[Event] = []
+    old = {(r.name, r.generation): r for r in before.replicas} if before else {}
+    for replica in after.replicas:
+        out += _replica(old.pop((replica.name, replica.generation), None), replica, after.at)
+    out += [Event(f"replica {gone.name}", "stopped") for gone in old.values()]
+    known = {s.role: s for s in before.services} if before else {}
+    for service in after.services:
+        out += _service(known.get(service.role), service)
+    return tuple(out)
+
+
+def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
+    subject = f"replica {after.name}"
+    out: list[Event] = []
+    if before and after.restarts > before.restarts:
+        out.append(Event(subject, f"restarted: {after.last_words or 'it ended'}", "warn"))
+    if before is None or after.phase != before.phase or (after.detail != before.detail and after.detail):
+        text = f"{after.phase}{f'  {after.detail}' if after.detail else ''}"
+        took = Seconds(round(max(0.0, after.since - before.since), 1)) if before and after.phase == "Ready" else None
+        if after.phase == "Failed":
+            text = f"Failed  {after.last_words or after.detail}"
+        out.append(Event(subject, text, _MARKS.get(after.phase, "..."), took))
+    return out
+
+
+def _service(before: Service | None, after: Service) -> list[Event]:
+    out: list[Event] = []
+    if before and after.restarts > before.restarts:
+        out.append(Event(after.role, f"restarted: {after.last_words or 'it ended'}", "warn"))
+    if after.phase == "Ready" and (before is None or before.phase != "Ready"):
+        out.append(Event(after.role, f"Ready  {after.url or ''}".rstrip()))
+    if after.phase == "Failed" and (before is None or before.phase != "Failed"):
+        out.append(Event(after.role, f"Failed  {after.last_words or ''}".rstrip(), "fail"))
+    return out

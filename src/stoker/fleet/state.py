@@ -1,0 +1,123 @@
+"""FleetState and its parts: what runs, as one value. `-o json` prints it as it is."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Phase = Literal["Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One process of a replica, on one host."""
+
+    index: int
+    host: str
+    phase: Phase
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A replica's own figures at one moment. None means that nobody answered, never zero."""
+
+    at: float
+    running: float | None = None
+    waiting: float | None = None
+    kv_cache_usage: float | None = None
+    prompt_tokens: float | None = None
+    generation_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One copy of the model behind the endpoint. `since` is when its phase began, `detail` says more in words."""
+
+    name: str
+    phase: Phase
+    since: float
+    url: str | None = None
+    ranks: tuple[Rank, ...] = ()
+    restarts: int = 0
+    detail: str = ""
+    sample: Sample | None = None
+    last_words: str | None = None
+    log: str | None = None
+    hardware: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What stands beside the replicas: the gateway, the web page."""
+
+    role: str
+    phase: Phase
+    since: float
+    pid: int | None = None
+    url: str | None = None
+    restarts: int = 0
+    last_words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Something seen that explains a state: where, about what, why, and how often."""
+
+    source: Literal["event", "condition", "log", "probe", "quota"]
+    subject: str
+    reason: str
+    text: str
+    count: int = 1
+    last_seen: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas."""
+
+    name: str
+    target: str
+    at: float
+    revision: int = 0
+    endpoint: str | None = None
+    page: str | None = None
+    model: str | None = None
+    wanted: int = 0
+    replicas: tuple[Replica, ...] = ()
+    services: tuple[Service, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    supervised: bool = True
+    stopping: bool = False
+    command: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> int:
+        """How many replicas are ready."""
+        return sum(replica.phase == "Ready" for replica in self.replicas)
+
+    def service(self, role: str) -> Service | None:
+        """The service of that role, where there is one."""
+        return next((service for service in self.services if service.role == role), None)
+
+
+def to_json(state: FleetState) -> dict[str, Any]:
+    """The state as plain values."""
+    return asdict(state)
+
+
+def from_json(raw: dict[str, Any]) -> FleetState:
+    """The state that `to_json` wrote."""
+    replicas = tuple(
+        Replica(
+            **{
+                **r,
+                "ranks": tuple(Rank(**rank) for rank in r["ranks"]),
+                "sample": Sample(**r["sample"]) if r["sample"] else None,
+            }
+        )
+        for r in raw["replicas"]
+    )
+    services = tuple(Service(**s) for s in raw["services"])
+    signs = tuple(Sign(**s) for s in raw["signs"])
+    return FleetState(**{**raw, "replicas": replicas, "services": services, "signs": signs})

@@ -1,0 +1,55 @@
+"""Target: a place where a fleet runs. The same calls for this machine, a cluster and a simulation."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from stoker.fleet.changes import Changes
+from stoker.fleet.state import FleetState
+from stoker.planner.plan import Hardware, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to send requests: the base URL without `/v1`, and the key where one is needed."""
+
+    url: str
+    model: str
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Endpoint(url={self.url!r}, model={self.model!r}, key={'***' if self.key else None})"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of one process's log."""
+
+    source: str
+    text: str
+
+
+class Target(Protocol):
+    """What every target does; plain synchronous calls."""
+
+    name: str
+    interval: float
+
+    def offer(self) -> Hardware:
+        """What could run here."""
+
+    def observe(self) -> FleetState:
+        """Reads, changes nothing, bounded in time."""
+
+    def changes(self, plan: Plan | None) -> Changes:
+        """The steps towards a plan; None takes the fleet down."""
+
+    def apply(self, changes: Changes) -> None:
+        """Starts what can start now, and returns."""
+
+    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Lines of all processes, or of one replica."""
+
+    def endpoint(self) -> AbstractContextManager[Endpoint]:
+        """URL and key; a port-forward where one is needed."""

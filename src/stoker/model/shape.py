@@ -1,0 +1,67 @@
+"""ModelShape: what a plan needs to know of a model, out of config.json and the safetensors headers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stoker.errors import Mistake
+from stoker.model.files import ModelFiles
+from stoker.units import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """A decoder's dimensions. `weight_bytes` is what stands on disk; `parameters` is None without headers."""
+
+    architecture: str
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    max_len: int
+    dtype: str
+    weight_bytes: Bytes
+    parameters: int | None
+    has_chat_template: bool
+
+    def kv_bytes_per_token(self, element: int) -> Bytes:
+        """KV cache held by one token over all layers: 2 (K and V) * layers * kv_heads * head_dim * element size."""
+        return Bytes(2 * self.layers * self.kv_heads * self.head_dim * element)
+
+
+def read_shape(files: ModelFiles) -> ModelShape:
+    """Reads the shape. Raises: Mistake, naming the field of config.json that is missing."""
+    config = files.config
+    text: Mapping[str, Any] = config.get("text_config") or config
+    heads = int(_field(text, "num_attention_heads"))
+    dtype = text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or "bfloat16"
+    return ModelShape(
+        architecture=(config.get("architectures") or ["unknown"])[0],
+        layers=int(_field(text, "num_hidden_layers")),
+        heads=heads,
+        kv_heads=int(text.get("num_key_value_heads") or heads),
+        head_dim=int(text.get("head_dim") or _field(text, "hidden_size") // heads),
+        max_len=int(text.get("max_position_embeddings") or text.get("n_positions") or 2048),
+        dtype=str(dtype),
+        weight_bytes=files.weight_bytes,
+        parameters=_parameters(files),
+        has_chat_template=files.chat_template is not None,
+    )
+
+
+def _parameters(files: ModelFiles) -> int | None:
+    if not files.tensors:
+        return None
+    total = 0
+    for tensor in files.tensors.values():
+        count = 1
+        for size in tensor.shape:
+            count *= size
+        total += count
+    return total
+
+
+def _field(config: Mapping[str, Any], name: str) -> Any:
+    if config.get(name) is None:
+        raise Mistake(f"config.json has no {name}", why="the model's shape cannot be read", fix="is this a Hugging Face model folder?")
+    return config[name]

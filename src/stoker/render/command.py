@@ -1,0 +1,59 @@
+"""The one place that writes `vllm serve`."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker.catalog import vllm
+from stoker.planner.plan import Plan, Share
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An argv, its environment, and references to secrets by the variable that carries them."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """As a person would type it in a shell."""
+        env = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.env.items())
+        return f"{env + ' ' if env else ''}{shlex.join(self.argv)}"
+
+
+def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
+    """The engine's command line for one replica of the plan."""
+    release = vllm.release(plan.spec.engine.version)
+    names = [plan.spec.model.served_name]
+    argv = ["vllm", "serve", plan.model_dir, "--host", "127.0.0.1", "--port", port, "--served-model-name", *names]
+    for name, value in plan.options.items():
+        option = release.option(name)
+        assert option is not None, name
+        argv += option.argv(value)
+    if plan.adapters:
+        argv += ["--lora-modules", *(f"{name}={folder}" for name, folder in plan.adapters.items())]
+    return Command(tuple(argv), dict(plan.env) | _binding(plan, share))
+
+
+def _binding(plan: Plan, share: Share) -> dict[str, str]:
+    if share.gpus:
+        return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, share.gpus))}
+    if not share.cores or plan.spec.engine.kind == "simulated":
+        return {}
+    return {"VLLM_CPU_OMP_THREADS_BIND": _ranks(share.cores, plan.tensor_parallel_size)}
+
+
+def _ranks(cores: tuple[int, ...], ranks: int) -> str:
+    """`0,1|2,3`: each rank's cores; where there are fewer cores than ranks they take turns."""
+    if ranks == 1:
+        return ",".join(map(str, cores))
+    each = max(1, len(cores) // ranks)
+    parts = [cores[(r * each) % len(cores) :][:each] for r in range(ranks)]
+    return "|".join(",".join(map(str, part)) for part in parts)
+
+
+def shown(plan: Plan) -> str:
+    """The plain `vllm serve …` line that the plan's first replica runs."""
+    share = plan.shares[0] if plan.shares else Share("1")
+    full = command(plan, share, "PORT")
+    return str(Command(full.argv))

@@ -1,0 +1,93 @@
+"""The processes of a machine: engines, the gateway in front of them, the web page beside it."""
+
+import json
+import sys
+from pathlib import PurePath
+from typing import Any
+
+from stoker.catalog import vllm
+from stoker.fleet.process import Process
+from stoker.planner.plan import Plan, Share
+from stoker.render.command import command
+
+# The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+def processes(plan: Plan, folder: str) -> tuple[Process, ...]:
+    """Everything that the supervisor keeps for this plan. `folder` is the fleet's own."""
+    engines = tuple(_engine(plan, share, folder) for share in plan.shares)
+    page = (_page(plan, folder),) if plan.spec.endpoint.page else ()
+    return (_gateway(plan, folder), *engines, *page)
+
+
+def _engine(plan: Plan, share: Share, folder: str) -> Process:
+    full = command(plan, share)
+    simulated = plan.spec.engine.kind == "simulated"
+    start = (sys.executable, "-m", "stoker.targets.simulated") if simulated else _vllm()
+    argv = start + full.argv[2:]
+    if simulated and plan.spec.engine.simulate:
+        argv += ("--simulate", json.dumps(dict(plan.spec.engine.simulate), sort_keys=True))
+    return Process(
+        role="engine",
+        name=share.name,
+        argv=argv,
+        env=full.env,
+        key_env={"VLLM_API_KEY": str(PurePath(folder, "engine.key"))},
+        routed=True,
+        surge=not share.gpus,
+        ranks=plan.tensor_parallel_size * plan.pipeline_parallel_size,
+        hardware=str(share),
+    )
+
+
+def _vllm() -> tuple[str, ...]:
+    """vLLM's own command in this environment, so that a process listing reads as users know it."""
+    return (sys.executable, str(PurePath(sys.executable).parent / "vllm"), "serve")
+
+
+def _gateway(plan: Plan, folder: str) -> Process:
+    endpoint = plan.spec.endpoint
+    argv = (sys.executable, "-m", "stoker.targets.local.gateway", str(PurePath(folder, "gateway.json")))
+    # what the settings file holds, so that a changed endpoint replaces the process
+    env = {"STOKER_GATEWAY": json.dumps(gateway_settings(plan, folder), sort_keys=True)}
+    return Process("gateway", "gateway", argv, env, port=endpoint.port, host=endpoint.host, surge=False)
+
+
+def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
+    """The gateway's settings file."""
+    endpoint = plan.spec.endpoint
+    return {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "hold": float(endpoint.hold),
+        "cors": list(endpoint.cors),
+        "hosts": list(LOOPBACK_NAMES) if endpoint.loopback else [],
+        "inference_routes": sorted(vllm.release(plan.spec.engine.version).inference_routes),
+        "key_file": str(PurePath(folder, "endpoint.key")) if endpoint.api_key else None,
+        "engine_key_file": str(PurePath(folder, "engine.key")),
+        "routes_file": str(PurePath(folder, "routes.json")),
+        "seen_file": str(PurePath(folder, "gateway.seen.json")),
+        "model": plan.spec.model.served_name,
+    }
+
+
+def page_port(plan: Plan) -> int:
+    """The web page's port: as asked, or the one after the endpoint's."""
+    return plan.spec.endpoint.page_port or plan.spec.endpoint.port + 1
+
+
+def _page(plan: Plan, folder: str) -> Process:
+    endpoint = plan.spec.endpoint
+    argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint_url(plan)]
+    argv += ["--model", plan.spec.model.served_name, "--host", "127.0.0.1", "--port", str(page_port(plan))]
+    if endpoint.api_key:
+        argv += ["--key-file", str(PurePath(folder, "endpoint.key"))]
+    return Process("page", "page", tuple(argv), port=page_port(plan), after="engine", surge=False)
+
+
+def endpoint_url(plan: Plan) -> str:
+    """The base URL that a client on this machine uses."""
+    host = plan.spec.endpoint.host
+    host = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host  # noqa: S104  compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{plan.spec.endpoint.port}"

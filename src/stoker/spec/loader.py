@@ -1,0 +1,215 @@
+"""Text to ServeSpec. The one way in: what comes out is checked, frozen and knows the line of each field."""
+
+import difflib
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from stoker.errors import SpecError
+from stoker.spec import nodes
+from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
+from stoker.spec.nouns import (
+    Bucket,
+    Demo,
+    EndpointAsk,
+    HardwareAsk,
+    Hub,
+    LocalDir,
+    ModelRef,
+    Objectives,
+    Place,
+    Scaling,
+    ServeSpec,
+    Source,
+)
+from stoker.spec.options import read_engine
+from stoker.spec.overrides import apply_sets
+
+DEFAULT_FILE = "stoker.yaml"
+# scalars that are text however they look
+_TEXTS: dict[nodes.Path, None] = dict.fromkeys(
+    [
+        ("name",), ("model",), ("model", "source"), ("model", "revision"), ("model", "served_name"), ("hardware",),
+        ("engine", "version"), ("engine", "image"), ("engine", "env", "*"), ("model", "adapters", "*"),
+        ("endpoint", "host"), ("kubernetes", "context"), ("kubernetes", "namespace"),
+    ]
+)  # fmt: skip
+
+
+def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> ServeSpec:
+    """Reads a spec, with `path=value` overrides on top. Raises: SpecError: file, line, column, nearest key."""
+    tree = nodes.parse(text, file)
+    if not isinstance(tree.value, dict):
+        raise SpecError("the file is no table of fields", at=f"{file}:1:1", why="expected `model: …` and the like", fix="run `stoker init` for an example")
+    nodes.texts(tree, _TEXTS)
+    apply_sets(tree, sets)
+    try:
+        parsed = SpecFile.model_validate(tree.value)
+    except ValidationError as error:
+        raise _spec_error(error, tree) from None
+    return _spec(parsed, tree)
+
+
+def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
+    if not parsed.replicas.fixed and parsed.scaling is None:
+        raise SpecError(
+            f"replicas: {parsed.replicas} is a range without scaling",
+            at=str(tree.place(("replicas",))), why="nothing says when to have more", fix="scaling: {metrics: {queue-depth: 5}}, or one number",
+        )  # fmt: skip
+    model = _model(parsed.model, tree)
+    endpoint = _endpoint(parsed.endpoint, tree)
+    return ServeSpec(
+        name=parsed.name or name_of(model.source),
+        model=model,
+        hardware=_hardware(parsed.hardware),
+        strategy=parsed.strategy,
+        engine=read_engine(parsed.engine, tree),
+        replicas=parsed.replicas,
+        scaling=None if parsed.scaling is None else _scaling(parsed.scaling),
+        slo=Objectives(parsed.slo.ttft, parsed.slo.itl),
+        endpoint=endpoint,
+        target=parsed.target,
+        drain_timeout=parsed.drain_timeout,
+        memory=parsed.memory,
+        kubernetes=parsed.kubernetes.model_dump(exclude_none=True),
+        origin={".".join(map(str, path)): place for path, place in tree.places.items() if path},
+    )
+
+
+def _model(parsed: ModelFile, tree: nodes.Tree) -> ModelRef:
+    source = _placed(parsed.source, tree.file)
+    if parsed.revision:
+        if not isinstance(source, Hub):
+            at = str(tree.place(("model", "revision")))
+            raise SpecError("only a hub repository has a revision", at=at, why=f"{source} is none", fix="leave it out")
+        source = Hub(source.repo, parsed.revision)
+    adapters = {name: _placed(adapter, tree.file) for name, adapter in parsed.adapters.items()}
+    served = parsed.served_name or base_name(source)
+    if served in adapters:
+        at = str(tree.place(("model", "adapters", served)))
+        raise SpecError(f"the adapter {served!r} has the model's own name", at=at, why="clients choose by name", fix="rename one")
+    return ModelRef(source, served, parsed.token, adapters)
+
+
+def _placed(source: Source, file: str) -> Source:
+    """A relative folder is meant from the file's own folder."""
+    if isinstance(source, LocalDir) and not source.path.startswith(("/", "~")) and not file.startswith("<"):
+        return LocalDir(posixpath.normpath(posixpath.join(posixpath.dirname(file), source.path)))
+    return source
+
+
+def _hardware(parsed: HardwareFile) -> HardwareAsk:
+    gpu = parsed.gpu.lower().removeprefix("nvidia-") if parsed.gpu else None
+    return HardwareAsk(gpu, parsed.count, parsed.machine)
+
+
+def _scaling(parsed: Any) -> Scaling:
+    behavior = parsed.behavior.model_dump(exclude_none=True) if parsed.behavior else {}
+    return Scaling(dict(parsed.metrics), behavior)
+
+
+def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
+    fields = {name: getattr(parsed, name) for name in EndpointFile.model_fields} | {"cors": tuple(parsed.cors)}
+    endpoint = EndpointAsk(**fields)
+    if not endpoint.loopback and endpoint.api_key is None:
+        raise SpecError(
+            f"endpoint.host {endpoint.host} is reachable from outside, and there is no key",
+            at=str(tree.place(("endpoint", "host"))), why="anybody who reaches the port could use the model",
+            fix='api_key: "env:STOKER_KEY" under endpoint, or host: 127.0.0.1', rule="endpoint-open",
+        )  # fmt: skip
+    return endpoint
+
+
+def base_name(source: Source) -> str:
+    """The last part of a source, without its revision: what clients ask for unless the file says otherwise."""
+    match source:
+        case LocalDir(path):
+            return posixpath.basename(path.rstrip("/")) or "model"
+        case Hub(repo):
+            return repo.rpartition("/")[2]
+        case Bucket(_, bucket, prefix):
+            return posixpath.basename(prefix) or bucket
+        case Demo(name):
+            return name
+
+
+def name_of(source: Source) -> str:
+    """A fleet's name out of its source: lower case, digits and dashes, 40 at most."""
+    name = re.sub(r"[^a-z0-9]+", "-", base_name(source).lower()).strip("-")[:40].strip("-")
+    return name if re.fullmatch(NAME, name) else "fleet"
+
+
+def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
+    first = min(error.errors(), key=lambda e: (tree.place(_path(e)).line, tree.place(_path(e)).column))
+    path = _path(first)
+    dotted = ".".join(map(str, path))
+    at = str(tree.place(path))
+    if first["type"] == "extra_forbidden":
+        keys = sorted(_keys_at(SpecFile, path[:-1]))
+        near = difflib.get_close_matches(str(path[-1]), keys, n=1, cutoff=0.5)
+        where = f" in {'.'.join(map(str, path[:-1]))}" if len(path) > 1 else ""
+        return SpecError(f"unknown key {path[-1]!r}{where}", at=at, why=f"known: {', '.join(keys)}", fix=near[0] if near else "", rule="spec-key")
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if "api_key" in dotted or "token" in dotted else f" is {_shown(first['input'])}"
+    if first["type"] == "missing":
+        return SpecError(f"{dotted} is missing", at=at, why=message, fix=_description(path), rule="spec-missing")
+    return SpecError(f"{dotted}{given}", at=at, why=message[:1].lower() + message[1:], fix=_description(path), rule="spec-value")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _path(error: Any) -> nodes.Path:
+    """pydantic's location without its marks for union members and dictionary keys."""
+    return tuple(part for part in error["loc"] if not (isinstance(part, str) and (part.startswith("dict[") or part in ("[key]", "str", "float") or part.startswith("literal["))))
+
+
+def _keys_at(model: type[BaseModel], path: nodes.Path) -> set[str]:
+    """The keys that are known at a path."""
+    here: Any = model
+    for part in path:
+        info = getattr(here, "model_fields", {}).get(part)
+        here = next((a for a in _types(info.annotation)), None) if info else here
+    return set(getattr(here, "model_fields", {}))
+
+
+def _types(annotation: Any) -> list[Any]:
+    inner = [annotation, *getattr(annotation, "__args__", ())]
+    found = [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
+    return found or [t for a in getattr(annotation, "__args__", ()) for t in _types(a)]
+
+
+def _description(path: nodes.Path) -> str:
+    here: Any = SpecFile
+    text = ""
+    for part in path:
+        info = getattr(here, "model_fields", {}).get(part)
+        if info is None:
+            break
+        text = info.description or text
+        here = next(iter(_types(info.annotation)), None)
+    return text
+
+
+def dump(spec: ServeSpec) -> dict[str, Any]:
+    """The spec as plain values, for `-o json` and for comparing two specs."""
+    out = asdict(spec)
+    out.pop("origin")
+    out["replicas"] = str(spec.replicas)
+    out["model"] = {
+        "source": str(spec.model.source),
+        "served_name": spec.model.served_name,
+        "token": str(spec.model.token) if spec.model.token else None,
+        "adapters": {name: str(source) for name, source in spec.model.adapters.items()},
+    }
+    out["endpoint"]["api_key"] = str(spec.endpoint.api_key) if spec.endpoint.api_key else None
+    return out
+
+
+__all__ = ["DEFAULT_FILE", "Place", "base_name", "dump", "load", "name_of"]

@@ -1,0 +1,103 @@
+"""The `engine:` part: Stoker's own keys, and vLLM's options checked against the pinned release."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stoker.catalog import vllm
+from stoker.errors import SpecError
+from stoker.spec.nodes import Tree
+from stoker.spec.nouns import EngineAsk
+
+OURS = ("kind", "version", "image", "env", "simulate")
+# options that Stoker writes itself, and the field to use
+WRITTEN = {
+    "model": "model.source",
+    "model-tag": "model.source",
+    "revision": "model.revision",
+    "served-model-name": "model.served_name",
+    "hf-token": "model.token",
+    "lora-modules": "model.adapters",
+    "enable-lora": "model.adapters",
+    "host": "endpoint.host",
+    "port": "endpoint.port",
+    "uds": "endpoint.host and endpoint.port",
+    "api-key": "endpoint.api_key",
+    "allowed-origins": "endpoint.cors",
+    "allow-credentials": "endpoint.cors",
+    "allowed-methods": "endpoint.cors",
+    "allowed-headers": "endpoint.cors",
+    "root-path": "endpoint.host and endpoint.port",
+    "ssl-keyfile": "a TLS proxy in front of the endpoint",
+    "ssl-certfile": "a TLS proxy in front of the endpoint",
+    "config": "the options themselves, here under engine",
+    "headless": "strategy: multi-node",
+    "nnodes": "strategy: multi-node",
+    "node-rank": "strategy: multi-node",
+    "master-addr": "strategy: multi-node",
+    "master-port": "strategy: multi-node",
+    "data-parallel-size": "replicas",
+    "data-parallel-rank": "replicas",
+}
+
+
+def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
+    """Checks every key. Raises: SpecError with the place, the nearest option and the field to use."""
+    kind = raw.get("kind", "vllm")
+    if kind not in ("vllm", "simulated"):
+        raise _error(tree, "kind", f"engine.kind is {kind!r}", "it is none of vllm, simulated", "vllm or simulated")
+    version = str(raw.get("version", vllm.DEFAULT))
+    if version not in vllm.KNOWN:
+        known = ", ".join(vllm.KNOWN)
+        raise _error(tree, "version", f"vLLM {version} is not known to this Stoker", f"known: {known}", f"version: {vllm.DEFAULT}")
+    release = vllm.release(version)
+    options: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in OURS:
+            options[_checked(key, value, release, tree, options)] = value
+    return EngineAsk(
+        kind=kind,
+        version=version,
+        image=raw.get("image"),
+        env=_env(raw.get("env"), tree),
+        options=options,
+        simulate=_table(raw.get("simulate"), "simulate", tree),
+    )
+
+
+def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapping[str, Any]) -> str:
+    name = key.lstrip("-")
+    if name.replace("_", "-") in WRITTEN:
+        use = WRITTEN[name.replace("_", "-")]
+        raise _error(tree, key, f"Stoker writes {name!r} itself", "one place for each value", f"use {use}")
+    option = release.option(name)
+    if option is None:
+        near = release.nearest(name)
+        why = f"vLLM {release.version} has no such option"
+        raise _error(tree, key, f"unknown option {key!r} in engine", why, near or "see `vllm serve --help=all`")
+    if option.name in WRITTEN:
+        raise _error(tree, key, f"Stoker writes {option.name!r} itself", "one place for each value", f"use {WRITTEN[option.name]}")
+    if option.name in seen:
+        raise _error(tree, key, f"the option {option.name!r} stands twice", f"{key!r} is another name of it", "keep one")
+    if (why_not := option.check(value)) is not None:
+        raise _error(tree, key, f"engine.{key} is {value!r}", why_not, option.help)
+    return option.name
+
+
+def _env(value: Any, tree: Tree) -> dict[str, str]:
+    table = _table(value, "env", tree)
+    for key, text in table.items():
+        if not isinstance(text, str):
+            raise _error(tree, "env", f"engine.env.{key} is {text!r}", "an environment variable is text", "quote it")
+    return table
+
+
+def _table(value: Any, key: str, tree: Tree) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _error(tree, key, f"engine.{key} is {value!r}", "expected a table of names and values", "{NAME: value}")
+    return value
+
+
+def _error(tree: Tree, key: str, what: str, why: str, fix: str) -> SpecError:
+    return SpecError(what, at=str(tree.place(("engine", key))), why=why, fix=fix, rule="spec-engine")

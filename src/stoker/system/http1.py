@@ -1,0 +1,303 @@
+"""A small HTTP/1.1 server on asyncio and httptools, for what a web framework is too slow or too heavy for.
+
+The gateway relays tens of thousands of stream events a second through it; the simulated engine starts in a
+fraction of a second on it. Requests are read whole, answers may stream. One handler task a request.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+
+import httptools
+
+log = logging.getLogger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
+MAX_HEADERS = 64 * 1024
+MAX_BODY = 256 * 1024 * 1024
+IDLE_SECONDS = 75.0
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Request:
+    """One request, read whole. Header names are lower case; `query` is without its question mark."""
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query")
+
+    def __init__(self, method: str, target: bytes, headers: Headers, body: bytes, keep_alive: bool) -> None:
+        path, _, query = target.partition(b"?")
+        self.method = method
+        self.path = path.decode("latin-1")
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.keep_alive = keep_alive
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of that (lower case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Exchange:
+    """A request and the answer being given. `on_gone` is called once if the client leaves before the end."""
+
+    __slots__ = ("_chunked", "_protocol", "on_gone", "on_writable", "request", "started")
+
+    def __init__(self, protocol: "HttpProtocol", request: Request) -> None:
+        self._protocol = protocol
+        self._chunked = False
+        self.request = request
+        self.started = False
+        self.on_gone: Callable[[], None] | None = None
+        self.on_writable: Callable[[], None] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._protocol.closed
+
+    @property
+    def choked(self) -> bool:
+        """Whether the client reads more slowly than it is written to; `on_writable` is called when that ends."""
+        return self._protocol.choked
+
+    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Sends status and headers; what follows by `write` goes out in chunks."""
+        self.started = self._chunked = True
+        self._protocol.send(_head(status, headers, self.request.keep_alive, b"transfer-encoding: chunked\r\n"))
+
+    def write(self, data: bytes) -> None:
+        """Sends one chunk now."""
+        if data and not self._protocol.closed:
+            self._protocol.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self) -> None:
+        """Ends a started answer."""
+        self._protocol.send(b"0\r\n\r\n")
+        self._protocol.finished(self)
+
+    def abort(self) -> None:
+        """Closes the connection at once: the client sees that the answer is not whole."""
+        self._protocol.close()
+
+    def reply(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Sends a whole answer. The headers carry no length; it is counted here."""
+        self.started = True
+        length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
+        head = _head(status, headers, self.request.keep_alive, length)
+        self._protocol.send(head if self.request.method == "HEAD" else head + body)
+        self._protocol.finished(self)
+
+
+Handler = Callable[[Exchange], Awaitable[None]]
+
+
+def _head(status: int, headers: Iterable[tuple[bytes, bytes]], keep_alive: bool, framing: bytes) -> bytes:
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    close = b"" if keep_alive else b"connection: close\r\n"
+    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, _REASONS.get(status, b"Unknown"), lines, framing, close)
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One client's connection: parses requests, runs the handler for one at a time, in order."""
+
+    def __init__(self, handler: Handler, connections: "set[HttpProtocol]") -> None:
+        self._handler = handler
+        self._connections = connections
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()
+        self._current: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._target = b""
+        self._headers: Headers = []
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._refused = False
+        self.closed = False
+        self.choked = False
+        self.stopping = False
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._connections.add(self)
+        self._set_idle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._connections.discard(self)
+        self._clear_idle()
+        if self._current is not None and self._current.on_gone is not None:
+            self._current.on_gone()
+            self._current.on_gone = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, b"protocol upgrades are not served here")
+        except httptools.HttpParserError as error:
+            self._refuse(400, b"malformed request: " + str(error).encode("ascii", "replace"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.choked = True
+
+    def resume_writing(self) -> None:
+        self.choked = False
+        if self._current is not None and self._current.on_writable is not None:
+            self._current.on_writable()
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._headers = []
+        self._header_bytes = 0
+        self._body = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+        self._count(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        self._clear_idle()
+        for name, value in self._headers:
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            elif name == b"content-length" and int(value) > MAX_BODY:
+                self._refuse(413, b"the body is larger than %d bytes" % MAX_BODY)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_BODY:
+            self._refuse(413, b"the body is larger than %d bytes" % MAX_BODY)
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        method = self._parser.get_method().decode("latin-1")
+        keep_alive = self._parser.should_keep_alive()
+        self._waiting.append(Request(method, self._target, self._headers, b"".join(self._body), keep_alive))
+        self._body = []
+        self._next()
+
+    # ours
+
+    def send(self, data: bytes) -> None:
+        """Writes to the client, unless it has left."""
+        if not self.closed:
+            self._transport.write(data)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer is out: the next request of this connection, or its end."""
+        if exchange is not self._current:
+            return
+        exchange.on_gone = exchange.on_writable = None
+        self._current = None
+        if not exchange.request.keep_alive or self.stopping:
+            self.close()
+        elif self._waiting:
+            self._next()
+        else:
+            self._set_idle()
+
+    def close(self) -> None:
+        """Closes the connection after what was written."""
+        if not self.closed:
+            self._transport.close()
+
+    def stop(self) -> None:
+        """No further request on this connection; one in progress is finished first."""
+        self.stopping = True
+        if self._current is None:
+            self.close()
+
+    def _next(self) -> None:
+        if self._current is not None or not self._waiting or self.closed:
+            return
+        self._current = Exchange(self, self._waiting.popleft())
+        self._task = asyncio.get_running_loop().create_task(self._run(self._current))
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._handler(exchange)
+        except Exception:
+            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
+            if not exchange.started:
+                exchange.reply(500, b'{"error": {"message": "internal error", "type": "server_error", "code": 500}}')
+            else:
+                exchange.abort()
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADERS:
+            self._refuse(431, b"the headers are larger than %d bytes" % MAX_HEADERS)
+
+    def _refuse(self, status: int, why: bytes) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        body = b'{"error": {"message": "%b", "type": "invalid_request_error", "code": %d}}' % (
+            why.replace(b"\\", b"/").replace(b'"', b"'"),
+            status,
+        )
+        head = _head(status, [(b"content-type", b"application/json")], False, b"content-length: %d\r\n" % len(body))
+        self.send(head + body)
+        self.close()
+
+    def _set_idle(self) -> None:
+        self._clear_idle()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+
+    def _clear_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+
+class HttpServer:
+    """A listening server. `stop` closes the door and lets answers in progress finish until a deadline."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._connections: set[HttpProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> int:
+        """Binds and listens; returns the port (chosen by the system for 0). Raises: OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: HttpProtocol(self._handler, self._connections), host, port, backlog=4096
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self, deadline: float) -> None:
+        """Stops listening, waits up to `deadline` seconds for answers in progress, then closes what is left."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while self._connections:
+                    await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.close()

@@ -1,0 +1,46 @@
+"""Where Stoker keeps things: one private folder a fleet, one cache of weights.
+
+`STOKER_HOME` puts both under one folder; otherwise they are the platform's own places.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import platformdirs
+
+
+def _base(kind: str) -> Path:
+    home = os.environ.get("STOKER_HOME")
+    if home:
+        return Path(home).expanduser().absolute() / kind
+    place = platformdirs.user_state_dir("stoker") if kind == "state" else platformdirs.user_cache_dir("stoker")
+    return Path(place)
+
+
+def private(folder: Path) -> Path:
+    """The folder, made with mode 0700 where it is not there yet."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def fleets() -> Path:
+    """The folder of all fleets of this user on this machine."""
+    return _base("state") / "fleets"
+
+
+def fleet(name: str) -> Path:
+    """One fleet's folder: wanted and seen state, keys, logs."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,39}", name):
+        raise ValueError(f"{name!r} is no fleet's name")
+    return fleets() / name
+
+
+def weights() -> Path:
+    """The content-addressed cache of weights."""
+    return _base("cache") / "weights"
+
+
+def engine_cache() -> Path:
+    """Where engines keep what they compile."""
+    return _base("cache") / "engine"

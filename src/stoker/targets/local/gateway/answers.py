@@ -1,0 +1,31 @@
+"""What the gateway says in its own words: errors in the shapes that each API's clients read."""
+
+import json
+
+JSON = [(b"content-type", b"application/json")]
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+}
+
+
+def error(status: int, message: str, path: str = "") -> bytes:
+    """An error object: Anthropic's shape for `/v1/messages`, OpenAI's for everything else."""
+    kind = _TYPES.get(status, "server_error")
+    if path.startswith("/v1/messages"):
+        return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
+    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
+
+
+def cut(message: str, path: str) -> bytes:
+    """The last events of a stream that lost its replica: an error, then the end where the API has one."""
+    body = error(502, message, path)
+    if path.startswith("/v1/messages"):
+        return b"event: error\ndata: %b\n\n" % body
+    if path.startswith("/v1/responses"):
+        event = json.dumps({"type": "error", "code": "server_error", "message": message, "param": None})
+        return b"event: error\ndata: %b\n\n" % event.encode()
+    return b"data: %b\n\ndata: [DONE]\n\n" % body

@@ -1,0 +1,114 @@
+"""The endpoint's own rules: who may ask, what is passed on, and what the gateway answers itself."""
+
+import asyncio
+import hmac
+import re
+
+from stoker.engine import metrics
+from stoker.system.http1 import Exchange, Request
+from stoker.targets.local.gateway import answers
+from stoker.targets.local.gateway.config import Settings
+from stoker.targets.local.gateway.relay import Counts, Relay
+from stoker.targets.local.gateway.replicas import Replicas
+from stoker.targets.local.gateway.upstream import Headers, fetch
+
+METRICS_SECONDS = 2.0
+_PROMETHEUS = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+
+
+class App:
+    """The handler of every request to the endpoint."""
+
+    def __init__(self, settings: Settings, replicas: Replicas) -> None:
+        self._settings = settings
+        self._replicas = replicas
+        self._relay = Relay(replicas, settings.engine_key, settings.hold)
+        self._key = settings.key.encode() if settings.key else None
+        self._cors = frozenset(origin.encode() for origin in settings.cors)
+        self._hosts = frozenset(host.lower().encode() for host in settings.hosts)
+        templates = [re.escape(route).replace(r"\{", "{").replace(r"\}", "}") for route in settings.inference_routes]
+        self._routes = re.compile("|".join(re.sub(r"{[^}]*}", "[^/]+", route) for route in sorted(templates)))
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answers one request."""
+        request = exchange.request
+        extra = self._cors_headers(request)
+        if (why := self._forbidden(request)) is not None:
+            return self._error(exchange, 403, why)
+        if request.method == "OPTIONS" and extra:
+            return exchange.reply(204, b"", extra)
+        if request.path == "/health" and request.method in ("GET", "HEAD"):
+            return self._health(exchange)
+        if not self._allowed(request):
+            www = (b"www-authenticate", b"Bearer")
+            message = "this endpoint needs its API key: Authorization: Bearer KEY"
+            return exchange.reply(401, answers.error(401, message, request.path), [*answers.JSON, www, *extra])
+        if request.path == "/metrics" and request.method in ("GET", "HEAD"):
+            return await self._metrics(exchange)
+        if self._routes.fullmatch(request.path):
+            return await self._relay.relay(exchange, extra)
+        return self._error(exchange, 404, f"{request.method} {request.path} is not served by this endpoint", extra)
+
+    def _error(self, exchange: Exchange, status: int, message: str, extra: Headers | None = None) -> None:
+        body = answers.error(status, message, exchange.request.path)
+        exchange.reply(status, body, [*answers.JSON, *(extra or [])])
+
+    def _allowed(self, request: Request) -> bool:
+        if self._key is None:
+            return True
+        bearer = request.header(b"authorization") or b""
+        given = bearer[7:] if bearer[:7].lower() == b"bearer " else request.header(b"x-api-key") or b""
+        return hmac.compare_digest(given, self._key)
+
+    def _forbidden(self, request: Request) -> str | None:
+        """Why a browser's request is refused: another site's page asks, or this address under a foreign name."""
+        host = (request.header(b"host") or b"").lower()
+        name = host.rpartition(b":")[0] if not host.endswith(b"]") and b":" in host else host
+        if self._hosts and name not in self._hosts:
+            return f"the host name {name.decode('latin-1')!r} is not one of this endpoint's"
+        origin = request.header(b"origin")
+        if origin is None or b"*" in self._cors or origin in self._cors or origin.split(b"//")[-1].lower() == host:
+            return None
+        return f"pages of {origin.decode('latin-1')!r} may not ask here: list the origin in endpoint.cors"
+
+    def _cors_headers(self, request: Request) -> Headers:
+        origin = request.header(b"origin")
+        if origin is None or not (b"*" in self._cors or origin in self._cors):
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", request.header(b"access-control-request-headers") or b"*"),
+            (b"vary", b"Origin"),
+        ]
+
+    def _health(self, exchange: Exchange) -> None:
+        if self._replicas.ready():
+            return exchange.reply(200, b"")
+        return self._error(exchange, 503, f"no replica is ready: {self._replicas.reason}")
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        ready = [replica for replica in self._replicas if replica.healthy]
+        pages = await asyncio.gather(
+            *(fetch(replica.pool, b"/metrics", [], METRICS_SECONDS) for replica in ready), return_exceptions=True
+        )
+        good = {r.id: page[1] for r, page in zip(ready, pages, strict=True) if not isinstance(page, BaseException)}
+        exchange.reply(200, metrics.merge(good) + own_page(self._relay.counts, self._replicas), _PROMETHEUS)
+
+
+def own_page(counts: Counts, replicas: Replicas) -> bytes:
+    """The gateway's own families, in Prometheus' text format."""
+    lines: list[str] = []
+    for name, kind, text, value in (
+        ("resent_total", "counter", "Requests sent again, to a replica after another.", counts.resent),
+        ("streams_cut_total", "counter", "Streams that ended with an error event: their replica was lost.", counts.cut),
+        ("held_total", "counter", "Times a request waited for a replica to become ready.", counts.held),
+        ("clients_gone_total", "counter", "Requests whose client left before the end.", counts.gone),
+        ("replicas_ready", "gauge", "Replicas in rotation.", len(replicas.ready())),
+    ):
+        full = f"stoker_gateway_{name}"
+        lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {value}"]
+    full = "stoker_gateway_requests_in_flight"
+    lines += [f"# HELP {full} Requests in flight by replica.", f"# TYPE {full} gauge"]
+    lines += [f'{full}{{replica="{replica.id}"}} {len(replica.running)}' for replica in replicas]
+    return ("\n".join(lines) + "\n").encode()

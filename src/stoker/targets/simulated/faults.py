@@ -1,0 +1,112 @@
+"""What a simulated engine does and what goes wrong in it: one JSON object, strictly read."""
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+_KINDS: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,)}
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong. Seconds and requests count from when these faults were set (the start, or a change).
+
+    `fail_start`: the engine's last words; it exits with 1 before it serves.
+    `die_after_seconds`, `die_after_requests`: the process ends without a word to its clients, after so many
+    seconds of service, or at the first request after so many.
+    `die_mid_stream_after_tokens`: it ends where a request is owed a token after so many; 0 is before the first.
+    `hang`, `hang_after_requests`: nothing is answered and no token made, /health included, until it is lifted.
+    `error_rate`, `error_status`: this share of the requests, evenly spread, is answered with that status.
+    `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: only SIGKILL ends it.
+    """
+
+    fail_start: str | None = None
+    die_after_seconds: float | None = None
+    die_after_requests: int | None = None
+    die_mid_stream_after_tokens: int | None = None
+    hang: bool = False
+    hang_after_requests: int | None = None
+    error_rate: float = 0.0
+    error_status: int = 500
+    slow: float = 1.0
+    unhealthy: bool = False
+    ignore_sigterm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Timings and size of a simulated engine, and its faults.
+
+    `start_seconds` from process start-up to service; `ttft` and `itl` in seconds from admission to the first
+    token and from token to token; `tokens` is an answer's length unless the request asks for fewer.
+    """
+
+    start_seconds: float = 0.05
+    ttft: float = 0.005
+    itl: float = 0.002
+    tokens: int = 16
+    kv_blocks: int = 4096
+    faults: Faults = field(default_factory=Faults)
+
+
+def parse(text: str, over: Simulation | None = None) -> Simulation:
+    """Reads `--simulate`'s JSON; fields not given keep their value in `over`, `faults` are replaced as a whole.
+
+    Raises: ValueError, naming the field that is unknown or has a wrong type.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("the simulation is a JSON object")
+    given = _checked(data, Simulation)
+    if "faults" in given:
+        given["faults"] = Faults(**_checked(given["faults"], Faults))
+    return replace(over or Simulation(), **given)
+
+
+def _checked(data: Any, noun: type[Simulation] | type[Faults]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(f"{noun.__name__.lower()} is a JSON object, not {data!r}")
+    known = {item.name: str(getattr(item.type, "__name__", item.type)) for item in fields(noun)}
+    for name, value in data.items():
+        if name not in known:
+            raise ValueError(f"unknown field {name!r}: expected one of {', '.join(known)}")
+        _check(name, value, known[name])
+    return dict(data)
+
+
+def _check(name: str, value: Any, kind: str) -> None:
+    wanted = _KINDS.get(kind.removesuffix(" | None"))
+    if wanted is None or (value is None and kind.endswith("None")):
+        return
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise ValueError(f"{name} is {value!r}: expected {kind}")
+
+
+class ControlFile:
+    """A file with a simulation's JSON that may change while the engine runs."""
+
+    def __init__(self, path: Path, base: Simulation) -> None:
+        self._path = path
+        self._base = base
+        self._seen: tuple[int, int, int] | None = None
+
+    def poll(self) -> Simulation | None:
+        """The simulation, if the file has changed since the last call; the command line's if it has gone.
+
+        Raises: ValueError, once for each broken content.
+        """
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return None
+        self._seen = stamp
+        if stamp is None:
+            return self._base
+        return parse(self._path.read_text(), self._base)
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino

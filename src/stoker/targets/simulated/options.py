@@ -1,0 +1,117 @@
+"""The command line: vLLM's own where it matters, and `--simulate`. What is left is ignored, as it was checked before."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stoker.targets.simulated.faults import ControlFile, Simulation, parse
+from stoker.units import Tokens
+
+_DEFAULT_MAX_LEN = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the process was asked to serve, and how. `given` is what vLLM calls its non-default arguments."""
+
+    model: str
+    names: tuple[str, ...]
+    host: str | None
+    port: int
+    max_model_len: int
+    max_num_seqs: int
+    block_size: int
+    loras: tuple[tuple[str, str], ...]
+    shutdown_timeout: float
+    request_id_headers: bool
+    api_key: str | None
+    simulation: Simulation
+    control: ControlFile | None
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
+    """Reads the command line and `VLLM_API_KEY`. Exits with 2 and argparse's message where it cannot."""
+    parser = _parser()
+    args, _ = parser.parse_known_args([_dashed(word) for word in argv if word != "serve" or argv[0] != word])
+    model = args.model_tag or args.model or "simulated"
+    try:
+        base = parse(args.simulate)
+        control = ControlFile(Path(args.simulate_file), base) if args.simulate_file else None
+        loras = tuple(_lora(text) for text in args.lora_modules)
+        max_model_len = _max_len(args.max_model_len, model)
+    except ValueError as error:
+        parser.error(str(error))
+    return Options(
+        model=model,
+        names=tuple(args.served_model_name or [model]),
+        host=args.host,
+        port=args.port,
+        max_model_len=max_model_len,
+        max_num_seqs=args.max_num_seqs,
+        block_size=args.block_size,
+        loras=loras,
+        shutdown_timeout=args.shutdown_timeout,
+        request_id_headers=args.enable_request_id_headers,
+        api_key=(os.environ if environ is None else environ).get("VLLM_API_KEY") or None,
+        simulation=base,
+        control=control,
+        given=_given(args, parser),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stoker.targets.simulated", allow_abbrev=False)
+    parser.add_argument("model_tag", nargs="?", metavar="MODEL")
+    parser.add_argument("--model")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int, default=8000, help="0: the system chooses, the log says which")
+    parser.add_argument("--served-model-name", nargs="+")
+    parser.add_argument("--max-model-len")
+    parser.add_argument("--max-num-seqs", type=int, default=256)
+    parser.add_argument("--block-size", type=int, default=16)
+    parser.add_argument("--lora-modules", nargs="+", default=[], metavar="NAME=PATH")
+    parser.add_argument("--chat-template")
+    parser.add_argument("--shutdown-timeout", type=float, default=0.0)
+    parser.add_argument("--enable-request-id-headers", action="store_true")
+    parser.add_argument("--simulate", default="{}", metavar="JSON", help="timings, size and faults")
+    parser.add_argument("--simulate-file", metavar="PATH", help="the same, read again whenever it changes")
+    return parser
+
+
+def _dashed(word: str) -> str:
+    """vLLM takes `--max_model_len` for `--max-model-len`."""
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value if word.startswith("--") else word
+
+
+def _max_len(text: str | None, model: str) -> int:
+    """Tokens a sequence may hold: as asked, else the model's own, else 8192."""
+    if text is not None and text not in ("auto", "-1"):
+        return int(Tokens.parse(text))
+    try:
+        config = json.loads((Path(model) / "config.json").read_text())
+        return int(config["max_position_embeddings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _DEFAULT_MAX_LEN
+
+
+def _lora(text: str) -> tuple[str, str]:
+    """`name=path`, or vLLM's JSON form with `name` and `path`."""
+    if text.startswith("{"):
+        data = json.loads(text)
+        return str(data["name"]), str(data["path"])
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r} is no adapter: expected NAME=PATH")
+    return name, path
+
+
+def _given(args: argparse.Namespace, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    ours = ("simulate", "simulate_file")
+    items = ((name, value) for name, value in vars(args).items() if name not in ours)
+    return {name: value for name, value in items if value != parser.get_default(name)}
