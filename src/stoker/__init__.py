@@ -1,1 +1,76 @@
-"""Takes a model to a served vLLM fleet: on this machine in one command, on a cluster from the same file."""
+"""Takes a model's weights to a served, observed vLLM fleet: here in one command, on a cluster from the same file.
+
+    import stoker
+
+    with stoker.up(stoker.load("model: demo:smollm2-135m-instruct")) as fleet:
+        print(fleet.url)
+
+Everything here is loaded when it is first used: importing `stoker` costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stoker.errors import (
+        DoesNotFit,
+        EngineFailed,
+        FleetDiffers,
+        Interrupted,
+        MissingPart,
+        Mistake,
+        NoSuchFleet,
+        PortTaken,
+        SpecError,
+        StokerError,
+        TimedOut,
+        WeightsFailed,
+        WorldFailed,
+    )
+    from stoker.events import Event, Progress
+    from stoker.findings import Finding
+    from stoker.fleet.state import FleetState, Replica
+    from stoker.fleet.target import Endpoint
+    from stoker.operate.fleet import Fleet, connect, up
+    from stoker.operate.plan import plan
+    from stoker.planner.plan import Plan
+    from stoker.spec.loader import load
+    from stoker.spec.nouns import ServeSpec
+
+_HOMES = {
+    **dict.fromkeys(("load",), "stoker.spec.loader"),
+    **dict.fromkeys(("ServeSpec",), "stoker.spec.nouns"),
+    **dict.fromkeys(("plan",), "stoker.operate.plan"),
+    **dict.fromkeys(("Plan",), "stoker.planner.plan"),
+    **dict.fromkeys(("Fleet", "connect", "up"), "stoker.operate.fleet"),
+    **dict.fromkeys(("FleetState", "Replica"), "stoker.fleet.state"),
+    **dict.fromkeys(("Endpoint",), "stoker.fleet.target"),
+    **dict.fromkeys(("Event", "Progress"), "stoker.events"),
+    **dict.fromkeys(("Finding",), "stoker.findings"),
+    **dict.fromkeys(
+        (
+            "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingPart", "Mistake", "NoSuchFleet",
+            "PortTaken", "SpecError", "StokerError", "TimedOut", "WeightsFailed", "WorldFailed",
+        ),
+        "stoker.errors",
+    ),
+}  # fmt: skip
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
+    "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
+    "StokerError", "TimedOut", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stoker' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

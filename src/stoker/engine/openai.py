@@ -113,7 +113,7 @@ def usage(body: Mapping[str, Any]) -> Usage | None:
 
 
 def usage_body(used: Usage) -> dict[str, Any]:
-    """The `usage` object of an answer. vLLM leaves `prompt_tokens_details` null unless it is asked for them."""
+    """The `usage` object of an answer. vLLM leaves `prompt_tokens_details` null unless asked for them."""
     return {
         "prompt_tokens": used.prompt,
         "total_tokens": used.prompt + used.completion,
@@ -128,7 +128,7 @@ def error_body(message: str, type: str, code: int, param: str | None = None) -> 
 
 
 def error_message(body: Mapping[str, Any]) -> str | None:
-    """The message of an error object, vLLM's bare `{"error": "text"}` included; None where there is no error."""
+    """The message of an error object, or of vLLM's bare `{"error": "text"}`; None where there is none."""
     error = body.get("error")
     if not error:
         return None

@@ -1,7 +1,6 @@
 """The plan for one machine: the replicas' shares of cores or GPUs, and the engine options that are fastest here."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stoker.errors import DoesNotFit, Mistake
@@ -91,15 +90,14 @@ def _on_cpu(
     reasons = (*reasons, why, "enforce-eager: compiling for a CPU takes minutes at each start and is not kept")
     if adapters:
         options["enable-lora"] = True
-    env = {"VLLM_CPU_KVCACHE_SPACE": ""} | _engine_env()
+    env = _engine_env()
     if offer.preload:
         env["LD_PRELOAD"] = offer.preload
     strategy = "tensor-parallel" if parallel > 1 else "single-gpu"
-    plan = Plan(
+    return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
         memory, strategy, parallel, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
     )  # fmt: skip
-    return replace(plan, env={k: v for k, v in plan.env.items() if v != ""})
 
 
 def _engine_env() -> dict[str, str]:
@@ -109,7 +107,6 @@ def _engine_env() -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONDONTWRITEBYTECODE": "",
     }
 
 
@@ -185,7 +182,7 @@ def _on_gpus(
         )  # fmt: skip
     shares = tuple(Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each])) for n in range(count))
     options = ({"tensor-parallel-size": each} if each > 1 else {}) | ({"enable-lora": True} if adapters else {})
-    env = {k: v for k, v in (_engine_env() | dict(spec.engine.env)).items() if v}
+    env = _engine_env() | dict(spec.engine.env)
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env,
         strategy="tensor-parallel" if each > 1 else "single-gpu", tensor_parallel_size=each, adapters=adapters,

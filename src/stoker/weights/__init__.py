@@ -1,1 +1,50 @@
-"""Where bytes are: sources, the cache, resumable copies, the demo models."""
+"""Where bytes are: sources, the cache, resumable copies, the demo models.
+
+`fetch` gives a local folder that an engine can serve; `peek` reads what a model says of itself, without weights.
+"""
+
+from pathlib import Path
+
+from stoker.errors import Mistake
+from stoker.events import Report, silent
+from stoker.model.files import ModelFiles
+from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
+from stoker.system import paths
+
+
+def fetch(source: Source, *, cache: Path, report: Report = silent, token: str | None = None, adapter: bool = False) -> Path:
+    """A checked local folder with the model (or the LoRA adapter): the source's own, or a copy in the cache.
+
+    Raises: Mistake, for what is no model; WeightsFailed, for what cannot be read, copied or verified.
+    """
+    from stoker.weights.check import check_folder
+
+    folder = _folder(source, cache, report, token)
+    check_folder(folder, adapter=adapter)
+    return folder
+
+
+def _folder(source: Source, cache: Path, report: Report, token: str | None) -> Path:
+    match source:
+        case LocalDir(path):
+            return Path(path).expanduser().absolute()
+        case Demo(name):
+            from stoker.weights.demo import demo_folder
+
+            return demo_folder(name, cache, report)
+        case Hub() | Bucket():
+            from stoker.weights.copy import copied
+
+            return copied(source, cache, report, token)
+
+
+def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
+    """config.json, sizes and headers of a model. Raises: Mistake, WeightsFailed."""
+    from stoker.weights.local import peek_folder
+
+    if isinstance(ref.source, LocalDir):
+        folder = Path(ref.source.path).expanduser()
+        if not (folder / "config.json").is_file():
+            raise Mistake(f"{folder} has no config.json", why="so it is no Hugging Face model folder", fix="name the folder that holds config.json")
+        return peek_folder(folder)
+    return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))

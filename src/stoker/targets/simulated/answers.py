@@ -1,4 +1,4 @@
-"""What is answered: the prompt's words again and again, cut by the request's limits. The same for the same request."""
+"""What is answered: the prompt's words again and again, up to the request's limits; the same every time."""
 
 from dataclasses import dataclass
 

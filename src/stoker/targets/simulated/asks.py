@@ -9,6 +9,7 @@ from stoker.targets.simulated.refusals import bad_request, invalid, missing
 from stoker.targets.simulated.words import Vocabulary, content_text
 
 Words = tuple[str, ...]
+_MOST_ANSWERS = 16384  # vLLM's VLLM_MAX_N_SEQUENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +118,28 @@ def _ask(body: Mapping[str, Any], prompts: tuple[Prompt, ...], limit: int | None
     fields.sampling(body)
     least = fields.whole(body, "min_tokens", 0) or 0
     if limit is not None and least > limit:
-        raise bad_request(f"min_tokens must be less than or equal to max_tokens={limit}, got {least}.", "min_tokens")
+        raise bad_request(
+            f"min_tokens must be less than or equal to max_tokens={limit}, got {least}.", "min_tokens"
+        )
     return Ask(
         prompts=prompts,
         max_tokens=limit,
         min_tokens=least,
         ignore_eos=fields.flag(body, "ignore_eos"),
-        n=fields.whole(body, "n", 1) or 1,
+        n=_count(body),
         stop=fields.texts(body, "stop"),
         keep_stop=fields.flag(body, "include_stop_str_in_output"),
         stream=fields.flag(body, "stream"),
         include_usage=_include_usage(body),
         echo=fields.flag(body, "echo"),
     )
+
+
+def _count(body: Mapping[str, Any]) -> int:
+    count = fields.whole(body, "n", 1) or 1
+    if count > _MOST_ANSWERS:
+        raise bad_request(f"n must be at most {_MOST_ANSWERS}, got {count}.", "n")
+    return count
 
 
 def _include_usage(body: Mapping[str, Any]) -> bool:

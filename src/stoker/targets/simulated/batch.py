@@ -12,22 +12,25 @@ class Guest(Protocol):
     def admitted(self) -> None:
         """It runs from now on."""
 
+    def held(self) -> int:
+        """KV blocks that it fills at this moment."""
 
-class Batch[G: Guest]:
+
+class Batch:
     """The running batch and its queue. A guest's blocks are reserved whole, so nothing is ever preempted."""
 
     def __init__(self, seats: int, blocks: int) -> None:
         self._free_seats = seats
         self._free_blocks = blocks
-        self.running: dict[G, None] = {}
-        self.waiting: dict[G, None] = {}
+        self.running: dict[Guest, None] = {}
+        self.waiting: dict[Guest, None] = {}
 
-    def enter(self, guest: G) -> None:
+    def enter(self, guest: Guest) -> None:
         """Puts a guest at the end of the queue; it may run at once."""
         self.waiting[guest] = None
         self._admit()
 
-    def leave(self, guest: G) -> None:
+    def leave(self, guest: Guest) -> None:
         """Takes a guest out, finished or not, and lets the next ones in."""
         if guest in self.running:
             del self.running[guest]
@@ -36,6 +39,21 @@ class Batch[G: Guest]:
         else:
             self.waiting.pop(guest, None)
         self._admit()
+
+    @property
+    def seats_running(self) -> int:
+        """Sequences that run."""
+        return sum(guest.seats for guest in self.running)
+
+    @property
+    def seats_waiting(self) -> int:
+        """Sequences that wait."""
+        return sum(guest.seats for guest in self.waiting)
+
+    @property
+    def blocks_held(self) -> int:
+        """KV blocks that are filled at this moment."""
+        return sum(guest.held() for guest in self.running)
 
     def _admit(self) -> None:
         """The queue's head runs if it fits, or if nothing runs: one that never fits would wait for ever."""

@@ -15,10 +15,10 @@ class Faults:
     `fail_start`: the engine's last words; it exits with 1 before it serves.
     `die_after_seconds`, `die_after_requests`: the process ends without a word to its clients, after so many
     seconds of service, or at the first request after so many.
-    `die_mid_stream_after_tokens`: it ends where a request is owed a token after so many; 0 is before the first.
-    `hang`, `hang_after_requests`: nothing is answered and no token made, /health included, until it is lifted.
+    `die_mid_stream_after_tokens`: it ends where a request is due one token more; 0 is before the first.
+    `hang`, `hang_after_requests`: until it is lifted nothing is answered, not even /health, no token made.
     `error_rate`, `error_status`: this share of the requests, evenly spread, is answered with that status.
-    `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: only SIGKILL ends it.
+    `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: as it says.
     """
 
     fail_start: str | None = None
@@ -51,7 +51,7 @@ class Simulation:
 
 
 def parse(text: str, over: Simulation | None = None) -> Simulation:
-    """Reads `--simulate`'s JSON; fields not given keep their value in `over`, `faults` are replaced as a whole.
+    """Reads `--simulate`'s JSON; fields not given keep their value in `over`; `faults` count as one field.
 
     Raises: ValueError, naming the field that is unknown or has a wrong type.
     """

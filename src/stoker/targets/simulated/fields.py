@@ -1,4 +1,4 @@
-"""Typed fields out of a JSON body, as forgiving as pydantic is for vLLM: `5.0` and `"5"` are whole numbers."""
+"""Typed fields out of a JSON body, as forgiving as pydantic for vLLM: `5.0` and `"5"` are whole numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,12 @@ def whole(body: Mapping[str, Any], name: str, low: int | None = None) -> int | N
     if value is None:
         return None
     if value != int(value):
-        raise invalid("int_from_float", name, "Input should be a valid integer, got a number with a fractional part", value)
+        raise invalid(
+            "int_from_float",
+            name,
+            "Input should be a valid integer, got a number with a fractional part",
+            value,
+        )
     if low is not None and value < low:
         raise bad_request(f"{name} must be at least {low}, got {int(value)}.", name)
     return int(value)

@@ -7,7 +7,30 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-_TTFT = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560)
+_TTFT = (
+    0.001,
+    0.005,
+    0.01,
+    0.02,
+    0.04,
+    0.06,
+    0.08,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+    20,
+    40,
+    80,
+    160,
+    640,
+    2560,
+)
 _ITL = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
 _REQUEST = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
 _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
@@ -61,24 +84,40 @@ class Metrics:
         self.preemptions = count("num_preemptions", "Cumulative number of preemption from the engine.")
         self.prompt_tokens = count("prompt_tokens", "Number of prefill tokens processed.")
         self.generation_tokens = count("generation_tokens", "Number of generation tokens processed.")
-        self.prefix_queries = count("prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.")
-        self.prefix_hits = count("prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens.")
-        self.finished = count("request_success", "Count of successfully processed requests.", "finished_reason", FINISHED)
+        self.prefix_queries = count(
+            "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens."
+        )
+        self.prefix_hits = count(
+            "prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens."
+        )
+        self.finished = count(
+            "request_success", "Count of successfully processed requests.", "finished_reason", FINISHED
+        )
         self.ttft = hist("time_to_first_token_seconds", "Histogram of time to first token in seconds.", _TTFT)
         self.itl = hist("inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", _ITL)
         tpot = "Histogram of time_per_output_token_seconds per request."
         self.tpot = hist("request_time_per_output_token_seconds", tpot, _ITL)
-        self.e2e = hist("e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", _REQUEST)
-        self.queue = hist("request_queue_time_seconds", "Histogram of time spent in WAITING phase for request.", _REQUEST)
+        self.e2e = hist(
+            "e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", _REQUEST
+        )
+        self.queue = hist(
+            "request_queue_time_seconds", "Histogram of time spent in WAITING phase for request.", _REQUEST
+        )
         running = "Histogram of time spent in RUNNING phase for request."
         self.inference = hist("request_inference_time_seconds", running, _REQUEST)
-        self.prefill = hist("request_prefill_time_seconds", "Histogram of time spent in PREFILL phase for request.", _REQUEST)
-        self.decode = hist("request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.", _REQUEST)
+        self.prefill = hist(
+            "request_prefill_time_seconds", "Histogram of time spent in PREFILL phase for request.", _REQUEST
+        )
+        self.decode = hist(
+            "request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.", _REQUEST
+        )
         self.prompt_length = hist("request_prompt_tokens", "Number of prefill tokens processed.", _TOKENS)
-        self.answer_length = hist("request_generation_tokens", "Number of generation tokens processed.", _TOKENS)
+        self.answer_length = hist(
+            "request_generation_tokens", "Number of generation tokens processed.", _TOKENS
+        )
 
     def page(self, gauges: Iterable[tuple[str, str, Labels, float]]) -> bytes:
-        """The page in Prometheus' text format; gauges are (name, help, further labels, value), sorted by name."""
+        """The page in Prometheus' text format; gauges are (name, help, more labels, value), by name."""
         lines: list[str] = []
         last = ""
         for name, help, labels, value in gauges:
@@ -101,7 +140,9 @@ class Metrics:
         return histogram
 
     def _counted(self, family: Counter) -> list[str]:
-        labelled = [({family.label: value} if family.label else {}, count) for value, count in family.values.items()]
+        labelled = [
+            ({family.label: value} if family.label else {}, count) for value, count in family.values.items()
+        ]
         total = [self._sample(f"{family.name}_total", labels, count) for labels, count in labelled]
         created = [self._sample(f"{family.name}_created", labels, self._created) for labels, _ in labelled]
         return [
@@ -124,7 +165,9 @@ class Metrics:
         return lines
 
     def _sample(self, name: str, labels: Labels, value: float) -> str:
-        pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in sorted({**self._labels, **labels}.items()))
+        pairs = ",".join(
+            f'{key}="{_escaped(text)}"' for key, text in sorted({**self._labels, **labels}.items())
+        )
         return f"{name}{{{pairs}}} {float(value)!r}"
 
 

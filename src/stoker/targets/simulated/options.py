@@ -1,4 +1,4 @@
-"""The command line: vLLM's own where it matters, and `--simulate`. What is left is ignored, as it was checked before."""
+"""The command line: vLLM's own where it matters, and `--simulate`. The rest is ignored: checked before."""
 
 import argparse
 import json
@@ -42,9 +42,10 @@ def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
     try:
         base = parse(args.simulate)
         control = ControlFile(Path(args.simulate_file), base) if args.simulate_file else None
+        simulation = (control and control.poll()) or base
         loras = tuple(_lora(text) for text in args.lora_modules)
         max_model_len = _max_len(args.max_model_len, model)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     return Options(
         model=model,
@@ -58,7 +59,7 @@ def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
         shutdown_timeout=args.shutdown_timeout,
         request_id_headers=args.enable_request_id_headers,
         api_key=(os.environ if environ is None else environ).get("VLLM_API_KEY") or None,
-        simulation=base,
+        simulation=simulation,
         control=control,
         given=_given(args, parser),
     )

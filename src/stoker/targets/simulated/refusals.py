@@ -1,6 +1,6 @@
 """The ways in which vLLM refuses a request, with its status codes and error bodies.
 
-Source: vLLM 0.32 `entrypoints/serve/exception_handling/`, `entrypoints/openai/models/serving.py`, `renderers/params.py`.
+Source: vLLM 0.32 `entrypoints/serve/exception_handling/`, `entrypoints/openai/models/`, `renderers/`.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,12 @@ def missing(field: str, body: Mapping[str, Any]) -> Refused:
 
 def no_json(position: int, why: str) -> Refused:
     """A body that is no JSON."""
-    error = {"type": "json_invalid", "loc": f"body.{position}", "msg": "JSON decode error", "ctx": {"error": why}}
+    error = {
+        "type": "json_invalid",
+        "loc": f"body.{position}",
+        "msg": "JSON decode error",
+        "ctx": {"error": why},
+    }
     return Refused(400, error_body(f"1 validation error:\n  {error}", "Bad Request", 400, f"body.{position}"))
 
 
@@ -61,16 +66,17 @@ def no_model(name: str) -> Refused:
 def prompt_too_long(length: int, limit: int) -> Refused:
     """A prompt that leaves no room in the context."""
     message = (
-        f"This model's maximum context length is {limit} tokens. However, your prompt contains {length} input "
-        "tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt."
+        f"This model's maximum context length is {limit} tokens. However, your prompt contains {length} "
+        "input tokens, which exceeds this limit even without any output tokens. "
+        "Please reduce the length of the input prompt."
     )
     return bad_request(message, "input_tokens")
 
 
 def answer_too_long(asked: int, limit: int) -> Refused:
     """More output than the context holds, even for an empty prompt."""
-    message = f"max_tokens={asked} cannot be greater than max_model_len={limit}. Please request fewer output tokens."
-    return bad_request(message, "max_tokens")
+    message = f"max_tokens={asked} cannot be greater than max_model_len={limit}."
+    return bad_request(f"{message} Please request fewer output tokens.", "max_tokens")
 
 
 def unauthorized() -> Refused:

@@ -36,18 +36,23 @@ class _Choices:
     """What chat and completions share: choices side by side."""
 
     def __init__(self, prefix: str, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        self._base: dict[str, Any] = {"id": f"{prefix}-{request_id}", "created": int(time.time()), "model": model}
+        self._id = f"{prefix}-{request_id}"
+        self._made = {"created": int(time.time()), "model": model}
         self._ask = ask
         self._answers = answers
         ends = [self._ends(index) for index in range(len(answers))] if ask.stream else []
-        self._parts = [(head, tail, answer.pieces) for (head, tail), answer in zip(ends, answers, strict=False)]
+        self._parts = [
+            (head, tail, answer.pieces) for (head, tail), answer in zip(ends, answers, strict=False)
+        ]
         self._one = self._parts[0] if len(self._parts) == 1 else None
 
     def frame(self, step: int) -> bytes:
         if self._one is not None:
             head, tail, pieces = self._one
             return head + quoted(pieces[step]) + tail if step < len(pieces) else b""
-        parts = (head + quoted(pieces[step]) + tail for head, tail, pieces in self._parts if step < len(pieces))
+        parts = (
+            head + quoted(pieces[step]) + tail for head, tail, pieces in self._parts if step < len(pieces)
+        )
         return b"".join(parts)
 
     def closing(self) -> bytes:
@@ -55,6 +60,9 @@ class _Choices:
         if self._ask.include_usage:
             ends.append(sse({**self._chunk(0, ""), "choices": [], "usage": self._usage()}))
         return b"".join(ends) + DONE_EVENT
+
+    def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, **self._made, "choices": choices}
 
     def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
         raise NotImplementedError
@@ -80,13 +88,18 @@ class Chat(_Choices):
 
     def whole(self) -> bytes:
         choices = [self._choice(index, answer) for index, answer in enumerate(self._answers)]
-        body = {**self._base, "object": "chat.completion", "choices": choices, "usage": self._usage()}
+        body = {**self._body("chat.completion", choices), "usage": self._usage()}
         return dump({**body, "service_tier": None, "system_fingerprint": None, "prompt_logprobs": None})
 
     def _choice(self, index: int, answer: Answer) -> dict[str, Any]:
-        said = {"role": "assistant", "content": answer.text, "refusal": None, "tool_calls": [], "reasoning": None}
+        said: dict[str, Any] = {
+            "role": "assistant",
+            "content": answer.text,
+            "refusal": None,
+            "tool_calls": [],
+        }
         ended = {"finish_reason": answer.finish, "stop_reason": answer.stopped_by}
-        return {"index": index, "message": said, "logprobs": None, **ended}
+        return {"index": index, "message": {**said, "reasoning": None}, "logprobs": None, **ended}
 
     def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
         return self._event(index, {"content": text}, ended)
@@ -95,7 +108,7 @@ class Chat(_Choices):
         choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
         if ended is not None:
             choice |= {"finish_reason": ended.finish, "stop_reason": ended.stopped_by}
-        return {**self._base, "object": "chat.completion.chunk", "choices": [choice]}
+        return self._body("chat.completion.chunk", [choice])
 
 
 class Completion(_Choices):
@@ -111,10 +124,11 @@ class Completion(_Choices):
 
     def whole(self) -> bytes:
         choices = [
-            self._chunk(index, self._echo(index) + answer.text, answer)["choices"][0] | {"prompt_logprobs": None}
+            self._chunk(index, self._echo(index) + answer.text, answer)["choices"][0]
+            | {"prompt_logprobs": None}
             for index, answer in enumerate(self._answers)
         ]
-        body = {**self._base, "object": "text_completion", "choices": choices, "usage": self._usage()}
+        body = {**self._body("text_completion", choices), "usage": self._usage()}
         return dump({**body, "service_tier": None, "system_fingerprint": None})
 
     def _echo(self, index: int) -> str:
@@ -122,5 +136,11 @@ class Completion(_Choices):
 
     def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
         finish, stop = (ended.finish, ended.stopped_by) if ended else (None, None)
-        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish, "stop_reason": stop}
-        return {**self._base, "object": "text_completion", "choices": [choice]}
+        choice = {
+            "index": index,
+            "text": text,
+            "logprobs": None,
+            "finish_reason": finish,
+            "stop_reason": stop,
+        }
+        return self._body("text_completion", [choice])

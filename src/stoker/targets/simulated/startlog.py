@@ -40,7 +40,11 @@ def starting(options: Options) -> Iterator[float]:
     line(_CORE, "model_runner.py:61", f"Starting to load model {model}...")
     yield 0.3
     line(_CORE, "default_loader.py:501", f"Loading weights took {0.3 * seconds:.2f} seconds")
-    line(_CORE, "gpu_model_runner.py:5149", f"Model loading took 0.5 GiB memory and {0.3 * seconds:.6f} seconds")
+    line(
+        _CORE,
+        "gpu_model_runner.py:5149",
+        f"Model loading took 0.5 GiB memory and {0.3 * seconds:.6f} seconds",
+    )
     yield 0.1
     tokens = options.simulation.kv_blocks * options.block_size
     room = f"Maximum concurrency for {length:,} tokens per request: {tokens / length:.2f}x"
@@ -60,8 +64,8 @@ def ready(host: str, port: int) -> None:
 
 def failed(message: str) -> None:
     """Writes a failed start as vLLM does: the engine's traceback, then the server's, which names no cause."""
-    trace = f'Traceback (most recent call last):\n  File "core.py", line 1481, in run_engine_core\n{_error(message)}'
-    line(_CORE, "core.py:1510", f"EngineCore failed to start.\n{trace}", "ERROR")
+    place = 'Traceback (most recent call last):\n  File "core.py", line 1481, in run_engine_core'
+    line(_CORE, "core.py:1510", f"EngineCore failed to start.\n{place}\n{_error(message)}", "ERROR")
     summary = "Engine core initialization failed. See root cause above. Failed core proc(s): {}"
     sys.stderr.write(f"Traceback (most recent call last):\nRuntimeError: {summary}\n")
     sys.stderr.flush()

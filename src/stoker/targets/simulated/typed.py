@@ -21,7 +21,12 @@ class Response:
         self._answer = answers[0]
         self._item_id = f"msg_{request_id}"
         self._number = -1
-        self._base = {"id": f"resp_{request_id}", "object": "response", "created_at": int(time.time()), "model": model}
+        self._base = {
+            "id": f"resp_{request_id}",
+            "object": "response",
+            "created_at": int(time.time()),
+            "model": model,
+        }
 
     def opening(self) -> bytes:
         item = self._item("in_progress", [])
@@ -57,7 +62,13 @@ class Response:
         return {"item_id": self._item_id, "output_index": 0, "content_index": 0}
 
     def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self._item_id, "type": "message", "role": "assistant", "status": status, "content": content}
+        return {
+            "id": self._item_id,
+            "type": "message",
+            "role": "assistant",
+            "status": status,
+            "content": content,
+        }
 
     def _body(self, status: str) -> dict[str, Any]:
         if status == "in_progress":
@@ -82,7 +93,8 @@ class Message:
         self._base = {"id": f"chatcmpl-{request_id}", "type": "message", "role": "assistant", "model": model}
 
     def opening(self) -> bytes:
-        start = self._base | {"content": [], "stop_reason": None, "stop_sequence": None, "usage": self._usage(0)}
+        unended: dict[str, Any] = {"content": [], "stop_reason": None, "stop_sequence": None}
+        start = {**self._base, **unended, "usage": self._usage(0)}
         block = {"type": "text", "text": ""}
         return sse({"type": "message_start", "message": start}, "message_start") + sse(
             {"type": "content_block_start", "index": 0, "content_block": block}, "content_block_start"
@@ -96,7 +108,10 @@ class Message:
         written = len(self._answer.pieces)
         return (
             sse({"type": "content_block_stop", "index": 0}, "content_block_stop")
-            + sse({"type": "message_delta", "delta": self._stop(), "usage": self._usage(written)}, "message_delta")
+            + sse(
+                {"type": "message_delta", "delta": self._stop(), "usage": self._usage(written)},
+                "message_delta",
+            )
             + sse({"type": "message_stop"}, "message_stop")
         )
 

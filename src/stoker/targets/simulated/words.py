@@ -31,7 +31,11 @@ class Vocabulary:
 
     def read(self, prompt: str | Iterable[int]) -> tuple[str, ...]:
         """The words of a prompt, which is a text or numbers."""
-        return tuple(prompt.split()) if isinstance(prompt, str) else tuple(self.word(number) for number in prompt)
+        return (
+            tuple(prompt.split())
+            if isinstance(prompt, str)
+            else tuple(self.word(number) for number in prompt)
+        )
 
 
 def content_text(content: Any) -> str:
@@ -40,7 +44,11 @@ def content_text(content: Any) -> str:
         return content
     if not isinstance(content, list):
         return ""
-    parts = (part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, str | dict))
+    parts = (
+        part if isinstance(part, str) else part.get("text")
+        for part in content
+        if isinstance(part, str | dict)
+    )
     return " ".join(part for part in parts if isinstance(part, str))
 
 

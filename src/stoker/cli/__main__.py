@@ -1,0 +1,6 @@
+"""`python -m stoker.cli`."""
+
+from stoker.cli.main import main
+
+if __name__ == "__main__":
+    main()

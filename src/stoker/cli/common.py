@@ -1,0 +1,105 @@
+"""What the verbs share: options, reading the spec, choosing the fleet, printing values."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from stoker.errors import Mistake, SpecError
+from stoker.spec import load
+from stoker.spec.loader import DEFAULT_FILE
+from stoker.spec.nouns import ServeSpec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def spec_options(function: F) -> F:
+    """-f, --set, --target: which spec, with which changes."""
+    for option in (
+        click.option("-n", "--namespace", help="Namespace, on a cluster."),
+        click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file."),
+        click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="One field over the file; may stand again."),
+        click.option("-f", "--file", "file", metavar="FILE", help=f"The spec. Default: {DEFAULT_FILE}, if it is here."),
+    ):
+        function = option(function)
+    return function
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """-o: the shape of what is printed."""
+    return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="What to print.")
+
+
+def fleet_options(function: F) -> F:
+    """--name and -f: which fleet of this machine."""
+    function = click.option("--name", help="The fleet. Default: the spec's, or the only one that runs.")(function)
+    return click.option("-f", "--file", "file", metavar="FILE", help="The spec that names the fleet.")(function)
+
+
+def read_spec(
+    model: str | None, file: str | None, sets: tuple[str, ...], target: str | None = None, namespace: str | None = None
+) -> ServeSpec:
+    """The spec: of a file, of a model on the command line, or the demo's. Raises: SpecError."""
+    if target:
+        sets = (*sets, f"target={target}")
+    if namespace:
+        sets = (*sets, f"kubernetes.namespace={namespace}")
+    if model is not None:
+        if file is not None:
+            raise Mistake("a model and a file are given", why="the file names the model itself", fix="--set model=… changes it")
+        return load("", "<command line>", (f"model={_model(model)}", *sets))
+    if file is None and not Path(DEFAULT_FILE).exists():
+        return load("", "<command line>", sets)
+    path = Path(file or DEFAULT_FILE)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{path} cannot be read", at=str(path), why=why, fix="check the path, or run `stoker init`") from None
+    return load(text, str(path), sets)
+
+
+def _model(model: str) -> str:
+    """`org/repo`, as `vllm serve` takes it, is a hub repository unless such a folder is here."""
+    looks_like_a_repo = model.count("/") == 1 and not model.startswith((".", "/", "~")) and ":" not in model
+    return f"hf://{model}" if looks_like_a_repo and not Path(model).exists() else model
+
+
+def chosen_name(name: str | None, file: str | None) -> str | None:
+    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the only one."""
+    if name is not None:
+        return name
+    if file is not None:
+        return read_spec(None, file, ()).name
+    if Path(DEFAULT_FILE).exists():
+        from stoker.targets.local.target import names
+
+        mine = read_spec(None, DEFAULT_FILE, ()).name
+        if mine in names() or len(names()) != 1:
+            return mine
+    return None
+
+
+def plain(value: Any) -> Any:
+    """A noun as plain values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One noun, as JSON."""
+    click.echo(json.dumps(plain(value), indent=2, default=str))
+
+
+def quiet_tty() -> bool:
+    """Whether output should stay plain: not a terminal, or NO_COLOR."""
+    return not os.isatty(2) or bool(os.environ.get("NO_COLOR"))

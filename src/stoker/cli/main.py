@@ -1,0 +1,107 @@
+"""The command line: verbs, loaded when they are called. Errors become text and exit codes here and nowhere else."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+GROUPS = {
+    "decide": {"init": "write a commented stoker.yaml", "plan": "what would run here, and why", "lint": "check a stoker.yaml without running"},
+    "run": {
+        "up": "serve a model: start the fleet and its endpoint",
+        "scale": "run more or fewer replicas",
+        "restart": "replace every replica, one after another",
+        "down": "drain and stop the fleet",
+    },
+    "look": {"status": "what runs, replica by replica", "logs": "what the processes say", "chat": "talk to the model"},
+    "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
+}
+VERBS = {verb: text for group in GROUPS.values() for verb, text in group.items()}
+
+
+class Verbs(click.Group):
+    """Finds each verb's module when it is called, so that `--help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"stoker.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else " `stoker --help` lists the verbs."
+            raise click.UsageError(f"No such verb {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group, verbs in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(list(verbs.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="stoker", message="stoker %(version)s")
+def cli() -> None:
+    """Takes a model's weights to a served vLLM fleet.
+
+    `stoker up` serves the demo model here; `stoker up MODEL` or a stoker.yaml serves yours.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 the world failed, 2 your mistake, 3 does not fit, 4 deadline, 130 interrupted."""
+    sys.exit(run(argv))
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code. No traceback reaches the user unless STOKER_DEBUG is set."""
+    from stoker.errors import StokerError
+
+    try:
+        result = cli.main(args=None if argv is None else list(argv), prog_name="stoker", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return _said(130, "interrupted")
+    except KeyboardInterrupt:
+        return _said(130, "interrupted")
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except StokerError as error:
+        return _said(error.exit_code, str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("STOKER_DEBUG"):
+            raise
+        return _said(1, _unexpected(error))
+
+
+def _said(code: int, text: str) -> int:
+    first, _, rest = text.partition("\n")
+    label, colon, what = first.partition(": ")
+    if colon and label in ("error", "warning"):
+        first = f"{click.style(label + ':', fg='red', bold=True)} {what}"
+    click.echo(first + (f"\n{rest}" if rest else ""), err=True)
+    return code
+
+
+def _unexpected(error: Exception) -> str:
+    from stoker.findings import Finding
+
+    what = f"unexpected: {type(error).__name__}: {error}"
+    fix = "STOKER_DEBUG=1 shows where; please report it with that output"
+    return str(Finding(what, "this is a defect of Stoker, or of something it did not foresee", fix))

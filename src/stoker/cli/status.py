@@ -1,0 +1,71 @@
+"""`stoker status`: what runs."""
+
+import time
+
+import click
+
+from stoker.cli.common import chosen_name, fleet_options, output_option, print_json
+from stoker.fleet.state import FleetState, Replica
+from stoker.operate.fleet import Fleet, connect
+from stoker.targets.local.target import names
+from stoker.ui.terminal import age, table
+
+HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
+
+
+@click.command("status")
+@fleet_options
+@click.option("-w", "--watch", is_flag=True, help="Follow it, once a second.")
+@click.option("-A", "--all", "every", is_flag=True, help="All fleets of this machine.")
+@output_option("table", "json")
+def command(file: str | None, name: str | None, watch: bool, every: bool, output: str) -> None:
+    """Shows a fleet: its endpoint, and each replica with phase and load."""
+    while True:
+        fleets = [Fleet(n) for n in names()] if every else [connect(chosen_name(name, file))]
+        states = [fleet.status() for fleet in fleets]
+        if output == "json":
+            print_json(states if every else states[0])
+        else:
+            if watch and click.get_text_stream("stdout").isatty():
+                click.clear()
+            click.echo("\n\n".join(text(state) for state in states) or "no fleet runs on this machine")
+        if not watch:
+            return
+        time.sleep(1)
+
+
+def text(state: FleetState) -> str:
+    """One fleet as a person reads it."""
+    where = f"   revision {state.revision}   {state.ready} of {state.wanted} ready"
+    lines = [f"{state.name}   {state.target}{where}   {state.endpoint or ''}".rstrip()]
+    if state.page:
+        page = state.service("page")
+        lines.append(f"chat   {state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}")
+    if state.stopping:
+        lines.append("it is being taken down")
+    rows = [HEAD, *(_row(replica, state.at) for replica in state.replicas)]
+    lines.append(table(rows, right=frozenset({2, 4, 5, 6, 7})))
+    gateway = state.service("gateway")
+    if gateway is not None and gateway.phase != "Ready":
+        lines.append(f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}")
+    lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
+    return "\n".join(lines)
+
+
+def _row(replica: Replica, now: float) -> list[str]:
+    sample = replica.sample if replica.phase in ("Ready", "Draining") else None
+    phase = f"{replica.phase} {replica.detail}".strip()
+    return [
+        replica.name,
+        phase,
+        age(now - replica.since),
+        replica.hardware or "-",
+        _figure(sample and sample.running),
+        _figure(sample and sample.waiting),
+        "-" if sample is None or sample.kv_cache_usage is None else f"{sample.kv_cache_usage * 100:.0f} %",
+        str(replica.restarts),
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

@@ -1,0 +1,149 @@
+"""`stoker up`: serve a model."""
+
+import shlex
+import signal
+import sys
+import time
+from types import FrameType
+
+import click
+
+from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.errors import Interrupted, StokerError
+from stoker.fleet.diff import events
+from stoker.operate.fleet import START_TIMEOUT, Fleet, dry_run, up
+from stoker.spec.nouns import ServeSpec
+from stoker.ui.terminal import Story, box
+from stoker.units import Seconds
+
+LOOK_SECONDS = 0.5
+
+
+class _Duration(click.ParamType):
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
+        try:
+            return Seconds.parse(value if isinstance(value, int | float) else str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("up")
+@click.argument("model", required=False)
+@spec_options
+@click.option("-d", "--detach", is_flag=True, help="Return when the fleet is ready; it goes on.")
+@click.option("-y", "--yes", is_flag=True, help="Change a running fleet of this name to this spec.")
+@click.option("--dry-run", "dry", is_flag=True, help="Print the steps, take none.")
+@click.option("--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m.")
+@output_option("text", "json")
+def command(
+    model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
+    detach: bool, yes: bool, dry: bool, timeout: Seconds, output: str,
+) -> None:  # fmt: skip
+    """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
+
+    Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready.
+    """
+    spec = read_spec(model, file, sets, target, namespace)
+    story = Story()
+    if dry:
+        changes = dry_run(spec, story)
+        print_json(changes) if output == "json" else click.echo("\n".join(map(str, changes.acting)) or "nothing to do")
+        return
+    _terminate_as_interrupt()
+    fleet, was_up = _start(spec, story, yes, float(timeout), detach)
+    if output == "json":
+        print_json(fleet.status())
+    else:
+        box(_box(fleet, spec, detach or was_up))
+    if not detach and not was_up:
+        _attend(fleet, story)
+
+
+def _terminate_as_interrupt() -> None:
+    """A closed terminal and `kill` end an attached fleet as Ctrl-C does."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps it
+        signal.signal(signal.SIGHUP, interrupt)
+
+
+def _start(spec: ServeSpec, story: Story, yes: bool, timeout: float, detach: bool) -> tuple[Fleet, bool]:
+    """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
+    fleet = Fleet(spec.name)
+    was_up = fleet.target.observe().ready > 0
+    try:
+        return up(spec, replace_running=yes, report=story, timeout=timeout), was_up
+    except KeyboardInterrupt:
+        story.done()
+        if not was_up:
+            _stop(fleet, story, now=True)
+        raise Interrupted("interrupted before the fleet was ready", why="Ctrl-C", fix="`stoker up` starts again") from None
+    except StokerError as error:
+        story.done()
+        if not was_up and error.exit_code != 4 and error.finding.rule != "fleet-differs":
+            _stop(fleet, Story(open("/dev/null", "w")), now=True)  # noqa: SIM115  # lives as long as the process
+        raise
+    finally:
+        story.done()
+
+
+def _stop(fleet: Fleet, story: Story, now: bool = False) -> None:
+    if fleet.target.folder.wanted() is not None or fleet.target.folder.supervised:
+        fleet.down(story, now=now)
+
+
+def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
+    state = fleet.status()
+    name = spec.model.served_name
+    header = f' -H "Authorization: Bearer ${spec.endpoint.api_key.where}"' if spec.endpoint.api_key and spec.endpoint.api_key.kind == "env" else ""
+    page = state.service("page")
+    chat = f"{state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}" if state.page else None
+    body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % name
+    stop = f"stoker down{'' if len(_names()) == 1 else f' --name {fleet.name}'}" if detached else "Ctrl-C"
+    return [
+        f"{fleet.name} is served: {state.ready} of {state.wanted} replicas ready",
+        f"endpoint  {state.endpoint}/v1",
+        *([f"chat      {chat}"] if chat else []),
+        f"          {_me()} chat",
+        f"try       curl {state.endpoint}/v1/chat/completions{header} -H 'Content-Type: application/json' \\",
+        f"            -d {shlex.quote(body)}",
+        f"runs      {state.command}",
+        f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",
+    ]
+
+
+def _me() -> str:
+    """How this command was called, so that what is printed can be typed."""
+    return "stoker" if not sys.argv[0].endswith(".venv/bin/stoker") else ".venv/bin/stoker"
+
+
+def _names() -> tuple[str, ...]:
+    from stoker.targets.local.target import names
+
+    return names()
+
+
+def _attend(fleet: Fleet, story: Story) -> None:
+    """Reports what happens until Ctrl-C, then drains; a second Ctrl-C cuts what still runs."""
+    state = fleet.target.observe()
+    try:
+        while fleet.target.folder.wanted_file.exists():
+            time.sleep(LOOK_SECONDS)
+            fleet.target.adopt()
+            before, state = state, fleet.target.observe()
+            for event in events(before, state):
+                story(event)
+        click.echo("the fleet was taken down")
+    except KeyboardInterrupt:
+        story.done()
+        click.echo("stopping: requests in progress finish first, Ctrl-C again cuts them", err=True)
+        try:
+            fleet.down(story)
+        except KeyboardInterrupt:
+            fleet.down(story, now=True)
+        story.done()

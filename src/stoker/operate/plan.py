@@ -1,0 +1,17 @@
+"""`plan`: what `up` would run, decided without running it."""
+
+from stoker.events import Report, silent
+from stoker.operate.prepare import prepare
+from stoker.planner.plan import Hardware, Plan
+from stoker.spec import load
+from stoker.spec.nouns import ServeSpec
+
+
+def plan(spec: ServeSpec | None = None, *, offer: Hardware | None = None, report: Report = silent) -> Plan:
+    """The plan for this machine, or for other hardware on offer. Stages the weights, as their shape is needed.
+
+    Raises: DoesNotFit, Mistake, WeightsFailed, MissingPart.
+    """
+    from stoker.targets.local import machine
+
+    return prepare(spec or load(""), offer or machine.offer(), report)

@@ -1,0 +1,67 @@
+"""From a spec to a plan for this machine: weights staged, shape read, shares decided."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+from stoker import weights
+from stoker.errors import MissingPart, Mistake
+from stoker.events import Report
+from stoker.model.shape import ModelShape, read_shape
+from stoker.planner.local import plan_local
+from stoker.planner.plan import Hardware, Plan, Share
+from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
+from stoker.system import keys, paths
+
+
+def staged(source: Source, token: KeyRef | None, report: Report) -> Path:
+    """The local folder of a source, copied and checked where it has to be."""
+    secret = keys.read(token, "model.token") if token else None
+    return weights.fetch(source, cache=paths.weights(), report=report, token=secret)
+
+
+def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
+    """The shape of a staged model."""
+    return read_shape(weights.peek(ModelRef(LocalDir(str(folder)), spec.model.served_name)))
+
+
+def prepare(
+    spec: ServeSpec,
+    offer: Hardware,
+    report: Report,
+    *,
+    replicas: int | None = None,
+    rebind: bool = True,
+    before: tuple[Share, ...] = (),
+) -> Plan:
+    """Stages what the plan needs, and plans. Raises: what staging, reading and planning raise."""
+    if spec.engine.kind == "simulated":
+        return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
+    _check_engine(spec)
+    folder = staged(spec.model.source, spec.model.token, report)
+    adapters = {name: str(staged(source, spec.model.token, report)) for name, source in spec.model.adapters.items()}
+    spec = _with_template(spec)
+    return plan_local(
+        spec, shape_of(folder, spec), offer, str(folder), replicas=replicas, rebind=rebind, before=before, adapters=adapters
+    )
+
+
+def _check_engine(spec: ServeSpec) -> None:
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingPart(
+            "vLLM is not installed here", why="this environment has no package vllm",
+            fix="`make up` installs it; `engine: {kind: simulated}` runs without", rule="engine-missing",
+        )  # fmt: skip
+
+
+def _with_template(spec: ServeSpec) -> ServeSpec:
+    """A chat template's path is meant from the file's own folder, as a model's is."""
+    given = spec.engine.options.get("chat-template")
+    if given is None or "{" in str(given):
+        return spec
+    place = spec.origin.get("engine.chat-template")
+    base = Path(place.file).parent if place and not place.file.startswith(("<", "--")) else Path()
+    path = (base / Path(str(given)).expanduser()).resolve()
+    if not path.is_file():
+        raise Mistake(f"chat-template {given} is no file", at=str(place or ""), why=f"{path} is not there", fix="check the path")
+    return replace(spec, engine=replace(spec.engine, options={**spec.engine.options, "chat-template": str(path)}))

@@ -1,0 +1,52 @@
+"""The one loop of every verb that changes something: compute, apply, observe, report, until nothing is left."""
+
+import time
+
+from stoker.errors import TimedOut
+from stoker.events import Report
+from stoker.fleet.changes import Changes
+from stoker.fleet.diff import events
+from stoker.fleet.state import FleetState
+from stoker.fleet.target import Target
+from stoker.planner.plan import Plan
+from stoker.system import clock
+
+
+def converge(target: Target, plan: Plan | None, report: Report, timeout: float) -> FleetState:
+    """Leads the target to the plan (None: down) and returns the last state.
+
+    Level-triggered: an interrupted one resumes, and one with nothing to do returns at once.
+    Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` raises.
+    """
+    deadline = clock.monotonic() + timeout
+    state: FleetState | None = None
+    while True:
+        before, state = state, target.observe()
+        for event in events(before or _quiet(state), state):
+            report(event)
+        changes = target.changes(plan)
+        if not changes.steps:
+            return state
+        target.apply(changes)
+        if clock.monotonic() > deadline:
+            raise _timed_out(changes, state, timeout)
+        clock.sleep(target.interval)
+
+
+def _quiet(state: FleetState) -> FleetState:
+    """The first look reports only what is not well yet: what already runs is no news."""
+    return state
+
+
+def _timed_out(changes: Changes, state: FleetState, timeout: float) -> TimedOut:
+    waits = ", ".join(step.subject for step in changes.steps)
+    details = [
+        f"replica {r.name} has been {r.phase} for {time.time() - r.since:.0f} s{f' ({r.detail})' if r.detail else ''}"
+        for r in state.replicas
+        if r.phase != "Ready"
+    ]
+    return TimedOut(
+        f"not done after {timeout:.0f} s: waiting for {waits}",
+        why="; ".join(details) or "no phase is known",
+        fix="wait on with the same command, or look with `stoker logs`; --timeout sets the deadline",
+    )

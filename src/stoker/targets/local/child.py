@@ -1,0 +1,154 @@
+"""Child: one process that the supervisor keeps, started by it or adopted from one before it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stoker.fleet.process import Process
+from stoker.fleet.state import Phase, Sample
+from stoker.system.proc import ProcessId, group_members, identify, signal_group
+
+FLEET_VARIABLE = "STOKER_FLEET"
+MARKS_KEPT = 3
+
+
+class Child:
+    """What is known of one process: who it is, how far it is, and how its stop is going."""
+
+    def __init__(self, process: Process, generation: int, stamp: str, logs: Path) -> None:
+        self.process = process
+        self.generation = generation
+        self.stamp = stamp
+        self.log = logs / f"{process.key}.{generation}.log"
+        self.id: ProcessId | None = None
+        self.port = process.port or 0
+        self.phase: Phase = "Pending"
+        self.since = time.time()
+        self.detail = ""
+        self.sample: Sample | None = None
+        self.restarts = 0
+        self.ever_ready = False
+        self.last_words: str | None = None
+        self.leaving_since: float | None = None
+        self.term_at: float | None = None
+        self.log_offset = 0
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    # life
+
+    def start(self, folder: Path, port: int) -> None:
+        """Starts the process in a group of its own, its output in a file of its own. Raises: OSError."""
+        self.port = port
+        argv = [part.replace("{port}", str(port)) for part in self.process.argv]
+        self._rotate()
+        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+            self._popen = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=self._environment(folder), cwd=folder,
+            )  # fmt: skip
+        self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
+        self.log_offset = 0
+        self.become("Starting")
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        env = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY")}
+        keys = {name: Path(path).read_text().strip() for name, path in self.process.key_env.items()}
+        return env | dict(self.process.env) | keys | {FLEET_VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
+
+    def _rotate(self) -> None:
+        """Keeps the logs of the last few lives."""
+        olds = sorted(self.log.parent.glob(f"{self.process.key}.*.log"), key=lambda p: p.stat().st_mtime)
+        for old in olds[: -MARKS_KEPT or None]:
+            with contextlib.suppress(OSError):
+                old.unlink()
+
+    def ended(self) -> int | None:
+        """The exit code (negative for a signal, 0 where it cannot be known) once it has ended, else None."""
+        if self._popen is not None:
+            return self._popen.poll()
+        return None if self.id is not None and self.id.alive else 0
+
+    @property
+    def adopted(self) -> bool:
+        """Whether another supervisor started it."""
+        return self._popen is None and self.id is not None
+
+    # phases
+
+    def become(self, phase: Phase, detail: str = "") -> None:
+        """Enters a phase; its time starts when the phase changes."""
+        if phase != self.phase:
+            self.phase, self.since = phase, time.time()
+        self.detail = detail
+        if phase == "Ready":
+            self.ever_ready = True
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is on its way out."""
+        return self.leaving_since is not None
+
+    def leave(self) -> None:
+        """Begins its way out; the supervisor drains and stops it."""
+        if self.leaving_since is None:
+            self.leaving_since = time.monotonic()
+            self.become("Draining")
+
+    # stopping
+
+    def terminate(self) -> None:
+        """SIGTERM to its group."""
+        if self.id is not None and self.term_at is None:
+            self.term_at = time.monotonic()
+            signal_group(self.id.pid, signal.SIGCONT)
+            signal_group(self.id.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to whatever is left of its group."""
+        if self.id is not None:
+            signal_group(self.id.pid, signal.SIGKILL)
+        if self._popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(2)
+
+    def members(self) -> list[int]:
+        """Pids of its group that still run."""
+        return group_members(self.id.pid) if self.id is not None else []
+
+    # the record that the next supervisor reads
+
+    def record(self) -> dict[str, Any]:
+        """Everything another supervisor needs to adopt it."""
+        return {
+            "process": asdict(self.process),
+            "generation": self.generation,
+            "stamp": self.stamp,
+            "id": asdict(self.id) if self.id else None,
+            "port": self.port,
+            "phase": self.phase,
+            "since": self.since,
+            "detail": self.detail,
+            "restarts": self.restarts,
+            "ever_ready": self.ever_ready,
+            "last_words": self.last_words,
+            "leaving": self.leaving,
+        }
+
+    @classmethod
+    def adopt(cls, record: dict[str, Any], logs: Path) -> "Child":
+        """The child that another supervisor recorded."""
+        raw = record["process"]
+        child = cls(Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs)
+        child.id = ProcessId(**record["id"]) if record["id"] else None
+        child.port = record["port"]
+        child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
+        child.restarts, child.ever_ready = record["restarts"], record["ever_ready"]
+        child.last_words = record["last_words"]
+        if record["leaving"]:
+            child.leaving_since = time.monotonic()
+        return child

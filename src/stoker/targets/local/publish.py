@@ -1,0 +1,118 @@
+"""What the supervisor writes: the state for verbs and the next supervisor, the routes for the gateway."""
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from stoker.fleet.process import Wanted
+from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, to_json
+from stoker.system.files import write_json
+from stoker.targets.local.child import Child
+from stoker.targets.local.folder import Folder
+from stoker.targets.local.gateway.config import Route, Routes
+
+AT_LEAST_EVERY = 1.0
+
+
+class Publisher:
+    """Writes only what has changed, and the state at least once a second."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._routes = Routes.read(folder.routes_file)
+        self._last: dict[str, Any] | None = None
+        self._at = 0.0
+
+    @property
+    def revision(self) -> int:
+        """The revision of the routes as written."""
+        return self._routes.revision
+
+    def publish(self, wanted: Wanted | None, children: Sequence[Child], force: bool = False) -> None:
+        """Routes first, so that nobody reads of a state that the gateway does not follow yet."""
+        self._publish_routes(children)
+        state = fleet_state(wanted, children)
+        record = {"fleet": to_json(replace(state, at=0.0)), "children": [child.record() for child in children]}
+        if force or record != self._last or time.monotonic() - self._at > AT_LEAST_EVERY:
+            self._last, self._at = record, time.monotonic()
+            write_json(self._folder.state_file, {**record, "fleet": to_json(state), "supervisor": os.getpid()})
+
+    def _publish_routes(self, children: Sequence[Child]) -> None:
+        routes = tuple(
+            Route(f"{child.process.name}.{child.generation}", child.process.host, child.port, child.leaving)
+            for child in children
+            if child.process.routed and child.ever_ready and child.id is not None
+        )
+        reason = _reason(children)
+        if (routes, reason) != (self._routes.routes, self._routes.reason):
+            self._routes = Routes(self._routes.revision + 1, routes, reason)
+            self._routes.write(self._folder.routes_file)
+
+
+def _reason(children: Sequence[Child]) -> str:
+    """Why no replica is ready, where none is."""
+    routed = [child for child in children if child.process.routed]
+    if any(child.phase == "Ready" for child in routed):
+        return ""
+    if not routed:
+        return "the fleet has no replica"
+    said = [f"replica {c.process.name} is {c.phase}{f': {c.last_words}' if c.phase == 'Failed' else ''}" for c in routed]
+    return "; ".join(said)
+
+
+def fleet_state(wanted: Wanted | None, children: Sequence[Child]) -> FleetState:
+    """The children as one value."""
+    routed = [child for child in children if child.process.routed]
+    return FleetState(
+        name=wanted.name if wanted else "",
+        target="local",
+        at=time.time(),
+        revision=wanted.revision if wanted else 0,
+        endpoint=wanted.endpoint if wanted else None,
+        page=wanted.page if wanted else None,
+        model=wanted.model if wanted else None,
+        wanted=wanted.replicas if wanted else 0,
+        replicas=tuple(_replica(child) for child in sorted(routed, key=lambda c: (int(c.process.name), c.generation))),
+        services=tuple(_service(child) for child in children if not child.process.routed),
+        stopping=wanted is not None and not wanted.processes,
+        command=wanted.command if wanted else "",
+    )
+
+
+def _replica(child: Child) -> Replica:
+    return Replica(
+        name=child.process.name,
+        phase=child.phase,
+        since=child.since,
+        url=f"http://{child.process.host}:{child.port}" if child.id else None,
+        ranks=_ranks(child),
+        restarts=child.restarts,
+        detail=child.detail,
+        sample=child.sample,
+        last_words=child.last_words,
+        log=str(child.log),
+        hardware=child.process.hardware,
+        generation=child.generation,
+    )
+
+
+def _ranks(child: Child) -> tuple[Rank, ...]:
+    phase: Phase = child.phase
+    pid = child.id.pid if child.id else None
+    return tuple(Rank(index, socket.gethostname(), phase, pid) for index in range(child.process.ranks))
+
+
+def _service(child: Child) -> Service:
+    url = f"http://{'127.0.0.1' if child.process.host in ('0.0.0.0', '::') else child.process.host}:{child.port}"  # noqa: S104
+    return Service(
+        role=child.process.role,
+        phase=child.phase,
+        since=child.since,
+        pid=child.id.pid if child.id else None,
+        url=url,
+        restarts=child.restarts,
+        last_words=child.last_words,
+    )

@@ -1,0 +1,273 @@
+"""LocalTarget: this machine as a place where a fleet runs."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from stoker.engine.last_words import last_words
+from stoker.errors import EngineFailed, NoSuchFleet, PortTaken, WorldFailed
+from stoker.fleet.changes import Changes, Step
+from stoker.fleet.process import Process, Wanted
+from stoker.fleet.state import FleetState, Replica
+from stoker.fleet.target import Endpoint, LogLine
+from stoker.planner.plan import Hardware, Plan
+from stoker.render.command import shown
+from stoker.render.processes import endpoint_url, gateway_settings, page_port, processes
+from stoker.spec import dump
+from stoker.system import keys, paths
+from stoker.system.files import locked, read_json, tail, write_json, write_secret
+from stoker.system.proc import port_free, port_owner, started_at
+from stoker.targets.local import machine
+from stoker.targets.local.folder import Folder
+from stoker.targets.local.logs import follow_logs, read_logs
+
+SUPERVISOR_SECONDS = 10.0
+
+
+class LocalTarget:
+    """One fleet on this machine, by name."""
+
+    interval = 0.1
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = Folder(paths.fleet(name))
+        self._plan: Plan | None = None
+        self._restart: int | None = None
+
+    def offer(self) -> Hardware:
+        """What could run here."""
+        return machine.offer()
+
+    def observe(self) -> FleetState:
+        """The supervisor's last word, checked against the processes where no supervisor lives."""
+        state = self.folder.state() or FleetState(self.name, "local", time.time())
+        supervised = self.folder.supervised
+        if not supervised:
+            state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
+        return replace(state, supervised=supervised, name=self.name, at=time.time())
+
+    def restarting(self) -> "LocalTarget":
+        """The same target, where the next `changes` replaces every replica."""
+        wanted = self.folder.wanted()
+        self._restart = (wanted.restart if wanted else 0) + 1
+        return self
+
+    def changes(self, plan: Plan | None) -> Changes:
+        """The steps towards the plan. Raises: EngineFailed, where a replica of it was given up; PortTaken."""
+        self._plan = plan
+        state = self.observe()
+        if plan is None:
+            return Changes(self._down_steps(state), state.revision)
+        wanted, now = self._wanted(plan), self.folder.wanted()
+        steps = _acting(wanted, now) if now is not None and now.processes else _starting(wanted)
+        if not steps and not state.supervised:
+            steps = (Step("start", "supervisor", "it is gone; what runs is adopted"),)
+        if any(step.subject == "gateway" and step.action == "start" for step in steps):
+            self._check_ports(plan)
+        if not steps:
+            self._raise_if_failed(state)
+        return Changes(steps or _waiting(wanted, state), state.revision)
+
+    def _down_steps(self, state: FleetState) -> tuple[Step, ...]:
+        if not state.supervised and self.folder.record() is None:
+            return ()
+        running = [Step("stop", f"replica {replica.name}", "") for replica in state.replicas]
+        if state.stopping and state.supervised:
+            return tuple(Step("wait", step.subject, "it is leaving") for step in running) or (Step("wait", "supervisor", ""),)
+        return (*running, Step("stop", "supervisor", ""))
+
+    def apply(self, changes: Changes) -> None:
+        """Writes what is wanted and sees to it that a supervisor lives. Returns at once."""
+        if not changes.acting:
+            return
+        self.folder.make()
+        with locked(self.folder.verbs_lock):
+            if self._plan is None:
+                now = self.folder.wanted()
+                revision = now.revision + 1 if now else 1
+                self.folder.want(replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ()))
+            else:
+                self._write_plan(self._plan)
+            self._ensure_supervisor()
+
+    def _write_plan(self, plan: Plan) -> None:
+        while self.folder.supervised and self.observe().stopping:
+            time.sleep(0.05)  # the last fleet of this name is on its way out
+        keys.new_key(self.folder.engine_key)
+        if plan.spec.endpoint.api_key:
+            write_secret(self.folder.endpoint_key, keys.read(plan.spec.endpoint.api_key, "endpoint.api_key"))
+        write_json(self.folder.gateway_file, gateway_settings(plan, str(self.folder.path)))
+        self.folder.want(self._wanted(plan))
+        self._restart = None
+
+    def _wanted(self, plan: Plan) -> Wanted:
+        now = self.folder.wanted()
+        restart = self._restart if self._restart is not None else (now.restart if now else 0)
+        page = f"http://127.0.0.1:{page_port(plan)}/chat" if plan.spec.endpoint.page else None
+        return Wanted(
+            revision=(now.revision if now else 0) + 1,
+            name=self.name,
+            processes=processes(plan, str(self.folder.path)),
+            drain_timeout=float(plan.spec.drain_timeout),
+            endpoint=endpoint_url(plan),
+            page=page,
+            model=plan.spec.model.served_name,
+            command=shown(plan),
+            spec=dump(plan.spec),
+            restart=restart,
+        )
+
+    def adopt(self) -> bool:
+        """Starts a supervisor where a fleet runs without one; True where it did."""
+        wanted = self.folder.wanted()
+        if wanted is None or self.folder.supervised:
+            return False
+        with locked(self.folder.verbs_lock):
+            self._ensure_supervisor()
+        return True
+
+    def _ensure_supervisor(self) -> None:
+        if self.folder.supervised:
+            return
+        log = os.open(self.folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        argv = (sys.executable, "-m", "stoker.targets.local.supervisor", str(self.folder.path))
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder.path
+        )
+        os.close(log)
+        deadline = time.monotonic() + SUPERVISOR_SECONDS
+        while not self.folder.supervised:
+            if process.poll() is not None or time.monotonic() > deadline:
+                lines = tail(self.folder.logs / "supervisor.log", 5)
+                raise WorldFailed("the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs))
+            time.sleep(0.02)
+
+    def _check_ports(self, plan: Plan) -> None:
+        wanted = [("endpoint.port", plan.spec.endpoint.host, plan.spec.endpoint.port)]
+        if plan.spec.endpoint.page:
+            wanted.append(("endpoint.page_port", "127.0.0.1", page_port(plan)))
+        for field, host, port in wanted:
+            if not port_free(host, port):
+                owner = port_owner(port) or "another process"
+                place = plan.spec.origin.get(field)
+                raise PortTaken(
+                    f"port {port} is taken", why=f"{owner} listens there", fix=f"--set {field}=N, or stop it",
+                    at=str(place) if place else field, rule="port-taken",
+                )  # fmt: skip
+
+    def _raise_if_failed(self, state: FleetState) -> None:
+        for replica in state.replicas:
+            if replica.phase == "Failed":
+                finding = last_words(tail(Path(replica.log))) if replica.log else None
+                raise EngineFailed(
+                    f"replica {replica.name} failed: {replica.last_words or 'it ended'}",
+                    why=finding.why if finding else "", fix=finding.fix if finding else "",
+                    at=replica.log or "", rule=finding.rule if finding else "",
+                )  # fmt: skip
+        for service in state.services:
+            if service.phase == "Failed" and service.role == "gateway":
+                raise EngineFailed(f"the gateway failed: {service.last_words}", at=str(self.folder.logs))
+
+    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet."""
+        if not self.folder.logs.exists():
+            raise no_fleet(self.name)
+        return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica)
+
+    @contextmanager
+    def endpoint(self) -> Iterator[Endpoint]:
+        """URL and key of the running fleet. Raises: NoSuchFleet."""
+        wanted = self.folder.wanted()
+        if wanted is None or wanted.endpoint is None:
+            raise no_fleet(self.name)
+        key = self.folder.endpoint_key.read_text().strip() if self.folder.endpoint_key.exists() else None
+        yield Endpoint(wanted.endpoint, wanted.model or "", key)
+
+
+def names() -> tuple[str, ...]:
+    """The fleets that are wanted or run on this machine."""
+    base = paths.fleets()
+    if not base.exists():
+        return ()
+    return tuple(sorted(p.name for p in base.iterdir() if (p / "wanted.json").exists() or (p / "state.json").exists()))
+
+
+def no_fleet(name: str) -> NoSuchFleet:
+    """The error for a name that nothing runs under."""
+    known = names()
+    return NoSuchFleet(
+        f"no fleet named {name!r} runs on this machine",
+        why=f"running: {', '.join(known)}" if known else "none runs", fix="stoker up" if not known else "stoker status -A",
+    )  # fmt: skip
+
+
+def _unwatched(replica: Replica) -> Replica:
+    """A replica as its process is, where no supervisor looks."""
+    if replica.ranks and replica.ranks[0].pid is not None and started_at(replica.ranks[0].pid) is None:
+        return replace(replica, phase="Failed", detail="it ended while no supervisor watched")
+    return replica
+
+
+def _starting(wanted: Wanted) -> tuple[Step, ...]:
+    return tuple(Step("start", _subject(process), process.hardware) for process in wanted.processes)
+
+
+def _acting(wanted: Wanted, now: Wanted) -> tuple[Step, ...]:
+    old = {process.key: process for process in now.processes}
+    new = {process.key: process for process in wanted.processes}
+    out = [Step("stop", _subject(old[key]), "not wanted any more") for key in old.keys() - new.keys()]
+    for key, process in new.items():
+        if key not in old:
+            out.append(Step("start", _subject(process), process.hardware))
+        elif process.fingerprint != old[key].fingerprint or (process.routed and wanted.restart != now.restart):
+            out.append(Step("replace", _subject(process), _difference(old[key], process)))
+    if not out and (wanted.drain_timeout, wanted.spec) != (now.drain_timeout, dict(now.spec)) and not _same_spec(wanted, now):
+        out.append(Step("update", "spec", ""))
+    return tuple(out)
+
+
+def _same_spec(wanted: Wanted, now: Wanted) -> bool:
+    return read_back(wanted.spec) == read_back(now.spec)
+
+
+def read_back(value: object) -> object:
+    """A value as JSON would bring it back, so that tuples equal lists."""
+    import json
+
+    return json.loads(json.dumps(value))
+
+
+def _difference(old: Process, new: Process) -> str:
+    if old.hardware != new.hardware:
+        return f"{old.hardware} -> {new.hardware}"
+    if old.argv != new.argv:
+        return "its options change"
+    return "restart" if old.env == new.env else "its environment changes"
+
+
+def _subject(process: Process) -> str:
+    return f"replica {process.name}" if process.routed else process.role
+
+
+def _waiting(wanted: Wanted, state: FleetState) -> tuple[Step, ...]:
+    """What is not ready yet. The web page is not waited for: it comes after the endpoint answers."""
+    ready = {replica.name for replica in state.replicas if replica.phase == "Ready"}
+    old = [r for r in state.replicas if r.phase == "Draining"]
+    out = [Step("wait", _subject(p), "") for p in wanted.processes if p.routed and p.name not in ready]
+    gateway = state.service("gateway")
+    if gateway is None or gateway.phase != "Ready":
+        out.append(Step("wait", "gateway", ""))
+    out += [Step("wait", f"replica {r.name}", "it is leaving") for r in old]
+    return tuple(out)
+
+
+def gateway_sees(folder: Folder) -> int:
+    """How many replicas the gateway itself has in rotation."""
+    seen = read_json(folder.seen_file)
+    return len(seen["ready"]) if seen else 0

@@ -1,0 +1,116 @@
+"""Watching one child: its start-up out of its log, its health, its figures, and whether it still makes progress."""
+
+import asyncio
+import contextlib
+import time
+
+from stoker.engine import metrics
+from stoker.engine.log import StartLog
+from stoker.fleet.state import Sample
+from stoker.targets.local.child import Child
+from stoker.targets.local.gateway.upstream import Pool, fetch
+
+STARTING_INTERVAL = 0.1
+READY_INTERVAL = 1.0
+HEALTH_SECONDS = 1.0
+HANG_SECONDS = 20.0  # without an answer on /health: the process is stuck, not busy
+STALL_SECONDS = 120.0  # requests run, and not one token more
+
+
+class Watch:
+    """Follows a child until it is stopped. `hung` says why it has to be restarted, if it has."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.hung: str | None = None
+        self._pool = Pool("127.0.0.1", child.port)
+        self._start = StartLog()
+        self._answered = time.monotonic()
+        self._progress: tuple[float, float] | None = None
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """No more watching."""
+        self._task.cancel()
+        self._pool.close()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await self._once()
+            await asyncio.sleep(READY_INTERVAL if self.child.ever_ready else STARTING_INTERVAL)
+
+    async def _once(self) -> None:
+        child = self.child
+        if not child.ever_ready and child.process.routed:
+            self._read_log()
+        well = await self._well()
+        if well:
+            self._answered = time.monotonic()
+            if not child.leaving and child.phase != "Ready":
+                child.become("Ready")
+        elif child.phase == "Ready" and time.monotonic() - self._answered > 2 * HEALTH_SECONDS:
+            child.detail = "does not answer /health"
+        if child.ever_ready and time.monotonic() - self._answered > HANG_SECONDS:
+            self.hung = f"/health has not answered for {HANG_SECONDS:.0f} s"
+        if well:
+            child.detail = "" if child.phase == "Ready" else child.detail
+        if well and child.process.routed:
+            await self._sample()
+
+    async def _well(self) -> bool:
+        try:
+            status, _ = await fetch(self._pool, self.child.process.health.encode(), [], HEALTH_SECONDS)
+        except (OSError, TimeoutError):
+            return False
+        return status == 200 or not self.child.process.routed
+
+    def _read_log(self) -> None:
+        child = self.child
+        try:
+            with child.log.open("rb") as file:
+                file.seek(child.log_offset)
+                data = file.read(1 << 20)
+        except FileNotFoundError:
+            return
+        whole = data.rfind(b"\n") + 1
+        child.log_offset += whole
+        for line in data[:whole].decode("utf-8", "replace").splitlines():
+            self._start = self._start.feed(line)
+        if not child.leaving and self._start.phase in ("Starting", "Loading", "Warming"):
+            child.become(self._start.phase, self._start.detail)
+
+    async def _sample(self) -> None:
+        status, page = await fetch(self._pool, b"/metrics", [], 2.0)
+        if status != 200:
+            return
+        gauges = metrics.sample(page)
+        self.child.sample = Sample(
+            time.time(),
+            gauges.num_requests_running,
+            gauges.num_requests_waiting,
+            gauges.kv_cache_usage,
+            gauges.prompt_tokens_total,
+            gauges.generation_tokens_total,
+        )
+        self._check_progress()
+
+    def _check_progress(self) -> None:
+        sample = self.child.sample
+        if sample is None or not sample.running:
+            self._progress = None
+            return
+        tokens = (sample.generation_tokens or 0) + (sample.prompt_tokens or 0)
+        if self._progress is None or tokens != self._progress[0]:
+            self._progress = (tokens, time.monotonic())
+        elif time.monotonic() - self._progress[1] > STALL_SECONDS:
+            self.hung = f"{sample.running:.0f} requests run and no token came for {STALL_SECONDS:.0f} s"
+
+    async def idle(self) -> bool:
+        """Whether the engine itself says that nothing runs or waits there."""
+        try:
+            status, page = await fetch(self._pool, b"/metrics", [], 2.0)
+        except (OSError, TimeoutError):
+            return False
+        gauges = metrics.sample(page)
+        return status == 200 and not gauges.num_requests_running and not gauges.num_requests_waiting

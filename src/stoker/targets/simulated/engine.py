@@ -1,0 +1,99 @@
+"""The engine behind the routes: its batch, its counts, its faults."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+from stoker.targets.simulated import startlog
+from stoker.targets.simulated.batch import Batch
+from stoker.targets.simulated.faults import Faults, Simulation
+from stoker.targets.simulated.metrics import Labels, Metrics
+from stoker.targets.simulated.options import Options
+from stoker.targets.simulated.prefixes import PrefixCache
+from stoker.targets.simulated.words import Vocabulary
+
+
+class Engine:
+    """One simulated engine. `hung` while nothing moves in it."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.vocabulary = Vocabulary()
+        self.batch = Batch(options.max_num_seqs, options.simulation.kv_blocks)
+        self.metrics = Metrics({"engine": "0", "model_name": options.names[0]})
+        self.prefixes = PrefixCache(options.simulation.kv_blocks, options.block_size)
+        self.set(options.simulation)
+
+    def set(self, simulation: Simulation) -> None:
+        """Timings and faults from now on; the counts that faults go by begin anew."""
+        self.simulation = simulation
+        self.hung = simulation.faults.hang
+        self.ttft = simulation.ttft * simulation.faults.slow
+        self.itl = simulation.itl * simulation.faults.slow
+        self._since = time.monotonic()
+        self._requests = 0
+        self._errors = 0.0
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at present."""
+        return self.simulation.faults
+
+    def accept(self) -> bool:
+        """Counts a request. False: it shall fail. The process may die or hang by it."""
+        faults = self.faults
+        self._requests += 1
+        if faults.die_after_requests is not None and self._requests > faults.die_after_requests:
+            self.die(f"simulated death after {faults.die_after_requests} requests")
+        if faults.hang_after_requests is not None and self._requests > faults.hang_after_requests:
+            self.hung = True
+        self._errors += faults.error_rate
+        if self._errors < 1 - 1e-9:
+            return True
+        self._errors -= 1
+        return False
+
+    def clock(self) -> None:
+        """Dies, if it is time to. Called several times a second while the process serves."""
+        limit = self.faults.die_after_seconds
+        if limit is not None and time.monotonic() - self._since >= limit:
+            self.die(f"simulated death after {limit:g} s")
+
+    def die(self, why: str) -> NoReturn:
+        """Ends the process at once, as a crash does: no answer is finished."""
+        startlog.died(why)
+        sys.stderr.flush()
+        os._exit(1)
+
+    def page(self) -> bytes:
+        """The metrics page."""
+        return self.metrics.page(self._gauges())
+
+    def _gauges(self) -> Iterator[tuple[str, str, Labels, float]]:
+        batch, waiting = self.batch, self.batch.seats_waiting
+        used = min(1.0, batch.blocks_held / self.options.simulation.kv_blocks)
+        by_reason = "vllm:num_requests_waiting_by_reason"
+        yield (
+            "vllm:num_requests_running",
+            "Number of requests in model execution batches.",
+            {},
+            batch.seats_running,
+        )
+        yield "vllm:num_requests_waiting", "Number of requests waiting to be processed.", {}, waiting
+        yield by_reason, "Number of waiting requests by reason.", {"reason": "capacity"}, waiting
+        yield by_reason, "Number of waiting requests by reason.", {"reason": "deferred"}, 0
+        yield "vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", {}, used
+        yield "vllm:cache_config_info", "Information of the LLMEngine CacheConfig", self._cache_config(), 1
+
+    def _cache_config(self) -> Labels:
+        blocks, size = self.options.simulation.kv_blocks, self.options.block_size
+        return {
+            "block_size": str(size),
+            "cache_dtype": "auto",
+            "enable_prefix_caching": "True",
+            "kv_cache_max_concurrency": f"{blocks * size / self.options.max_model_len:.2f}",
+            "kv_cache_size_tokens": str(blocks * size),
+            "num_gpu_blocks": str(blocks),
+        }

@@ -1,0 +1,466 @@
+"""The simulated engine as a process: started, asked, broken, stopped."""
+
+import base64
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stoker.engine.openai import SseReader, delta_text, usage
+
+KEY = "k-123"
+LIMIT = ("--max-model-len", "100")
+CHAT = {"messages": [{"role": "user", "content": "one two three"}]}
+
+
+class Engine:
+    """A running process, its log and its port."""
+
+    def __init__(self, folder: Path, *options: str, key: str = "", serves: bool = True, **told: Any) -> None:
+        self.log = folder / "engine.log"
+        self.connections: list[http.client.HTTPConnection] = []
+        self.answers: list[http.client.HTTPResponse] = []
+        words = ["-m", "stoker.targets.simulated", "demo", "--host", "127.0.0.1", "--port", "0", *options]
+        told = {"start_seconds": 0, "ttft": 0.001, "itl": 0.001} | told
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *words, "--simulate", json.dumps(told)],
+                stderr=log,
+                env={"VLLM_API_KEY": key, "PYTHONPATH": ":".join(sys.path)},
+            )
+        if serves:
+            wait(lambda: "Application startup complete" in self.log.read_text())
+            found = re.search(r"Starting vLLM server on http://127\.0\.0\.1:(\d+)\n", self.log.read_text())
+            assert found
+            self.port = int(found[1])
+
+    def connection(self, timeout: float = 5) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def send(
+        self, method: str, path: str, body: Any = None, timeout: float = 5, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        with contextlib.closing(self.connection(timeout)) as connection:
+            data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+            named = {name.replace("_", "-"): text for name, text in headers.items()}
+            connection.request(method, path, data, {"content-type": "application/json", **named})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+    def post(self, path: str, body: Any, x_request_id: str = "") -> Any:
+        named = {"x_request_id": x_request_id} if x_request_id else {}
+        status, _, data = self.send("POST", path, body, timeout=5, **named)
+        assert status == 200, data
+        return json.loads(data)
+
+    def stream(self, path: str, body: dict[str, Any]) -> Any:
+        status, headers, data = self.send("POST", path, {**body, "stream": True})
+        assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        return SseReader().feed(data)
+
+    def metric(self, name: str, **labels: str) -> float:
+        page = self.send("GET", "/metrics")[2].decode()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        lines = [line for line in page.splitlines() if line.startswith(f"vllm:{name}{{")]
+        return sum(float(line.split()[-1]) for line in lines if all(text in line for text in wanted))
+
+    def open_stream(self, **body: Any) -> http.client.HTTPResponse:
+        connection = self.connection()
+        self.connections.append(connection)
+        data = json.dumps({**CHAT, **body, "stream": True})
+        connection.request("POST", "/v1/chat/completions", data, {"content-type": "application/json"})
+        self.answers.append(connection.getresponse())
+        return self.answers[-1]
+
+    def close(self) -> None:
+        """Kills the process and closes what talks to it."""
+        self.process.kill()
+        self.process.wait()
+        for answer in self.answers:
+            answer.close()
+        for connection in self.connections:
+            connection.close()
+
+    def ended(self, seconds: float = 5) -> int:
+        return self.process.wait(seconds)
+
+
+def wait(done: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+Start = Callable[..., Engine]
+
+
+@contextlib.contextmanager
+def starter(folder: Path) -> Iterator[Start]:
+    engines: list[Engine] = []
+
+    def start(*options: str, **more: Any) -> Engine:
+        engines.append(Engine(folder, *options, **more))
+        return engines[-1]
+
+    try:
+        yield start
+    finally:
+        for engine in engines:
+            engine.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starter(tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with starter(tmp_path_factory.mktemp("engine")) as begin:
+        yield begin("--served-model-name", "demo", "alias", "--lora-modules", "tuned=/x", *LIMIT)
+
+
+# answers
+
+
+def test_a_plain_chat(engine: Engine) -> None:
+    body = engine.post(
+        "/v1/chat/completions", {**CHAT, "model": "alias", "max_tokens": 4.0, "top_k": 1.0, "n": 2}
+    )
+    assert body["object"] == "chat.completion"
+    assert body["model"] == "alias"
+    assert [choice["message"]["content"] for choice in body["choices"]] == ["one two three one"] * 2
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["total_tokens"] == 3 + 2 * 4
+
+
+def test_a_streamed_chat(engine: Engine) -> None:
+    body = {**CHAT, "max_tokens": 4, "stream_options": {"include_usage": True}}
+    events = engine.stream("/v1/chat/completions", body)
+    chunks = [event.json() for event in events[:-1]]
+    assert events[-1].done
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [delta_text(chunk) for chunk in chunks[1:5]] == ["one", " two", " three", " one"]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks[:-1]] == [None] * 5 + ["length"]
+    assert chunks[-1]["choices"] == []
+    found = usage(chunks[-1])
+    assert found is not None
+    assert (found.prompt, found.completion) == (3, 4)
+
+
+def test_streams_of_several_choices_keep_them_apart(engine: Engine) -> None:
+    events = engine.stream("/v1/completions", {"prompt": ["a", "b c"], "max_tokens": 2, "stop": "c"})
+    texts = ["", ""]
+    for chunk in (event.json() for event in events[:-1]):
+        texts[chunk["choices"][0]["index"]] += delta_text(chunk)
+    assert texts == ["a a", "b "]
+
+
+def test_plain_and_streamed_completions_agree(engine: Engine) -> None:
+    body = {"prompt": "a b", "max_tokens": 3, "echo": True}
+    plain = engine.post("/v1/completions", body)["choices"][0]["text"]
+    streamed = [delta_text(event.json()) for event in engine.stream("/v1/completions", body)]
+    assert plain == "".join(streamed) == "a b a b a"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "first", "last", "delta"),
+    [
+        ("/v1/responses", {"input": "one two"}, "response.created", "response.completed", "delta"),
+        ("/v1/messages", {**CHAT, "max_tokens": 2}, "message_start", "message_stop", "delta"),
+    ],
+)
+def test_typed_streams(
+    engine: Engine, path: str, body: dict[str, Any], first: str, last: str, delta: str
+) -> None:
+    events = engine.stream(path, body)
+    assert [events[0].event, events[-1].event] == [first, last]
+    assert all(event.json()["type"] == event.event for event in events)
+    deltas = [event.json()[delta] for event in events if event.event.endswith(("text.delta", "block_delta"))]
+    assert "".join(text if isinstance(text, str) else text["text"] for text in deltas).startswith("one two")
+
+
+def test_typed_bodies(engine: Engine) -> None:
+    response = engine.post("/v1/responses", {"input": "hi", "max_output_tokens": 1})
+    assert response["output"][0]["content"][0]["text"] == "hi"
+    assert response["status"] == "incomplete"
+    message = engine.post("/v1/messages", {**CHAT, "max_tokens": 99, "stop_sequences": ["three"]})
+    assert (message["content"][0]["text"], message["stop_reason"]) == ("one two ", "stop_sequence")
+
+
+def test_tokens_there_and_back(engine: Engine) -> None:
+    found = engine.post("/tokenize", {"prompt": "one two one", "return_token_strs": True})
+    assert (found["count"], found["max_model_len"], found["token_strs"]) == (3, 100, ["one", "two", "one"])
+    assert engine.post("/detokenize", {"tokens": found["tokens"]}) == {"prompt": "one two one"}
+    assert engine.post("/tokenize", CHAT)["count"] == 3
+    assert engine.post("/v1/messages/count_tokens", {**CHAT, "system": "be brief"}) == {"input_tokens": 5}
+
+
+def test_embeddings(engine: Engine) -> None:
+    numbers = engine.post("/v1/embeddings", {"input": ["a", "b"]})["data"]
+    packed = engine.post("/v1/embeddings", {"input": "a", "encoding_format": "base64"})["data"]
+    assert len(base64.b64decode(packed[0]["embedding"])) == 4 * len(numbers[0]["embedding"])
+
+
+def test_what_it_says_of_itself(engine: Engine) -> None:
+    cards = json.loads(engine.send("GET", "/v1/models")[2])["data"]
+    assert [(card["id"], card["parent"]) for card in cards] == [
+        ("demo", None),
+        ("alias", None),
+        ("tuned", "demo"),
+    ]
+    assert engine.post("/v1/completions", {"prompt": "a", "model": "tuned"})["model"] == "tuned"
+    assert json.loads(engine.send("GET", "/version")[2]) == {"version": "0.32.0"}
+    for method, path in (("GET", "/health"), ("GET", "/ping"), ("POST", "/ping")):
+        assert engine.send(method, path)[::2] == (200, b"")
+    for path in ("/scale_elastic_ep", "/load", "/reset_prefix_cache", "/v1/load_lora_adapter", "/lo%61d"):
+        assert engine.post(path, {}) == {"admin": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "part"),
+    [
+        (
+            "POST",
+            "/v1/chat/completions",
+            {**CHAT, "model": "other"},
+            404,
+            "The model `other` does not exist.",
+        ),
+        ("POST", "/v1/chat/completions", b"{", 400, "JSON decode error"),
+        ("POST", "/v1/chat/completions", b"[]", 400, "valid dictionary"),
+        ("POST", "/v1/chat/completions", b"1" * 9999, 400, "JSON decode error"),
+        ("POST", "/v1/chat/completions", b"[" * 99999, 400, "JSON decode error"),
+        ("POST", "/v1/chat/completions", {}, 400, "Field required"),
+        ("POST", "/v1/completions", {"prompt": "x " * 101}, 400, "maximum context length is 100 tokens"),
+        ("GET", "/v1/chat/completions", None, 405, "Method Not Allowed"),
+        ("POST", "/v1/nothing", {}, 404, "Not Found"),
+    ],
+)
+def test_errors_are_openais(
+    engine: Engine, method: str, path: str, body: Any, status: int, part: str
+) -> None:
+    found, _, data = engine.send(method, path, body)
+    error = json.loads(data)["error"]
+    assert (found, error["code"]) == (status, status)
+    assert part in error["message"]
+
+
+def test_a_body_of_another_type_is_refused(engine: Engine) -> None:
+    status, _, data = engine.send("POST", "/v1/completions", {"prompt": "a"}, content_type="text/plain")
+    assert status == 400
+    assert "Unsupported Media Type" in json.loads(data)["error"]["message"]
+    assert "Anthropic" not in data.decode()
+    refused = json.loads(engine.send("POST", "/v1/messages", {**CHAT, "max_tokens": 1, "model": "x"})[2])
+    assert (refused["type"], refused["error"]["type"]) == ("error", "NotFoundError")
+
+
+def test_what_is_counted(start: Start) -> None:
+    engine = start("--block-size", "2")
+    for _ in range(2):
+        engine.post("/v1/chat/completions", {**CHAT, "max_tokens": 5, "n": 2})
+    assert engine.metric("prompt_tokens_total") == 6
+    assert engine.metric("generation_tokens_total") == 20
+    assert engine.metric("request_success_total", finished_reason="length") == 4
+    assert engine.metric("time_to_first_token_seconds_count") == 2
+    assert engine.metric("inter_token_latency_seconds_count") == 8
+    assert engine.metric("prefix_cache_hits_total") == 2
+    assert engine.metric("cache_config_info", block_size="2", num_gpu_blocks="4096") == 1
+
+
+def test_the_key_guards_v1_only(start: Start) -> None:
+    engine = start(key=KEY)
+    assert engine.send("GET", "/v1/models")[::2] == (401, b'{"error":"Unauthorized"}')
+    assert engine.send("GET", "/v1/models", authorization="Bearer wrong")[0] == 401
+    assert engine.send("GET", "/v1/models", authorization=f"bearer {KEY}")[0] == 200
+    assert engine.send("GET", "/health")[0] == engine.send("GET", "/metrics")[0] == 200
+    assert KEY not in engine.log.read_text()
+
+
+def test_request_ids(start: Start, engine: Engine) -> None:
+    assert engine.post("/v1/completions", {"prompt": "a"}, x_request_id="r1")["id"] == "cmpl-r1"
+    assert "x-request-id" not in engine.send("POST", "/v1/completions", {"prompt": "a"}, x_request_id="r1")[1]
+    told = start("--enable-request-id-headers")
+    assert told.send("POST", "/v1/completions", {"prompt": "a"}, x_request_id="r1")[1]["x-request-id"] == "r1"
+
+
+# order, time
+
+
+def test_headers_come_before_the_first_token_and_others_wait(start: Start) -> None:
+    engine = start("--max-num-seqs", "1", ttft=0.2)
+    begun = time.monotonic()
+    first, second = engine.open_stream(), engine.open_stream()
+    assert (engine.metric("num_requests_running"), engine.metric("num_requests_waiting")) == (1, 1)
+    assert engine.metric("kv_cache_usage_perc") > 0
+    assert b"[DONE]" in first.read()
+    assert time.monotonic() - begun > 0.2
+    assert b"[DONE]" in second.read()
+    assert time.monotonic() - begun > 0.4
+
+
+def test_a_client_that_leaves_frees_its_seat(start: Start) -> None:
+    engine = start("--max-num-seqs", "1", tokens=1000, itl=0.05)
+    leaving, waiting = engine.open_stream(), engine.open_stream(max_tokens=1)
+    assert leaving.readline()
+    leaving.close()
+    engine.connections[0].close()
+    assert b"[DONE]" in waiting.read()
+    wait(lambda: engine.metric("num_requests_running") == 0, 2)
+    assert engine.metric("request_success_total", finished_reason="abort") == 1
+
+
+def test_start_up_says_what_vllm_says_and_is_quick(start: Start) -> None:
+    begun = time.monotonic()
+    engine = start("--max-model-len", "2K", "--dtype", "float32", start_seconds=0.2)
+    assert 0.2 < time.monotonic() - begun < 3
+    text = engine.log.read_text()
+    for part in (
+        "vLLM server version 0.32.0, serving model demo",
+        "non-default args: {",
+        "Initializing a V1 LLM engine (v0.32.0) with config",
+        "Loading weights took 0.06 seconds",
+        "Model loading took 0.5 GiB memory and 0.06",
+        "CPU KV cache size: 65,536 tokens, Maximum concurrency for 2,048 tokens per request: 32.00x",
+        "init engine (profile, create kv cache, warmup model) took 0.04 s",
+        "INFO:     Application startup complete.",
+    ):
+        assert part in text
+    assert re.search(r"^\(EngineCore pid=\d+\) INFO \d\d-\d\d \d\d:\d\d:\d\d \[core\.py:\d+\] ", text, re.M)
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = "import stoker.targets.simulated.__main__, sys; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"pydantic", "click", "rich", "yaml", "numpy", "httpx2", "http.client"} & set(found)
+
+
+# the end
+
+
+def test_sigterm_ends_it_at_once_unless_it_may_drain(start: Start) -> None:
+    hasty = start(tokens=1000, itl=0.05)
+    cut = hasty.open_stream()
+    hasty.process.send_signal(signal.SIGTERM)
+    assert hasty.ended(2) == 0
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        cut.read()
+    patient = start("--shutdown-timeout", "5", tokens=10, itl=0.03)
+    running = patient.open_stream()
+    patient.process.send_signal(signal.SIGTERM)
+    assert b"[DONE]" in running.read()
+    assert patient.ended(2) == 0
+
+
+def test_sigterm_in_start_up(start: Start) -> None:
+    engine = start(serves=False, start_seconds=60)
+    wait(lambda: "Using max model len" in engine.log.read_text())
+    time.sleep(0.1)
+    engine.process.send_signal(signal.SIGTERM)
+    assert engine.ended(2) == 0
+
+
+def test_a_taken_port_ends_the_start(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as owner:
+        engine = start("--port", str(owner.getsockname()[1]), serves=False)
+        assert engine.ended() == 1
+    assert "Address already in use" in engine.log.read_text()
+
+
+# faults
+
+
+def test_fail_start(start: Start) -> None:
+    engine = start(serves=False, faults={"fail_start": "ValueError: no room"})
+    assert engine.ended() == 1
+    text = engine.log.read_text()
+    assert "EngineCore failed to start." in text
+    assert "ValueError: no room" in text
+    assert "Engine core initialization failed. See root cause above." in text
+
+
+def test_die_after_seconds(start: Start) -> None:
+    assert start(faults={"die_after_seconds": 0.1}).ended(2) == 1
+
+
+def test_die_after_requests(start: Start) -> None:
+    engine = start(faults={"die_after_requests": 1})
+    engine.post("/v1/completions", {"prompt": "a"})
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        engine.post("/v1/completions", {"prompt": "a"})
+    assert engine.ended() == 1
+
+
+@pytest.mark.parametrize("tokens", [0, 3])
+def test_die_mid_stream(start: Start, tokens: int) -> None:
+    stream = (engine := start(itl=0.02, faults={"die_mid_stream_after_tokens": tokens})).open_stream()
+    got = b""
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):  # noqa: PT012
+        while piece := stream.read1():
+            got += piece
+        raise ConnectionError
+    assert engine.ended() == 1
+    assert len(SseReader().feed(got)) == (tokens + 1 if tokens else 0)
+
+
+def test_hang_after_requests_takes_health_with_it(start: Start) -> None:
+    engine = start(faults={"hang_after_requests": 1})
+    engine.post("/v1/completions", {"prompt": "a"})
+    for path, body in (("/v1/completions", {"prompt": "a"}), ("/health", None)):
+        with pytest.raises(TimeoutError):
+            engine.send("POST" if body else "GET", path, body, timeout=0.1)
+    engine.process.send_signal(signal.SIGTERM)
+    assert engine.ended(2) == 0
+
+
+def test_errors_are_spread_evenly(start: Start) -> None:
+    engine = start(faults={"error_rate": 0.25, "error_status": 503})
+    found = [engine.send("POST", "/v1/completions", {"prompt": "a"})[0] for _ in range(8)]
+    assert found == [200, 200, 200, 503] * 2
+
+
+def test_slow_and_unhealthy(start: Start) -> None:
+    engine = start(ttft=0.01, itl=0.001, faults={"slow": 10, "unhealthy": True})
+    begun = time.monotonic()
+    engine.post("/v1/completions", {"prompt": "a", "max_tokens": 11})
+    assert time.monotonic() - begun > 0.19
+    assert engine.send("GET", "/health")[0] == 503
+
+
+def test_sigterm_may_be_ignored(start: Start) -> None:
+    engine = start(faults={"ignore_sigterm": True})
+    engine.process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    assert engine.send("GET", "/health")[0] == 200
+
+
+def test_faults_come_and_go_with_the_control_file(start: Start, tmp_path: Path) -> None:
+    control = tmp_path / "control.json"
+    engine = start("--simulate-file", str(control), tokens=30, itl=0.02)
+    stream = engine.open_stream()
+    assert stream.readline()
+    control.write_text('{"faults": {"hang": true}}')
+    time.sleep(0.2)
+    with pytest.raises(TimeoutError):
+        engine.send("GET", "/health", timeout=0.2)
+    control.write_text('{"faults": {"unhealthy": true}}')
+    assert b"[DONE]" in stream.read()
+    assert engine.send("GET", "/health")[0] == 503
+    control.write_text('{"fau')
+    wait(lambda: "control file not read" in engine.log.read_text())
+    control.unlink()
+    wait(lambda: engine.send("GET", "/health")[0] == 200)
