@@ -93,7 +93,7 @@ def _mapping(node: yaml.MappingNode, path: Path, tree: Tree, above: frozenset[in
 def _scalar(node: yaml.ScalarNode, path: Path, tree: Tree) -> Any:
     text: str = node.value
     tree.raw[path] = text
-    if node.tag and node.tag.startswith("!") or node.style is not None:
+    if node.tag.startswith("!") or node.style:
         return text
     for pattern, why, fix in _TRAPS:
         if pattern.fullmatch(text):

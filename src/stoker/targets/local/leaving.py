@@ -28,7 +28,7 @@ class Leaving:
         """Looks, and does what is next. `published` is the revision of the routes that already list it as leaving."""
         child = self._child
         if self._revision is None:
-            self._revision = published + 1  # the routes written at the end of this tick
+            self._revision = published  # written since `leave`, so they list it as leaving
         if child.term_at is not None:
             grace = child.process.grace if child.ever_ready else START_GRACE
             if time.monotonic() - child.term_at > grace:
