@@ -3,9 +3,9 @@
     python tools/read_vllm.py                  # in an environment that has that vLLM; writes the file
     python tools/read_vllm.py -                # prints it instead
 
-Options come from the argument parser of `vllm serve`, routes from its web application built with every task and
-every optional part, metric families from a checked-in page of a running engine. The same vLLM gives the same file:
-its date changes only when something else does. A test compares the file with the installed vLLM, so drift turns red.
+Options come from the argument parser of `vllm serve`, routes from its web application built with every task
+and every optional part, metric families from a checked-in page of a running engine. The same vLLM gives the
+same file: its date changes only when something else does. A test compares the file with the installed vLLM.
 """
 
 import argparse
@@ -34,12 +34,12 @@ KINDS = {
 INFERENCE = {
     "/v1/chat/completions", "/v1/chat/completions/batch", "/v1/chat/completions/render",
     "/v1/chat/completions/derender", "/v1/completions", "/v1/completions/render", "/v1/completions/derender",
-    "/v1/responses", "/v1/responses/render", "/v1/responses/{response_id}", "/v1/responses/{response_id}/cancel",
-    "/v1/messages", "/v1/messages/count_tokens", "/v1/messages/render", "/cohere/v2/chat", "/inference/v1/generate",
-    "/generative_scoring", "/v1/systemone", "/v1/embeddings", "/v2/embed", "/pooling", "/classify",
-    "/score", "/v1/score", "/rerank", "/v1/rerank", "/v2/rerank",
-    "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/realtime",
-    "/tokenize", "/detokenize", "/v1/models", "/version",
+    "/v1/responses", "/v1/responses/render", "/v1/responses/{response_id}",
+    "/v1/responses/{response_id}/cancel", "/v1/messages", "/v1/messages/count_tokens", "/v1/messages/render",
+    "/cohere/v2/chat", "/inference/v1/generate", "/generative_scoring", "/v1/systemone", "/v1/embeddings",
+    "/v2/embed", "/pooling", "/classify", "/score", "/v1/score", "/rerank", "/v1/rerank", "/v2/rerank",
+    "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/realtime", "/tokenize", "/detokenize",
+    "/v1/models", "/version",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def options() -> dict[str, dict[str, Any]]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of `vllm serve`. vLLM fills in its help texts only where `--help` stands on the command line."""
+    """The parser of `vllm serve`. vLLM gives it help texts only if `--help` stands on the command line."""
     sys.argv.append("--help")
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -82,7 +82,11 @@ def option(action: argparse.Action, name: str) -> dict[str, Any]:
         "text": called == "union_dict_and_str",
         "auto": called == "human_readable_int_or_auto",
     }
-    return {key: value for key, value in row.items() if value} | default(action) | {"help": sentence(action.help)}
+    return (
+        {key: value for key, value in row.items() if value}
+        | default(action)
+        | {"help": sentence(action.help)}
+    )
 
 
 def innermost(convert: Any) -> Any:
@@ -113,8 +117,8 @@ def sentence(text: str | None) -> str:
     """The first sentence of a help text, at most 160 characters."""
     paragraph = re.split(r"\n\n|\n\s*[-*] ", (text or "").replace("%%", "%").strip())[0]
     unlinked = re.sub(r"\[([^\]]*)\](?:\([^)]*\)|\[\])", r"\1", paragraph)
-    plain = re.sub(r"\s+", " ", re.sub(r"[*`\\]+", "", unlinked))
-    first = re.split(r"(?<=[.])\s", plain)[0].rstrip(": ")
+    plain = re.sub(r"\s+", " ", re.sub(r"[*`\\]+", "", unlinked)).replace(" .", ".")
+    first = re.split(r"(?<=\.)(?<!e\.g\.)(?<!i\.e\.)\s", plain)[0].rstrip(": ")
     return first if len(first) <= 160 else first[:159].rsplit(" ", 1)[0] + "…"
 
 
@@ -174,13 +178,19 @@ def dated(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def main(say: Callable[[str], Any] = sys.stdout.write) -> None:
     """Writes the file, or prints it with `-`."""
-    os.environ |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    os.environ |= {
+        "VLLM_SERVER_DEV_MODE": "1",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }
     words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     words.add_argument("-", dest="show", action="store_true", help="print it instead")
     words.add_argument("--metrics", type=Path, default=ROOT / "tests/data/metrics/vllm-0.32.txt")
     asked = words.parse_args()
     name, version = package()
-    source = f"the package {name} {version}: parser and routes of `vllm serve`; some options depend on the platform"
+    source = (
+        f"the package {name} {version}: `vllm serve`, its options (some depend on the platform) and routes"
+    )
     found = {"release": version, "source": source, "options": options(), "routes": routes()}
     path = DATA / f"vllm-{version}.json"
     data = dated(found | {"metrics": metrics(asked.metrics)}, path)

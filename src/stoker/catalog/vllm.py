@@ -1,16 +1,18 @@
-"""What is known of each vLLM release: its options and its routes. Read from vLLM itself by `tools/read_vllm.py`."""
+"""What is known of each vLLM release: its options, routes and metric families.
+
+Source: `data/vllm-RELEASE.json`, read from vLLM itself by `tools/read_vllm.py`.
+"""
 
 import difflib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from stoker.catalog import values
 from stoker.errors import Mistake
-from stoker.units import Tokens
 
 KNOWN = ("0.32.0",)
 DEFAULT = "0.32.0"
@@ -20,126 +22,141 @@ Kind = Literal["bool", "int", "float", "str", "json", "tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of `vllm serve`, without its dashes. `many` says how several values are written."""
+    """One option of `vllm serve`, under its own name without dashes.
+
+    many: how several values are written (after one flag, with a flag each, joined by commas).
+    negatable: false is written `--no-NAME`. bare: the flag may stand without a value.
+    folds: case and dashes in a choice do not matter. auto: takes `auto` besides a count.
+    dotted: takes a JSON object, whose keys may also stand as `--NAME.KEY value`. text: takes other text too.
+    """
 
     name: str
     kind: Kind
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    many: Literal["", "list", "repeat"] = ""
+    many: Literal["", "list", "repeat", "comma"] = ""
     negatable: bool = False
+    bare: bool = False
+    folds: bool = False
+    dotted: bool = False
+    text: bool = False
+    auto: bool = False
+    default: bool | int | float | str | None = None
     help: str = ""
 
     def check(self, value: Any) -> str | None:
-        """Why a value does not fit, or None where it does."""
-        if self.many:
-            wrong = [self._check_one(one) for one in (value if isinstance(value, list) else [value])]
-            return next((why for why in wrong if why), None)
-        return self._check_one(value)
+        """Why a value does not fit, in words; None where it does."""
+        if self.bare and value is True:
+            return None
+        if not self.many or not isinstance(value, list):
+            return self._check_one(value)
+        if not value:
+            return "expected at least one value"
+        return next((why for why in map(self._check_one, value) if why), None)
 
     def _check_one(self, value: Any) -> str | None:
-        if self.kind == "bool":
-            return None if isinstance(value, bool) else "expected true or false"
-        if self.kind == "json":
-            return _check_json(value)
-        if isinstance(value, dict | list) or value is None:
-            return f"expected {_A[self.kind]}"
-        if self.choices and str(value) not in self.choices:
-            return f"expected one of {', '.join(self.choices)}"
-        return None if self.kind == "str" and not isinstance(value, bool) else _check_number(self.kind, value)
+        if self.choices:
+            return values.check_choice(value, self.choices, self.folds)
+        match self.kind:
+            case "json":
+                return values.check_json(value, dict if self.dotted else list, self.text)
+            case "tokens":
+                return values.check_tokens(value, self.auto)
+            case kind:
+                return values.CHECKS[kind](value)
 
     def argv(self, value: Any) -> tuple[str, ...]:
-        """The words of a command line that set it."""
+        """The words of a command line that set it. Empty for false, where vLLM has no way to say no."""
         flag = f"--{self.name}"
         if self.kind == "bool":
-            return (flag,) if value else ((f"--no-{self.name}",) if self.negatable else ())
-        if self.many and isinstance(value, list):
-            words = [_word(one) for one in value]
-            return (flag, *words) if self.many == "list" else tuple(w for word in words for w in (flag, word))
-        return (flag, _word(value))
+            return (flag,) if value else (f"--no-{self.name}",) * self.negatable
+        if self.bare and value is True:
+            return (flag,)
+        if not self.many or not isinstance(value, list):
+            return _flagged(flag, values.word(value))
+        words = tuple(values.word(one) for one in value)
+        if self.many == "list":
+            return (flag, *words)
+        if self.many == "comma":
+            return _flagged(flag, ",".join(words))
+        return tuple(part for word in words for part in _flagged(flag, word))
 
 
-_A = {"int": "a whole number", "float": "a number", "str": "text", "tokens": "a token count such as 8192, 32K or 32k"}
+def _flagged(flag: str, word: str) -> tuple[str, ...]:
+    """Flag and word apart, unless argparse would take the word for another flag."""
+    return (f"{flag}={word}",) if word.startswith("-") and not values.is_number(word) else (flag, word)
 
 
-def _check_number(kind: Kind, value: Any) -> str | None:
-    if isinstance(value, bool):
-        return f"expected {_A[kind]}"
-    if kind == "tokens":
-        return _check_tokens(value)
-    try:
-        whole = int(str(value))
-    except ValueError:
-        whole = None
-    if kind == "int":
-        return None if whole is not None else "expected a whole number"
-    return None if isinstance(value, int | float) or re.fullmatch(r"-?\d*\.?\d+", str(value)) else "expected a number"
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of the engine. A `{…}` in the path stands for one segment; WEBSOCKET is a method here."""
 
-
-def _check_tokens(value: Any) -> str | None:
-    if str(value) in ("auto", "-1"):
-        return None
-    try:
-        return None if Tokens.parse(value) > 0 else "expected a token count above zero"
-    except ValueError as error:
-        return str(error)
-
-
-def _check_json(value: Any) -> str | None:
-    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
-        try:
-            json.loads(value)
-        except ValueError as error:
-            return f"this is not valid JSON: {error}"
-    return "expected a table, or JSON" if value is None else None
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    path: str
+    methods: tuple[str, ...]
+    audience: Literal["inference", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of vLLM. Routes with `{…}` stand for one path segment."""
+    """One release of vLLM. `metrics` are its metric families with their types."""
 
     version: str
-    options: Mapping[str, Option]
-    inference_routes: frozenset[str]
-    admin_routes: frozenset[str]
     source: str
-    _names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Option] = field(repr=False)
+    routes: Mapping[str, Route] = field(repr=False)
+    metrics: Mapping[str, str] = field(repr=False)
+    _names: Mapping[str, str] = field(repr=False)
 
     def option(self, name: str) -> Option | None:
-        """An option by its own name, an alias, or either with underscores."""
-        return self.options.get(self._names.get(name.replace("_", "-"), ""))
+        """An option by any of its names, underscores as dashes; `name.key` is one key of a JSON option."""
+        head, dot, key = name.partition(".")
+        found = self.options.get(self._names.get(head.replace("_", "-"), ""))
+        if found is None or not dot:
+            return found
+        return (
+            replace(found, name=f"{found.name}.{key}", text=True, dotted=False)
+            if found.dotted and key
+            else None
+        )
 
     def nearest(self, name: str) -> str | None:
-        """The known option that is most like a name."""
-        near = difflib.get_close_matches(name.replace("_", "-"), self.options, n=1, cutoff=0.6)
+        """The known option most like a name, or None where none is."""
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), self.options, n=1, cutoff=0.6)
         return near[0] if near else None
+
+    @property
+    def inference_routes(self) -> frozenset[str]:
+        """Paths for users."""
+        return frozenset(route.path for route in self.routes.values() if route.audience == "inference")
+
+    @property
+    def admin_routes(self) -> frozenset[str]:
+        """Paths that change, reveal or profile the server, and those that nobody has classified."""
+        return frozenset(self.routes) - self.inference_routes
 
 
 @cache
 def release(version: str) -> Release:
     """The release of that version. Raises: Mistake, where it is not in the catalog."""
     if version not in KNOWN:
-        raise Mistake(f"vLLM {version} is not known", why=f"known: {', '.join(KNOWN)}", fix=f"version: {DEFAULT}")
-    raw = json.loads(files("stoker.catalog").joinpath(f"data/vllm-{version}.json").read_text())
+        known = ", ".join(KNOWN)
+        raise Mistake(
+            f"vLLM {version} is not known to this Stoker",
+            why=f"known: {known}",
+            fix=f"version: {DEFAULT}",
+            rule="vllm-release",
+        )
+    return _read(files("stoker.catalog").joinpath(f"data/vllm-{version}.json").read_text(encoding="utf-8"))
+
+
+def _read(text: str) -> Release:
+    raw = json.loads(text)
     options = {name: _option(name, row) for name, row in raw["options"].items()}
-    names = {alias.replace("_", "-"): option.name for option in options.values() for alias in (*option.aliases, option.name)}
-    routes = raw["routes"]
-    return Release(version, options, frozenset(routes["inference"]), frozenset(routes["admin"]), raw["source"], names)
+    routes = {path: Route(path, tuple(row["methods"]), row["for"]) for path, row in raw["routes"].items()}
+    names = {alias: option.name for option in options.values() for alias in (*option.aliases, option.name)}
+    return Release(raw["release"], raw["source"], options, routes, raw["metrics"], names)
 
 
 def _option(name: str, row: Mapping[str, Any]) -> Option:
-    return Option(
-        name,
-        row["kind"],
-        tuple(row.get("choices", ())),
-        tuple(row.get("aliases", ())),
-        row.get("many", ""),
-        row.get("negatable", False),
-        row.get("help", ""),
-    )
+    lists = {key: tuple(row.get(key, ())) for key in ("choices", "aliases")}
+    return Option(name, **{**row, **lists})

@@ -1,16 +1,19 @@
-"""vLLM's metrics page: the few figures that Stoker acts on, and one page out of several replicas'."""
+"""vLLM's metrics page: the few figures that Stoker acts on, and one page out of several replicas'.
+
+Source: Prometheus text format 0.0.4; metric names of vLLM `v1/metrics/loggers.py`.
+"""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Figures of one replica, summed over its engines. None where the page lacks them, never zero.
+    """Figures of one replica. None where its page lacks them, never zero.
 
-    kv_cache_usage is a share of the cache, 0 to 1.
+    Counts are summed over engines and labels; kv_cache_usage is the mean over engines, 0 to 1.
     """
 
     num_requests_running: float | None = None
@@ -22,29 +25,32 @@ class Gauges:
     request_success_total: float | None = None
 
 
-_FAMILIES = {
-    b"vllm:num_requests_running": "num_requests_running",
-    b"vllm:num_requests_waiting": "num_requests_waiting",
-    b"vllm:kv_cache_usage_perc": "kv_cache_usage",
-    b"vllm:gpu_cache_usage_perc": "kv_cache_usage",  # before 0.11
-    b"vllm:prompt_tokens_total": "prompt_tokens_total",
-    b"vllm:generation_tokens_total": "generation_tokens_total",
-    b"vllm:num_preemptions_total": "num_preemptions_total",
-    b"vllm:request_success_total": "request_success_total",
+_FIELDS = {
+    b"num_requests_running": "num_requests_running",
+    b"num_requests_waiting": "num_requests_waiting",
+    b"kv_cache_usage_perc": "kv_cache_usage",
+    b"gpu_cache_usage_perc": "kv_cache_usage",  # its name before 0.11, for some releases both
+    b"prompt_tokens_total": "prompt_tokens_total",
+    b"generation_tokens_total": "generation_tokens_total",
+    b"num_preemptions_total": "num_preemptions_total",
+    b"request_success_total": "request_success_total",
 }
-_SAMPLE = re.compile(rb"^(vllm:[a-z_]+)(?:\{[^\n]*\})? (\S+)(?: \d+)?$", re.M)
+_FIGURE = re.compile(rb"\nvllm:(%b)(?:\{[^\n]*\})? (\S+)(?: -?\d+)?(?=\n)" % b"|".join(_FIELDS))
 
 
 def sample(page: bytes | str) -> Gauges:
-    """Reads a page, also half of one; a value that is not a number is as good as none."""
+    """Reads a page. A line that is cut off counts for nothing, nor does a value that is no finite number."""
     data = page.encode() if isinstance(page, str) else page
-    sums: dict[str, float] = {}
-    for name, text in _SAMPLE.findall(data):
-        field = _FAMILIES.get(name)
-        value = _number(text) if field else None
-        if field and value is not None:
-            sums[field] = sums.get(field, 0.0) + value
-    return Gauges(**sums)
+    found: dict[bytes, list[float]] = {}
+    for name, text in _FIGURE.findall(b"\n" + data):
+        value = _number(text)
+        if value is not None:
+            found.setdefault(name, []).append(value)
+    figures = {_FIELDS[name]: sum(numbers) for name, numbers in found.items()}
+    for name in (b"gpu_cache_usage_perc", b"kv_cache_usage_perc"):
+        if name in found:
+            figures["kv_cache_usage"] = sum(found[name]) / len(found[name])
+    return Gauges(**figures)
 
 
 def _number(text: bytes) -> float | None:
@@ -55,28 +61,66 @@ def _number(text: bytes) -> float | None:
     return value if math.isfinite(value) else None
 
 
+_LINE = re.compile(
+    rb"^(?:# (HELP|TYPE) ([a-zA-Z_:][\w:]*)[^\n]*"
+    rb"|([a-zA-Z_:][\w:]*)(?:\{([^\n]*)\})?([ \t]+[^\s{}]+(?:[ \t]+-?\d+)?))\r?(?=\n)",
+    re.M,
+)
+_OWN_LABEL = re.compile(rb'(?<![\w:])replica(?==")')
+_SUFFIXES = (b"", b"_bucket", b"_sum", b"_count", b"_total", b"_created")
+
+
+@dataclass(slots=True)
+class _Family:
+    """What stands together on a page: one HELP, one TYPE, and every replica's samples."""
+
+    heads: dict[bytes, bytes]
+    samples: list[bytes]
+
+    def lines(self) -> Iterator[bytes]:
+        yield from (self.heads[word] for word in (b"HELP", b"TYPE") if word in self.heads)
+        yield from self.samples
+
+
 def merge(pages: Mapping[str, bytes]) -> bytes:
-    """One page out of several: each sample with its `replica` label, each family once and in one piece."""
-    heads: dict[bytes, list[bytes]] = {}
-    samples: dict[bytes, list[bytes]] = {}
+    """One page out of several: each sample with its `replica` label, each family once and in one piece.
+
+    The first page's HELP and TYPE stand. A sample's own `replica` label becomes `exported_replica`, as in
+    Prometheus. What is no line of the format is left out, and so is a last line without its end.
+    """
+    families: dict[bytes, _Family] = {}
     for replica, page in pages.items():
-        family = b""
-        for line in page.splitlines():
-            if line.startswith((b"# HELP ", b"# TYPE ")):
-                family = line.split(b" ", 3)[2]
-                known = heads.setdefault(family, [])
-                if not any(have[:7] == line[:7] for have in known):
-                    known.append(line)
-            elif line and not line.startswith(b"#") and family:
-                samples.setdefault(family, []).append(_labelled(line, replica.encode()))
-    lines = [line for family, head in heads.items() for line in (*head, *samples.get(family, ()))]
-    return b"\n".join([*lines, b""]) if lines else b""
+        _add(families, page, b'replica="%b"' % _escaped(replica))
+    return b"".join(line + b"\n" for family in families.values() for line in family.lines())
 
 
-def _labelled(line: bytes, replica: bytes) -> bytes:
-    label = b'replica="%b"' % replica
-    brace, space = line.find(b"{"), line.find(b" ")
-    if brace == -1 or (space != -1 and space < brace):
-        return line[:space] + b"{" + label + b"}" + line[space:]
-    comma = b"" if line[brace + 1 : brace + 2] == b"}" else b","
-    return line[: brace + 1] + label + comma + line[brace + 1 :]
+def relabel(page: bytes, replica: str) -> bytes:
+    """One replica's page with its label on every sample."""
+    return merge({replica: page})
+
+
+def _add(families: dict[bytes, _Family], page: bytes, label: bytes) -> None:
+    current = b""
+    for match in _LINE.finditer(page):
+        word, headed, name, labels, value = match.groups()
+        if word:
+            current = headed
+            _family(families, current).heads.setdefault(word, match[0].rstrip(b"\r"))
+            continue
+        if not (name.startswith(current) and name[len(current) :] in _SUFFIXES):
+            current = name
+        _family(families, current).samples.append(b"%b{%b}%b" % (name, _joined(label, labels), value))
+
+
+def _family(families: dict[bytes, _Family], name: bytes) -> _Family:
+    return families.get(name) or families.setdefault(name, _Family({}, []))
+
+
+def _joined(label: bytes, labels: bytes | None) -> bytes:
+    if not labels:
+        return label
+    return b"%b,%b" % (label, _OWN_LABEL.sub(b"exported_replica", labels) if b"replica" in labels else labels)
+
+
+def _escaped(text: str) -> bytes:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").encode()
