@@ -1,0 +1,107 @@
+"""`stoker chat`: talk to the model."""
+
+import contextlib
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from stoker.cli.common import chosen_name, read_spec
+from stoker.errors import Mistake
+from stoker.fleet.target import Endpoint
+from stoker.operate.fleet import connect, up
+from stoker.spec.fields import read_key
+from stoker.spec.nouns import KeyRef
+from stoker.system import keys
+from stoker.ui.chat import Conversation, answer, parse_params, repl
+from stoker.ui.terminal import Story
+
+
+@click.command("chat")
+@click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]")
+@click.option("-f", "--file", "file", metavar="FILE", help="The spec that names the fleet.")
+@click.option("--name", help="The fleet. Default: the only one that runs.")
+@click.option("--url", help="Any OpenAI-compatible endpoint, with or without /v1.")
+@click.option("--model", help="The model to ask for, with --url.")
+@click.option("--key", metavar="REF", help="The endpoint's key, with --url: env:NAME or file:PATH.")
+@click.option("-s", "--system", default="", help="The system prompt.")
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="temperature=0.2, top_k=5, max_tokens=256 …")
+@click.option("--stats", is_flag=True, help="Time to first token and tokens/s after each answer.")
+def command(
+    words: tuple[str, ...], file: str | None, name: str | None, url: str | None, model: str | None, key: str | None,
+    system: str, params: tuple[str, ...], stats: bool,
+) -> None:  # fmt: skip
+    """A conversation, or one answer to PROMPT (or to what is piped in).
+
+    MODEL (hf://…, gs://…, demo:…, or a folder) is served first where no such fleet runs.
+    """
+    source, prompt = _parts(words)
+    if not sys.stdin.isatty():
+        piped = sys.stdin.read().strip()
+        prompt = "\n\n".join(part for part in (prompt, piped) if part) or None
+        if prompt is None:
+            raise Mistake("there is nothing to ask", why="no prompt is given, and standard input is empty", fix='stoker chat "Hello!"')
+    with ExitStack() as stack:
+        endpoint = _endpoint(stack, source, file, name, url, model, key)
+        talk = Conversation(endpoint, system, parse_params(" ".join(params)))
+        if prompt is not None:
+            answer(talk, prompt, _write, stats)
+        else:
+            _edit_lines()
+            repl(talk, input, _write, stats)
+
+
+def _parts(words: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """A model, a prompt, or both: what reads as a source is the model."""
+    if words and _is_source(words[0]):
+        return words[0], " ".join(words[1:]) or None
+    return None, " ".join(words) or None
+
+
+def _is_source(word: str) -> bool:
+    return word.startswith(("hf://", "gs://", "s3://", "demo:")) or (" " not in word and Path(word, "config.json").is_file())
+
+
+def _endpoint(
+    stack: ExitStack, source: str | None, file: str | None, name: str | None, url: str | None, model: str | None, key: str | None
+) -> Endpoint:  # fmt: skip
+    if url is not None:
+        secret = keys.read(_key(key), "--key") if key else None
+        base = url.rstrip("/").removesuffix("/v1")
+        return Endpoint(base, model or _only_model(base, secret), secret)
+    if source is not None:
+        story = Story()
+        fleet = up(read_spec(source, None, ()), report=story)
+        story.done()
+    else:
+        fleet = connect(chosen_name(name, file))
+    return stack.enter_context(fleet.endpoint())
+
+
+def _key(text: str) -> KeyRef:
+    try:
+        return read_key(text)
+    except ValueError as error:
+        raise Mistake("--key takes a reference", why=str(error), fix="--key env:NAME") from None
+
+
+def _only_model(url: str, key: str | None) -> str:
+    import httpx2
+
+    try:
+        answer = httpx2.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
+        return str(answer.json()["data"][0]["id"])
+    except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError):
+        raise Mistake(f"{url} does not list its models", why="GET /v1/models gave none", fix="--model NAME") from None
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _edit_lines() -> None:
+    """Line editing and history, where the platform has them."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401

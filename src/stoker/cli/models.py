@@ -1,0 +1,88 @@
+"""`stoker models`: the weights that are here."""
+
+import time
+
+import click
+
+from stoker.cli.common import output_option, print_json
+from stoker.model.shape import read_shape
+from stoker.operate.prepare import staged
+from stoker.spec import load
+from stoker.spec.nouns import ModelRef
+from stoker.system import paths
+from stoker.ui.terminal import Story, age, table
+from stoker.units import Bytes
+
+
+@click.group("models")
+def command() -> None:
+    """Lists, pulls, shows and removes weights."""
+
+
+@command.command("list")
+@output_option("table", "json")
+def list_(output: str) -> None:
+    """Lists what the cache holds."""
+    from stoker.weights.entries import entries
+
+    found = entries(paths.weights())
+    if output == "json":
+        print_json(found)
+    elif not found:
+        click.echo("the cache is empty")
+    else:
+        rows = [[e.source, str(e.size), str(e.files), age(time.time() - e.at), e.path] for e in found]
+        click.echo(table([["MODEL", "SIZE", "FILES", "AGE", "PATH"], *rows], right=frozenset({1, 2, 3})))
+
+
+@command.command("pull")
+@click.argument("model")
+def pull(model: str) -> None:
+    """Copies MODEL into the cache and checks it."""
+    ref = _ref(model)
+    story = Story()
+    folder = staged(ref.source, ref.token, story)
+    story.done()
+    click.echo(folder)
+
+
+@command.command("show")
+@click.argument("model")
+@output_option("table", "json")
+def show(model: str, output: str) -> None:
+    """Shows MODEL's shape."""
+    from stoker import weights
+
+    story = Story()
+    ref = _ref(model)
+    files = weights.peek(ref)
+    story.done()
+    shape = read_shape(files)
+    if output == "json":
+        print_json(shape)
+        return
+    kv = shape.kv_bytes_per_token(2)
+    rows = [
+        ["architecture", shape.architecture],
+        ["parameters", f"{shape.parameters / 1e6:,.1f} M" if shape.parameters else "unknown"],
+        ["weights", f"{shape.weight_bytes} ({shape.dtype})"],
+        ["layers", f"{shape.layers}, {shape.heads} heads, {shape.kv_heads} KV heads of {shape.head_dim}"],
+        ["longest", f"{shape.max_len:,} tokens"],
+        ["KV cache", f"{Bytes(kv)} a token in 16 bits"],
+        ["chat template", "yes" if shape.has_chat_template else "no: chat falls back to completions"],
+    ]
+    click.echo(table(rows))
+
+
+@command.command("rm")
+@click.argument("model")
+def rm(model: str) -> None:
+    """Removes MODEL from the cache."""
+    from stoker.weights.entries import remove
+
+    entry = remove(paths.weights(), str(_ref(model).source))
+    click.echo(f"{entry.source} removed, {entry.size} free again")
+
+
+def _ref(model: str) -> ModelRef:
+    return load("", sets=(f"model={model}",)).model
