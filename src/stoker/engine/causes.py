@@ -197,7 +197,7 @@ _MODEL = _causes(
     ),
     (
         "engine-tokenizer",
-        r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for|[Tt]okenizer class \S+ does not exist",
+        r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for|[Tt]okenizer class \S+ does not",
         "the model's tokenizer is missing", "vLLM wants tokenizer.json and tokenizer_config.json",
         "copy the model again, or give tokenizer under engine",
     ),
@@ -213,7 +213,7 @@ _MODEL = _causes(
     ),
     (
         "engine-quantization",
-        r"quantization method (\S+) is not supported for the current GPU.*capability: (\d+).*capability: (\d+)",
+        r"quantization method (\S+) is not supported for the current GPU.*: (\d+).*: (\d+)",
         "this GPU does not run the quantization {1}", "it needs compute capability {2}, and this is {3}",
         "another quantization, or a newer GPU",
     ),
@@ -297,7 +297,7 @@ _MACHINE = _causes(
     ),
     (
         "engine-import",
-        r"ModuleNotFoundError: (.*)|ImportError: (.*)|PackageNotFoundError: (.*)|(operator \S+ does not exist)",
+        r"ModuleNotFoundError: (.*)|ImportError: (.*)|PackageNotFoundError: (.*)|(operator \S+ does not)",
         "vLLM is not whole: {1}{2}{3}{4}", "a package is missing, or does not belong to this vLLM",
         "install it again",
     ),

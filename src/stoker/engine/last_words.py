@@ -17,19 +17,17 @@ _PREFIX = re.compile(
     r"^\s*(?:\([^()]*\bpid=\d+[^()]*\)\s+)?"
     r"(?:(?P<level>ERROR|WARNING|INFO|CRITICAL|DEBUG)\s+\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\[[^\]]*\] ?)?)?"
 )
-# What is reported on the way, and means nothing for the end.
-_CHATTER = re.compile(
-    r"^(?:INFO|WARNING|DEBUG):\s|^\[?[IW]\d{4} |Warning: |^\S*warnings\.warn|resource_tracker"
-)
-# What is said of a failure that happened elsewhere.
+# Reported on the way; it means nothing for the end.
+_CHATTER = re.compile(r"^(?:INFO|WARNING|DEBUG):\s|^\[?[IW]\d{4} |Warning: |resource_tracker")
+# A traceback's lines of code quote messages that nobody raised.
+_CODE = re.compile(r"^ {4}")
+# Said of a failure that happened elsewhere.
 _ECHO = re.compile(
     r"Engine core initialization failed|WorkerProc initialization failed|EngineCore (?:failed|encountered)"
-    r"|WorkerProc (?:failed|hit)|EngineDeadError|Engine process failed|died unexpectedly|Worker failed with error"
-    r"|CancelledError|KeyboardInterrupt|SystemExit|BrokenPipeError|^RuntimeError: cancelled"
+    r"|WorkerProc (?:failed|hit)|EngineDeadError|Engine process failed|Worker failed with error"
+    r"|died unexpectedly(?! \(exit code: -)|CancelledError|BrokenPipeError|^RuntimeError: cancelled"
 )
-_EXCEPTION = re.compile(
-    r"^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Failure|Timeout|NotFound)(?::.*)?$"
-)
+_EXCEPTION = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Failure|Timeout|NotFound)(?::.*)?$")
 _CHAINED = re.compile(r"^(?:During handling of|The above exception was the direct cause)")
 _VALIDATION = re.compile(r"\d+ validation errors? for \w+$")
 
@@ -37,7 +35,7 @@ _VALIDATION = re.compile(r"\d+ validation errors? for \w+$")
 def last_words(lines: Sequence[str]) -> Finding:
     """The cause of an engine's death, out of the last lines of its log: 500 are enough for a few ranks.
 
-    Where no known cause matches: the last line of the innermost traceback. `what` is empty where there is none.
+    Where no known cause matches, it is the innermost traceback's last line. `what` is empty without one.
     """
     said = list(_joined(_spoken(lines)))
     telling = [line for line in said if not _ECHO.search(line) and not _CODE.match(line)]

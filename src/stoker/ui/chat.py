@@ -102,7 +102,7 @@ class Conversation:
                 if "error" in data:
                     raise WorldFailed(error_message(data) or "the stream ended with an error")
                 if (used := usage(data)) is not None:
-                    self.stats.tokens = used.completion_tokens
+                    self.stats.tokens = used.completion
                 if piece := delta_text(data):
                     self.stats.ttft = self.stats.ttft or time.monotonic() - begun
                     self.stats.seconds = time.monotonic() - begun
