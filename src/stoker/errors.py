@@ -1,18 +1,18 @@
 """The whole error tree. Every error carries one Finding; only `cli` turns it into text and an exit code.
 
-    StokerError            exit 1
-    ├── Mistake            exit 2   the user can mend it in the file or on the command line
-    │   ├── SpecError               the file or an override: line, column, nearest key
-    │   ├── NoSuchFleet             no fleet of that name
-    │   ├── FleetDiffers            a fleet of that name runs another spec
-    │   └── PortTaken               the endpoint's port belongs to somebody else
-    ├── WorldFailed        exit 1   the world did not do as asked
-    │   ├── EngineFailed            an engine died in start-up, or was given up
-    │   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
-    │   └── MissingPart             a package, a tool or a feature of this machine is not there
-    ├── DoesNotFit         exit 3   the plan needs more than there is
-    ├── TimedOut           exit 4   a deadline passed
-    └── Interrupted        exit 130 Ctrl-C
+StokerError            exit 1
+├── Mistake            exit 2   the user can mend it in the file or on the command line
+│   ├── SpecError               the file or an override: line, column, nearest key
+│   ├── NoSuchFleet             no fleet of that name
+│   ├── FleetDiffers            a fleet of that name runs another spec
+│   └── PortTaken               the endpoint's port belongs to somebody else
+├── WorldFailed        exit 1   the world did not do as asked
+│   ├── EngineFailed            an engine died in start-up, or was given up
+│   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
+│   └── MissingPart             a package, a tool or a feature of this machine is not there
+├── DoesNotFit         exit 3   the plan needs more than there is
+├── TimedOut           exit 4   a deadline passed
+└── Interrupted        exit 130 Ctrl-C
 """
 
 from typing import ClassVar
@@ -25,7 +25,9 @@ class StokerError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str | Finding, *, why: str = "", fix: str = "", at: str = "", rule: str = "") -> None:
+    def __init__(
+        self, what: str | Finding, *, why: str = "", fix: str = "", at: str = "", rule: str = ""
+    ) -> None:
         self.finding = what if isinstance(what, Finding) else Finding(what, why, fix, at, rule=rule)
         super().__init__(str(self.finding))
 

@@ -22,7 +22,9 @@ class Bytes(int):
         """Reads `24GiB`, `24Gi`, `24G` or a plain number. Raises: ValueError, naming the units that exist."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(text).strip())
         if not match or match[2].upper() not in _BYTE_UNITS:
-            raise ValueError(f"{text!r} is no size: expected a number with B, KiB, MiB, GiB, TiB (or KB, MB, GB, TB)")
+            raise ValueError(
+                f"{text!r} is no size: expected a number with B, KiB, MiB, GiB, TiB (or KB, MB, GB, TB)"
+            )
         return cls(round(float(match[1]) * _BYTE_UNITS[match[2].upper()]))
 
     def __str__(self) -> str:
@@ -50,7 +52,9 @@ class Seconds(float):
         else:
             parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text.strip())
             if not parts or "".join(n + u for n, u in parts) != text.strip():
-                raise ValueError(f"{text!r} is no duration: expected a number with ms, s, m, h or d, such as 30s or 1h30m")
+                raise ValueError(
+                    f"{text!r} is no duration: expected a number with ms, s, m, h or d, such as 30s or 1h30m"
+                )
             value = sum(float(n) * _SECOND_UNITS[u] for n, u in parts)
         if value < 0:
             raise ValueError(f"{text!r} is negative: a duration is zero or more")
@@ -80,10 +84,14 @@ class Tokens(int):
         """Reads `32768`, `32K`, `32k`, `1M`. Raises: ValueError, naming the units that exist."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)", str(text).strip())
         if not match:
-            raise ValueError(f"{text!r} is no token count: expected a whole number, or one with K (1024) or k (1000)")
+            raise ValueError(
+                f"{text!r} is no token count: expected a whole number, or one with K (1024) or k (1000)"
+            )
         value = float(match[1]) * _TOKEN_UNITS[match[2]]
         if value != int(value) or ("." in match[1] and match[2] in "KMG"):
-            raise ValueError(f"{text!r} is no whole number of tokens: 1.5k is 1500, K and M take whole numbers")
+            raise ValueError(
+                f"{text!r} is no whole number of tokens: 1.5k is 1500, K and M take whole numbers"
+            )
         return cls(int(value))
 
     def __str__(self) -> str:
@@ -105,7 +113,9 @@ class Range:
         """Reads `3` or `1..5`. Raises: ValueError for an empty or a negative range."""
         match = re.fullmatch(r"(\d+)(?:\s*\.\.\s*(\d+))?", str(text).strip())
         if not match:
-            raise ValueError(f"{text!r} is no count: expected a whole number such as 2, or a range such as 1..5")
+            raise ValueError(
+                f"{text!r} is no count: expected a whole number such as 2, or a range such as 1..5"
+            )
         low = int(match[1])
         high = int(match[2]) if match[2] else low
         if high < low:

@@ -41,33 +41,79 @@ def _note(what: str, rule: str) -> Finding:
 def _python(facts: MachineFacts) -> tuple[Finding, ...]:
     version = ".".join(map(str, facts.python))
     if facts.python < (3, 11):
-        return (Finding(f"Python {version} is too old", "Stoker needs 3.11 or newer", "sudo apt-get install python3.11 python3.11-venv", rule="python"),)
+        return (
+            Finding(
+                f"Python {version} is too old",
+                "Stoker needs 3.11 or newer",
+                "sudo apt-get install python3.11 python3.11-venv",
+                rule="python",
+            ),
+        )
     return (_note(f"Python {version}", "python"),)
 
 
 def _engine(facts: MachineFacts) -> tuple[Finding, ...]:
     if facts.engine is None:
         why = "planning, clusters and the simulated engine work without it"
-        return (Finding("vLLM is not installed", why, "`make up` installs it", severity="warning", rule="engine"),)
+        return (
+            Finding("vLLM is not installed", why, "`make up` installs it", severity="warning", rule="engine"),
+        )
     if not facts.engine_names_itself:
-        return (Finding(f"vLLM {facts.engine} is installed, and no distribution named vllm", "its command asks for one", "`make clean up`", rule="engine-name"),)
+        return (
+            Finding(
+                f"vLLM {facts.engine} is installed, and no distribution named vllm",
+                "its command asks for one",
+                "`make clean up`",
+                rule="engine-name",
+            ),
+        )
     return (_note(f"vLLM {facts.engine}", "engine"),)
 
 
 def _processor(facts: MachineFacts) -> tuple[Finding, ...]:
     hardware = facts.hardware
     if hardware.gpus:
-        return (_note(f"{len(hardware.gpus)} x {hardware.gpus[0].name}, {hardware.gpus[0].memory} each", "gpu"),)
+        return (
+            _note(f"{len(hardware.gpus)} x {hardware.gpus[0].name}, {hardware.gpus[0].memory} each", "gpu"),
+        )
     if facts.system != "Linux" or facts.machine != "x86_64":
         why = "the CPU engine needs x86-64 Linux; planning, clusters and the simulated engine work here"
-        return (Finding(f"no engine runs on {facts.system} {facts.machine}", why, "a Linux machine, or `engine: {kind: simulated}`", severity="warning", rule="platform"),)
+        return (
+            Finding(
+                f"no engine runs on {facts.system} {facts.machine}",
+                why,
+                "a Linux machine, or `engine: {kind: simulated}`",
+                severity="warning",
+                rule="platform",
+            ),
+        )
     if "avx2" not in hardware.features:
         why = "vLLM's CPU build would stop with an illegal instruction"
-        return (Finding("this CPU has no AVX2", why, "another machine, or `engine: {kind: simulated}`", rule="cpu-avx2"),)
+        return (
+            Finding(
+                "this CPU has no AVX2",
+                why,
+                "another machine, or `engine: {kind: simulated}`",
+                rule="cpu-avx2",
+            ),
+        )
     width = "AVX-512" if "avx512f" in hardware.features else "AVX2"
-    found = [_note(f"{len(hardware.cores)} cores with {width}{', AMX' if 'amx_bf16' in hardware.features else ''}", "cpu")]
+    found = [
+        _note(
+            f"{len(hardware.cores)} cores with {width}{', AMX' if 'amx_bf16' in hardware.features else ''}",
+            "cpu",
+        )
+    ]
     if len(hardware.cores) < 2:
-        found.append(Finding("one core only", "gateway and engine share it", "two cores or more", severity="warning", rule="cores"))
+        found.append(
+            Finding(
+                "one core only",
+                "gateway and engine share it",
+                "two cores or more",
+                severity="warning",
+                rule="cores",
+            )
+        )
     return tuple(found)
 
 
@@ -75,11 +121,28 @@ def _room(facts: MachineFacts) -> tuple[Finding, ...]:
     out = []
     free, disk = facts.hardware.memory_free, facts.disk_free
     if free < LEAST_MEMORY:
-        out.append(Finding(f"{free} of memory are free", f"the demo takes about {LEAST_MEMORY}", "stop something, or set less `memory`", severity="warning", rule="memory"))
+        out.append(
+            Finding(
+                f"{free} of memory are free",
+                f"the demo takes about {LEAST_MEMORY}",
+                "stop something, or set less `memory`",
+                severity="warning",
+                rule="memory",
+            )
+        )
     else:
         out.append(_note(f"{free} of memory free", "memory"))
     if disk < LEAST_DISK:
-        out.append(Finding(f"{disk} of disk are free", "engine and weights need more", "free some space, or set STOKER_HOME", facts.cache, "warning", "disk"))
+        out.append(
+            Finding(
+                f"{disk} of disk are free",
+                "engine and weights need more",
+                "free some space, or set STOKER_HOME",
+                facts.cache,
+                "warning",
+                "disk",
+            )
+        )
     else:
         out.append(_note(f"{disk} of disk free", "disk"))
     return tuple(out)
@@ -88,13 +151,44 @@ def _room(facts: MachineFacts) -> tuple[Finding, ...]:
 def _sockets(facts: MachineFacts) -> tuple[Finding, ...]:
     out = []
     if facts.open_files < 4096:
-        out.append(Finding(f"{facts.open_files} open files at most", "a relayed stream takes two", "ulimit -n 65536", severity="warning", rule="open-files"))
+        out.append(
+            Finding(
+                f"{facts.open_files} open files at most",
+                "a relayed stream takes two",
+                "ulimit -n 65536",
+                severity="warning",
+                rule="open-files",
+            )
+        )
     if facts.port_owner is not None:
-        out.append(Finding(f"port {facts.port} is taken", f"{facts.port_owner} listens there", "--set endpoint.port=N", severity="warning", rule="port-taken"))
+        out.append(
+            Finding(
+                f"port {facts.port} is taken",
+                f"{facts.port_owner} listens there",
+                "--set endpoint.port=N",
+                severity="warning",
+                rule="port-taken",
+            )
+        )
     else:
         out.append(_note(f"port {facts.port} is free", "port"))
     if not facts.gateway:
-        out.append(Finding("the gateway's parts are not installed", "uvloop and httptools are missing", "pip install 'stoker[local]'", rule="gateway"))
+        out.append(
+            Finding(
+                "the gateway's parts are not installed",
+                "uvloop and httptools are missing",
+                "pip install 'stoker[local]'",
+                rule="gateway",
+            )
+        )
     if not facts.page:
-        out.append(Finding("the web page's parts are not installed", "starlette or gradio is missing", "pip install 'stoker[page]'", severity="warning", rule="page"))
+        out.append(
+            Finding(
+                "the web page's parts are not installed",
+                "starlette or gradio is missing",
+                "pip install 'stoker[page]'",
+                severity="warning",
+                rule="page",
+            )
+        )
     return tuple(out)

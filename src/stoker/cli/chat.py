@@ -26,7 +26,9 @@ from stoker.ui.terminal import Story
 @click.option("--model", help="The model to ask for, with --url.")
 @click.option("--key", metavar="REF", help="The endpoint's key, with --url: env:NAME or file:PATH.")
 @click.option("-s", "--system", default="", help="The system prompt.")
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="temperature=0.2, top_k=5, max_tokens=256 …")
+@click.option(
+    "-p", "--param", "params", multiple=True, metavar="K=V", help="temperature=0.2, top_k=5, max_tokens=256 …"
+)
 @click.option("--stats", is_flag=True, help="Time to first token and tokens/s after each answer.")
 def command(
     words: tuple[str, ...], file: str | None, name: str | None, url: str | None, model: str | None, key: str | None,
@@ -41,7 +43,11 @@ def command(
         piped = sys.stdin.read().strip()
         prompt = "\n\n".join(part for part in (prompt, piped) if part) or None
         if prompt is None:
-            raise Mistake("there is nothing to ask", why="no prompt is given, and standard input is empty", fix='stoker chat "Hello!"')
+            raise Mistake(
+                "there is nothing to ask",
+                why="no prompt is given, and standard input is empty",
+                fix='stoker chat "Hello!"',
+            )
     with ExitStack() as stack:
         endpoint = _endpoint(stack, source, file, name, url, model, key)
         talk = Conversation(endpoint, system, parse_params(" ".join(params)))
@@ -60,7 +66,9 @@ def _parts(words: tuple[str, ...]) -> tuple[str | None, str | None]:
 
 
 def _is_source(word: str) -> bool:
-    return word.startswith(("hf://", "gs://", "s3://", "demo:")) or (" " not in word and Path(word, "config.json").is_file())
+    return word.startswith(("hf://", "gs://", "s3://", "demo:")) or (
+        " " not in word and Path(word, "config.json").is_file()
+    )
 
 
 def _endpoint(
@@ -90,10 +98,14 @@ def _only_model(url: str, key: str | None) -> str:
     import httpx2
 
     try:
-        answer = httpx2.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
+        answer = httpx2.get(
+            f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
+        )
         return str(answer.json()["data"][0]["id"])
     except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError):
-        raise Mistake(f"{url} does not list its models", why="GET /v1/models gave none", fix="--model NAME") from None
+        raise Mistake(
+            f"{url} does not list its models", why="GET /v1/models gave none", fix="--model NAME"
+        ) from None
 
 
 def _write(text: str) -> None:

@@ -21,9 +21,19 @@ def spec_options(function: F) -> F:
     """-f, --set, --target: which spec, with which changes."""
     for option in (
         click.option("-n", "--namespace", help="Namespace, on a cluster."),
-        click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file."),
-        click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="One field over the file; may stand again."),
-        click.option("-f", "--file", "file", metavar="FILE", help=f"The spec. Default: {DEFAULT_FILE}, if it is here."),
+        click.option(
+            "--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file."
+        ),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="One field over the file; may stand again.",
+        ),
+        click.option(
+            "-f", "--file", "file", metavar="FILE", help=f"The spec. Default: {DEFAULT_FILE}, if it is here."
+        ),
     ):
         function = option(function)
     return function
@@ -31,17 +41,32 @@ def spec_options(function: F) -> F:
 
 def output_option(*formats: str) -> Callable[[F], F]:
     """-o: the shape of what is printed."""
-    return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="What to print.")
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="What to print.",
+    )
 
 
 def fleet_options(function: F) -> F:
     """--name and -f: which fleet of this machine."""
-    function = click.option("--name", help="The fleet. Default: the spec's, or the only one that runs.")(function)
-    return click.option("-f", "--file", "file", metavar="FILE", help="The spec that names the fleet.")(function)
+    function = click.option("--name", help="The fleet. Default: the spec's, or the only one that runs.")(
+        function
+    )
+    return click.option("-f", "--file", "file", metavar="FILE", help="The spec that names the fleet.")(
+        function
+    )
 
 
 def read_spec(
-    model: str | None, file: str | None, sets: tuple[str, ...], target: str | None = None, namespace: str | None = None
+    model: str | None,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None = None,
+    namespace: str | None = None,
 ) -> ServeSpec:
     """The spec: of a file, of a model on the command line, or the demo's. Raises: SpecError."""
     if target:
@@ -50,7 +75,11 @@ def read_spec(
         sets = (*sets, f"kubernetes.namespace={namespace}")
     if model is not None:
         if file is not None:
-            raise Mistake("a model and a file are given", why="the file names the model itself", fix="--set model=… changes it")
+            raise Mistake(
+                "a model and a file are given",
+                why="the file names the model itself",
+                fix="--set model=… changes it",
+            )
         return load("", "<command line>", (f"model={_model(model)}", *sets))
     if file is None and not Path(DEFAULT_FILE).exists():
         return load("", "<command line>", sets)
@@ -59,7 +88,9 @@ def read_spec(
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise SpecError(f"{path} cannot be read", at=str(path), why=why, fix="check the path, or run `stoker init`") from None
+        raise SpecError(
+            f"{path} cannot be read", at=str(path), why=why, fix="check the path, or run `stoker init`"
+        ) from None
     return load(text, str(path), sets)
 
 

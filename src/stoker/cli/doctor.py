@@ -28,5 +28,7 @@ def command(output: str) -> None:
 def _line(finding: Finding) -> str:
     mark, color = _MARKS[finding.severity]
     head = f"  {click.style(f'{mark:<4}', fg=color)}  {finding.what}"
-    more = [f"        {label:<4} {text}" for label, text in (("why", finding.why), ("fix", finding.fix)) if text]
+    more = [
+        f"        {label:<4} {text}" for label, text in (("why", finding.why), ("fix", finding.fix)) if text
+    ]
     return "\n".join([head, *more])

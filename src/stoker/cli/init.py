@@ -13,7 +13,9 @@ from stoker.spec.template import example, schema
 
 @click.command("init")
 @click.argument("model", default="demo:smollm2-135m-instruct")
-@click.option("-f", "--file", "file", default=DEFAULT_FILE, show_default=True, help="Where to write it; `-` prints it.")
+@click.option(
+    "-f", "--file", "file", default=DEFAULT_FILE, show_default=True, help="Where to write it; `-` prints it."
+)
 @click.option("--schema", "want_schema", is_flag=True, help="Print the file's JSON Schema, for editors.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(model: str, file: str, want_schema: bool, force: bool) -> None:

@@ -9,7 +9,14 @@ from stoker.cli.common import output_option, print_json, read_spec, spec_options
 @click.argument("files", nargs=-1)
 @spec_options
 @output_option("text", "json")
-def command(files: tuple[str, ...], file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, output: str) -> None:
+def command(
+    files: tuple[str, ...],
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
     """Checks spec files (stoker.yaml, if none is named) without running anything."""
     specs = [(name, read_spec(None, name, sets, target, namespace)) for name in (files or (file,))]
     if output == "json":

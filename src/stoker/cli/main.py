@@ -8,14 +8,22 @@ from collections.abc import Sequence
 import click
 
 GROUPS = {
-    "decide": {"init": "write a commented stoker.yaml", "plan": "what would run here, and why", "lint": "check a stoker.yaml without running"},
+    "decide": {
+        "init": "write a commented stoker.yaml",
+        "plan": "what would run here, and why",
+        "lint": "check a stoker.yaml without running",
+    },
     "run": {
         "up": "serve a model: start the fleet and its endpoint",
         "scale": "run more or fewer replicas",
         "restart": "replace every replica, one after another",
         "down": "drain and stop the fleet",
     },
-    "look": {"status": "what runs, replica by replica", "logs": "what the processes say", "chat": "talk to the model"},
+    "look": {
+        "status": "what runs, replica by replica",
+        "logs": "what the processes say",
+        "chat": "talk to the model",
+    },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
 }
 VERBS = {verb: text for group in GROUPS.values() for verb, text in group.items()}
@@ -70,7 +78,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     from stoker.errors import StokerError
 
     try:
-        result = cli.main(args=None if argv is None else list(argv), prog_name="stoker", standalone_mode=False)
+        result = cli.main(
+            args=None if argv is None else list(argv), prog_name="stoker", standalone_mode=False
+        )
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         return _said(130, "interrupted")

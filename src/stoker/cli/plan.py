@@ -14,7 +14,14 @@ from stoker.ui.terminal import Story
 @click.argument("model", required=False)
 @spec_options
 @output_option("table", "json")
-def command(model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, output: str) -> None:
+def command(
+    model: str | None,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None,
+    namespace: str | None,
+    output: str,
+) -> None:
     """Decides without running: shares of cores or GPUs, memory, the engine's options, and the reasons."""
     story = Story()
     decided = plan(read_spec(model, file, sets, target, namespace), report=story)
@@ -30,7 +37,9 @@ def as_json(plan: Plan) -> dict[str, object]:
         "strategy": plan.strategy,
         "tensor_parallel_size": plan.tensor_parallel_size,
         "pipeline_parallel_size": plan.pipeline_parallel_size,
-        "replicas": [{"name": s.name, "cores": s.cores, "gpus": s.gpus, "shared": s.shared} for s in plan.shares],
+        "replicas": [
+            {"name": s.name, "cores": s.cores, "gpus": s.gpus, "shared": s.shared} for s in plan.shares
+        ],
         "memory": {name.replace(" ", "_").lower(): int(size) for name, size in plan.memory},
         "kv_cache_tokens": plan.kv_cache_tokens,
         "command": shown(plan),
@@ -42,18 +51,35 @@ def as_json(plan: Plan) -> dict[str, object]:
 
 def text(plan: Plan) -> str:
     """The plan as a person reads it."""
-    lines = [f"{plan.spec.name}   {plan.spec.model.served_name} on {plan.hardware}, vLLM {plan.spec.engine.version}"]
-    rows = [("strategy", plan.strategy.replace("-", " ")), ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares)))]
+    lines = [
+        f"{plan.spec.name}   {plan.spec.model.served_name} on {plan.hardware}, vLLM {plan.spec.engine.version}"
+    ]
+    rows = [
+        ("strategy", plan.strategy.replace("-", " ")),
+        ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares))),
+    ]
     if plan.memory:
-        rows.append(("memory", "  ".join(f"{name} {size}" for name, size in plan.memory) + "  a replica, estimated"))
+        rows.append(
+            ("memory", "  ".join(f"{name} {size}" for name, size in plan.memory) + "  a replica, estimated")
+        )
     if plan.kv_cache_tokens and plan.shape:
         length = int(plan.options.get("max-model-len", plan.shape.max_len))
-        rows.append(("holds", f"{plan.kv_cache_tokens:,} tokens: {plan.kv_cache_tokens / max(1, length):.1f} requests of {length:,} at once"))
+        rows.append(
+            (
+                "holds",
+                f"{plan.kv_cache_tokens:,} tokens: {plan.kv_cache_tokens / max(1, length):.1f} requests of {length:,} at once",
+            )
+        )
     rows += [("why", reason) for reason in plan.reasons]
     rows.append(("runs", shown(plan)))
     rows += [("with", f"{name}={value}") for name, value in plan.env.items()]
     rows += [("note", warning) for warning in plan.warnings]
-    rows.append(("next", f"`stoker up` starts {plan.replicas} engine{'s' * (plan.replicas != 1)} and the endpoint on port {plan.spec.endpoint.port}"))
+    rows.append(
+        (
+            "next",
+            f"`stoker up` starts {plan.replicas} engine{'s' * (plan.replicas != 1)} and the endpoint on port {plan.spec.endpoint.port}",
+        )
+    )
     last = ""
     for label, value in rows:
         lines.append(f"  {label if label != last else '':<10} {value}")

@@ -9,7 +9,9 @@ from stoker.ui.terminal import Story
 
 @click.command("restart")
 @fleet_options
-@click.option("--timeout", type=float, default=START_TIMEOUT, metavar="SECONDS", help="Deadline until all are replaced.")
+@click.option(
+    "--timeout", type=float, default=START_TIMEOUT, metavar="SECONDS", help="Deadline until all are replaced."
+)
 def command(file: str | None, name: str | None, timeout: float) -> None:
     """Replaces every replica, one after another, without losing a request."""
     story = Story()

@@ -10,7 +10,11 @@ from stoker.ui.terminal import Story
 @click.command("scale")
 @click.argument("replicas", type=click.IntRange(0, 1000))
 @fleet_options
-@click.option("--no-rebind", is_flag=True, help="Leave running replicas their cores, and share all of them with the new ones.")
+@click.option(
+    "--no-rebind",
+    is_flag=True,
+    help="Leave running replicas their cores, and share all of them with the new ones.",
+)
 @click.option("--timeout", type=float, default=START_TIMEOUT, metavar="SECONDS", help="Deadline until ready.")
 def command(replicas: int, file: str | None, name: str | None, no_rebind: bool, timeout: float) -> None:
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""

@@ -15,14 +15,14 @@ HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
 
 @click.command("status")
 @fleet_options
-@click.option("-w", "--watch", is_flag=True, help="Follow it, once a second.")
+@click.option("-w", "--watch", "watch", is_flag=True, help="Follow it, once a second.")
 @click.option("-A", "--all", "every", is_flag=True, help="All fleets of this machine.")
 @output_option("table", "json")
 def command(file: str | None, name: str | None, watch: bool, every: bool, output: str) -> None:
     """Shows a fleet: its endpoint, and each replica with phase and load."""
     while True:
         fleets = [Fleet(n) for n in names()] if every else [connect(chosen_name(name, file))]
-        states = [fleet.status() for fleet in fleets]
+        states: list[FleetState] = [fleet.status() for fleet in fleets]
         if output == "json":
             print_json(states if every else states[0])
         else:
@@ -47,7 +47,9 @@ def text(state: FleetState) -> str:
     lines.append(table(rows, right=frozenset({2, 4, 5, 6, 7})))
     gateway = state.service("gateway")
     if gateway is not None and gateway.phase != "Ready":
-        lines.append(f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}")
+        lines.append(
+            f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
+        )
     lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
     return "\n".join(lines)
 
@@ -60,8 +62,8 @@ def _row(replica: Replica, now: float) -> list[str]:
         phase,
         age(now - replica.since),
         replica.hardware or "-",
-        _figure(sample and sample.running),
-        _figure(sample and sample.waiting),
+        _figure(sample.running if sample else None),
+        _figure(sample.waiting if sample else None),
         "-" if sample is None or sample.kv_cache_usage is None else f"{sample.kv_cache_usage * 100:.0f} %",
         str(replica.restarts),
     ]

@@ -19,7 +19,7 @@ from stoker.units import Seconds
 LOOK_SECONDS = 0.5
 
 
-class _Duration(click.ParamType):
+class _Duration(click.ParamType[Seconds]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
@@ -35,7 +35,9 @@ class _Duration(click.ParamType):
 @click.option("-d", "--detach", is_flag=True, help="Return when the fleet is ready; it goes on.")
 @click.option("-y", "--yes", is_flag=True, help="Change a running fleet of this name to this spec.")
 @click.option("--dry-run", "dry", is_flag=True, help="Print the steps, take none.")
-@click.option("--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m.")
+@click.option(
+    "--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m."
+)
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
@@ -49,7 +51,9 @@ def command(
     story = Story()
     if dry:
         changes = dry_run(spec, story)
-        print_json(changes) if output == "json" else click.echo("\n".join(map(str, changes.acting)) or "nothing to do")
+        print_json(changes) if output == "json" else click.echo(
+            "\n".join(map(str, changes.acting)) or "nothing to do"
+        )
         return
     _terminate_as_interrupt()
     fleet, was_up = _start(spec, story, yes, float(timeout), detach)
@@ -82,7 +86,9 @@ def _start(spec: ServeSpec, story: Story, yes: bool, timeout: float, detach: boo
         story.done()
         if not was_up:
             _stop(fleet, story, now=True)
-        raise Interrupted("interrupted before the fleet was ready", why="Ctrl-C", fix="`stoker up` starts again") from None
+        raise Interrupted(
+            "interrupted before the fleet was ready", why="Ctrl-C", fix="`stoker up` starts again"
+        ) from None
     except StokerError as error:
         story.done()
         if not was_up and error.exit_code != 4 and error.finding.rule != "fleet-differs":
@@ -100,7 +106,11 @@ def _stop(fleet: Fleet, story: Story, now: bool = False) -> None:
 def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
     state = fleet.status()
     name = spec.model.served_name
-    header = f' -H "Authorization: Bearer ${spec.endpoint.api_key.where}"' if spec.endpoint.api_key and spec.endpoint.api_key.kind == "env" else ""
+    header = (
+        f' -H "Authorization: Bearer ${spec.endpoint.api_key.where}"'
+        if spec.endpoint.api_key and spec.endpoint.api_key.kind == "env"
+        else ""
+    )
     page = state.service("page")
     chat = f"{state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}" if state.page else None
     body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % name

@@ -114,9 +114,13 @@ _MEMORY = _causes(
         "free the GPU, or lower gpu-memory-utilization ({3})",
     ),
     (
-        "engine-gpu-memory",
-        r"CUDA out of memory(?:\. Tried to allocate ([\d.]+ \w+))?|torch\S*\.OutOfMemoryError",
-        "the GPU is out of memory: {0}", "weights, activations and KV cache do not fit",
+        "engine-gpu-memory", r"CUDA out of memory\. Tried to allocate ([\d.]+ \w+)",
+        "the GPU is out of memory: {1} could not be had", "weights, activations and KV cache do not fit",
+        "a smaller max-num-seqs, max-num-batched-tokens or max-model-len, quantization, or more GPUs",
+    ),
+    (
+        "engine-gpu-memory", r"CUDA out of memory|torch\S*\.OutOfMemoryError|not enough GPU memory",
+        "the GPU is out of memory", "weights, activations and KV cache do not fit",
         "a smaller max-num-seqs, max-num-batched-tokens or max-model-len, quantization, or more GPUs",
     ),
     (
@@ -197,7 +201,7 @@ _MODEL = _causes(
     ),
     (
         "engine-tokenizer",
-        r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for|[Tt]okenizer class \S+ does not",
+        r"Couldn't instantiate the backend tokenizer|Can't load tokenizer|[Tt]okenizer class \S+ does not",
         "the model's tokenizer is missing", "vLLM wants tokenizer.json and tokenizer_config.json",
         "copy the model again, or give tokenizer under engine",
     ),
@@ -238,7 +242,8 @@ _MODEL = _causes(
 
 _MACHINE = _causes(
     (
-        "engine-driver", r"NVIDIA driver on your system is too old|CUDA driver version is insufficient",
+        "engine-driver",
+        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|PTX was compiled with",
         "the NVIDIA driver is too old", "vLLM is built for a newer CUDA", "update the driver",
     ),
     (
@@ -292,13 +297,18 @@ _MACHINE = _causes(
         "another release; the log has the stack",
     ),
     (
+        "engine-crash", r"CUDA error: (.*)|(illegal memory access) was encountered", "the GPU failed: {1}{2}",
+        "a bug in a kernel, or a GPU that is not well",
+        "another release or attention-backend; `nvidia-smi` shows the GPU",
+    ),
+    (
         "engine-files", r"Too many open files", "the engine has too many open files",
         "the limit is low (`ulimit -n`)", "raise the limit",
     ),
     (
         "engine-import",
-        r"ModuleNotFoundError: (.*)|ImportError: (.*)|PackageNotFoundError: (.*)|(operator \S+ does not)",
-        "vLLM is not whole: {1}{2}{3}{4}", "a package is missing, or does not belong to this vLLM",
+        r"(?:ModuleNotFound|Import)Error: (.*)|PackageNotFoundError: (.*)|(operator .* does not exist)",
+        "vLLM is not whole: {1}{2}{3}", "a package is missing, or does not belong to this vLLM",
         "install it again",
     ),
     (
@@ -320,6 +330,15 @@ SILENT = _causes(
         "engine-killed", r"'\w+': -9\b", "a process of the engine was killed",
         "mostly by the kernel, as the machine is out of memory (`dmesg` says so)",
         "a smaller memory (KV cache), fewer replicas, or a smaller model",
+    ),
+    (
+        "engine-cpu", r"'\w+': -4\b", "the CPU lacks an instruction that vLLM uses",
+        "the CPU build needs AVX2, better AVX-512", "`stoker doctor` says what works here",
+    ),
+    (
+        "engine-crash", r"'\w+': -(?:6|7|11)\b", "a process of the engine crashed",
+        "a bug in native code, or parts that do not belong together",
+        "another release; the log has the stack",
     ),
     (
         "engine-killed", r"WorkerProc initialization failed|died unexpectedly|Failed core proc\(s\): \{'",

@@ -12,6 +12,7 @@ from stoker.engine.causes import CAUSES, SILENT, Cause
 from stoker.findings import Finding
 
 MOST = 300  # characters of a line that a person reads
+LONGEST = 4000  # characters of a line that are looked at
 
 _PREFIX = re.compile(
     r"^\s*(?:\([^()]*\bpid=\d+[^()]*\)\s+)?"
@@ -29,6 +30,7 @@ _ECHO = re.compile(
 )
 _EXCEPTION = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Exit|Failure|Timeout|NotFound)(?::.*)?$")
 _CHAINED = re.compile(r"^(?:During handling of|The above exception was the direct cause)")
+_PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+: (?:Value error, )?")
 _VALIDATION = re.compile(r"\d+ validation errors? for \w+$")
 
 
@@ -52,6 +54,7 @@ def _spoken(lines: Sequence[str]) -> Iterator[str]:
     """The lines of the last run that may tell of a failure, without prefixes."""
     starts = [n for n, line in enumerate(lines) if "non-default args:" in line]
     for line in lines[starts[-1] if starts else 0 :]:
+        line = line[:LONGEST]
         match = _PREFIX.match(line)
         level = match["level"] if match else None
         text = line[match.end() if match and (level or "pid=" in match[0]) else 0 :].rstrip()
@@ -65,7 +68,7 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         if whole:
             whole += f" {line.strip()}"
-            if "[type=" in line or len(whole) > 2000:
+            if "[type=" in line or len(whole) > LONGEST:
                 yield whole.partition(" [type=")[0]
                 whole = ""
         elif _VALIDATION.search(line):
@@ -104,7 +107,5 @@ def _innermost(lines: Sequence[str]) -> str:
 
 def _short(line: str) -> str:
     """The line without what only a programmer reads, cut to a length that a person does."""
-    plain = re.sub(
-        r"^\S*ValidationError: \d+ validation errors? for \w+: (?:Value error, )?", "", line.strip()
-    )
+    plain = _PYDANTIC.sub("", line.strip())
     return plain if len(plain) <= MOST else f"{plain[: MOST - 1]}…"

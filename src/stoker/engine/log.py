@@ -32,7 +32,7 @@ _TABLE: tuple[tuple[StartPhase, str, str], ...] = (
     ("Loading", r"[Ll]oad.*Completed \| (\d+)/(\d+) ", "loading weights {1} of {2} shards"),
     ("Loading", r"Loading weights took ([\d.]+) s", "weights loaded in {1:.1f} s"),
     ("Warming", r"Model loading took ([\d.]+) GiB.* ([\d.]+) s", "model loaded: {1:.2f} GiB in {2:.1f} s"),
-    ("Warming", r"Warming up model|[Ww]arming up the kernels|warmup for ", "warming up"),
+    ("Warming", r"Warming up (?:model|.*kernels)|JIT kernel warmup starting", "warming up"),
     ("Warming", r"Compil\w+ and warming up model for size (\d+)", "compiling for size {1}"),
     ("Warming", r"Directly load .*(?:compil|graph)", "loading compiled graphs from the cache"),
     (

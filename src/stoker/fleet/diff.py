@@ -27,7 +27,11 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
         out.append(Event(subject, f"restarted: {after.last_words or 'it ended'}", "warn"))
     if before is None or after.phase != before.phase or (after.detail != before.detail and after.detail):
         text = f"{after.phase}{f'  {after.detail}' if after.detail else ''}"
-        took = Seconds(round(max(0.0, after.since - before.since), 1)) if before and after.phase == "Ready" else None
+        took = (
+            Seconds(round(max(0.0, after.since - before.since), 1))
+            if before and after.phase == "Ready"
+            else None
+        )
         if after.phase == "Failed":
             text = f"Failed  {after.last_words or after.detail}"
         out.append(Event(subject, text, _MARKS.get(after.phase, "..."), took))

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Phase = Literal["Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"]
+Phase = Literal[
+    "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,13 @@ def read_shape(files: ModelFiles) -> ModelShape:
     config = files.config
     text: Mapping[str, Any] = config.get("text_config") or config
     heads = int(_field(text, "num_attention_heads"))
-    dtype = text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or "bfloat16"
+    dtype = (
+        text.get("dtype")
+        or text.get("torch_dtype")
+        or config.get("dtype")
+        or config.get("torch_dtype")
+        or "bfloat16"
+    )
     return ModelShape(
         architecture=(config.get("architectures") or ["unknown"])[0],
         layers=int(_field(text, "num_hidden_layers")),
@@ -63,5 +69,9 @@ def _parameters(files: ModelFiles) -> int | None:
 
 def _field(config: Mapping[str, Any], name: str) -> Any:
     if config.get(name) is None:
-        raise Mistake(f"config.json has no {name}", why="the model's shape cannot be read", fix="is this a Hugging Face model folder?")
+        raise Mistake(
+            f"config.json has no {name}",
+            why="the model's shape cannot be read",
+            fix="is this a Hugging Face model folder?",
+        )
     return config[name]

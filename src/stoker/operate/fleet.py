@@ -34,7 +34,9 @@ class Fleet:
     def __enter__(self) -> "Fleet":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.down()
 
     def status(self) -> FleetState:
@@ -62,7 +64,9 @@ class Fleet:
         """URL, model and key."""
         return self.target.endpoint()
 
-    def scale(self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float = START_TIMEOUT) -> FleetState:
+    def scale(
+        self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float = START_TIMEOUT
+    ) -> FleetState:
         """Runs so many replicas and returns when they are ready. Raises: NoSuchFleet, DoesNotFit, TimedOut."""
         if replicas < 0:
             raise Mistake(f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more")
@@ -72,14 +76,17 @@ class Fleet:
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
         spec = load_stored(self.spec)
-        return prepare(spec, self.target.offer(), report, replicas=replicas, rebind=rebind, before=self.shares())
+        return prepare(
+            spec, self.target.offer(), report, replicas=replicas, rebind=rebind, before=self.shares()
+        )
 
     def shares(self) -> tuple[Share, ...]:
         """What each replica has been given."""
         wanted = self.target.folder.wanted()
         engines = [p for p in wanted.processes if p.routed] if wanted else []
         return tuple(
-            Share(p.name, _cores(p.env.get("VLLM_CPU_OMP_THREADS_BIND")), shared="(shared)" in p.hardware) for p in engines
+            Share(p.name, _cores(p.env.get("VLLM_CPU_OMP_THREADS_BIND")), shared="(shared)" in p.hardware)
+            for p in engines
         )
 
     def restart(self, report: Report = silent, timeout: float = START_TIMEOUT) -> FleetState:
@@ -155,7 +162,11 @@ def up(
     """
     spec = spec or load("")
     if spec.target != "local":
-        raise Mistake(f"target {spec.target} is not served yet", why="this release runs fleets on this machine", fix="--target local")
+        raise Mistake(
+            f"target {spec.target} is not served yet",
+            why="this release runs fleets on this machine",
+            fix="--target local",
+        )
     fleet = Fleet(spec.name)
     fleet.target.adopt()
     running = check_same(fleet, spec, replace_running)
@@ -199,5 +210,3 @@ def connect(name: str | None = None) -> Fleet:
     if name not in known:
         raise no_fleet(name)
     return Fleet(name)
-
-

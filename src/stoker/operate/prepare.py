@@ -39,10 +39,19 @@ def prepare(
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec)
     folder = staged(spec.model.source, spec.model.token, report)
-    adapters = {name: str(staged(source, spec.model.token, report)) for name, source in spec.model.adapters.items()}
+    adapters = {
+        name: str(staged(source, spec.model.token, report)) for name, source in spec.model.adapters.items()
+    }
     spec = _with_template(spec)
     return plan_local(
-        spec, shape_of(folder, spec), offer, str(folder), replicas=replicas, rebind=rebind, before=before, adapters=adapters
+        spec,
+        shape_of(folder, spec),
+        offer,
+        str(folder),
+        replicas=replicas,
+        rebind=rebind,
+        before=before,
+        adapters=adapters,
     )
 
 
@@ -63,5 +72,12 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
     base = Path(place.file).parent if place and not place.file.startswith(("<", "--")) else Path()
     path = (base / Path(str(given)).expanduser()).resolve()
     if not path.is_file():
-        raise Mistake(f"chat-template {given} is no file", at=str(place or ""), why=f"{path} is not there", fix="check the path")
-    return replace(spec, engine=replace(spec.engine, options={**spec.engine.options, "chat-template": str(path)}))
+        raise Mistake(
+            f"chat-template {given} is no file",
+            at=str(place or ""),
+            why=f"{path} is not there",
+            fix="check the path",
+        )
+    return replace(
+        spec, engine=replace(spec.engine, options={**spec.engine.options, "chat-template": str(path)})
+    )

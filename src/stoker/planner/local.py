@@ -42,10 +42,14 @@ def plan_local(
     return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {})
 
 
-def _simulated(spec: ServeSpec, shape: ModelShape | None, offer: Hardware, model_dir: str, count: int) -> Plan:
+def _simulated(
+    spec: ServeSpec, shape: ModelShape | None, offer: Hardware, model_dir: str, count: int
+) -> Plan:
     shares = tuple(Share(str(n + 1)) for n in range(count))
     why = ("simulated engines: timings are set, nothing is computed",)
-    return Plan(spec, shape, offer, model_dir, shares, dict(spec.engine.options), dict(spec.engine.env), reasons=why)
+    return Plan(
+        spec, shape, offer, model_dir, shares, dict(spec.engine.options), dict(spec.engine.env), reasons=why
+    )
 
 
 def _check_model(spec: ServeSpec, shape: ModelShape) -> None:
@@ -61,10 +65,16 @@ def _check_model(spec: ServeSpec, shape: ModelShape) -> None:
 def _warnings(spec: ServeSpec, shape: ModelShape, offer: Hardware) -> tuple[str, ...]:
     out = []
     asked = spec.hardware
-    if asked.gpu and asked.gpu != "cpu" and not any(asked.gpu.split("-")[0] in g.name.lower() for g in offer.gpus):
+    if (
+        asked.gpu
+        and asked.gpu != "cpu"
+        and not any(asked.gpu.split("-")[0] in g.name.lower() for g in offer.gpus)
+    ):
         out.append(f"the file asks for {asked}; this machine has {offer}, and that is used here")
     if not shape.has_chat_template and "chat-template" not in spec.engine.options:
-        out.append("the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file")
+        out.append(
+            "the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file"
+        )
     return tuple(out)
 
 
@@ -87,7 +97,11 @@ def _on_cpu(
     memory = _cpu_memory(spec, shape, offer, max(1, count), element)
     options["kv-cache-memory-bytes"] = int(dict(memory)["KV cache"])
     options["max-model-len"] = _length(spec, shape, dict(memory)["KV cache"], element)
-    reasons = (*reasons, why, "enforce-eager: compiling for a CPU takes minutes at each start and is not kept")
+    reasons = (
+        *reasons,
+        why,
+        "enforce-eager: compiling for a CPU takes minutes at each start and is not kept",
+    )
     if adapters:
         options["enable-lora"] = True
     env = _engine_env()
@@ -164,14 +178,22 @@ def _given_kv(spec: ServeSpec) -> Bytes | None:
 
 def _length(spec: ServeSpec, shape: ModelShape, kv: Bytes, element: int) -> int:
     """The model's own length, or what the KV cache holds in whole blocks where that is less."""
-    if (asked := spec.engine.options.get("max-model-len")) is not None and str(asked).lower() not in ("auto", "-1"):
+    if (asked := spec.engine.options.get("max-model-len")) is not None and str(asked).lower() not in (
+        "auto",
+        "-1",
+    ):
         return int(Tokens.parse(asked))
     held = int(kv // (shape.kv_bytes_per_token(element) * BLOCK)) * BLOCK
     return max(1, min(shape.max_len, held))
 
 
 def _on_gpus(
-    spec: ServeSpec, shape: ModelShape, offer: Hardware, model_dir: str, count: int, adapters: Mapping[str, str]
+    spec: ServeSpec,
+    shape: ModelShape,
+    offer: Hardware,
+    model_dir: str,
+    count: int,
+    adapters: Mapping[str, str],
 ) -> Plan:
     each = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
     if each * count > len(offer.gpus):
@@ -180,8 +202,13 @@ def _on_gpus(
             why=f"this machine has {offer}", fix=f"replicas: {max(0, len(offer.gpus) // each)}, or fewer GPUs a replica",
             at=_at(spec, "replicas"), rule="fit-gpus",
         )  # fmt: skip
-    shares = tuple(Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each])) for n in range(count))
-    options = ({"tensor-parallel-size": each} if each > 1 else {}) | ({"enable-lora": True} if adapters else {})
+    shares = tuple(
+        Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
+        for n in range(count)
+    )
+    options = ({"tensor-parallel-size": each} if each > 1 else {}) | (
+        {"enable-lora": True} if adapters else {}
+    )
     env = _engine_env() | dict(spec.engine.env)
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env,

@@ -25,7 +25,17 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     """The engine's command line for one replica of the plan."""
     release = vllm.release(plan.spec.engine.version)
     names = [plan.spec.model.served_name]
-    argv = ["vllm", "serve", plan.model_dir, "--host", "127.0.0.1", "--port", port, "--served-model-name", *names]
+    argv = [
+        "vllm",
+        "serve",
+        plan.model_dir,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--served-model-name",
+        *names,
+    ]
     for name, value in plan.options.items():
         option = release.option(name)
         assert option is not None, name

@@ -89,5 +89,5 @@ def _page(plan: Plan, folder: str) -> Process:
 def endpoint_url(plan: Plan) -> str:
     """The base URL that a client on this machine uses."""
     host = plan.spec.endpoint.host
-    host = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host  # noqa: S104  compared, not bound
+    host = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host
     return f"http://{f'[{host}]' if ':' in host else host}:{plan.spec.endpoint.port}"

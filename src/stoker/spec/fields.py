@@ -37,7 +37,9 @@ def read_source(text: Any) -> Source:
 def _hub(rest: str) -> Hub:
     repo, _, revision = rest.strip("/").partition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-        raise ValueError(f"'hf://{rest}' names no repository: expected hf://org/repo, or hf://org/repo@revision")
+        raise ValueError(
+            f"'hf://{rest}' names no repository: expected hf://org/repo, or hf://org/repo@revision"
+        )
     return Hub(repo, revision or "main")
 
 
@@ -67,6 +69,8 @@ _TEXT = {"type": "string"}
 SourceField = Annotated[Source, *_plain(read_source, _TEXT)]
 KeyField = Annotated[KeyRef, *_plain(read_key, {"type": "string", "pattern": "^(env|file|secret):.+"})]
 RangeField = Annotated[Range, *_plain(Range.parse, {"anyOf": [{"type": "integer", "minimum": 0}, _TEXT]})]
-SecondsField = Annotated[Seconds, *_plain(Seconds.parse, {"anyOf": [{"type": "number", "minimum": 0}, _TEXT]})]
+SecondsField = Annotated[
+    Seconds, *_plain(Seconds.parse, {"anyOf": [{"type": "number", "minimum": 0}, _TEXT]})
+]
 BytesField = Annotated[Bytes, *_plain(Bytes.parse, {"anyOf": [{"type": "integer", "minimum": 0}, _TEXT]})]
 Whole = Annotated[int, BeforeValidator(_not_bool)]

@@ -44,7 +44,12 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
     """Reads a spec, with `path=value` overrides on top. Raises: SpecError: file, line, column, nearest key."""
     tree = nodes.parse(text, file)
     if not isinstance(tree.value, dict):
-        raise SpecError("the file is no table of fields", at=f"{file}:1:1", why="expected `model: …` and the like", fix="run `stoker init` for an example")
+        raise SpecError(
+            "the file is no table of fields",
+            at=f"{file}:1:1",
+            why="expected `model: …` and the like",
+            fix="run `stoker init` for an example",
+        )
     nodes.texts(tree, _TEXTS)
     apply_sets(tree, sets)
     try:
@@ -85,13 +90,20 @@ def _model(parsed: ModelFile, tree: nodes.Tree) -> ModelRef:
     if parsed.revision:
         if not isinstance(source, Hub):
             at = str(tree.place(("model", "revision")))
-            raise SpecError("only a hub repository has a revision", at=at, why=f"{source} is none", fix="leave it out")
+            raise SpecError(
+                "only a hub repository has a revision", at=at, why=f"{source} is none", fix="leave it out"
+            )
         source = Hub(source.repo, parsed.revision)
     adapters = {name: _placed(adapter, tree.file) for name, adapter in parsed.adapters.items()}
     served = parsed.served_name or base_name(source)
     if served in adapters:
         at = str(tree.place(("model", "adapters", served)))
-        raise SpecError(f"the adapter {served!r} has the model's own name", at=at, why="clients choose by name", fix="rename one")
+        raise SpecError(
+            f"the adapter {served!r} has the model's own name",
+            at=at,
+            why="clients choose by name",
+            fix="rename one",
+        )
     return ModelRef(source, served, parsed.token, adapters)
 
 
@@ -113,7 +125,9 @@ def _scaling(parsed: Any) -> Scaling:
 
 
 def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
-    fields = {name: getattr(parsed, name) for name in EndpointFile.model_fields} | {"cors": tuple(parsed.cors)}
+    fields = {name: getattr(parsed, name) for name in EndpointFile.model_fields} | {
+        "cors": tuple(parsed.cors)
+    }
     endpoint = EndpointAsk(**fields)
     if not endpoint.loopback and endpoint.api_key is None:
         raise SpecError(
@@ -152,12 +166,26 @@ def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
         keys = sorted(_keys_at(SpecFile, path[:-1]))
         near = difflib.get_close_matches(str(path[-1]), keys, n=1, cutoff=0.5)
         where = f" in {'.'.join(map(str, path[:-1]))}" if len(path) > 1 else ""
-        return SpecError(f"unknown key {path[-1]!r}{where}", at=at, why=f"known: {', '.join(keys)}", fix=near[0] if near else "", rule="spec-key")
+        return SpecError(
+            f"unknown key {path[-1]!r}{where}",
+            at=at,
+            why=f"known: {', '.join(keys)}",
+            fix=near[0] if near else "",
+            rule="spec-key",
+        )
     message = first["msg"].removeprefix("Value error, ")
     given = "" if "api_key" in dotted or "token" in dotted else f" is {_shown(first['input'])}"
     if first["type"] == "missing":
-        return SpecError(f"{dotted} is missing", at=at, why=message, fix=_description(path), rule="spec-missing")
-    return SpecError(f"{dotted}{given}", at=at, why=message[:1].lower() + message[1:], fix=_description(path), rule="spec-value")
+        return SpecError(
+            f"{dotted} is missing", at=at, why=message, fix=_description(path), rule="spec-missing"
+        )
+    return SpecError(
+        f"{dotted}{given}",
+        at=at,
+        why=message[:1].lower() + message[1:],
+        fix=_description(path),
+        rule="spec-value",
+    )
 
 
 def _shown(value: Any) -> str:
@@ -167,7 +195,14 @@ def _shown(value: Any) -> str:
 
 def _path(error: Any) -> nodes.Path:
     """pydantic's location without its marks for union members and dictionary keys."""
-    return tuple(part for part in error["loc"] if not (isinstance(part, str) and (part.startswith("dict[") or part in ("[key]", "str", "float") or part.startswith("literal["))))
+    return tuple(
+        part
+        for part in error["loc"]
+        if not (
+            isinstance(part, str)
+            and (part.startswith(("dict[", "literal[")) or part in ("[key]", "str", "float"))
+        )
+    )
 
 
 def _keys_at(model: type[BaseModel], path: nodes.Path) -> set[str]:

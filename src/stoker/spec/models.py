@@ -23,18 +23,32 @@ class Strict(BaseModel):
 class ModelFile(Strict):
     """Which weights."""
 
-    source: SourceField = Field(description="A folder, `hf://org/repo[@rev]`, `gs://bucket/path`, `s3://bucket/path` or `demo:name`.")
+    source: SourceField = Field(
+        description="A folder, `hf://org/repo[@rev]`, `gs://bucket/path`, `s3://bucket/path` or `demo:name`."
+    )
     revision: str | None = Field(None, description="Branch, tag or commit of a hub repository.")
-    served_name: str | None = Field(None, description="The name that clients ask for. Default: the last part of the source.", pattern=r"^[\w./:@-]+$")
-    token: KeyField | None = Field(None, description="Hub token for gated models, as a reference: `env:HF_TOKEN`.")
-    adapters: dict[str, SourceField] = Field(default_factory=dict, description="LoRA adapters by the name they are served under: `{name: source}`.")
+    served_name: str | None = Field(
+        None,
+        description="The name that clients ask for. Default: the last part of the source.",
+        pattern=r"^[\w./:@-]+$",
+    )
+    token: KeyField | None = Field(
+        None, description="Hub token for gated models, as a reference: `env:HF_TOKEN`."
+    )
+    adapters: dict[str, SourceField] = Field(
+        default_factory=dict, description="LoRA adapters by the name they are served under: `{name: source}`."
+    )
 
 
 class HardwareFile(Strict):
     """What a replica runs on."""
 
-    gpu: str | None = Field(None, description="A GPU's name, such as `l4` or `h100-80gb`, or `cpu`.", pattern=r"^[A-Za-z0-9-]+$")
-    count: Annotated[Whole, Field(ge=1, le=1024)] | None = Field(None, description="GPUs a replica. Default: the plan chooses.")
+    gpu: str | None = Field(
+        None, description="A GPU's name, such as `l4` or `h100-80gb`, or `cpu`.", pattern=r"^[A-Za-z0-9-]+$"
+    )
+    count: Annotated[Whole, Field(ge=1, le=1024)] | None = Field(
+        None, description="GPUs a replica. Default: the plan chooses."
+    )
     machine: str | None = Field(None, description="A machine type, such as `a3-highgpu-8g`.")
 
 
@@ -65,11 +79,21 @@ class BehaviorFile(Strict):
 class ScalingFile(Strict):
     """When to have more or fewer replicas."""
 
-    metrics: dict[Literal["queue-depth", "batch-size"], Annotated[float, BeforeValidator(lambda v: float(v) if isinstance(v, int) and not isinstance(v, bool) else v), Field(gt=0)]] = Field(
+    metrics: dict[
+        Literal["queue-depth", "batch-size"],
+        Annotated[
+            float,
+            BeforeValidator(lambda v: float(v) if isinstance(v, int) and not isinstance(v, bool) else v),
+            Field(gt=0),
+        ],
+    ] = Field(
         description="Target average a replica, by metric: `queue-depth` (requests waiting), `batch-size` (requests running). The largest result wins.",
         min_length=1,
     )
-    behavior: BehaviorFile | None = Field(None, description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, `policies`, `selectPolicy`, `tolerance`.")
+    behavior: BehaviorFile | None = Field(
+        None,
+        description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, `policies`, `selectPolicy`, `tolerance`.",
+    )
 
 
 class ObjectivesFile(Strict):
@@ -84,11 +108,19 @@ class EndpointFile(Strict):
 
     host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback needs an `api_key`.")
     port: Port = Field(8000, description="Port of the endpoint.")
-    api_key: KeyField | None = Field(None, description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.")
+    api_key: KeyField | None = Field(
+        None,
+        description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.",
+    )
     hold: SecondsField = Field(Seconds(30), description="How long a request waits while no replica is ready.")
-    cors: list[str] = Field(default_factory=list, description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or `*`.")
+    cors: list[str] = Field(
+        default_factory=list,
+        description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or `*`.",
+    )
     page: bool = Field(True, description="Whether the web page with the chat runs beside the endpoint.")
-    page_port: Port | None = Field(None, description="Port of the web page. Default: the endpoint's port + 1.")
+    page_port: Port | None = Field(
+        None, description="Port of the web page. Default: the endpoint's port + 1."
+    )
 
 
 class KubernetesFile(Strict):
@@ -96,30 +128,61 @@ class KubernetesFile(Strict):
 
     context: str | None = Field(None, description="The kubeconfig's context. Default: the current one.")
     namespace: str | None = Field(None, description="Namespace of everything that is created.")
-    weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], str] | None = Field(None, description="How pods get the weights; `{disk: HANDLE}` takes an existing disk.")
-    metrics: Literal["stackdriver", "prometheus"] | None = Field(None, description="Whose metrics adapter the HPA asks.")
+    weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], str] | None = Field(
+        None, description="How pods get the weights; `{disk: HANDLE}` takes an existing disk."
+    )
+    metrics: Literal["stackdriver", "prometheus"] | None = Field(
+        None, description="Whose metrics adapter the HPA asks."
+    )
     service_account: str | None = Field(None, description="The service account that runs the engine.")
 
 
 class SpecFile(Strict):
     """One fleet."""
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(None, description="Name of the fleet: lower-case letters, digits and dashes, 40 at most. Default: made from the model.")
-    model: Annotated[ModelFile, BeforeValidator(lambda v: {"source": v} if isinstance(v, str) else v)] = Field(
-        default_factory=lambda: ModelFile.model_validate({"source": "demo:smollm2-135m-instruct"}),
-        description="Which weights: a source, or `{source, revision, served_name, token, adapters}`.",
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
+        None,
+        description="Name of the fleet: lower-case letters, digits and dashes, 40 at most. Default: made from the model.",
     )
-    hardware: Annotated[HardwareFile, BeforeValidator(lambda v: _hardware(v))] = Field(default_factory=HardwareFile, description="What a replica runs on: `l4`, `l4:4`, `cpu`, or `{gpu, count, machine}`. On this machine: what is here.")
-    strategy: Literal["single-gpu", "tensor-parallel", "multi-node"] | None = Field(None, description="Pins how one replica spreads over GPUs. Default: the smallest that fits.")
-    engine: dict[str, Any] = Field(default_factory=dict, description="`version`, `image`, `env`, `kind`, and every option of `vllm serve` under its own name.")
-    replicas: RangeField = Field(Range(1, 1), description="How many replicas: `2`, or a range such as `1..5` that `scaling` moves in.")
+    model: Annotated[ModelFile, BeforeValidator(lambda v: {"source": v} if isinstance(v, str) else v)] = (
+        Field(
+            default_factory=lambda: ModelFile.model_validate({"source": "demo:smollm2-135m-instruct"}),
+            description="Which weights: a source, or `{source, revision, served_name, token, adapters}`.",
+        )
+    )
+    hardware: Annotated[HardwareFile, BeforeValidator(lambda v: _hardware(v))] = Field(
+        default_factory=lambda: HardwareFile(),
+        description="What a replica runs on: `l4`, `l4:4`, `cpu`, or `{gpu, count, machine}`. On this machine: what is here.",
+    )
+    strategy: Literal["single-gpu", "tensor-parallel", "multi-node"] | None = Field(
+        None, description="Pins how one replica spreads over GPUs. Default: the smallest that fits."
+    )
+    engine: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`version`, `image`, `env`, `kind`, and every option of `vllm serve` under its own name.",
+    )
+    replicas: RangeField = Field(
+        Range(1, 1), description="How many replicas: `2`, or a range such as `1..5` that `scaling` moves in."
+    )
     scaling: ScalingFile | None = Field(None, description="When to have more or fewer replicas.")
-    slo: ObjectivesFile = Field(default_factory=ObjectivesFile, description="Service level objectives: `ttft`, `itl`.")
-    endpoint: EndpointFile = Field(default_factory=EndpointFile, description="The one URL in front of the replicas.")
+    slo: ObjectivesFile = Field(
+        default_factory=lambda: ObjectivesFile(), description="Service level objectives: `ttft`, `itl`."
+    )
+    endpoint: EndpointFile = Field(
+        default_factory=lambda: EndpointFile(), description="The one URL in front of the replicas."
+    )
     target: Literal["local", "kubernetes"] = Field("local", description="Where it runs.")
-    drain_timeout: SecondsField = Field(Seconds(300), description="How long a leaving replica may finish its requests.")
-    memory: BytesField | None = Field(None, description="Memory for the KV cache of one replica on a CPU. Default: chosen from what is free.")
-    kubernetes: KubernetesFile = Field(default_factory=KubernetesFile, description="What only a cluster knows; checked and unused elsewhere.")
+    drain_timeout: SecondsField = Field(
+        Seconds(300), description="How long a leaving replica may finish its requests."
+    )
+    memory: BytesField | None = Field(
+        None,
+        description="Memory for the KV cache of one replica on a CPU. Default: chosen from what is free.",
+    )
+    kubernetes: KubernetesFile = Field(
+        default_factory=lambda: KubernetesFile(),
+        description="What only a cluster knows; checked and unused elsewhere.",
+    )
 
 
 def _hardware(value: Any) -> Any:
@@ -127,5 +190,7 @@ def _hardware(value: Any) -> Any:
         return value
     gpu, colon, count = value.partition(":")
     if colon and not count.isdigit():
-        raise ValueError(f"{value!r} is no hardware: expected a name such as l4, or a name and a number such as l4:4")
+        raise ValueError(
+            f"{value!r} is no hardware: expected a name such as l4, or a name and a number such as l4:4"
+        )
     return {"gpu": gpu} | ({"count": int(count)} if colon else {})

@@ -13,9 +13,17 @@ from stoker.spec.nouns import Place
 Path = tuple[str | int, ...]
 
 _TRAPS = (
-    (re.compile(r"(yes|no|on|off|y|n)", re.I), "YAML 1.1 reads it as true or false", "write true or false, or quote it"),
+    (
+        re.compile(r"(yes|no|on|off|y|n)", re.I),
+        "YAML 1.1 reads it as true or false",
+        "write true or false, or quote it",
+    ),
     (re.compile(r"[-+]?0[0-9_]+"), "YAML 1.1 reads a leading zero as octal", "drop the zero, or quote it"),
-    (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+"), "YAML 1.1 reads it as a number in base 60", "quote it, or use units: 90s"),
+    (
+        re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+"),
+        "YAML 1.1 reads it as a number in base 60",
+        "quote it, or use units: 90s",
+    ),
     (re.compile(r"[-+]?[0-9][0-9]*_[0-9_]*"), "YAML reads underscores as part of a number", "leave them out"),
 )
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -47,9 +55,13 @@ def parse(text: str, file: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise SpecError("this is not valid YAML", at=at, why=error.problem or str(error), fix=_yaml_fix(error)) from None
+        raise SpecError(
+            "this is not valid YAML", at=at, why=error.problem or str(error), fix=_yaml_fix(error)
+        ) from None
     except yaml.YAMLError as error:
-        raise SpecError("this is not valid YAML", at=file, why=str(error), fix="save it as UTF-8 text") from None
+        raise SpecError(
+            "this is not valid YAML", at=file, why=str(error), fix="save it as UTF-8 text"
+        ) from None
     tree = Tree(file)
     tree.value = _value(node, (), tree, frozenset()) if node is not None else {}
     return tree
@@ -70,6 +82,7 @@ def _value(node: yaml.Node, path: Path, tree: Tree, above: frozenset[int]) -> An
     if isinstance(node, yaml.SequenceNode):
         inside = above | {id(node)}
         return [_value(item, (*path, index), tree, inside) for index, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
     return _scalar(node, path, tree)
 
 
@@ -78,12 +91,17 @@ def _mapping(node: yaml.MappingNode, path: Path, tree: Tree, above: frozenset[in
     for key_node, value_node in node.value:
         at = Place(tree.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-            raise SpecError("a key must be plain text", at=str(at), fix="write each field out, without merge keys")
+            raise SpecError(
+                "a key must be plain text", at=str(at), fix="write each field out, without merge keys"
+            )
         key = key_node.value
         if key in out:
             first = tree.places[(*path, key)]
             raise SpecError(
-                f"the key {key!r} stands twice", at=str(at), why=f"it stands at line {first.line} already", fix="keep one"
+                f"the key {key!r} stands twice",
+                at=str(at),
+                why=f"it stands at line {first.line} already",
+                fix="keep one",
             )
         tree.places[(*path, key)] = at
         out[key] = _value(value_node, (*path, key), tree, above)

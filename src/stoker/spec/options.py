@@ -44,11 +44,19 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
     """Checks every key. Raises: SpecError with the place, the nearest option and the field to use."""
     kind = raw.get("kind", "vllm")
     if kind not in ("vllm", "simulated"):
-        raise _error(tree, "kind", f"engine.kind is {kind!r}", "it is none of vllm, simulated", "vllm or simulated")
+        raise _error(
+            tree, "kind", f"engine.kind is {kind!r}", "it is none of vllm, simulated", "vllm or simulated"
+        )
     version = str(raw.get("version", vllm.DEFAULT))
     if version not in vllm.KNOWN:
         known = ", ".join(vllm.KNOWN)
-        raise _error(tree, "version", f"vLLM {version} is not known to this Stoker", f"known: {known}", f"version: {vllm.DEFAULT}")
+        raise _error(
+            tree,
+            "version",
+            f"vLLM {version} is not known to this Stoker",
+            f"known: {known}",
+            f"version: {vllm.DEFAULT}",
+        )
     release = vllm.release(version)
     options: dict[str, Any] = {}
     for key, value in raw.items():
@@ -73,11 +81,25 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
     if option is None:
         near = release.nearest(name)
         why = f"vLLM {release.version} has no such option"
-        raise _error(tree, key, f"unknown option {key!r} in engine", why, near or "see `vllm serve --help=all`")
+        raise _error(
+            tree, key, f"unknown option {key!r} in engine", why, near or "see `vllm serve --help=all`"
+        )
     if option.name in WRITTEN:
-        raise _error(tree, key, f"Stoker writes {option.name!r} itself", "one place for each value", f"use {WRITTEN[option.name]}")
+        raise _error(
+            tree,
+            key,
+            f"Stoker writes {option.name!r} itself",
+            "one place for each value",
+            f"use {WRITTEN[option.name]}",
+        )
     if option.name in seen:
-        raise _error(tree, key, f"the option {option.name!r} stands twice", f"{key!r} is another name of it", "keep one")
+        raise _error(
+            tree,
+            key,
+            f"the option {option.name!r} stands twice",
+            f"{key!r} is another name of it",
+            "keep one",
+        )
     if (why_not := option.check(value)) is not None:
         raise _error(tree, key, f"engine.{key} is {value!r}", why_not, option.help)
     return option.name
@@ -87,7 +109,9 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
     table = _table(value, "env", tree)
     for key, text in table.items():
         if not isinstance(text, str):
-            raise _error(tree, "env", f"engine.env.{key} is {text!r}", "an environment variable is text", "quote it")
+            raise _error(
+                tree, "env", f"engine.env.{key} is {text!r}", "an environment variable is text", "quote it"
+            )
     return table
 
 
@@ -95,7 +119,9 @@ def _table(value: Any, key: str, tree: Tree) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _error(tree, key, f"engine.{key} is {value!r}", "expected a table of names and values", "{NAME: value}")
+        raise _error(
+            tree, key, f"engine.{key} is {value!r}", "expected a table of names and values", "{NAME: value}"
+        )
     return value
 
 

@@ -26,7 +26,11 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
         if below is None:
             below = {}
         if not isinstance(below, dict):
-            raise SpecError(f"{label}: {'.'.join(path[: depth + 1])} is no table", why=f"it is {below!r}", fix="set the whole field")
+            raise SpecError(
+                f"{label}: {'.'.join(path[: depth + 1])} is no table",
+                why=f"it is {below!r}",
+                fix="set the whole field",
+            )
         here[key] = below
         here = below
     is_text = path in nodes_texts()
@@ -38,4 +42,13 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
 
 def nodes_texts() -> frozenset[tuple[str, ...]]:
     """Paths whose value is text however it looks."""
-    return frozenset({("name",), ("model",), ("model", "source"), ("model", "revision"), ("engine", "version"), ("hardware",)})
+    return frozenset(
+        {
+            ("name",),
+            ("model",),
+            ("model", "source"),
+            ("model", "revision"),
+            ("engine", "version"),
+            ("hardware",),
+        }
+    )

@@ -59,7 +59,7 @@ def reference() -> str:
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, info in model.model_fields.items():
         inner = next((t for t in _types(info.annotation) if t is not model), None)
-        default = "required" if info.is_required() else _shown(info.get_default(call_default_factory=True))  # type: ignore[call-arg]
+        default = "required" if info.is_required() else _shown(info.get_default(call_default_factory=True))
         yield f"{prefix}{name}", default, (info.description or "").replace("|", "\\|")
         if inner is not None and prefix.count(".") < 2:
             yield from _fields(inner, f"{prefix}{name}.")

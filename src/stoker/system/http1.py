@@ -67,7 +67,9 @@ class Exchange:
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Sends status and headers; what follows by `write` goes out in chunks."""
         self.started = self._chunked = True
-        self._protocol.send(_head(status, headers, self.request.keep_alive, b"transfer-encoding: chunked\r\n"))
+        self._protocol.send(
+            _head(status, headers, self.request.keep_alive, b"transfer-encoding: chunked\r\n")
+        )
 
     def write(self, data: bytes) -> None:
         """Sends one chunk now."""
@@ -242,7 +244,9 @@ class HttpProtocol(asyncio.Protocol):
         except Exception:
             log.exception("%s %s failed", exchange.request.method, exchange.request.path)
             if not exchange.started:
-                exchange.reply(500, b'{"error": {"message": "internal error", "type": "server_error", "code": 500}}')
+                exchange.reply(
+                    500, b'{"error": {"message": "internal error", "type": "server_error", "code": 500}}'
+                )
             else:
                 exchange.abort()
 
@@ -259,7 +263,9 @@ class HttpProtocol(asyncio.Protocol):
             why.replace(b"\\", b"/").replace(b'"', b"'"),
             status,
         )
-        head = _head(status, [(b"content-type", b"application/json")], False, b"content-length: %d\r\n" % len(body))
+        head = _head(
+            status, [(b"content-type", b"application/json")], False, b"content-length: %d\r\n" % len(body)
+        )
         self.send(head + body)
         self.close()
 

@@ -14,20 +14,34 @@ def read(ref: KeyRef, what: str) -> str:
     if ref.kind == "env":
         value = os.environ.get(ref.where, "").strip()
         if not value:
-            raise Mistake(f"{what} is {ref}, and {ref.where} is not set", why="the environment lacks it", fix=f"export {ref.where}=…")
+            raise Mistake(
+                f"{what} is {ref}, and {ref.where} is not set",
+                why="the environment lacks it",
+                fix=f"export {ref.where}=…",
+            )
         return value
     if ref.kind == "file":
         return _from_file(Path(ref.where).expanduser(), ref, what)
-    raise Mistake(f"{what} is {ref}, a cluster's secret", why="this machine has no such secret", fix="env:NAME or file:PATH here")
+    raise Mistake(
+        f"{what} is {ref}, a cluster's secret",
+        why="this machine has no such secret",
+        fix="env:NAME or file:PATH here",
+    )
 
 
 def _from_file(path: Path, ref: KeyRef, what: str) -> str:
     try:
         value = path.read_text().strip()
     except OSError as error:
-        raise Mistake(f"{what} is {ref}, which cannot be read", why=error.strerror or str(error), fix="check the path") from None
+        raise Mistake(
+            f"{what} is {ref}, which cannot be read", why=error.strerror or str(error), fix="check the path"
+        ) from None
     if not value:
-        raise Mistake(f"{what} is {ref}, an empty file", why="a key has at least one character", fix="write the key into it")
+        raise Mistake(
+            f"{what} is {ref}, an empty file",
+            why="a key has at least one character",
+            fix="write the key into it",
+        )
     return value
 
 

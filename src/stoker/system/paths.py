@@ -14,7 +14,9 @@ def _base(kind: str) -> Path:
     home = os.environ.get("STOKER_HOME")
     if home:
         return Path(home).expanduser().absolute() / kind
-    place = platformdirs.user_state_dir("stoker") if kind == "state" else platformdirs.user_cache_dir("stoker")
+    place = (
+        platformdirs.user_state_dir("stoker") if kind == "state" else platformdirs.user_cache_dir("stoker")
+    )
     return Path(place)
 
 

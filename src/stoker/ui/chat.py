@@ -34,7 +34,11 @@ class Stats:
     tokens: int = 0
 
     def __str__(self) -> str:
-        rate = (self.tokens - 1) / (self.seconds - self.ttft) if self.tokens > 1 and self.seconds > self.ttft else 0.0
+        rate = (
+            (self.tokens - 1) / (self.seconds - self.ttft)
+            if self.tokens > 1 and self.seconds > self.ttft
+            else 0.0
+        )
         return f"{self.tokens} tokens, first after {self.ttft * 1000:.0f} ms, then {rate:.1f} tokens/s (measured here)"
 
 
@@ -74,17 +78,26 @@ class Conversation:
         begun = time.monotonic()
         self.stats = Stats()
         path, body = self._request()
-        body |= {"model": self.endpoint.model, "stream": True, "stream_options": {"include_usage": True}, **self.params}
+        body |= {
+            "model": self.endpoint.model,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **self.params,
+        }
         headers = {"Authorization": f"Bearer {self.endpoint.key}"} if self.endpoint.key else {}
         timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
         try:
-            with httpx2.stream("POST", f"{self.endpoint.url}{path}", json=body, headers=headers, timeout=timeout) as answer:
+            with httpx2.stream(
+                "POST", f"{self.endpoint.url}{path}", json=body, headers=headers, timeout=timeout
+            ) as answer:
                 if answer.status_code != 200:
                     self._refused(answer.status_code, answer.read())
                 yield from self._read(answer, begun)
         except httpx2.TransportError as error:
             why = str(error) or type(error).__name__
-            raise WorldFailed(f"{self.endpoint.url} does not answer", why=why, fix="`stoker status` says what runs") from None
+            raise WorldFailed(
+                f"{self.endpoint.url} does not answer", why=why, fix="`stoker status` says what runs"
+            ) from None
 
     def _request(self) -> tuple[str, dict[str, Any]]:
         system = [{"role": "system", "content": self.system}] if self.system else []
@@ -113,7 +126,13 @@ class Conversation:
         if status == 400 and "chat template" in text and not self.completions:
             raise _NoTemplate
         kind = Mistake if status in (400, 401, 404, 422) else WorldFailed
-        fix = "give the key: --key env:NAME" if status == 401 else "`stoker status` says what runs" if status >= 500 else ""
+        fix = (
+            "give the key: --key env:NAME"
+            if status == 401
+            else "`stoker status` says what runs"
+            if status >= 500
+            else ""
+        )
         raise kind(f"the endpoint answered {status}", why=text, fix=fix, at=self.endpoint.url)
 
 
@@ -136,11 +155,15 @@ def parse_params(text: str) -> dict[str, Any]:
     for part in text.split():
         name, equals, value = part.partition("=")
         if not equals or name not in NUMBERS:
-            raise Mistake(f"{part!r} sets nothing", why=f"known: {', '.join(NUMBERS)}", fix="/params temperature=0.2")
+            raise Mistake(
+                f"{part!r} sets nothing", why=f"known: {', '.join(NUMBERS)}", fix="/params temperature=0.2"
+            )
         try:
             out[name] = NUMBERS[name](value)
         except ValueError:
-            raise Mistake(f"{name} is {value!r}", why=f"expected {NUMBERS[name].__name__}", fix=f"{name}=1") from None
+            raise Mistake(
+                f"{name} is {value!r}", why=f"expected {NUMBERS[name].__name__}", fix=f"{name}=1"
+            ) from None
     return out
 
 
@@ -171,7 +194,9 @@ def command(talk: Conversation, line: str) -> str | None:
     return HELP if name in ("/help", "/?") else f"unknown command {name}\n{HELP}"
 
 
-def repl(talk: Conversation, read: Callable[[str], str], write: Callable[[str], None], stats: bool = False) -> None:
+def repl(
+    talk: Conversation, read: Callable[[str], str], write: Callable[[str], None], stats: bool = False
+) -> None:
     """Reads lines and prints answers until /bye or the end of input."""
     write(f"{talk.endpoint.model} at {talk.endpoint.url}   /help lists commands, /bye leaves\n")
     while True:

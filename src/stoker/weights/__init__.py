@@ -12,7 +12,9 @@ from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
 from stoker.system import paths
 
 
-def fetch(source: Source, *, cache: Path, report: Report = silent, token: str | None = None, adapter: bool = False) -> Path:
+def fetch(
+    source: Source, *, cache: Path, report: Report = silent, token: str | None = None, adapter: bool = False
+) -> Path:
     """A checked local folder with the model (or the LoRA adapter): the source's own, or a copy in the cache.
 
     Raises: Mistake, for what is no model; WeightsFailed, for what cannot be read, copied or verified.
@@ -45,6 +47,10 @@ def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
     if isinstance(ref.source, LocalDir):
         folder = Path(ref.source.path).expanduser()
         if not (folder / "config.json").is_file():
-            raise Mistake(f"{folder} has no config.json", why="so it is no Hugging Face model folder", fix="name the folder that holds config.json")
+            raise Mistake(
+                f"{folder} has no config.json",
+                why="so it is no Hugging Face model folder",
+                fix="name the folder that holds config.json",
+            )
         return peek_folder(folder)
     return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))

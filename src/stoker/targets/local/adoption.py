@@ -31,8 +31,14 @@ def _end_strays(folder: Folder, known: set[int]) -> None:
     """Group leaders with this fleet's mark that no record names: started in the moment their supervisor died."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError, OSError):
-            if process.pid == os.getpid() or os.getpgid(process.pid) in known or process.uids().real != os.getuid():
+            if (
+                process.pid == os.getpid()
+                or os.getpgid(process.pid) in known
+                or process.uids().real != os.getuid()
+            ):
                 continue
-            if os.getpgid(process.pid) == process.pid and process.environ().get(FLEET_VARIABLE) == str(folder.path):
+            if os.getpgid(process.pid) == process.pid and process.environ().get(FLEET_VARIABLE) == str(
+                folder.path
+            ):
                 log.warning("ending a stray process, pid %d", process.pid)
                 signal_group(process.pid, signal.SIGKILL)

@@ -71,7 +71,7 @@ class Child:
         """The exit code (negative for a signal, 0 where it cannot be known) once it has ended, else None."""
         if self._popen is not None:
             return self._popen.poll()
-        return None if self.id is not None and self.id.alive else 0
+        return None if self.id is None or self.id.alive else 0
 
     @property
     def adopted(self) -> bool:
@@ -143,7 +143,9 @@ class Child:
     def adopt(cls, record: dict[str, Any], logs: Path) -> "Child":
         """The child that another supervisor recorded."""
         raw = record["process"]
-        child = cls(Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs)
+        child = cls(
+            Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs
+        )
         child.id = ProcessId(**record["id"]) if record["id"] else None
         child.port = record["port"]
         child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]

@@ -35,9 +35,18 @@ class Leaving:
                 child.kill()
             return
         assert child.leaving_since is not None
-        if time.monotonic() - child.leaving_since > drain_timeout and child.process.routed and child.ever_ready:
+        if (
+            time.monotonic() - child.leaving_since > drain_timeout
+            and child.process.routed
+            and child.ever_ready
+        ):
             cut = int((child.sample.running or 0) if child.sample else 0)
-            log.warning("%s: drain_timeout of %g s is over, %d requests are cut", child.process.key, drain_timeout, cut)
+            log.warning(
+                "%s: drain_timeout of %g s is over, %d requests are cut",
+                child.process.key,
+                drain_timeout,
+                cut,
+            )
             child.terminate()
         elif not child.process.routed or not child.ever_ready or await self._drained():
             child.terminate()

@@ -31,7 +31,11 @@ def offer() -> Hardware:
 
 def cores() -> tuple[int, ...]:
     """The CPUs this process may use, one thread of each core where the system tells, all of them otherwise."""
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    allowed = (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else list(range(os.cpu_count() or 1))
+    )
     firsts = []
     for cpu in allowed:
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
@@ -75,11 +79,15 @@ def _openmp() -> str | None:
 
 def gpus() -> tuple[Gpu, ...]:
     """The NVIDIA GPUs, by `nvidia-smi`; none where it is missing or fails. CUDA_VISIBLE_DEVICES narrows them."""
-    result = run(("nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"), seconds=10)
+    result = run(
+        ("nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"), seconds=10
+    )
     if result is None or result.code != 0:
         return ()
     rows = [line.split(", ") for line in result.out.splitlines() if line.count(", ") == 2]
-    found = tuple(Gpu(int(index), name, Bytes(int(mib) * 1024**2)) for index, name, mib in rows if mib.strip().isdigit())
+    found = tuple(
+        Gpu(int(index), name, Bytes(int(mib) * 1024**2)) for index, name, mib in rows if mib.strip().isdigit()
+    )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return found

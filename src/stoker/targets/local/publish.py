@@ -35,10 +35,15 @@ class Publisher:
         """Routes first, so that nobody reads of a state that the gateway does not follow yet."""
         self._publish_routes(children)
         state = fleet_state(wanted, children)
-        record = {"fleet": to_json(replace(state, at=0.0)), "children": [child.record() for child in children]}
+        record = {
+            "fleet": to_json(replace(state, at=0.0)),
+            "children": [child.record() for child in children],
+        }
         if force or record != self._last or time.monotonic() - self._at > AT_LEAST_EVERY:
             self._last, self._at = record, time.monotonic()
-            write_json(self._folder.state_file, {**record, "fleet": to_json(state), "supervisor": os.getpid()})
+            write_json(
+                self._folder.state_file, {**record, "fleet": to_json(state), "supervisor": os.getpid()}
+            )
 
     def _publish_routes(self, children: Sequence[Child]) -> None:
         routes = tuple(
@@ -59,7 +64,10 @@ def _reason(children: Sequence[Child]) -> str:
         return ""
     if not routed:
         return "the fleet has no replica"
-    said = [f"replica {c.process.name} is {c.phase}{f': {c.last_words}' if c.phase == 'Failed' else ''}" for c in routed]
+    said = [
+        f"replica {c.process.name} is {c.phase}{f': {c.last_words}' if c.phase == 'Failed' else ''}"
+        for c in routed
+    ]
     return "; ".join(said)
 
 
@@ -75,7 +83,9 @@ def fleet_state(wanted: Wanted | None, children: Sequence[Child]) -> FleetState:
         page=wanted.page if wanted else None,
         model=wanted.model if wanted else None,
         wanted=wanted.replicas if wanted else 0,
-        replicas=tuple(_replica(child) for child in sorted(routed, key=lambda c: (int(c.process.name), c.generation))),
+        replicas=tuple(
+            _replica(child) for child in sorted(routed, key=lambda c: (int(c.process.name), c.generation))
+        ),
         services=tuple(_service(child) for child in children if not child.process.routed),
         stopping=wanted is not None and not wanted.processes,
         command=wanted.command if wanted else "",
@@ -106,7 +116,7 @@ def _ranks(child: Child) -> tuple[Rank, ...]:
 
 
 def _service(child: Child) -> Service:
-    url = f"http://{'127.0.0.1' if child.process.host in ('0.0.0.0', '::') else child.process.host}:{child.port}"  # noqa: S104
+    url = f"http://{'127.0.0.1' if child.process.host in ('0.0.0.0', '::') else child.process.host}:{child.port}"
     return Service(
         role=child.process.role,
         phase=child.phase,

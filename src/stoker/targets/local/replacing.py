@@ -34,7 +34,9 @@ def _in_motion(wanted: Wanted, children: Sequence[Child], stamp: Stamp) -> bool:
     routed = [c for c in children if c.process.routed]
     if any(c.leaving or c.phase in ("Pending", "Starting", "Loading", "Warming") for c in routed):
         return True
-    if any(_successor_ready(c, children) for c in routed if c.stamp != stamp(keys.get(c.process.key, c.process))):
+    if any(
+        _successor_ready(c, children) for c in routed if c.stamp != stamp(keys.get(c.process.key, c.process))
+    ):
         return True
     present = {c.process.key for c in routed}
     return not set(keys) <= present

@@ -176,7 +176,9 @@ class Supervisor:
             child.become("Failed", "given up")
             return
         log.warning("%s started, pid %s", child.process.key, child.id and child.id.pid)
-        self._publisher.publish(self.wanted, self.children, force=True)  # the pid is on disk before anything else
+        self._publisher.publish(
+            self.wanted, self.children, force=True
+        )  # the pid is on disk before anything else
         self._watches[child] = Watch(child)
 
     def _let_go(self, child: Child) -> None:

@@ -75,11 +75,13 @@ class LocalTarget:
         return Changes(steps or _waiting(wanted, state), state.revision)
 
     def _down_steps(self, state: FleetState) -> tuple[Step, ...]:
-        if not state.supervised and self.folder.record() is None:
+        if not state.supervised and self.folder.record() is None and self.folder.wanted() is None:
             return ()
         running = [Step("stop", f"replica {replica.name}", "") for replica in state.replicas]
         if state.stopping and state.supervised:
-            return tuple(Step("wait", step.subject, "it is leaving") for step in running) or (Step("wait", "supervisor", ""),)
+            return tuple(Step("wait", step.subject, "it is leaving") for step in running) or (
+                Step("wait", "supervisor", ""),
+            )
         return (*running, Step("stop", "supervisor", ""))
 
     def apply(self, changes: Changes) -> None:
@@ -91,7 +93,9 @@ class LocalTarget:
             if self._plan is None:
                 now = self.folder.wanted()
                 revision = now.revision + 1 if now else 1
-                self.folder.want(replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ()))
+                self.folder.want(
+                    replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ())
+                )
             else:
                 self._write_plan(self._plan)
             self._ensure_supervisor()
@@ -138,14 +142,23 @@ class LocalTarget:
         log = os.open(self.folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         argv = (sys.executable, "-m", "stoker.targets.local.supervisor", str(self.folder.path))
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder.path
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=self.folder.path,
         )
         os.close(log)
         deadline = time.monotonic() + SUPERVISOR_SECONDS
         while not self.folder.supervised:
+            if process.poll() in (0, 1):
+                return  # nothing was left to do, or another one was faster
             if process.poll() is not None or time.monotonic() > deadline:
                 lines = tail(self.folder.logs / "supervisor.log", 5)
-                raise WorldFailed("the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs))
+                raise WorldFailed(
+                    "the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs)
+                )
             time.sleep(0.02)
 
     def _check_ports(self, plan: Plan) -> None:
@@ -195,7 +208,9 @@ def names() -> tuple[str, ...]:
     base = paths.fleets()
     if not base.exists():
         return ()
-    return tuple(sorted(p.name for p in base.iterdir() if (p / "wanted.json").exists() or (p / "state.json").exists()))
+    return tuple(
+        sorted(p.name for p in base.iterdir() if (p / "wanted.json").exists() or (p / "state.json").exists())
+    )
 
 
 def no_fleet(name: str) -> NoSuchFleet:
@@ -225,9 +240,15 @@ def _acting(wanted: Wanted, now: Wanted) -> tuple[Step, ...]:
     for key, process in new.items():
         if key not in old:
             out.append(Step("start", _subject(process), process.hardware))
-        elif process.fingerprint != old[key].fingerprint or (process.routed and wanted.restart != now.restart):
+        elif process.fingerprint != old[key].fingerprint or (
+            process.routed and wanted.restart != now.restart
+        ):
             out.append(Step("replace", _subject(process), _difference(old[key], process)))
-    if not out and (wanted.drain_timeout, wanted.spec) != (now.drain_timeout, dict(now.spec)) and not _same_spec(wanted, now):
+    if (
+        not out
+        and (wanted.drain_timeout, wanted.spec) != (now.drain_timeout, dict(now.spec))
+        and not _same_spec(wanted, now)
+    ):
         out.append(Step("update", "spec", ""))
     return tuple(out)
 

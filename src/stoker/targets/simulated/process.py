@@ -27,7 +27,7 @@ async def serve(options: Options) -> int:
     if stop.is_set():
         return 0
     http = HttpServer(Server(engine).handle)
-    host = options.host or "0.0.0.0"  # noqa: S104  vLLM's default; whoever starts it says --host
+    host = options.host or "0.0.0.0"
     port = await http.listen(host, options.port)
     engine.set(engine.simulation)
     startlog.ready(host, port)
@@ -41,7 +41,7 @@ async def serve(options: Options) -> int:
 
 def claim_port(options: Options) -> None:
     """Checks that the port is free before anything is loaded, as vLLM does. Raises: OSError."""
-    host = options.host or "0.0.0.0"  # noqa: S104
+    host = options.host or "0.0.0.0"
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, options.port))

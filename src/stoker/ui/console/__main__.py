@@ -1,30 +1,89 @@
 """The web app's process: `python -m stoker.ui.console --endpoint URL --model NAME`."""
 
+import asyncio
+import contextlib
+import errno
 import logging
+import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 import uvicorn
 
-from stoker.ui.console.app import Console
+from stoker.errors import Mistake, PortTaken, StokerError
+from stoker.ui.console.app import create
 from stoker.ui.console.settings import read
+
+STOP_SECONDS = 1
+
+log = logging.getLogger("stoker.page")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, stopped by a signal with exit code 0 instead of by the signal itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.leave)
+        yield
+
+    def leave(self) -> None:
+        """Stops serving; what is still open then is cut after STOP_SECONDS, and uvicorn need not say so."""
+        logging.disable(logging.CRITICAL)
+        self.should_exit = True
+
+
+class OneLine(logging.Formatter):
+    """Log lines without tracebacks: the last line of an error says what it was."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, with the exception's own words behind it."""
+        error = record.exc_info[1] if record.exc_info else None
+        first = record.getMessage().splitlines()[0]
+        return f"{self.formatTime(record, '%H:%M:%S')} {first}" + (
+            f" {type(error).__name__}: {error}" if error else ""
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises: PortTaken, Mistake."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"port {port} of {host} is in use: choose another with --port") from None
+        raise Mistake(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 def main() -> int:
-    """Serves until SIGTERM; 2 where the port cannot be had."""
-    settings = read()
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Serves until SIGTERM or SIGINT; 0 then, 2 where it cannot begin."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        sys.stderr.write(f"error: {settings.host}:{settings.port} cannot be bound: {error.strerror}\n")
-        return 2
-    config = uvicorn.Config(Console(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+        settings = read()
+        listening = listen(settings.host, settings.port)
+    except StokerError as error:
+        print(f"error: {error.finding.what}", file=sys.stderr)
+        return error.exit_code
+    if not settings.loopback and settings.key is None:
+        log.warning(
+            "anyone who reaches %s:%d may chat: --key-file locks the page", settings.host, settings.port
+        )
+    config = uvicorn.Config(
+        create(settings), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS
+    )
+    asyncio.run(Server(config).serve([listening]))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # Gradio may still be loading in its thread: nobody waits for it

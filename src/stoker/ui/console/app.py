@@ -1,112 +1,118 @@
-"""The web app: the start page at once, the chat at `/chat` once the fleet is ready and Gradio is loaded."""
+"""The web app: the start page at `/`, its state as JSON, and the door to the chat at `/chat`."""
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator
-from importlib.resources import files
-from typing import Any
+import html
+import json
+import shlex
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
-import httpx2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stoker.ui.console.settings import Settings
+from stoker.ui.console.ask import Endpoint
+from stoker.ui.console.door import Door
+from stoker.ui.console.settings import LOOPBACK, Settings
 
-LOOK_SECONDS = 0.5
-HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
+INDEX = (Path(__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+# What a model writes may hold images and links: nothing is fetched from another host.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; "
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+SAFE = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
-log = logging.getLogger("stoker.console")
 
+class SafeHeaders:
+    """Adds the headers that keep every answer of this app to itself."""
 
-class Console:
-    """An ASGI application that hands `/chat` to Gradio's when that is there."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._chat: ASGIApp | None = None
-        self._why = ""
-        hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)] if settings.loopback else []
-        routes = [
-            Route("/", self._start),
-            Route("/health", self._health),
-            Route("/fleet", self._fleet),
-            Route("/chat", self._waiting),
-            Route("/chat/{rest:path}", self._waiting),
-        ]
-        self._own = Starlette(routes=routes, middleware=hosts, lifespan=self._lifespan)
-        self._guarded: ASGIApp = TrustedHostMiddleware(self._to_chat, allowed_hosts=HOSTS if settings.loopback else ["*"])
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one connection."""
-        if self._chat is not None and scope["type"] == "http" and scope["path"].startswith("/chat"):
-            await self._guarded(scope, receive, send)
-        else:
-            await self._own(scope, receive, send)
+        async def send_safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *SAFE]
+            await send(message)
 
-    async def _to_chat(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._chat is not None
-        if scope["path"] == "/chat":
-            await RedirectResponse("/chat/")(scope, receive, send)
-        else:
-            await self._chat(scope, receive, send)
+        await self._app(scope, receive, send_safe)
 
-    @contextlib.asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            loading = asyncio.create_task(self._load(stack))
-            yield
-            loading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loading
 
-    async def _load(self, stack: contextlib.AsyncExitStack) -> None:
-        """Waits until the endpoint answers, then loads Gradio beside everything else."""
-        try:
-            while not await self._endpoint_ready():
-                await asyncio.sleep(LOOK_SECONDS)
-            app = await asyncio.to_thread(_import_chat, self._settings)
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            self._chat = app
-        except Exception as error:
-            self._why = f"{type(error).__name__}: {error}"
-            log.exception("the chat page cannot be loaded")
+def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> Starlette:
+    """The app. `load` makes the chat's app once the endpoint is healthy; by default it imports Gradio."""
+    endpoint = Endpoint(settings.endpoint, settings.model, settings.key)
+    door = Door(
+        lambda: endpoint.unhealthy(settings.wait_for), load or (lambda: _chat(endpoint, settings.key))
+    )
+    page = index(settings)
 
-    async def _endpoint_ready(self) -> bool:
-        try:
-            async with httpx2.AsyncClient(timeout=2.0) as client:
-                return (await client.get(f"{self._settings.endpoint}/health")).status_code == 200
-        except httpx2.HTTPError:
-            return False
-
-    async def _start(self, _: Request) -> HTMLResponse:
-        page = files("stoker.ui.console").joinpath("static/index.html").read_text(encoding="utf-8")
+    async def start(_: Request) -> Response:
         return HTMLResponse(page)
 
-    async def _fleet(self, _: Request) -> JSONResponse:
-        ready = await self._endpoint_ready()
-        settings = self._settings
+    async def health(_: Request) -> Response:
+        return JSONResponse({"chat": door.state, "why": door.why})
+
+    async def fleet(_: Request) -> Response:
+        why = await endpoint.unhealthy()
+        said = {"model": settings.model, "endpoint": endpoint.url, "healthy": not why, "why": why}
         return JSONResponse(
-            {"model": settings.model, "endpoint": settings.endpoint, "ready": ready, "chat": self._state(), "key": settings.key is not None}
+            {**said, "chat": door.state, "chat_why": door.why}, headers={"cache-control": "no-store"}
         )
 
-    def _state(self) -> str:
-        return "ready" if self._chat else "failed" if self._why else "starting"
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(door.keep())
+        yield
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await endpoint.close()
 
-    async def _health(self, _: Request) -> JSONResponse:
-        return JSONResponse({"chat": self._state(), "why": self._why})
+    hosts = [*LOOPBACK, "[::1]"] if settings.loopback else ["*"]
+    return Starlette(
+        routes=[
+            Route("/", start),
+            Route("/health", health),
+            Route("/fleet", fleet),
+            Route("/chat", door),
+            Route("/chat/{rest:path}", door),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
+        lifespan=lifespan,
+    )
 
-    async def _waiting(self, _: Request) -> HTMLResponse:
-        page = files("stoker.ui.console").joinpath("static/waiting.html").read_text(encoding="utf-8")
-        return HTMLResponse(page.replace("{why}", "The chat page could not be loaded; the log says why." if self._why else ""), 503)
+
+def index(settings: Settings) -> str:
+    """The start page, filled in."""
+    filled = {"model": settings.model, "endpoint": settings.endpoint, "curl": curl(settings)}
+    page = INDEX
+    for name, text in filled.items():
+        page = page.replace("{{" + name + "}}", html.escape(text))
+    return page
 
 
-def _import_chat(settings: Settings) -> Any:
-    from stoker.ui.console.chat_page import chat_app
+def curl(settings: Settings) -> str:
+    """The line to try in a shell; the key is left to the reader's environment."""
+    body = {"model": settings.model, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    lines = [
+        f"curl {settings.endpoint}/v1/chat/completions",
+        "-H 'Content-Type: application/json'",
+    ]
+    lines += ['-H "Authorization: Bearer $API_KEY"'] if settings.key else []
+    return " \\\n  ".join([*lines, f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"])
 
-    return chat_app(settings)
+
+def _chat(endpoint: Endpoint, key: str | None) -> Starlette:
+    from stoker.ui.console import chat_page
+
+    return chat_page.load(endpoint, key)

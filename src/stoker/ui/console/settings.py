@@ -2,39 +2,66 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from stoker.errors import Mistake
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The endpoint it speaks to, where it binds, and the key, which came from a private file."""
+    """The endpoint it speaks to, where it listens, and the key, which came from a private file.
+
+    `endpoint` is a base URL without `/v1`; `wait_for` answers 200 when the chat may be loaded.
+    """
 
     endpoint: str
     model: str
-    host: str
-    port: int
-    key: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8001
+    key: str | None = field(default=None, repr=False)
+    wait_for: str = ""
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What it sends to the endpoint."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return self.host in LOOPBACK
 
 
 def read(argv: Sequence[str] | None = None) -> Settings:
-    """Parses the command line and reads the key's file."""
-    parser = argparse.ArgumentParser(prog="stoker.ui.console", description="The web page beside a fleet.")
-    parser.add_argument("--endpoint", required=True, help="base URL of the endpoint, without /v1")
-    parser.add_argument("--model", required=True, help="the name that clients ask for")
+    """Parses the command line and reads the key's file. Raises: Mistake."""
+    parser = argparse.ArgumentParser(
+        "python -m stoker.ui.console", description="The web page beside a fleet."
+    )
+    parser.add_argument(
+        "--endpoint", required=True, metavar="URL", help="base URL of the endpoint, without /v1"
+    )
+    parser.add_argument("--model", required=True, metavar="NAME", help="the name that clients ask for")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
-    parser.add_argument("--key-file", type=Path, help="a private file with the endpoint's key; the page asks for it too")
+    parser.add_argument(
+        "--key-file", type=Path, metavar="PATH", help="the endpoint's key; it locks this page too"
+    )
+    parser.add_argument(
+        "--wait-for", metavar="URL", help="load the chat when this answers 200 (ENDPOINT/health)"
+    )
     given = parser.parse_args(argv)
-    key = given.key_file.read_text().strip() if given.key_file else None
-    return Settings(given.endpoint.rstrip("/"), given.model, given.host, given.port, key)
+    endpoint = given.endpoint.rstrip("/")
+    if not endpoint.startswith(("http://", "https://")):
+        raise Mistake(f"--endpoint {endpoint} is no URL: expected http://HOST:PORT")
+    wait_for = given.wait_for or f"{endpoint}/health"
+    return Settings(endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for)
+
+
+def _read_key(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Mistake(f"--key-file {path} cannot be read: {error}") from None
+    if not key:
+        raise Mistake(f"--key-file {path} is empty")
+    return key

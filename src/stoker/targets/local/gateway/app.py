@@ -26,7 +26,9 @@ class App:
         self._key = settings.key.encode() if settings.key else None
         self._cors = frozenset(origin.encode() for origin in settings.cors)
         self._hosts = frozenset(host.lower().encode() for host in settings.hosts)
-        templates = [re.escape(route).replace(r"\{", "{").replace(r"\}", "}") for route in settings.inference_routes]
+        templates = [
+            re.escape(route).replace(r"\{", "{").replace(r"\}", "}") for route in settings.inference_routes
+        ]
         self._routes = re.compile("|".join(re.sub(r"{[^}]*}", "[^/]+", route) for route in sorted(templates)))
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -42,12 +44,16 @@ class App:
         if not self._allowed(request):
             www = (b"www-authenticate", b"Bearer")
             message = "this endpoint needs its API key: Authorization: Bearer KEY"
-            return exchange.reply(401, answers.error(401, message, request.path), [*answers.JSON, www, *extra])
+            return exchange.reply(
+                401, answers.error(401, message, request.path), [*answers.JSON, www, *extra]
+            )
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
             return await self._metrics(exchange)
         if self._routes.fullmatch(request.path):
             return await self._relay.relay(exchange, extra)
-        return self._error(exchange, 404, f"{request.method} {request.path} is not served by this endpoint", extra)
+        return self._error(
+            exchange, 404, f"{request.method} {request.path} is not served by this endpoint", extra
+        )
 
     def _error(self, exchange: Exchange, status: int, message: str, extra: Headers | None = None) -> None:
         body = answers.error(status, message, exchange.request.path)
@@ -67,7 +73,12 @@ class App:
         if self._hosts and name not in self._hosts:
             return f"the host name {name.decode('latin-1')!r} is not one of this endpoint's"
         origin = request.header(b"origin")
-        if origin is None or b"*" in self._cors or origin in self._cors or origin.split(b"//")[-1].lower() == host:
+        if (
+            origin is None
+            or b"*" in self._cors
+            or origin in self._cors
+            or origin.split(b"//")[-1].lower() == host
+        ):
             return None
         return f"pages of {origin.decode('latin-1')!r} may not ask here: list the origin in endpoint.cors"
 
@@ -90,9 +101,12 @@ class App:
     async def _metrics(self, exchange: Exchange) -> None:
         ready = [replica for replica in self._replicas if replica.healthy]
         pages = await asyncio.gather(
-            *(fetch(replica.pool, b"/metrics", [], METRICS_SECONDS) for replica in ready), return_exceptions=True
+            *(fetch(replica.pool, b"/metrics", [], METRICS_SECONDS) for replica in ready),
+            return_exceptions=True,
         )
-        good = {r.id: page[1] for r, page in zip(ready, pages, strict=True) if not isinstance(page, BaseException)}
+        good = {
+            r.id: page[1] for r, page in zip(ready, pages, strict=True) if not isinstance(page, BaseException)
+        }
         exchange.reply(200, metrics.merge(good) + own_page(self._relay.counts, self._replicas), _PROMETHEUS)
 
 
@@ -101,7 +115,12 @@ def own_page(counts: Counts, replicas: Replicas) -> bytes:
     lines: list[str] = []
     for name, kind, text, value in (
         ("resent_total", "counter", "Requests sent again, to a replica after another.", counts.resent),
-        ("streams_cut_total", "counter", "Streams that ended with an error event: their replica was lost.", counts.cut),
+        (
+            "streams_cut_total",
+            "counter",
+            "Streams that ended with an error event: their replica was lost.",
+            counts.cut,
+        ),
         ("held_total", "counter", "Times a request waited for a replica to become ready.", counts.held),
         ("clients_gone_total", "counter", "Requests whose client left before the end.", counts.gone),
         ("replicas_ready", "gauge", "Replicas in rotation.", len(replicas.ready())),

@@ -75,7 +75,9 @@ class Attempt:
         self._headers: Headers = []
         self._streaming = False
         self._shown = False
-        self._held = b""  # what came and is not shown yet: all of it before the first event, then half an event
+        self._held = (
+            b""  # what came and is not shown yet: all of it before the first event, then half an event
+        )
         self._parts: list[bytes] = []
 
     async def run(self, request: bytes) -> Outcome:
@@ -85,7 +87,8 @@ class Attempt:
         except (OSError, TimeoutError) as error:
             return Lost(f"no connection: {error or 'timed out'}")
         if self._exchange.gone:
-            return self._leave()
+            self._leave()
+            return Shown()
         self._replica.running.add(self.abandon)
         self._exchange.on_gone = self._leave
         self._connection.send(request, self)
@@ -163,12 +166,11 @@ class Attempt:
         self._exchange.end()
         self._finish(Shown())
 
-    def _leave(self) -> Outcome:
+    def _leave(self) -> None:
         if self._connection is not None:
             self._connection.cancel()
         self._counts.gone += 1
         self._finish(Shown())
-        return Shown()
 
     def _finish(self, outcome: Outcome) -> None:
         if not self._outcome.done():

@@ -1,0 +1,214 @@
+"""A fleet on this machine, with simulated engines: every verb, every way to end, by real processes and sockets."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import httpx2
+import psutil
+import pytest
+
+from tests.conftest import Stoker
+
+Wait = Callable[..., None]
+
+
+def ask(stoker: Stoker, **fields: object) -> httpx2.Response:
+    body = {"model": "model", "messages": [{"role": "user", "content": "one two three"}], **fields}
+    return httpx2.post(f"{stoker.url}/v1/chat/completions", json=body, timeout=60)
+
+
+def test_up_serves_status_tells_down_leaves_nothing(stoker: Stoker) -> None:
+    up = stoker("up", "-d", "-f", stoker.spec())
+    assert up.code == 0, up.err
+    assert f"{stoker.url}/v1" in up.out
+    assert ask(stoker).status_code == 200
+    state = stoker.state()
+    assert (state["name"], state["endpoint"]) == ("sim", stoker.url)
+    assert [(r["name"], r["phase"]) for r in state["replicas"]] == [("1", "Ready")]
+    assert psutil.pid_exists(state["replicas"][0]["ranks"][0]["pid"])
+    assert stoker("down").code == 0
+    assert stoker.processes() == []
+    assert stoker("status").code == 2
+
+
+def test_a_second_up_changes_nothing_and_prints_the_box(stoker: Stoker) -> None:
+    spec = stoker.spec()
+    stoker("up", "-d", "-f", spec)
+    before = stoker.state()
+    begun = time.monotonic()
+    again = stoker("up", "-f", spec)
+    assert again.code == 0
+    assert stoker.url in again.out
+    assert time.monotonic() - begun < 10
+    assert stoker.state()["replicas"][0]["ranks"] == before["replicas"][0]["ranks"]
+    assert stoker.state()["revision"] == before["revision"]
+
+
+def test_another_spec_under_the_same_name_says_what_would_change(stoker: Stoker) -> None:
+    spec = stoker.spec()
+    stoker("up", "-d", "-f", spec)
+    other = stoker("up", "-d", "-f", spec, "--set", "endpoint.hold=5s")
+    assert other.code == 2
+    assert "endpoint.hold: 30.0 -> 5.0" in other.err
+    changed = stoker("up", "-d", "-y", "-f", spec, "--set", "endpoint.hold=5s")
+    assert changed.code == 0, changed.err
+    assert ask(stoker).status_code == 200
+
+
+def test_scale_up_and_down(stoker: Stoker) -> None:
+    stoker("up", "-d", "-f", stoker.spec())
+    assert stoker("scale", "3").code == 0
+    assert [r["phase"] for r in stoker.state()["replicas"]] == ["Ready"] * 3
+    assert stoker("scale", "1").code == 0
+    assert [r["name"] for r in stoker.state()["replicas"]] == ["1"]
+
+
+def test_restart_replaces_every_replica_and_loses_no_request(stoker: Stoker) -> None:
+    stoker("up", "-d", "-f", stoker.spec(replicas=2, simulate={"ttft": 0.05, "itl": 0.01}))
+    before = {r["ranks"][0]["pid"] for r in stoker.state()["replicas"]}
+    restart = stoker.popen("restart")
+    codes = []
+    while restart.poll() is None:
+        codes.append(ask(stoker, max_tokens=5).status_code)
+    assert restart.returncode == 0
+    after = {r["ranks"][0]["pid"] for r in stoker.state()["replicas"]}
+    assert not before & after
+    assert len(codes) > 3
+    assert set(codes) == {200}
+
+
+def test_a_single_replica_is_replaced_without_a_gap(stoker: Stoker) -> None:
+    stoker("up", "-d", "-f", stoker.spec(simulate={"start_seconds": 0.5}, endpoint={"hold": 0.2}))
+    restart = stoker.popen("restart")
+    codes = set()
+    while restart.poll() is None:
+        codes.add(ask(stoker).status_code)
+    assert codes == {200}
+
+
+def test_a_killed_replica_comes_back_and_the_restart_is_counted(stoker: Stoker, wait_until: Wait) -> None:
+    stoker("up", "-d", "-f", stoker.spec())
+    pid = stoker.state()["replicas"][0]["ranks"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert ask(stoker).status_code == 200  # held until it is back
+    replica = stoker.state()["replicas"][0]
+    assert replica["restarts"] == 1
+    assert "SIGKILL" in replica["last_words"]
+
+
+def test_the_supervisor_killed_the_fleet_goes_on_and_the_next_verb_adopts_it(
+    stoker: Stoker, wait_until: Wait
+) -> None:
+    stoker("up", "-d", "-f", stoker.spec(replicas=2))
+    before = stoker.state()
+    supervisor = next(p for p in stoker.processes() if "stoker.targets.local.supervisor" in p.cmdline())
+    supervisor.kill()
+    wait_until(lambda: not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE)
+    assert ask(stoker).status_code == 200
+    after = stoker.state()
+    assert after["supervised"]
+    pids = [[r["ranks"][0]["pid"] for r in state["replicas"]] for state in (before, after)]
+    assert pids[0] == pids[1]
+    assert [s["pid"] for s in before["services"]] == [s["pid"] for s in after["services"]]
+    os.kill(pids[1][0], signal.SIGKILL)  # what was adopted is watched
+    wait_until(lambda: stoker.state()["replicas"][0]["restarts"] == 1)
+
+
+def test_a_failed_start_ends_with_the_reason_and_leaves_nothing(stoker: Stoker) -> None:
+    ran = stoker("up", "-f", stoker.spec(simulate={"faults": {"fail_start": "ValueError: the moon is full"}}))
+    assert ran.code == 1
+    assert "the moon is full" in ran.err
+    assert stoker.processes() == []
+
+
+def test_a_taken_port_names_its_owner(stoker: Stoker) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", stoker.port))
+        taken.listen()
+        ran = stoker("up", "-d", "-f", stoker.spec())
+    assert ran.code == 2
+    assert f"port {stoker.port} is taken" in ran.err
+    assert str(os.getpid()) in ran.err
+    assert stoker.processes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_attached_up_stops_the_fleet_when_it_is_stopped(
+    stoker: Stoker, wait_until: Wait, number: signal.Signals
+) -> None:
+    up = stoker.popen("up", "-f", stoker.spec())
+    wait_until(lambda: _answers(stoker))
+    time.sleep(1.0)  # it prints its box and attends
+    up.send_signal(number)
+    assert up.wait(20) == 0
+    assert stoker.processes() == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9])
+def test_ctrl_c_in_any_stage_leaves_nothing(stoker: Stoker, delay: float) -> None:
+    up = stoker.popen("up", "-f", stoker.spec(simulate={"start_seconds": 3.0}))
+    time.sleep(delay)
+    up.send_signal(signal.SIGINT)
+    assert up.wait(20) in (130, -signal.SIGINT)
+    assert stoker.processes() == []
+
+
+def test_drain_lets_a_running_stream_finish(stoker: Stoker) -> None:
+    stoker("up", "-d", "-f", stoker.spec(simulate={"itl": 0.1}))
+    body = {
+        "model": "model",
+        "messages": [{"role": "user", "content": "a"}],
+        "stream": True,
+        "max_tokens": 15,
+        "ignore_eos": True,
+    }
+    with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=30) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        down = stoker.popen("down")
+        rest = list(lines)
+    assert rest[-2:] == ["data: [DONE]", ""] or "data: [DONE]" in rest
+    assert "error" not in "".join(rest)
+    assert down.wait(20) == 0
+
+
+def test_two_fleets_have_their_own_ports_and_names(stoker: Stoker) -> None:
+    first = stoker.spec("one")
+    stoker("up", "-d", "-f", first)
+    taken = stoker.port
+    second = stoker("up", "-d", "-f", stoker.spec("two"))
+    assert second.code == 2  # the port
+    assert stoker("up", "-d", "-f", stoker.spec("two"), "--set", f"endpoint.port={taken + 1}").code == 0
+    assert [f["name"] for f in stoker("status", "-A", "-o", "json").json()] == ["one", "two"]
+    assert stoker("down").code == 2  # which one?
+    assert stoker("down", "--name", "one").code == 0
+    assert [f["name"] for f in stoker("status", "-A", "-o", "json").json()] == ["two"]
+
+
+def test_secrets_are_in_no_argument_and_no_open_file(stoker: Stoker) -> None:
+    spec = stoker.spec(endpoint={"api_key": "env:FLEET_KEY"})
+    assert stoker("up", "-d", "-f", spec).code == 2  # not set
+    assert stoker("up", "-d", "-f", spec, FLEET_KEY="sesame-open").code == 0
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "sesame-open" not in listing
+    folder = stoker.home / "state" / "fleets" / "sim"
+    assert (folder.stat().st_mode & 0o777) == 0o700
+    for path in folder.rglob("*"):
+        if path.is_file() and b"sesame-open" in path.read_bytes():
+            assert (path.stat().st_mode & 0o777) == 0o600
+            assert path.name == "endpoint.key"
+    assert ask(stoker).status_code == 401
+    assert httpx2.get(f"{stoker.url}/health").status_code == 200
+
+
+def _answers(stoker: Stoker) -> bool:
+    try:
+        return httpx2.get(f"{stoker.url}/health", timeout=1).status_code == 200
+    except httpx2.TransportError:
+        return False
