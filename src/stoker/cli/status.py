@@ -1,5 +1,6 @@
 """`stoker status`: what runs."""
 
+import sys
 import time
 
 import click
@@ -26,7 +27,7 @@ def command(file: str | None, name: str | None, watch: bool, every: bool, output
         if output == "json":
             print_json(states if every else states[0])
         else:
-            if watch and click.get_text_stream("stdout").isatty():
+            if watch and sys.stdout.isatty():
                 click.clear()
             click.echo("\n\n".join(text(state) for state in states) or "no fleet runs on this machine")
         if not watch:

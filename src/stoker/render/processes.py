@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import PurePath
 from typing import Any
 
 from stoker.catalog import vllm
@@ -33,7 +32,7 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
         name=share.name,
         argv=argv,
         env=full.env,
-        key_env={"VLLM_API_KEY": str(PurePath(folder, "engine.key"))},
+        key_env={"VLLM_API_KEY": f"{folder}/engine.key"},
         routed=True,
         surge=not share.gpus,
         ranks=plan.tensor_parallel_size * plan.pipeline_parallel_size,
@@ -43,12 +42,12 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
 
 def _vllm() -> tuple[str, ...]:
     """vLLM's own command in this environment, so that a process listing reads as users know it."""
-    return (sys.executable, str(PurePath(sys.executable).parent / "vllm"), "serve")
+    return (sys.executable, f"{sys.executable.rpartition('/')[0]}/vllm", "serve")
 
 
 def _gateway(plan: Plan, folder: str) -> Process:
     endpoint = plan.spec.endpoint
-    argv = (sys.executable, "-m", "stoker.targets.local.gateway", str(PurePath(folder, "gateway.json")))
+    argv = (sys.executable, "-m", "stoker.targets.local.gateway", f"{folder}/gateway.json")
     # what the settings file holds, so that a changed endpoint replaces the process
     env = {"STOKER_GATEWAY": json.dumps(gateway_settings(plan, folder), sort_keys=True)}
     return Process("gateway", "gateway", argv, env, port=endpoint.port, host=endpoint.host, surge=False)
@@ -64,10 +63,10 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "cors": list(endpoint.cors),
         "hosts": list(LOOPBACK_NAMES) if endpoint.loopback else [],
         "inference_routes": sorted(vllm.release(plan.spec.engine.version).inference_routes),
-        "key_file": str(PurePath(folder, "endpoint.key")) if endpoint.api_key else None,
-        "engine_key_file": str(PurePath(folder, "engine.key")),
-        "routes_file": str(PurePath(folder, "routes.json")),
-        "seen_file": str(PurePath(folder, "gateway.seen.json")),
+        "key_file": f"{folder}/endpoint.key" if endpoint.api_key else None,
+        "engine_key_file": f"{folder}/engine.key",
+        "routes_file": f"{folder}/routes.json",
+        "seen_file": f"{folder}/gateway.seen.json",
         "model": plan.spec.model.served_name,
     }
 
@@ -82,7 +81,7 @@ def _page(plan: Plan, folder: str) -> Process:
     argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint_url(plan)]
     argv += ["--model", plan.spec.model.served_name, "--host", "127.0.0.1", "--port", str(page_port(plan))]
     if endpoint.api_key:
-        argv += ["--key-file", str(PurePath(folder, "endpoint.key"))]
+        argv += ["--key-file", f"{folder}/endpoint.key"]
     return Process("page", "page", tuple(argv), port=page_port(plan), after="engine", surge=False)
 
 

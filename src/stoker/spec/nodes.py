@@ -56,7 +56,7 @@ def parse(text: str, file: str) -> Tree:
         mark = error.problem_mark
         at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
         raise SpecError(
-            "this is not valid YAML", at=at, why=error.problem or str(error), fix=_yaml_fix(error)
+            "this is not valid YAML", at=at, why=error.problem or str(error), fix=_yaml_fix(error, text)
         ) from None
     except yaml.YAMLError as error:
         raise SpecError(
@@ -67,8 +67,10 @@ def parse(text: str, file: str) -> Tree:
     return tree
 
 
-def _yaml_fix(error: yaml.MarkedYAMLError) -> str:
-    if "tab" in str(error) or "\\t" in str(error):
+def _yaml_fix(error: yaml.MarkedYAMLError, text: str) -> str:
+    lines = text.splitlines()
+    line = error.problem_mark.line if error.problem_mark else 0
+    if line < len(lines) and "\t" in lines[line]:
         return "indent with spaces, not tabs"
     return "check the indentation and the quotes on this line and the one above"
 

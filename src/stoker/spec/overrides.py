@@ -17,7 +17,7 @@ def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
 
 
 def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None:
-    inner = nodes.parse(text, label)
+    value = text if path in nodes_texts() else nodes.parse(text, label).value if text.strip() else None
     here = tree.value
     for depth, key in enumerate(path[:-1]):
         below = here.get(key)
@@ -33,8 +33,7 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
             )
         here[key] = below
         here = below
-    is_text = path in nodes_texts()
-    here[path[-1]] = text if is_text else inner.value if text.strip() else None
+    here[path[-1]] = value
     for known in [known for known in tree.places if known[: len(path)] == path]:
         del tree.places[known]
     tree.places[path] = Place(label, 1, 1)

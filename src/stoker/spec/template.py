@@ -76,3 +76,7 @@ def _types(annotation: Any) -> list[type[BaseModel]]:
     for inner in getattr(annotation, "__args__", ()):
         found += _types(inner)
     return found
+
+
+if __name__ == "__main__":
+    print(reference(), end="")  # noqa: T201  the reference page is made by `python -m stoker.spec.template`

@@ -20,7 +20,9 @@ from stoker.ui.console.ask import Endpoint
 from stoker.ui.console.door import Door
 from stoker.ui.console.settings import LOOPBACK, Settings
 
-INDEX = (Path(__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+STATIC = Path(__file__).parent / "static"
+INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
+ICON = (STATIC / "icon.svg").read_bytes()
 # What a model writes may hold images and links: nothing is fetched from another host.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -70,6 +72,12 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
             {**said, "chat": door.state, "chat_why": door.why}, headers={"cache-control": "no-store"}
         )
 
+    async def icon(_: Request) -> Response:
+        return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
+
+    async def manifest(_: Request) -> Response:  # Gradio's page asks for it at the root
+        return JSONResponse({"name": settings.model, "start_url": "/", "icons": []})
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         keeping = asyncio.create_task(door.keep())
@@ -84,6 +92,8 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
             Route("/", start),
             Route("/health", health),
             Route("/fleet", fleet),
+            Route("/favicon.ico", icon),
+            Route("/manifest.json", manifest),
             Route("/chat", door),
             Route("/chat/{rest:path}", door),
         ],

@@ -4,12 +4,15 @@ import hmac
 import os
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from html import escape
 from importlib import import_module
 from typing import Any
 
 from starlette.applications import Starlette
 
+from stoker.errors import Mistake
 from stoker.ui.console.ask import Endpoint
 from stoker.ui.console.conversation import STOPPED, Talk, Turn, Wishes, shown
 
@@ -28,13 +31,12 @@ gr: Any = import_module(
 )  # after the environment is set; untyped, as its types take mypy half a minute
 
 FRAME_SECONDS = 0.05  # a window redrawn for every token of a fast model lags behind it
-MAX_TOKENS = 1024
-DEFAULT = "model's default"
+MAX_TOKENS = "1024"  # a small model may never stop by itself
 CSS = """
-.gradio-container { max-width: 60rem !important; margin: 0 auto; }
-.chat-head { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; }
-.chat-head b { font-size: 1.15rem; overflow-wrap: anywhere; }
-.chat-head a { margin-left: auto; }
+.gradio-container { width: 100%; max-width: 60rem !important; margin: 0 auto; }
+#head p { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; overflow-wrap: anywhere; }
+#head strong { font-size: 1.15rem; }
+#head a { margin-left: auto; }
 """
 
 Frame = list[Any]  # new values of the box, the window and the conversation
@@ -61,19 +63,19 @@ def load(endpoint: Endpoint, key: str | None) -> Starlette:
 def build(endpoint: Endpoint) -> Any:
     """The page's parts and what they do. The conversation is the session's, not taken from the browser."""
 
-    async def ask(asked: str, talk: Talk, *wishes: Any) -> AsyncGenerator[Frame, None]:
+    async def ask(asked: str, talk: Talk, *wishes: str) -> AsyncGenerator[Frame, None]:
         if asked.strip():
-            async for frame in _frames(endpoint, (*talk, Turn(asked)), Wishes(*wishes)):
+            async for frame in _frames(endpoint, (*talk, Turn(asked)), wishes):
                 yield frame
 
-    async def again(talk: Talk, *wishes: Any) -> AsyncGenerator[Frame, None]:
+    async def again(talk: Talk, *wishes: str) -> AsyncGenerator[Frame, None]:
         if talk:
-            async for frame in _frames(endpoint, (*talk[:-1], Turn(talk[-1].asked)), Wishes(*wishes)):
+            async for frame in _frames(endpoint, (*talk[:-1], Turn(talk[-1].asked)), wishes):
                 yield frame
 
     with gr.Blocks(title=f"{endpoint.model} · chat", fill_height=True, analytics_enabled=False) as page:
         talk = gr.State(())
-        gr.HTML(_head(endpoint))
+        gr.Markdown(_head(endpoint), elem_id="head")
         window, box = _window(), _box()
         wishes = _settings()
         told = [box, window, talk]
@@ -88,7 +90,7 @@ def build(endpoint: Endpoint) -> Any:
 
 def _head(endpoint: Endpoint) -> str:
     name, url = escape(endpoint.model), escape(endpoint.url)
-    return f'<div class="chat-head"><b>{name}</b><span>{url}</span><a href="../">Fleet</a></div>'
+    return f'<p><strong>{name}</strong><span>{url}</span><a href="../" target="_self">Fleet</a></p>'
 
 
 def _window() -> Any:
@@ -116,29 +118,34 @@ def _box() -> Any:
 
 
 def _settings() -> list[Any]:
-    """The inputs, in the order of Wishes' fields. An empty number is the model's own default."""
+    """The inputs, in the order of Wishes' fields. Numbers are typed: Gradio's Number shows an empty one as 0."""
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         system = gr.Textbox(label="System prompt", lines=2, max_lines=8)
         with gr.Row():
-            temperature = gr.Number(
-                label="temperature", value=None, placeholder=DEFAULT, step=0.1, min_width=140
-            )
-            top_p = gr.Number(label="top_p", value=None, placeholder=DEFAULT, step=0.05, min_width=140)
-            top_k = gr.Number(label="top_k", value=None, placeholder=DEFAULT, precision=0, min_width=140)
-            limit = gr.Number(
-                label="max_tokens", value=MAX_TOKENS, placeholder=DEFAULT, precision=0, min_width=140
-            )
-    return [system, temperature, top_p, top_k, limit]
+            numbers = [
+                gr.Textbox(label=name, value=value, placeholder="model's default", max_lines=1, min_width=130)
+                for name, value in (
+                    ("temperature", ""),
+                    ("top_p", ""),
+                    ("top_k", ""),
+                    ("max_tokens", MAX_TOKENS),
+                )
+            ]
+    return [system, *numbers]
 
 
-async def _frames(endpoint: Endpoint, talk: Talk, wishes: Wishes) -> AsyncGenerator[Frame, None]:
+async def _frames(endpoint: Endpoint, talk: Talk, typed: tuple[str, ...]) -> AsyncGenerator[Frame, None]:
     """What changes on the page while the last turn is answered."""
     before, turn, drawn = talk[:-1], talk[-1], time.monotonic()
     yield [gr.Textbox(value="", submit_btn=False, stop_btn=True), shown(talk), talk]
-    async for turn in endpoint.answer(talk, wishes):
-        if time.monotonic() - drawn >= FRAME_SECONDS:
-            drawn = time.monotonic()
-            yield [gr.skip(), shown((*before, turn)), (*before, turn)]
+    try:
+        async with aclosing(endpoint.answer(talk, Wishes.parse(*typed))) as turns:
+            async for turn in turns:
+                if time.monotonic() - drawn >= FRAME_SECONDS:
+                    drawn = time.monotonic()
+                    yield [gr.skip(), shown((*before, turn)), (*before, turn)]
+    except Mistake as mistake:
+        turn = replace(turn, failed=mistake.finding)
     yield [_idle(), shown((*before, turn)), (*before, turn)]
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stoker.engine import openai
+from stoker.errors import Mistake
 from stoker.findings import Finding
 
 CHAT = "/v1/chat/completions"
@@ -51,9 +52,35 @@ class Wishes:
     top_k: int | None = None
     max_tokens: int | None = None
 
+    @classmethod
+    def parse(cls, system: str, temperature: str, top_p: str, top_k: str, max_tokens: str) -> "Wishes":
+        """Reads what was typed. Raises: Mistake, naming the parameter that is no number."""
+        return cls(
+            system,
+            _number("temperature", temperature),
+            _number("top_p", top_p),
+            _whole("top_k", top_k),
+            _whole("max_tokens", max_tokens),
+        )
+
     def sampling(self) -> dict[str, Any]:
         """The parameters that are set, under the API's names."""
         return {name: value for name, value in asdict(self).items() if name != "system" and value is not None}
+
+
+def _number(name: str, text: str) -> float | None:
+    try:
+        return float(text.replace(",", ".")) if text.strip() else None
+    except ValueError:
+        fix = "Type a number in Settings, or leave it empty for the model's default."
+        raise Mistake(f"{name} is {text!r}, which is no number", fix=fix) from None
+
+
+def _whole(name: str, text: str) -> int | None:
+    number = _number(name, text)
+    if number is not None and not number.is_integer():
+        raise Mistake(f"{name} is {text!r}: it takes a whole number", fix="Correct it in Settings.")
+    return None if number is None else int(number)
 
 
 def messages(talk: Talk, system: str) -> list[dict[str, str]]:
