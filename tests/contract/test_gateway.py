@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from stoker.catalog import vllm
-from stoker.targets.local.gateway.config import Route, Routes
+from stoker.targets.local.gateway.config import Route, Routes, Seen
 from tests.conftest import free_port
 
 Wait = Callable[..., None]
@@ -105,8 +105,8 @@ class Endpoint:
 
     def ready(self) -> list[str]:
         """What the gateway has in rotation."""
-        seen: list[str] = json.loads((self.folder / "seen.json").read_text())["ready"]
-        return seen
+        seen = Seen.read(self.folder / "seen.json")
+        return list(seen.ready) if seen else []
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         self.engines[name][0].send_signal(number)

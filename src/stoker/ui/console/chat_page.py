@@ -97,7 +97,7 @@ def _window() -> Any:
     return gr.Chatbot(
         show_label=False,
         scale=1,
-        min_height=240,
+        height=260,  # at least: it grows to fill the page
         buttons=["copy"],
         reasoning_tags=[("<think>", "</think>")],
         placeholder="Ask something.",
@@ -107,6 +107,7 @@ def _window() -> Any:
 
 def _box() -> Any:
     return gr.Textbox(
+        "",
         show_label=False,
         container=False,
         placeholder="Type a message",
@@ -120,7 +121,7 @@ def _box() -> Any:
 def _settings() -> list[Any]:
     """The inputs, in the order of Wishes' fields. Numbers are typed: Gradio's Number shows an empty one as 0."""
     with gr.Accordion("Settings", open=False, elem_id="settings"):
-        system = gr.Textbox(label="System prompt", lines=2, max_lines=8)
+        system = gr.Textbox("", label="System prompt", lines=2, max_lines=8)
         with gr.Row():
             numbers = [
                 gr.Textbox(label=name, value=value, placeholder="model's default", max_lines=1, min_width=130)

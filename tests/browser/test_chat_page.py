@@ -1,0 +1,337 @@
+"""The web page as a visitor sees it: typed into, watched, stopped and failed at, in headless Chromium."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium")
+pytest.importorskip("gradio_client", reason="the page's extra is not installed")
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.browser.conftest import MODEL, SHOTS, Page
+from tests.browser.fake_endpoint import FakeEndpoint, Orders
+
+ANSWER = "one two three four five six seven eight nine ten"
+
+
+class Chat:
+    """The chat page's parts, by what a visitor calls them."""
+
+    def __init__(self, browser: WebDriver, page: Page) -> None:
+        self.browser, self.page = browser, page
+        self.size(1200, 900)
+        self.theme("light")
+        browser.get(f"{page.url}/chat/")
+        self.until(lambda: self.find("#box textarea"), 20)
+
+    def find(self, css: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, css)
+
+    def until(self, condition: Callable[[], object], seconds: float = 8) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"the page shows: {self.find('body')[0].text!r}"
+            time.sleep(0.05)
+
+    def size(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def theme(self, name: str) -> None:
+        media = {"features": [{"name": "prefers-color-scheme", "value": name}]}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+    def say(self, text: str) -> None:
+        self.until(lambda: self.find("#box textarea")[0].is_enabled() and self.find("#box .submit-button"))
+        self.find("#box textarea")[0].send_keys(text, Keys.ENTER)
+
+    def answers(self) -> list[str]:
+        return self.browser.execute_script(
+            "return [...document.querySelectorAll('#window [data-testid=bot]')].map(e => e.innerText.trim())"
+        )
+
+    def last(self) -> str:
+        return self.answers()[-1] if self.answers() else ""
+
+    def settle(self, text: str) -> None:
+        self.until(lambda: text in self.last() and self.find("#box .submit-button"))
+
+    def set(self, label: str, text: str) -> None:
+        if not self.find("#settings textarea, #settings input"):
+            self.find("#settings button")[0].click()
+        self.until(lambda: self.find("#settings textarea, #settings input"))
+        xpath = f"//label[.//span[normalize-space()='{label}']]//*[self::input or self::textarea]"
+        field = self.browser.find_element(By.XPATH, xpath)
+        field.clear()
+        field.send_keys(text)
+
+    def shoot(self, name: str) -> None:
+        time.sleep(0.3)  # animations
+        self.browser.save_screenshot(str(SHOTS / f"{name}.png"))
+
+
+@pytest.fixture
+def chat(browser: WebDriver, page: Page, fake: Orders) -> Chat:
+    """The chat, freshly opened."""
+    return Chat(browser, page)
+
+
+@pytest.fixture(autouse=True)
+def quiet_browser(browser: WebDriver) -> Iterator[None]:
+    """Nothing in these tests may make the browser complain or speak to another host."""
+    browser.get_log("browser")
+    browser.get_log("performance")
+    yield
+    said = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not said
+    assert outside(browser) == set()
+
+
+def outside(browser: WebDriver) -> set[str]:
+    """Addresses off this machine that the browser asked for since the last look."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+    return {url for url in urls if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "chrome:"))}
+
+
+def test_an_answer_is_seen_to_grow(chat: Chat, fake: Orders) -> None:
+    fake.every = 0.15
+    chat.say("Count to ten")
+    chat.until(lambda: chat.last().startswith("one"), 2)
+    lengths = set()
+    while chat.last() != ANSWER:
+        lengths.add(len(chat.last()))
+        time.sleep(0.05)
+    assert len(lengths) > 4
+    chat.settle("ten")
+    assert chat.find("#box textarea")[0].get_attribute("value") == ""
+    chat.shoot("chat-light")
+
+
+def test_the_conversation_is_kept(chat: Chat, fake: Orders) -> None:
+    chat.say("First")
+    chat.settle("ten")
+    fake.words = ["again"]
+    chat.say("Second")
+    chat.settle("again")
+    sent = fake.bodies[-1]["messages"]
+    assert [(m["role"], m["content"].strip()) for m in sent] == [
+        ("user", "First"),
+        ("assistant", ANSWER),
+        ("user", "Second"),
+    ]
+    assert chat.answers() == [ANSWER, "again"]
+
+
+def test_retry_undo_and_clear(chat: Chat, fake: Orders) -> None:
+    chat.say("First")
+    chat.settle("ten")
+    fake.words = ["better"]
+    chat.find("#window [aria-label=Retry]")[0].click()
+    chat.settle("better")
+    assert [m["content"] for m in fake.bodies[-1]["messages"]] == ["First"]
+    chat.find("#window [aria-label=Undo]")[0].click()
+    chat.until(lambda: chat.answers() == [])
+    chat.until(lambda: chat.find("#box textarea")[0].get_attribute("value") == "First")
+    chat.find("#box textarea")[0].send_keys(Keys.ENTER)
+    chat.settle("better")
+    chat.find("#window [aria-label=Clear]")[0].click()
+    chat.until(lambda: chat.answers() == [])
+    chat.say("Anew")
+    chat.settle("better")
+    assert [m["content"] for m in fake.bodies[-1]["messages"]] == ["Anew"]
+
+
+def test_stop_cancels_the_request(chat: Chat, fake: Orders) -> None:
+    fake.words, fake.every = ["word"] * 200, 0.1
+    chat.say("Never stop")
+    chat.until(lambda: "word word word" in chat.last())
+    chat.shoot("chat-streaming")
+    pressed = time.monotonic()
+    chat.find("#box .stop-button")[0].click()
+    chat.until(lambda: fake.left, 2)
+    assert fake.left[0] - pressed < 2
+    chat.settle("Stopped.")
+    fake.words, fake.every = ["fine"], 0
+    chat.say("Go on")
+    chat.settle("fine")
+    assert [m["role"] for m in fake.bodies[-1]["messages"]] == ["user", "assistant", "user"]
+
+
+def test_leaving_the_page_cancels_the_request(chat: Chat, fake: Orders) -> None:
+    fake.words, fake.every = ["word"] * 200, 0.1
+    chat.say("Never stop")
+    chat.until(lambda: "word word" in chat.last())
+    chat.browser.get("about:blank")
+    chat.until(lambda: fake.left, 2)
+    chat.browser.get_log("browser")  # Gradio's script remarks on its own end
+
+
+def test_a_refusal_is_a_message(chat: Chat, fake: Orders) -> None:
+    fake.refuse = (503, "no replica is ready", {"retry-after": "5"})
+    chat.say("Hello?")
+    chat.settle("no replica is ready")
+    assert "Try again in 5 s." in chat.last()
+    chat.shoot("chat-refused")
+    fake.refuse = None
+    chat.say("Hello again")
+    chat.settle("ten")
+    assert [m["content"] for m in fake.bodies[-1]["messages"]] == ["Hello again"]
+
+
+def test_a_stream_that_breaks_off_says_so(chat: Chat, fake: Orders) -> None:
+    fake.cut_after = 3
+    chat.say("Hello?")
+    chat.settle("The answer broke off")
+    assert "one two three" in "\n".join(chat.answers())
+    assert "Traceback" not in chat.find("body")[0].text
+
+
+def test_parameters_and_system_prompt_reach_the_request(chat: Chat, fake: Orders) -> None:
+    chat.say("Plain")
+    chat.settle("ten")
+    assert set(fake.bodies[-1]) == {"model", "messages", "stream", "max_tokens"}
+    for label, text in {"temperature": "0.3", "top_p": "0.9", "top_k": "7", "max_tokens": "12"}.items():
+        chat.set(label, text)
+    chat.set("System prompt", "Be brief.")
+    chat.shoot("chat-settings")
+    chat.say("With wishes")
+    chat.until(lambda: len(fake.asked) == 2)
+    chat.settle("ten")
+    body = fake.bodies[-1]
+    assert {n: body[n] for n in ("model", "stream", "temperature", "top_p", "top_k", "max_tokens")} == {
+        "model": MODEL,
+        "stream": True,
+        "temperature": 0.3,
+        "top_p": 0.9,
+        "top_k": 7,
+        "max_tokens": 12,
+    }
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    chat.set("temperature", "warm")
+    chat.say("Odd")
+    chat.settle("temperature is 'warm', which is no number")
+
+
+def test_a_model_without_a_template_is_asked_in_plain_text(chat: Chat, fake: Orders) -> None:
+    fake.template = False
+    chat.say("Hello")
+    chat.settle("no chat template")
+    chat.say("More")
+    chat.until(lambda: len(fake.asked) == 4)
+    chat.settle("ten")
+    assert [path for path, _, _ in fake.asked][1::2] == ["/v1/completions"] * 2
+    assert fake.bodies[-1]["prompt"] == f"User: Hello\nAssistant: {ANSWER} \nUser: More\nAssistant:"
+    assert "\n".join(chat.answers()).count("no chat template") == 1
+
+
+def test_what_a_model_writes_fetches_nothing(chat: Chat, fake: Orders) -> None:
+    fake.words = ["![x](https://example.com/x.png)", "<script>document.title='taken'</script>", "done"]
+    chat.say("Draw")
+    chat.settle("done")
+    time.sleep(0.3)
+    assert chat.browser.title == f"{MODEL} · chat"
+    urls = chat.browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert [url for url in urls if not url.startswith(chat.page.url) and "example.com" not in url] == []
+    refused = [entry["message"] for entry in chat.browser.get_log("browser")]
+    assert all("example.com" in text and "Content Security Policy" in text for text in refused)
+    logged = [json.loads(entry["message"])["message"] for entry in chat.browser.get_log("performance")]
+    answered = [m["params"]["response"]["url"] for m in logged if m["method"] == "Network.responseReceived"]
+    assert not [url for url in answered if "example.com" in url]
+
+
+def test_the_server_speaks_to_the_endpoint_alone(chat: Chat, page: Page, fake: Orders) -> None:
+    chat.say("Hello")
+    chat.settle("ten")
+    assert page.hosts() <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("name", "width", "height", "theme"), [
+    ("phone", 390, 844, "light"), ("dark", 1200, 900, "dark"), ("phone-dark", 390, 844, "dark"),
+])  # fmt: skip
+def test_it_fits_a_phone_and_the_dark(
+    chat: Chat, fake: Orders, name: str, width: int, height: int, theme: str
+) -> None:
+    chat.size(width, height)
+    chat.theme(theme)
+    chat.browser.get(f"{chat.page.url}/")
+    chat.until(lambda: "healthy" in chat.find("#fleet")[0].text and "ready" in chat.find("#chat")[0].text)
+    chat.shoot(f"start-{name}")
+    assert chat.browser.execute_script("return document.documentElement.scrollWidth") <= width
+    chat.find("a.go")[0].click()
+    chat.until(lambda: chat.find("#box textarea"))
+    chat.say("Count to ten, please, and say it in words")
+    chat.settle("ten")
+    fake.words = [
+        "A",
+        "list:\n\n1. first\n2. second\n\n```python\nprint('hello, this is a rather long line')\n```",
+    ]
+    chat.say("And a list")
+    chat.settle("rather long")
+    chat.shoot(f"chat-{name}")
+    assert chat.browser.execute_script("return document.documentElement.scrollWidth") <= width
+    dark = chat.browser.execute_script("return document.body.classList.contains('dark')")
+    assert dark == (theme == "dark")
+
+
+def test_the_start_page_tells_and_copies(chat: Chat, fake: Orders) -> None:
+    chat.browser.get(f"{chat.page.url}/")
+    chat.until(lambda: "healthy" in chat.find("#fleet")[0].text)
+    assert f'"model": "{MODEL}"' in chat.find("#curl")[0].text
+    chat.shoot("start-light")
+    chat.find("#copy")[0].click()
+    chat.until(lambda: chat.find("#copy")[0].text == "Copied")
+    fake.healthy = False
+    chat.until(lambda: "no replica is ready" in chat.find("#fleet")[0].text)
+
+
+def test_with_a_key_the_page_is_locked(
+    browser: WebDriver,
+    start_page: Callable[..., Page],
+    fake_server: FakeEndpoint,
+    fake: Orders,
+    tmp_path: Path,
+) -> None:
+    fake.healthy = False
+    key_file = tmp_path / "endpoint.key"
+    key_file.write_text("a-secret-key\n")
+    locked = start_page(fake_server.url, "--key-file", str(key_file))
+    locked.wait("starting")
+    browser.get(locked.url)
+    browser.find_element(By.CSS_SELECTOR, "a.go").click()
+    assert "starting" in browser.find_element(By.TAG_NAME, "body").text
+    browser.save_screenshot(str(SHOTS / "chat-starting.png"))
+    fake.healthy = True  # the page opens by itself once the chat is loaded
+    deadline = time.monotonic() + 40
+    while not browser.find_elements(By.CSS_SELECTOR, "input[type=password]"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    browser.save_screenshot(str(SHOTS / "chat-login.png"))
+    name, password = browser.find_elements(
+        By.CSS_SELECTOR, "form input, form textarea, .form input, .form textarea"
+    )
+    name.send_keys("me")
+    password.send_keys("wrong", Keys.ENTER)
+    deadline = time.monotonic() + 5
+    while "ncorrect" not in browser.find_element(By.TAG_NAME, "body").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    browser.get_log("browser")  # the browser remarks on the 400 that a wrong password is
+    name.send_keys("me")
+    password.send_keys("a-secret-key", Keys.ENTER)
+    while not browser.find_elements(By.CSS_SELECTOR, "#box textarea"):
+        assert time.monotonic() < deadline + 10
+        time.sleep(0.1)
+    browser.find_element(By.CSS_SELECTOR, "#box textarea").send_keys("Hello", Keys.ENTER)
+    while not fake.asked:
+        assert time.monotonic() < deadline + 20
+        time.sleep(0.1)
+    assert fake.asked[-1][2] == "Bearer a-secret-key"
+    assert "a-secret-key" not in browser.page_source
