@@ -15,15 +15,15 @@ from pathlib import Path
 
 ANYWHERE = frozenset({"tests", "testing", "benchmarks", "distutils", "f2py", "_incubating"})
 # Imported by nothing that serves text, or by one model's folder in hundreds: seen with vLLM 0.32 and Gradio 6.31.
-UNUSED = tuple(
-    """anthropic dns gguf/scripts lark llvmlite mistral_common mpmath/tests numba openai/resources openai/types/admin
-    openai/types/beta openai/types/realtime pandas/io pandas/plotting pip pygments/lexers sentry_sdk setuptools
-    supervisor sympy/combinatorics sympy/geometry sympy/integrals sympy/parsing sympy/physics sympy/plotting
-    sympy/solvers sympy/stats sympy/vector torch/_inductor torch/_vendor torch/ao torch/distributed/checkpoint
-    torch/distributed/elastic torch/distributed/pipelining torch/onnx transformers/exporters transformers/models
-    transformers/pipelines vllm/benchmarks vllm/distributed/kv_transfer vllm/model_executor/models vllm/models
-    vllm/v1/kv_offload""".split()
-)
+UNUSED = (
+    "anthropic", "dns", "gguf", "huggingface_hub/cli", "lark", "llvmlite", "mistral_common", "numba",
+    "openai/resources", "openai/types/admin", "openai/types/beta", "openai/types/realtime", "pip",
+    "pygments/lexers", "sentry_sdk", "setuptools", "supervisor", "sympy/combinatorics", "sympy/parsing",
+    "sympy/physics", "sympy/stats", "sympy/vector", "torch/_vendor", "torch/distributed/checkpoint",
+    "torch/distributed/elastic", "torch/distributed/pipelining", "torchgen", "transformers/exporters",
+    "transformers/models", "transformers/pipelines", "vllm/benchmarks", "vllm/distributed/kv_transfer",
+    "vllm/model_executor/models", "vllm/models", "vllm/v1/kv_offload",
+)  # fmt: skip
 
 
 def worth_it(folder: str) -> bool:

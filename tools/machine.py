@@ -66,7 +66,9 @@ def choose(facts: Facts) -> Choice:
     cpu = cpu_problem(facts)
     if cpu is None:
         kernels = "AVX-512" if "avx512f" in facts.flags else "AVX2"
-        return Choice("cpu", f"vLLM on this CPU ({kernels})" + (f"; not on the GPU: {gpu}" if facts.gpu else ""))
+        return Choice(
+            "cpu", f"vLLM on this CPU ({kernels})" + (f"; not on the GPU: {gpu}" if facts.gpu else "")
+        )
     return Choice("none", f"none: {gpu if facts.gpu else cpu}; {WITHOUT}")
 
 
@@ -113,7 +115,9 @@ def look() -> Facts:
 def _gpu() -> tuple[str | None, int]:
     argv = ["nvidia-smi", "--query-gpu=driver_version,name", "--format=csv,noheader"]
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False)
+        done = subprocess.run(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None, 0
     return read_gpu(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else (None, 0)

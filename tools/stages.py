@@ -7,15 +7,27 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 # What would make the install write or look elsewhere than into `.venv`, or write no bytecode.
 FOREIGN = (
-    "PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX"
-    " PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV UV_SYSTEM_PYTHON UV_PYTHON UV_TARGET UV_PREFIX"
-).split()
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "UV_SYSTEM_PYTHON",
+    "UV_PYTHON",
+    "UV_TARGET",
+    "UV_PREFIX",
+)
 TAIL = 12  # lines of a failed program's output that are shown
 BEAT = 30.0  # seconds between two signs of life where there is no terminal
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.conftest import free_port
 
 from stoker.catalog import vllm
 from stoker.targets.local.gateway.config import Route, Routes, Seen
-from tests.conftest import free_port
 
 Wait = Callable[..., None]
 GUIDE = {

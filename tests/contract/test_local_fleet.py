@@ -9,7 +9,6 @@ from collections.abc import Callable
 import httpx2
 import psutil
 import pytest
-
 from tests.conftest import Stoker
 
 Wait = Callable[..., None]

@@ -90,7 +90,7 @@ class Server:
 
     async def _resumed(self, exchange: Exchange) -> bool:
         """Waits as long as the engine hangs. False, if the client left."""
-        while self._engine.hung and not exchange.gone:  # noqa: ASYNC110  two reasons to go on, seldom
+        while self._engine.hung and not exchange.gone:
             await asyncio.sleep(0.02)
         return not exchange.gone
 

@@ -63,15 +63,17 @@ def load(endpoint: Endpoint, key: str | None) -> Starlette:
 def build(endpoint: Endpoint) -> Any:
     """The page's parts and what they do. The conversation is the session's, not taken from the browser."""
 
-    async def ask(asked: str, talk: Talk, *wishes: str) -> AsyncGenerator[Frame, None]:
+    async def ask(asked: str, talk: Talk, *typed: str) -> AsyncGenerator[Frame, None]:
         if asked.strip():
-            async for frame in _frames(endpoint, (*talk, Turn(asked)), wishes):
-                yield frame
+            async with aclosing(_frames(endpoint, (*talk, Turn(asked)), typed)) as frames:
+                async for frame in frames:
+                    yield frame
 
-    async def again(talk: Talk, *wishes: str) -> AsyncGenerator[Frame, None]:
+    async def again(talk: Talk, *typed: str) -> AsyncGenerator[Frame, None]:
         if talk:
-            async for frame in _frames(endpoint, (*talk[:-1], Turn(talk[-1].asked)), wishes):
-                yield frame
+            async with aclosing(_frames(endpoint, (*talk[:-1], Turn(talk[-1].asked)), typed)) as frames:
+                async for frame in frames:
+                    yield frame
 
     with gr.Blocks(title=f"{endpoint.model} · chat", fill_height=True, analytics_enabled=False) as page:
         talk = gr.State(())

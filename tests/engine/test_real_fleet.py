@@ -1,0 +1,199 @@
+"""The main job, for real: vLLM on this machine serves the demo model through the endpoint."""
+
+import concurrent.futures
+import importlib.util
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from tests.conftest import Stoker
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here"),
+]
+MODEL = "smollm2-135m-instruct"
+Wait = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoker]:
+    """One real fleet for all tests of this file, in order."""
+    made = Stoker(tmp_path_factory.mktemp("real"))
+    up = made(
+        "up",
+        "-d",
+        "--set",
+        f"endpoint.port={made.port}",
+        "--set",
+        "endpoint.page=false",
+        "--set",
+        "name=real",
+        timeout=300,
+    )
+    assert up.code == 0, up.err
+    yield made
+    down = made("down", "--all", timeout=120)
+    assert down.code == 0, down.err
+    assert made.processes() == []
+    assert not [
+        p
+        for p in psutil.process_iter(["name", "status"])
+        if "VLLM" in (p.info["name"] or "") and p.info["status"] != "zombie"
+    ]
+
+
+def ask(stoker: Stoker, question: str, **fields: object) -> httpx2.Response:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "temperature": 0, **fields}
+    return httpx2.post(f"{stoker.url}/v1/chat/completions", json=body, timeout=120)
+
+
+def test_it_knows_the_capital_of_france(real: Stoker) -> None:
+    answer = ask(real, "What is the capital of France?", max_tokens=20)
+    assert answer.status_code == 200
+    assert "Paris" in answer.json()["choices"][0]["message"]["content"]
+
+
+def test_the_guides_body_is_accepted(real: Stoker) -> None:
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "I'm looking for comfortable cycling shorts for women, what are some good options?"}],
+        "temperature": 0.70, "top_p": 1.0, "top_k": 1.0, "max_tokens": 16,
+    }  # fmt: skip
+    answer = httpx2.post(f"{real.url}/v1/chat/completions", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "temperature": 0},
+        ),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": [{"role": "user", "content": "Hi"}],
+                "max_tokens": 3.0,
+                "seed": 1.0,
+                "n": 1.0,
+                "temperature": 0,
+            },
+        ),
+        ("/v1/chat/completions", {"messages": []}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 99999}),
+        ("/v1/completions", {"prompt": "One, two,", "max_tokens": 4, "temperature": 0}),
+        ("/v1/completions", {"prompt": ["One", "Two"], "max_tokens": 2, "temperature": 0, "logprobs": 1}),
+        ("/v1/responses", {"input": "Hi", "max_output_tokens": 4, "temperature": 0}),
+        (
+            "/v1/messages",
+            {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4, "temperature": 0},
+        ),
+        ("/tokenize", {"prompt": "Hello world"}),
+        ("/detokenize", {"tokens": [1, 2, 3]}),
+        ("/v1/embeddings", {"input": "x"}),
+    ],
+)
+def test_the_same_body_to_both_gets_the_same_answer(real: Stoker, path: str, body: dict[str, object]) -> None:
+    state = real.state("real")
+    key = (Path(real.home) / "state/fleets/real/engine.key").read_text()
+    sent = {"model": MODEL, **body}
+    direct = httpx2.post(
+        state["replicas"][0]["url"] + path, json=sent, headers={"Authorization": f"Bearer {key}"}, timeout=60
+    )
+    through = httpx2.post(real.url + path, json=sent, timeout=60)
+    assert through.status_code == direct.status_code, through.text
+    assert _same(through) == _same(direct)
+
+
+def _same(answer: httpx2.Response) -> object:
+    try:
+        value = answer.json()
+    except ValueError:
+        return answer.text
+    return _stripped(value)
+
+
+def _stripped(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            k: _stripped(v)
+            for k, v in value.items()
+            if k not in ("id", "created", "created_at", "completed_at", "logprobs", "metrics")
+        }
+    return [_stripped(v) for v in value] if isinstance(value, list) else value
+
+
+def test_it_streams(real: Stoker) -> None:
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Count to ten."}],
+        "stream": True,
+        "max_tokens": 20,
+    }
+    with httpx2.stream("POST", f"{real.url}/v1/chat/completions", json=body, timeout=60) as stream:
+        events = [line[6:] for line in stream.iter_lines() if line.startswith("data: ")]
+    assert events[-1] == "[DONE]"
+    assert len([e for e in events[:-1] if json.loads(e)["choices"][0]["delta"].get("content")]) > 5
+
+
+def test_chat_on_the_command_line(real: Stoker) -> None:
+    ran = real(
+        "chat",
+        "--stats",
+        "-p",
+        "temperature=0",
+        "-p",
+        "max_tokens=20",
+        stdin="What is the capital of France?",
+    )
+    assert ran.code == 0, ran.err
+    assert "Paris" in ran.out
+    assert "tokens/s" in ran.out
+
+
+def test_scale_to_two_kill_one_under_load_and_nobody_notices(real: Stoker, wait_until: Wait) -> None:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        scaling = pool.submit(real, "scale", "2", "--name", "real", timeout=300)
+        codes = []
+        while not scaling.done():
+            codes.append(ask(real, "Hello", max_tokens=4).status_code)
+        assert scaling.result().code == 0, scaling.result().err
+    assert set(codes) == {200}
+    replicas = real.state("real")["replicas"]
+    assert [r["hardware"] for r in replicas] == ["cores 0", "cores 1"] or len(replicas) == 2
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, real, f"Tell me about the number {n}.", max_tokens=24) for n in range(16)]
+        time.sleep(0.7)
+        os.kill(replicas[0]["ranks"][0]["pid"], signal.SIGKILL)
+        answers = [future.result() for future in asked]
+    assert {answer.status_code for answer in answers} == {200}
+    wait_until(lambda: real.state("real")["replicas"][0]["restarts"] == 1, 10)
+    wait_until(lambda: real.state("real")["replicas"][0]["phase"] == "Ready", 150)
+
+
+def test_adoption_after_the_supervisors_death(real: Stoker) -> None:
+    before = real.state("real")
+    supervisor = next(p for p in real.processes() if "stoker.targets.local.supervisor" in p.cmdline())
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Tell a long story."}],
+        "stream": True,
+        "max_tokens": 60,
+    }
+    with httpx2.stream("POST", f"{real.url}/v1/chat/completions", json=body, timeout=60) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        supervisor.kill()
+        rest = list(lines)
+    assert "data: [DONE]" in rest
+    after = real.state("real")
+    assert after["supervised"]
+    assert [r["ranks"] for r in after["replicas"]] == [r["ranks"] for r in before["replicas"]]

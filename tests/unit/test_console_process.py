@@ -1,0 +1,62 @@
+"""The web app as a process: it answers at once, leaves at once, and says nothing of its key."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.conftest import free_port
+
+import stoker
+
+
+def start(port: int, *more: str) -> "subprocess.Popen[str]":
+    argv = ["--endpoint", "http://127.0.0.1:1", "--model", "m", "--port", str(port), *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "stoker.ui.console", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(stoker.__file__).parents[1])},
+    )
+
+
+def fetch(url: str) -> bytes:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                body: bytes = answer.read()
+                return body
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_it_serves_and_leaves_on_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a-secret-key")
+    port = free_port()
+    with start(port, "--key-file", str(tmp_path / "key")) as process:
+        assert b"<h1>m</h1>" in fetch(f"http://127.0.0.1:{port}/")
+        assert json.loads(fetch(f"http://127.0.0.1:{port}/health"))["chat"] == "starting"
+        assert b"a-secret-key" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=5) == ("", "")
+        assert time.monotonic() - begun < 2
+        assert process.returncode == 0
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start(port) as process:
+            out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (2, "")
+    assert err == f"error: port {port} of 127.0.0.1 is in use: choose another with --port\n"
