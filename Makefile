@@ -14,7 +14,7 @@ up: ## install, prepare the demo model, serve it with vLLM (ARGS="-d" and the li
 	@exec $(BIN)/stoker up $(ARGS)
 
 setup: ## .venv with the test tools
-	@$(PYTHON) tools/setup.py --dev
+	@$(PYTHON) tools/setup.py --with dev
 
 test: setup system ## everything: checks, fast tests, real vLLM, a real browser
 	@$(BIN)/python tools/tiers.py check fast engine browser
@@ -35,7 +35,7 @@ system: # what the browser tests need from the system; without root they are ski
 	@sh tools/system.sh
 
 lock: setup ## write the lock files again
-	@tools/lock.sh
+	@$(BIN)/python tools/lock.py
 
 clean: ## stop all fleets; remove .venv, caches, converted and copied weights
 	@if [ -x $(BIN)/stoker ]; then $(BIN)/stoker down --all --now || true; fi

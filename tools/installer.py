@@ -15,6 +15,12 @@ LOCKS = ROOT / "locks"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+NO_TORCH = "the CPU build of PyTorch is neither where pip looks nor in PyTorch's own index"
+TORCH_FIX = (
+    f"let this machine reach {TORCH_INDEX},\n"
+    "or put the wheel that locks/torch.txt pins into a folder: make up PIP_FIND_LINKS=FOLDER,\n"
+    "or do without an engine: make up ENGINE=none"
+)
 NETWORK = "is there a network, or a mirror in pip's configuration (pip config list)? The whole log"
 
 
@@ -91,6 +97,8 @@ class Installer:
 
     def install_torch(self) -> None:
         """The CPU build of PyTorch, and nothing else, from PyTorch's own index."""
+        if sources.no_index(self.settings):
+            raise Failed("no index is to be asked", "pip's configuration says no-index")
         checks = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", LOCKS / "torch.txt"]
         if self.uv:
             argv = [self.uv, "pip", "install", "--python", PYTHON, "--default-index", TORCH_INDEX, *checks]
@@ -111,28 +119,31 @@ class Installer:
 
 
 def install_packages(installer: Installer, flavour: str, dev: bool) -> None:
-    """Everything that the locks pin."""
+    """Everything that the locks pin; a CPU build of PyTorch that pip can find is used, PyTorch's own otherwise."""
     text = "pinned and hashed" + (", with the test tools" if dev else "")
-    with stage("packages", text, installer.log):
-        missing = None
+    with stage("packages", text, installer.log) as told:
         try:
             installer.install(locks_of(flavour, dev))
+            return
         except Failed as failed:
             if flavour != "cpu" or not lacks_torch(failed.why):
                 raise
-            missing = failed
-    if missing is None:
-        return
-    if sources.no_index(installer.settings):
-        raise Failed(
-            missing.what,
-            missing.why,
-            "put the wheel that locks/torch.txt names where pip finds it (find-links)",
-        )
-    with stage("pytorch", "from PyTorch's own index", installer.log):
-        installer.install_torch()
+            told.append("")
+    with stage("pytorch", "CPU build, from PyTorch's own index", installer.log):
+        try:
+            installer.install_torch()
+        except Failed as failed:
+            raise Failed(NO_TORCH, failed.why, TORCH_FIX) from None
     with stage("packages", text, installer.log):
         installer.install(locks_of(flavour, dev))
+
+
+def lacks_torch(output: str) -> bool:
+    """Whether an install failed because no place that pip knows has the CPU build of PyTorch."""
+    missing = (
+        r"no version of torch==|satisfies the requirement torch==|no matching distribution found for torch=="
+    )
+    return re.search(missing, output, re.IGNORECASE) is not None
 
 
 def compile_bytecode(log: Log) -> None:

@@ -91,7 +91,7 @@ class Log:
 def stage(subject: str, text: str, log: Log) -> Iterator[list[str]]:
     """Shows that a stage runs, then that it is done and how long it took.
 
-    The list that it gives takes what is to be said at the end instead of `text`.
+    The list that it gives takes what is to be said at the end instead of `text`; '' says nothing.
     """
     begun, done, told = time.monotonic(), threading.Event(), [text]
     watcher = threading.Thread(target=_watch, args=(subject, text, log, begun, done), daemon=True)
@@ -101,7 +101,8 @@ def stage(subject: str, text: str, log: Log) -> Iterator[list[str]]:
     finally:
         done.set()
         watcher.join()
-    say(subject, told[-1], time.monotonic() - begun)
+    if told[-1]:
+        say(subject, told[-1], time.monotonic() - begun)
 
 
 def _watch(subject: str, text: str, log: Log, begun: float, done: threading.Event) -> None:
