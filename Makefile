@@ -1,43 +1,54 @@
 # `make up` serves a real model on this machine; `make test` runs every test. Both install what they need.
+#   make up ENGINE=cpu|cuda|none   another engine than the one that fits this machine
+#   make up ARGS="-d"              options of `stoker up`
+#   make up PYTHON=python3.12      another Python than the first on the path
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q
-FAST := $(wildcard tests/unit tests/property tests/golden tests/contract)
+SETUP := $(PYTHON) tools/setup.py
+TIERS := $(BIN)/python tools/tiers.py
 
-.PHONY: help up test setup check test-fast test-engine test-browser system lock clean
+.DEFAULT_GOAL := help
+.PHONY: help up test check test-fast test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
-up: ## install, prepare the demo model, serve it with vLLM (ARGS="-d" and the like go to `stoker up`)
-	@$(PYTHON) tools/setup.py
+up: python ## install, prepare the demo model, serve it with vLLM
+	@$(SETUP)
 	@exec $(BIN)/stoker up $(ARGS)
 
-setup: ## .venv with the test tools
-	@$(PYTHON) tools/setup.py --with dev
-
 test: setup system ## everything: checks, fast tests, real vLLM, a real browser
-	@$(BIN)/python tools/tiers.py check fast engine browser
+	@exec $(TIERS) check fast engine browser
 
 check: setup ## lint, format, types, layers
-	@$(BIN)/python tools/tiers.py check
+	@exec $(TIERS) check
 
-test-fast: setup ## the tests that need nothing
-	@$(BIN)/python tools/tiers.py fast
+test-fast: setup ## the tests that need nothing, in seconds
+	@exec $(TIERS) fast
 
 test-engine: setup ## the tests with real vLLM
-	@$(BIN)/python tools/tiers.py engine
+	@exec $(TIERS) engine
 
 test-browser: setup system ## the tests in headless Chromium
-	@$(BIN)/python tools/tiers.py browser
+	@exec $(TIERS) browser
 
-system: # what the browser tests need from the system; without root they are skipped, and say so
-	@sh tools/system.sh
+lock: python ## write the lock files again (UPGRADE=1: with the newest versions)
+	@test -x $(BIN)/uv || $(SETUP)
+	@$(PYTHON) tools/lock.py
 
-lock: setup ## write the lock files again
-	@$(BIN)/python tools/lock.py
-
-clean: ## stop all fleets; remove .venv, caches, converted and copied weights
+clean: ## stop all fleets; remove .venv, caches, and the demo's weights and state
 	@if [ -x $(BIN)/stoker ]; then $(BIN)/stoker down --all --now || true; fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
 	rm -rf "$${XDG_STATE_HOME:-$$HOME/.local/state}/stoker" "$${XDG_CACHE_HOME:-$$HOME/.cache}/stoker"
+
+# A fresh machine may have no Python at all.
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: there is no $(PYTHON) on the path"; \
+	  echo "  fix  sudo apt-get install python3 python3-venv"; exit 1; } >&2
+
+setup: python
+	@$(SETUP) --with dev
+
+system:
+	@sh tools/system.sh

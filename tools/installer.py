@@ -38,16 +38,6 @@ def version_of(lock: str, package: str) -> str:
     return found.group(1)
 
 
-def lacks_torch(output: str) -> bool:
-    """Whether an install failed because no place that pip knows has the CPU build of PyTorch."""
-    none = re.search(
-        r"no version of torch==|satisfies the requirement torch==|no matching distribution",
-        output,
-        re.IGNORECASE,
-    )
-    return none is not None and "torch==" in output
-
-
 class Installer:
     """Installs lock files into `.venv`: with uv where it can be had, with pip otherwise, from the same places."""
 
@@ -66,33 +56,23 @@ class Installer:
     def fetch_uv(self) -> None:
         """uv itself comes by pip, so that pip's own configuration is used."""
         pip = [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
-        uv = VENV / "bin" / "uv"
         version = version_of((LOCKS / "uv.txt").read_text(), "uv")
         with stage("uv", version, self.log) as told:
             try:
                 self.log.run("installing uv", [*pip, "--quiet", "-r", LOCKS / "uv.txt"])
-                self.uv = uv
+                self.uv = VENV / "bin" / "uv"
             except Failed:
                 told.append("cannot be had here: pip does its work, slower")
 
     def install(self, locks: list[Path]) -> None:
         """Installs what the locks pin; with uv, what they do not pin leaves."""
-        files = [*([LOCKS / "uv.txt"] if self.uv else []), *locks]
-        words = [word for file in files for word in ("-r", file)]
         checks = ["--require-hashes", "--only-binary", ":all:"]
         if self.uv:
-            argv = [
-                self.uv,
-                "pip",
-                "sync",
-                "--python",
-                PYTHON,
-                *checks,
-                *sources.uv_flags(self.settings),
-                *files,
-            ]
+            argv = [self.uv, "pip", "sync", "--python", PYTHON, *sources.uv_flags(self.settings), *checks]
+            argv += [LOCKS / "uv.txt", *locks]
         else:
-            argv = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", *checks, *words]
+            argv = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", *checks]
+            argv += [word for lock in locks for word in ("-r", lock)]
         self._run("installing packages", argv)
 
     def install_torch(self) -> None:
@@ -108,11 +88,8 @@ class Installer:
 
     def install_stoker(self) -> None:
         """This checkout, editable; what builds it is in the locks."""
-        flags = ["--no-deps", "--no-build-isolation", "-e", ROOT]
-        tool = (
-            [self.uv, "pip", "install", "--python", PYTHON] if self.uv else [PYTHON, "-m", "pip", "install"]
-        )
-        self._run("installing stoker", [*tool, *flags])
+        pip = [self.uv, "pip", "install", "--python", PYTHON] if self.uv else [PYTHON, "-m", "pip", "install"]
+        self._run("installing stoker", [*pip, "--no-deps", "--no-build-isolation", "-e", ROOT])
 
     def _run(self, what: str, argv: list[object]) -> None:
         self.log.run(what, argv, self.environment if self.uv else {}, NETWORK)
@@ -140,10 +117,7 @@ def install_packages(installer: Installer, flavour: str, dev: bool) -> None:
 
 def lacks_torch(output: str) -> bool:
     """Whether an install failed because no place that pip knows has the CPU build of PyTorch."""
-    missing = (
-        r"no version of torch==|satisfies the requirement torch==|no matching distribution found for torch=="
-    )
-    return re.search(missing, output, re.IGNORECASE) is not None
+    return re.search(r"(no version of|the requirement|distribution found for) torch==", output) is not None
 
 
 def compile_bytecode(log: Log) -> None:

@@ -1,43 +1,90 @@
-"""Runs the test tiers in order, fast ones first, and stops at the first that fails."""
+"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast engine browser."""
 
+from __future__ import annotations
+
+import json
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
-NO_TESTS = 5  # pytest's exit code where nothing was collected
+PYTEST = [str(BIN / "python"), "-m", "pytest", "-q"]
+FAST = ("unit", "property", "golden", "contract")
+NOTHING_COLLECTED = 5  # pytest's exit code where a folder holds no test yet
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a tier ended: passed, failed or skipped; `detail` is its time, what failed, or why it is skipped."""
+
+    tier: str
+    how: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"== {self.tier:<8} {self.how:<8} {self.detail}"
 
 
 def commands(tier: str) -> list[list[str]]:
-    """The commands of a tier."""
+    """What a tier runs, in order."""
     if tier == "check":
-        return [
-            [str(BIN / "ruff"), "check", "--quiet"],
-            [str(BIN / "ruff"), "format", "--check", "--quiet"],
-            [str(BIN / "mypy"), "--no-error-summary"],
-            [str(BIN / "lint-imports")],
-        ]
-    pytest = [str(BIN / "python"), "-m", "pytest", "-q"]
+        lint = [["ruff", "check", "--quiet"], ["ruff", "format", "--check", "--quiet"]]
+        types = [["mypy", "--no-error-summary"], ["lint-imports", "--no-timings"]]
+        return [[str(BIN / program), *flags] for program, *flags in lint + types]
     if tier == "fast":
-        folders = [f"tests/{name}" for name in ("unit", "property", "golden", "contract")]
-        return [[*pytest, "-n", "2", *(folder for folder in folders if (ROOT / folder).is_dir())]]
-    return [[*pytest, "--timeout", "600", f"tests/{tier}"]]
+        return [[*PYTEST, "-n", "2", *(f"tests/{name}" for name in FAST if (ROOT / "tests" / name).is_dir())]]
+    return [[*PYTEST, "--timeout", "600", f"tests/{tier}"]]
 
 
-def run(tier: str) -> bool:
-    """Runs one tier; whether it passed."""
+def why_skipped(tier: str, flavour: str, programs: frozenset[str]) -> str | None:
+    """Why this machine cannot run a tier, or None."""
+    if tier == "engine" and flavour == "none":
+        return "no engine fits this machine"
+    if tier == "browser" and not {"chromium", "chromedriver"} <= programs:
+        return "no Chromium here, and it takes root to install: sudo apt-get install chromium chromium-driver"
+    return None
+
+
+def run(tier: str) -> Outcome:
+    """Runs one tier."""
+    setup = json.loads((ROOT / ".venv" / "stoker-setup.json").read_text())
+    programs = frozenset(name for name in ("chromium", "chromedriver") if shutil.which(name))
+    reason = why_skipped(tier, setup["flavour"], programs)
+    if reason:
+        return Outcome(tier, "skipped", reason)
     print(f"== {tier}", flush=True)
     begun = time.monotonic()
     for command in commands(tier):
         code = subprocess.call(command, cwd=ROOT)
-        if code not in (0, NO_TESTS):
-            print(f"== {tier} failed after {time.monotonic() - begun:.0f} s: {' '.join(command)}", flush=True)
-            return False
-    print(f"== {tier} passed in {time.monotonic() - begun:.0f} s", flush=True)
-    return True
+        if code not in (0, NOTHING_COLLECTED):
+            shown = " ".join(word.replace(f"{ROOT}/", "") for word in command)
+            return Outcome(tier, "failed", f"{time.monotonic() - begun:.0f} s, exit code {code}: {shown}")
+    return Outcome(tier, "passed", f"{time.monotonic() - begun:.0f} s")
+
+
+def main(tiers: list[str]) -> int:
+    """Runs the tiers, then says how all of them went."""
+    begun, outcomes = time.monotonic(), list[Outcome]()
+    for tier in tiers:
+        outcomes.append(run(tier))
+        print(outcomes[-1], flush=True)
+        if outcomes[-1].how == "failed":
+            break
+    left = [Outcome(tier, "not run", "an earlier one failed") for tier in tiers[len(outcomes) :]]
+    failed = outcomes[-1].how == "failed"
+    summary = "\n".join(str(outcome) for outcome in [*outcomes, *left])
+    print(
+        f"\n{summary}\n== {'failed' if failed else 'passed'} in {time.monotonic() - begun:.0f} s", flush=True
+    )
+    return int(failed)
 
 
 if __name__ == "__main__":
-    sys.exit(0 if all(run(tier) for tier in sys.argv[1:]) else 1)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -111,7 +111,10 @@ def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     for page in pages:
         page.process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
-        out, err = page.process.communicate(timeout=10)
+        try:
+            out, err = page.process.communicate(timeout=10)
+        finally:
+            page.process.kill()
         assert time.monotonic() - begun < 2.5
         assert (page.process.returncode, out, err) == (0, "", "")
 

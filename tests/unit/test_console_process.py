@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import free_port
@@ -16,15 +18,21 @@ from tests.conftest import free_port
 import stoker
 
 
-def start(port: int, *more: str) -> "subprocess.Popen[str]":
+@contextmanager
+def started(port: int, *more: str) -> Iterator["subprocess.Popen[str]"]:
     argv = ["--endpoint", "http://127.0.0.1:1", "--model", "m", "--port", str(port), *more]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "stoker.ui.console", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(stoker.__file__).parents[1])},
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def fetch(url: str) -> bytes:
@@ -42,7 +50,7 @@ def fetch(url: str) -> bytes:
 def test_it_serves_and_leaves_on_sigterm(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("a-secret-key")
     port = free_port()
-    with start(port, "--key-file", str(tmp_path / "key")) as process:
+    with started(port, "--key-file", str(tmp_path / "key")) as process:
         assert b"<h1>m</h1>" in fetch(f"http://127.0.0.1:{port}/")
         assert json.loads(fetch(f"http://127.0.0.1:{port}/health"))["chat"] == "starting"
         assert b"a-secret-key" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
@@ -56,7 +64,7 @@ def test_it_serves_and_leaves_on_sigterm(tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with start(port) as process:
+        with started(port) as process:
             out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (2, "")
     assert err == f"error: port {port} of 127.0.0.1 is in use: choose another with --port\n"

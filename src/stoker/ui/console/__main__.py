@@ -76,7 +76,11 @@ def main() -> int:
             "anyone who reaches %s:%d may chat: --key-file locks the page", settings.host, settings.port
         )
     config = uvicorn.Config(
-        create(settings), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS
+        create(settings),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
     asyncio.run(Server(config).serve([listening]))
     return 0
