@@ -36,10 +36,13 @@ lock: python ## write the lock files again (UPGRADE=1: with the newest versions)
 	@test -x $(BIN)/uv || $(SETUP)
 	@$(PYTHON) tools/lock.py
 
-clean: ## stop all fleets; remove .venv, caches, and the demo's weights and state
-	@if [ -x $(BIN)/stoker ]; then $(BIN)/stoker down --all --now || true; fi
+# Weights that were copied from elsewhere stay: `stoker models rm` removes them.
+FORGET := import shutil; from stoker.system import paths; \
+  [shutil.rmtree(p, ignore_errors=True) for p in (paths.fleets(), paths.engine_cache(), paths.weights() / "demo")]
+clean: ## stop all fleets; remove their state, the demo's weights, .venv and caches
+	@if [ -x $(BIN)/stoker ]; then $(BIN)/stoker down --all --now && $(BIN)/python -c '$(FORGET)'; fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
-	rm -rf "$${XDG_STATE_HOME:-$$HOME/.local/state}/stoker" "$${XDG_CACHE_HOME:-$$HOME/.cache}/stoker"
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A fresh machine may have no Python at all.
 python:

@@ -117,7 +117,9 @@ def install_packages(installer: Installer, flavour: str, dev: bool) -> None:
 
 def lacks_torch(output: str) -> bool:
     """Whether an install failed because no place that pip knows has the CPU build of PyTorch."""
-    return re.search(r"(no version of|the requirement|distribution found for) torch==", output) is not None
+    nowhere = r"(no version of|the requirement|distribution found for) torch=="
+    for_others = r"torch==\S+ has no (usable )?wheels"  # a folder that has it for another Python
+    return re.search(f"{nowhere}|{for_others}", output) is not None
 
 
 def compile_bytecode(log: Log) -> None:

@@ -61,14 +61,14 @@ class Log:
         self.path.write_bytes(b"")
 
     def last_line(self) -> str:
-        """What was printed last."""
+        """What was printed last, '' where the program has said nothing yet."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(0, self.path.stat().st_size - 2000))
                 lines = file.read().decode("utf-8", "replace").strip().splitlines()
         except OSError:
             return ""
-        return lines[-1].strip() if lines else ""
+        return lines[-1].strip() if lines and not lines[-1].startswith("$ ") else ""
 
     def run(self, what: str, argv: list[object], env: dict[str, str] | None = None, fix: str = "") -> None:
         """Runs a program without input. Raises: Failed, with the end of what it printed."""
@@ -89,12 +89,12 @@ class Log:
 
 @contextmanager
 def stage(subject: str, text: str, log: Log) -> Iterator[list[str]]:
-    """Shows that a stage runs, then that it is done and how long it took.
+    """Shows that a stage runs, with what its program printed last, then `text` and how long it took.
 
     The list that it gives takes what is to be said at the end instead of `text`; '' says nothing.
     """
     begun, done, told = time.monotonic(), threading.Event(), [text]
-    watcher = threading.Thread(target=_watch, args=(subject, text, log, begun, done), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(subject, log, begun, done), daemon=True)
     watcher.start()
     try:
         yield told
@@ -105,11 +105,11 @@ def stage(subject: str, text: str, log: Log) -> Iterator[list[str]]:
         say(subject, told[-1], time.monotonic() - begun)
 
 
-def _watch(subject: str, text: str, log: Log, begun: float, done: threading.Event) -> None:
+def _watch(subject: str, log: Log, begun: float, done: threading.Event) -> None:
     terminal = sys.stderr.isatty()
     while not done.wait(0.5 if terminal else BEAT):
-        line = f"  ...   {subject:<11} {text}  {time.monotonic() - begun:.0f}s  {log.last_line()}"
-        sys.stderr.write(f"\r\x1b[K{line[: _width() - 1]}" if terminal else f"{line[:110]}\n")
+        line = f"  ...   {subject:<11} {time.monotonic() - begun:.0f}s  {log.last_line()}"[: _width() - 1]
+        sys.stderr.write(f"\r\x1b[K{line}" if terminal else f"{line}\n")
         sys.stderr.flush()
     if terminal:
         sys.stderr.write("\r\x1b[K")
@@ -118,6 +118,6 @@ def _watch(subject: str, text: str, log: Log, begun: float, done: threading.Even
 
 def _width() -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except OSError:
-        return 80
+        return 110

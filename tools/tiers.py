@@ -33,7 +33,7 @@ def commands(tier: str) -> list[list[str]]:
     """What a tier runs, in order."""
     if tier == "check":
         lint = [["ruff", "check", "--quiet"], ["ruff", "format", "--check", "--quiet"]]
-        types = [["mypy", "--no-error-summary"], ["lint-imports", "--no-timings"]]
+        types = [["mypy", "--no-error-summary"], ["lint-imports", "--no-logo"]]
         return [[str(BIN / program), *flags] for program, *flags in lint + types]
     if tier == "fast":
         return [[*PYTEST, "-n", "2", *(f"tests/{name}" for name in FAST if (ROOT / "tests" / name).is_dir())]]

@@ -1,6 +1,7 @@
 """A tiny OpenAI-compatible endpoint that does as it is told: streams words slowly, refuses, breaks off."""
 
 import json
+import select
 import threading
 import time
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ class Handler(BaseHTTPRequestHandler):
                 if number == orders.cut_after:
                     return
                 self._event(word + " ")
-                time.sleep(orders.every)
+                if select.select([self.connection], [], [], orders.every)[0]:
+                    raise ConnectionResetError  # a client that waits for an answer says nothing, unless it leaves
             self._event("", "stop")
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:

@@ -158,11 +158,13 @@ def test_retry_undo_and_clear(chat: Chat, fake: Orders) -> None:
     assert [m["content"] for m in fake.bodies[-1]["messages"]] == ["Anew"]
 
 
-def test_stop_cancels_the_request(chat: Chat, fake: Orders) -> None:
-    fake.words, fake.every = ["word"] * 200, 0.1
+@pytest.mark.parametrize("every", [0.02, 0.1, 60.0], ids=["fast", "slow", "silent"])
+def test_stop_cancels_the_request(chat: Chat, fake: Orders, every: float) -> None:
+    fake.words, fake.every = ["word"] * 2000, every
     chat.say("Never stop")
-    chat.until(lambda: "word word word" in chat.last())
-    chat.shoot("chat-streaming")
+    chat.until(lambda: "word" in chat.last())
+    if every == 0.1:
+        chat.shoot("chat-streaming")
     pressed = time.monotonic()
     chat.find("#box .stop-button")[0].click()
     chat.until(lambda: fake.left, 2)
@@ -172,15 +174,30 @@ def test_stop_cancels_the_request(chat: Chat, fake: Orders) -> None:
     chat.say("Go on")
     chat.settle("fine")
     assert [m["role"] for m in fake.bodies[-1]["messages"]] == ["user", "assistant", "user"]
+    assert "\n".join(chat.answers()).count("Stopped.") == 1
 
 
-def test_leaving_the_page_cancels_the_request(chat: Chat, fake: Orders) -> None:
-    fake.words, fake.every = ["word"] * 200, 0.1
+@pytest.mark.parametrize("every", [0.1, 60.0], ids=["slow", "silent"])
+def test_leaving_the_page_cancels_the_request(chat: Chat, fake: Orders, every: float) -> None:
+    fake.words, fake.every = ["word"] * 200, every
     chat.say("Never stop")
-    chat.until(lambda: "word word" in chat.last())
+    chat.until(lambda: "word" in chat.last())
     chat.browser.get("about:blank")
     chat.until(lambda: fake.left, 2)
     chat.browser.get_log("browser")  # Gradio's script remarks on its own end
+
+
+def test_clearing_a_growing_answer_stops_it(chat: Chat, fake: Orders) -> None:
+    fake.words, fake.every = ["word"] * 200, 0.1
+    chat.say("Never stop")
+    chat.until(lambda: "word word" in chat.last())
+    chat.find("#window [aria-label=Clear]")[0].click()
+    chat.until(lambda: fake.left, 2)
+    chat.until(lambda: chat.answers() == [] and chat.find("#box .submit-button"))
+    fake.words, fake.every = ["fine"], 0
+    chat.say("Anew")
+    chat.settle("fine")
+    assert [m["content"] for m in fake.bodies[-1]["messages"]] == ["Anew"]
 
 
 def test_a_refusal_is_a_message(chat: Chat, fake: Orders) -> None:

@@ -2,19 +2,19 @@
 
 import hmac
 import os
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
 from stoker.errors import Mistake
 from stoker.ui.console.ask import Endpoint
-from stoker.ui.console.conversation import STOPPED, Talk, Turn, Wishes, shown
+from stoker.ui.console.conversation import Talk, Turn, Wishes, shown
+from stoker.ui.console.reading import Reading, Readings
 
 os.environ.update(
     {
@@ -26,11 +26,13 @@ os.environ.update(
         "HF_HUB_OFFLINE": "1",
     }
 )
-gr: Any = import_module(
-    "gradio"
-)  # after the environment is set; untyped, as its types take mypy half a minute
+# After the environment is set; untyped, as its types take mypy half a minute.
+gr: Any = import_module("gradio")
+if TYPE_CHECKING:
+    Visit = Any
+else:
+    Visit = gr.Request  # Gradio fills in parameters of this type
 
-FRAME_SECONDS = 0.05  # a window redrawn for every token of a fast model lags behind it
 MAX_TOKENS = "1024"  # a small model may never stop by itself
 CSS = """
 .gradio-container { width: 100%; max-width: 60rem !important; margin: 0 auto; }
@@ -63,17 +65,29 @@ def load(endpoint: Endpoint, key: str | None) -> Starlette:
 def build(endpoint: Endpoint) -> Any:
     """The page's parts and what they do. The conversation is the session's, not taken from the browser."""
 
-    async def ask(asked: str, talk: Talk, *typed: str) -> AsyncGenerator[Frame, None]:
+    readings = Readings()
+
+    async def ask(asked: str, talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
         if asked.strip():
-            async with aclosing(_frames(endpoint, (*talk, Turn(asked)), typed)) as frames:
+            async with aclosing(answer((*talk, Turn(asked)), visit, typed)) as frames:
                 async for frame in frames:
                     yield frame
 
-    async def again(talk: Talk, *typed: str) -> AsyncGenerator[Frame, None]:
+    async def again(talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
         if talk:
-            async with aclosing(_frames(endpoint, (*talk[:-1], Turn(talk[-1].asked)), typed)) as frames:
+            async with aclosing(answer((*talk[:-1], Turn(talk[-1].asked)), visit, typed)) as frames:
                 async for frame in frames:
                     yield frame
+
+    def answer(talk: Talk, visit: Visit, typed: tuple[str, ...]) -> AsyncGenerator[Frame, None]:
+        return _frames(endpoint, readings, visit.session_hash, talk, typed)
+
+    async def stop(visit: Visit) -> None:
+        readings.stop(visit.session_hash)
+
+    async def clear(visit: Visit) -> Talk:
+        readings.stop(visit.session_hash, drop=True)
+        return ()
 
     with gr.Blocks(title=f"{endpoint.model} · chat", fill_height=True, analytics_enabled=False) as page:
         talk = gr.State(())
@@ -82,11 +96,12 @@ def build(endpoint: Endpoint) -> Any:
         wishes = _settings()
         told = [box, window, talk]
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
-        asking = box.submit(ask, [box, talk, *wishes], told, concurrency_limit=None, **quiet)
-        retrying = window.retry(again, [talk, *wishes], told, concurrency_limit=None, **quiet)
-        box.stop(_stopped, [talk], told, cancels=[asking, retrying], queue=False, **quiet)
+        box.submit(ask, [box, talk, *wishes], told, concurrency_limit=None, **quiet)
+        window.retry(again, [talk, *wishes], told, concurrency_limit=None, **quiet)
+        box.stop(stop, None, None, queue=False, **quiet)
         window.undo(_undone, [talk], told, queue=False, **quiet)
-        window.clear(lambda: (), None, [talk], queue=False, **quiet)
+        window.clear(clear, None, [talk], queue=False, **quiet)
+        page.unload(stop)
     return page.queue(default_concurrency_limit=None, api_open=False)
 
 
@@ -137,28 +152,34 @@ def _settings() -> list[Any]:
     return [system, *numbers]
 
 
-async def _frames(endpoint: Endpoint, talk: Talk, typed: tuple[str, ...]) -> AsyncGenerator[Frame, None]:
-    """What changes on the page while the last turn is answered."""
-    before, turn, drawn = talk[:-1], talk[-1], time.monotonic()
+async def _frames(
+    endpoint: Endpoint, readings: Readings, visitor: str, talk: Talk, typed: tuple[str, ...]
+) -> AsyncGenerator[Frame, None]:
+    """What changes on the page while the last turn is answered. A stopped one draws its own end: Gradio's
+    `cancels` would come too late, after frames that undo what a second event drew.
+    """
+    before, turn = talk[:-1], talk[-1]
     yield [gr.Textbox(value="", submit_btn=False, stop_btn=True), shown(talk), talk]
     try:
-        async with aclosing(endpoint.answer(talk, Wishes.parse(*typed))) as turns:
-            async for turn in turns:
-                if time.monotonic() - drawn >= FRAME_SECONDS:
-                    drawn = time.monotonic()
-                    yield [gr.skip(), shown((*before, turn)), (*before, turn)]
+        wishes = Wishes.parse(*typed)
     except Mistake as mistake:
-        turn = replace(turn, failed=mistake.finding)
-    yield [_idle(), shown((*before, turn)), (*before, turn)]
+        talk = (*before, replace(turn, failed=mistake.finding))
+        yield [_idle(), shown(talk), talk]
+        return
+    reading = Reading(endpoint.answer(talk, wishes), turn)
+    readings.begin(visitor, reading)
+    try:
+        async with aclosing(reading.frames()) as frames:
+            async for turn in frames:
+                yield [gr.skip(), shown((*before, turn)), (*before, turn)]
+    finally:
+        readings.end(visitor, reading)
+    talk = () if reading.dropped else (*before, reading.turn)
+    yield [_idle(), shown(talk), talk]
 
 
 def _idle() -> Any:
     return gr.Textbox(submit_btn=True, stop_btn=False)
-
-
-def _stopped(talk: Talk) -> Frame:
-    talk = (*talk[:-1], talk[-1].noted(STOPPED)) if talk else talk
-    return [_idle(), shown(talk), talk]
 
 
 def _undone(talk: Talk) -> Frame:
