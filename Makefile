@@ -40,7 +40,8 @@ lock: python ## write the lock files again (UPGRADE=1: with the newest versions)
 FORGET := import shutil; from stoker.system import paths; \
   [shutil.rmtree(p, ignore_errors=True) for p in (paths.fleets(), paths.engine_cache(), paths.weights() / "demo")]
 clean: ## stop all fleets; remove their state, the demo's weights, .venv and caches
-	@if [ -x $(BIN)/stoker ]; then $(BIN)/stoker down --all --now && $(BIN)/python -c '$(FORGET)'; fi
+	@test ! -x $(BIN)/stoker || { $(BIN)/stoker down --all --now && $(BIN)/python -c '$(FORGET)'; } || \
+	  echo "  warn  fleets     could not be stopped: their state and the demo's weights stay" >&2
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -42,6 +42,9 @@ class BucketRemote:
         versions = "/".join(f"{file.path}:{file.version}:{file.size}" for file in files)
         return Listing(str(self._source), _digest(versions), files, tuple(p for p in paths if not needed(p)))
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def read(self, file: RemoteFile, start: int, end: int) -> Iterator[bytes]:
         """The bytes from start up to end, not included. Raises: Interrupted."""
         import obstore

@@ -38,15 +38,15 @@ def copied(source: Hub | Bucket, cache: Path, report: Report, token: str | None)
     if pinned is not None:
         report(Event("weights", f"{source}, copied earlier"))
         return pinned
-    remote = remote_of(source, token)
-    listing = remote.listing()
-    _check_listing(listing)
-    folder = home / folder_name(listing)
-    with locked(home / f".{folder.name}.lock"):
-        if folder.exists():
-            report(Event("weights", f"{source}, copied earlier"))
-        else:
-            _copy(remote, listing, cache, folder, report)
+    with contextlib.closing(remote_of(source, token)) as remote:
+        listing = remote.listing()
+        _check_listing(listing)
+        folder = home / folder_name(listing)
+        with locked(home / f".{folder.name}.lock"):
+            if folder.exists():
+                report(Event("weights", f"{source}, copied earlier"))
+            else:
+                _copy(remote, listing, cache, folder, report)
     return folder
 
 
@@ -106,16 +106,14 @@ def _copy(remote: Remote, listing: Listing, cache: Path, folder: Path, report: R
     begun = time.monotonic()
     blobs, partials = private(cache / "blobs"), private(cache / ".partial")
     todo = [file for file in listing.files if not (blobs / blob_name(file, listing.label)).exists()]
-    check_space(
-        cache,
-        Bytes(sum(file.size for file in todo if not (partials / blob_name(file, listing.label)).exists())),
-    )
-    whole = [Partial(file, partials / blob_name(file, listing.label)) for file in todo]
+    tag = folder.name[-12:]  # two sources may share a blob, never a half of one
+    whole = [Partial(file, partials / f"{blob_name(file, listing.label)}-{tag}") for file in todo]
+    check_space(cache, Bytes(sum(partial.file.size for partial in whole if not partial.path.exists())))
     moved = _Meter(listing, todo, report)
     _transfer(remote, whole, moved)
     for partial in whole:
         moved.say("checking")
-        partial.finish(blobs / partial.path.name)
+        partial.finish(blobs / blob_name(partial.file, listing.label))
     _link(listing, blobs, folder)
     took = Seconds(time.monotonic() - begun)
     report(Event("weights", f"{listing.size} copied and checked", took=took))

@@ -45,4 +45,7 @@ def remove(cache: Path, source: str) -> CacheEntry:
         )
     for entry in found:
         shutil.rmtree(entry.path)
+    for blob in (cache / "blobs").glob("*"):
+        if blob.stat().st_nlink == 1:  # no model's folder has it any more
+            blob.unlink()
     return found[0]

@@ -48,6 +48,10 @@ class HubRemote:
         skipped = tuple(row["path"] for row in rows if not needed(row["path"]))
         return Listing(str(self._source), self._commit, files, skipped)
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
     def _get(self, url: str) -> httpx2.Response:
         try:
             answer = self._client.get(url)
