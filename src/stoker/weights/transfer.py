@@ -29,7 +29,8 @@ class Partial:
 
     def missing(self) -> list[Range]:
         """The ranges that are not whole yet; all of them at the first time, or after a torn start."""
-        ranges = [(at, min(at + RANGE, self.file.size)) for at in range(0, self.file.size, RANGE)]
+        size = int(self.file.size)  # Bytes would print with its unit
+        ranges = [(at, min(at + RANGE, size)) for at in range(0, size, RANGE)]
         if not self.path.exists() or self.path.stat().st_size != self.file.size:
             self._begin()
             return ranges
