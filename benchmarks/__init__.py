@@ -1,0 +1,1 @@
+"""Commands that print a ratio against a peer in the same run: `python -m benchmarks.NAME`."""

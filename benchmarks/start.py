@@ -1,0 +1,59 @@
+"""`stoker up` to the first token over bare `vllm serve` with the same options to the first token, both warm.
+
+`python -m benchmarks.start [ROUNDS]`. Target: 1.05 or less.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from statistics import median
+
+from benchmarks.load import free_port, run, together
+from benchmarks.serve import BODY, folder, stokers_engine
+
+
+def bare(model: str) -> float:
+    """Seconds from starting vLLM to its first token."""
+    begun = time.perf_counter()
+    with stokers_engine(model) as port:
+        assert run(together(port, 1, {**BODY, "max_tokens": 1}))[0].error is None
+        return time.perf_counter() - begun
+
+
+def with_stoker(home: str) -> float:
+    """Seconds from `stoker up` to the first token through the endpoint."""
+    port = free_port()
+    env = {**os.environ, "STOKER_HOME": home}
+    argv = [sys.executable, "-m", "stoker"]
+    sets = ("--set", f"endpoint.port={port}", "--set", "name=bench", "--set", "model.served_name=m")
+    begun = time.perf_counter()
+    subprocess.run([*argv, "up", "-d", *sets], env=env, check=True, capture_output=True)
+    assert run(together(port, 1, {**BODY, "max_tokens": 1}))[0].error is None
+    took = time.perf_counter() - begun
+    subprocess.run([*argv, "down", "--name", "bench", "--now"], env=env, check=True, capture_output=True)
+    return took
+
+
+def main(rounds: int) -> None:
+    """The two in turn, the ratio pair by pair."""
+    model = folder()
+    home = tempfile.mkdtemp(prefix="stoker-bench-")
+    try:
+        with_stoker(home)  # the conversion, once
+        pairs = []
+        for _ in range(rounds):
+            pairs.append((with_stoker(home), bare(model)))
+            print(
+                f"stoker up {pairs[-1][0]:5.1f} s   vllm serve {pairs[-1][1]:5.1f} s   ratio {pairs[-1][0] / pairs[-1][1]:.3f}",
+                flush=True,
+            )
+        print(f"median ratio {median(a / b for a, b in pairs):.3f} (target 1.05)")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
