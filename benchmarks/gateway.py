@@ -23,7 +23,22 @@ BODY = {
     "stream": True,
     "ignore_eos": True,
 }
-ROUTER = ["--host", "127.0.0.1", "--policy", "round_robin", "--health-check-interval-secs", "1", "--health-check-timeout-secs", "1", "--health-failure-threshold", "1", "--health-success-threshold", "1", "--log-level", "warning"]
+ROUTER = [
+    "--host",
+    "127.0.0.1",
+    "--policy",
+    "round_robin",
+    "--health-check-interval-secs",
+    "1",
+    "--health-check-timeout-secs",
+    "1",
+    "--health-failure-threshold",
+    "1",
+    "--health-success-threshold",
+    "1",
+    "--log-level",
+    "warning",
+]
 STREAMS, EVENTS, ITL = 1000, 60, 0.05
 
 
