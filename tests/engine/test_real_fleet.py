@@ -161,7 +161,7 @@ def test_chat_on_the_command_line(real: Stoker) -> None:
 
 def test_scale_to_two_kill_one_under_load_and_nobody_notices(real: Stoker, wait_until: Wait) -> None:
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        scaling = pool.submit(real, "scale", "2", "--name", "real", timeout=300)
+        scaling = pool.submit(real, "scale", "2", "--name", "real", timeout=540)
         codes = []
         while not scaling.done():
             codes.append(ask(real, "Hello", max_tokens=4).status_code)

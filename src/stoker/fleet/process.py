@@ -66,6 +66,10 @@ class Wanted:
         """How many routed processes are wanted."""
         return sum(process.routed for process in self.processes)
 
+    def stamp(self, process: Process) -> str:
+        """Which life of the process is wanted: a running one with another stamp is replaced."""
+        return f"{process.fingerprint}/{self.restart if process.routed else 0}"
+
 
 def wanted_to_json(wanted: Wanted) -> dict[str, Any]:
     """Plain values."""

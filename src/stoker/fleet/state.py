@@ -32,7 +32,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One copy of the model behind the endpoint. `since` is when its phase began, `detail` says more in words."""
+    """One copy of the model behind the endpoint. `since` is when its phase began, `detail` says more in words.
+
+    current is False for one that runs an older plan and is about to be replaced.
+    """
 
     name: str
     phase: Phase
@@ -46,6 +49,7 @@ class Replica:
     log: str | None = None
     hardware: str = ""
     generation: int = 0
+    current: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Service:
     url: str | None = None
     restarts: int = 0
     last_words: str | None = None
+    current: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,17 @@ class Child:
     # life
 
     def start(self, folder: Path, port: int) -> None:
-        """Starts the process in a group of its own, its output in a file of its own. Raises: OSError."""
+        """Starts the process in a group of its own, its output in a file of its own. Raises: OSError.
+
+        Not in a session of its own: Linux schedules sessions against each other (autogroup), and an engine
+        that starts beside a busy one, its threads bound to the same core, then waits minutes for its turn.
+        """
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         self._rotate()
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             self._popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
                 env=self._environment(folder), cwd=folder,
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)

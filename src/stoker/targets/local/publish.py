@@ -74,6 +74,7 @@ def _reason(children: Sequence[Child]) -> str:
 def fleet_state(wanted: Wanted | None, children: Sequence[Child]) -> FleetState:
     """The children as one value."""
     routed = [child for child in children if child.process.routed]
+    stamps = {process.key: wanted.stamp(process) for process in wanted.processes} if wanted else {}
     return FleetState(
         name=wanted.name if wanted else "",
         target="local",
@@ -84,15 +85,20 @@ def fleet_state(wanted: Wanted | None, children: Sequence[Child]) -> FleetState:
         model=wanted.model if wanted else None,
         wanted=wanted.replicas if wanted else 0,
         replicas=tuple(
-            _replica(child) for child in sorted(routed, key=lambda c: (int(c.process.name), c.generation))
+            _replica(child, stamps.get(child.process.key) == child.stamp)
+            for child in sorted(routed, key=lambda c: (int(c.process.name), c.generation))
         ),
-        services=tuple(_service(child) for child in children if not child.process.routed),
+        services=tuple(
+            _service(child, stamps.get(child.process.key) == child.stamp)
+            for child in children
+            if not child.process.routed
+        ),
         stopping=wanted is not None and not wanted.processes,
         command=wanted.command if wanted else "",
     )
 
 
-def _replica(child: Child) -> Replica:
+def _replica(child: Child, current: bool) -> Replica:
     return Replica(
         name=child.process.name,
         phase=child.phase,
@@ -106,6 +112,7 @@ def _replica(child: Child) -> Replica:
         log=str(child.log),
         hardware=child.process.hardware,
         generation=child.generation,
+        current=current,
     )
 
 
@@ -115,7 +122,7 @@ def _ranks(child: Child) -> tuple[Rank, ...]:
     return tuple(Rank(index, socket.gethostname(), phase, pid) for index in range(child.process.ranks))
 
 
-def _service(child: Child) -> Service:
+def _service(child: Child, current: bool) -> Service:
     url = f"http://{'127.0.0.1' if child.process.host in ('0.0.0.0', '::') else child.process.host}:{child.port}"
     return Service(
         role=child.process.role,
@@ -125,4 +132,5 @@ def _service(child: Child) -> Service:
         url=url,
         restarts=child.restarts,
         last_words=child.last_words,
+        current=current,
     )

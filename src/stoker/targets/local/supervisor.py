@@ -129,10 +129,10 @@ class Supervisor:
             if child.process.key not in wanted and not child.leaving:
                 self._let_go(child)
         for process in self.wanted.processes:
-            self._settle(process, self._stamp_of(process))
-        for old, beside in to_replace(self.wanted, self.children, self._stamp_of):
+            self._settle(process, self.wanted.stamp(process))
+        for old, beside in to_replace(self.wanted, self.children):
             if beside is not None:
-                self._begin(beside, self._stamp_of(beside))
+                self._begin(beside, self.wanted.stamp(beside))
             elif old is not None:
                 self._let_go(old)
 
@@ -186,10 +186,6 @@ class Supervisor:
             self.children.remove(child)
         else:
             child.leave()
-
-    def _stamp_of(self, process: Process) -> str:
-        assert self.wanted is not None
-        return f"{process.fingerprint}/{self.wanted.restart if process.routed else 0}"
 
 
 def _words(code: int, finding: Finding | None, child: Child) -> str:

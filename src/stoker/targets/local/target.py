@@ -72,7 +72,7 @@ class LocalTarget:
             self._check_ports(plan)
         if not steps:
             self._raise_if_failed(state)
-        return Changes(steps or _waiting(wanted, state), state.revision)
+        return Changes(steps or _waiting(now or wanted, state), state.revision)
 
     def _down_steps(self, state: FleetState) -> tuple[Step, ...]:
         if not state.supervised and self.folder.record() is None and self.folder.wanted() is None:
@@ -217,8 +217,8 @@ def no_fleet(name: str) -> NoSuchFleet:
     """The error for a name that nothing runs under."""
     known = names()
     return NoSuchFleet(
-        f"no fleet named {name!r} runs on this machine",
-        why=f"running: {', '.join(known)}" if known else "none runs", fix="stoker up" if not known else "stoker status -A",
+        f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine",
+        why=f"running: {', '.join(known)}" if known else "", fix="stoker up" if not known else "stoker status -A",
     )  # fmt: skip
 
 
@@ -278,11 +278,13 @@ def _subject(process: Process) -> str:
 
 def _waiting(wanted: Wanted, state: FleetState) -> tuple[Step, ...]:
     """What is not ready yet. The web page is not waited for: it comes after the endpoint answers."""
-    ready = {replica.name for replica in state.replicas if replica.phase == "Ready"}
+    if state.revision < wanted.revision:
+        return (Step("wait", "supervisor", "it has not taken up the last change"),)
+    ready = {r.name for r in state.replicas if r.phase == "Ready" and r.current}
     old = [r for r in state.replicas if r.phase == "Draining"]
     out = [Step("wait", _subject(p), "") for p in wanted.processes if p.routed and p.name not in ready]
     gateway = state.service("gateway")
-    if gateway is None or gateway.phase != "Ready":
+    if gateway is None or gateway.phase != "Ready" or not gateway.current:
         out.append(Step("wait", "gateway", ""))
     out += [Step("wait", f"replica {r.name}", "it is leaving") for r in old]
     return tuple(out)
