@@ -192,3 +192,9 @@ def test_token_units_are_vllms() -> None:
     assert (Tokens.parse("32K"), Tokens.parse("32k"), Tokens.parse("1.5k")) == (32768, 32000, 1500)
     with pytest.raises(ValueError, match="whole number"):
         Tokens.parse("1.5K")
+
+
+def test_an_override_inside_model_keeps_the_demo() -> None:
+    spec = load("", sets=("model.served_name=m",))
+    assert str(spec.model.source) == "demo:smollm2-135m-instruct"
+    assert spec.model.served_name == "m"

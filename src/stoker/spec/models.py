@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from stoker.spec.fields import BytesField, KeyField, RangeField, SecondsField, SourceField, Whole
+from stoker.spec.nouns import Demo
 from stoker.units import Range, Seconds
 
 NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
@@ -24,7 +25,8 @@ class ModelFile(Strict):
     """Which weights."""
 
     source: SourceField = Field(
-        description="A folder, `hf://org/repo[@rev]`, `gs://bucket/path`, `s3://bucket/path` or `demo:name`."
+        Demo("smollm2-135m-instruct"),
+        description="A folder, `hf://org/repo[@rev]`, `gs://bucket/path`, `s3://bucket/path` or `demo:name`.",
     )
     revision: str | None = Field(None, description="Branch, tag or commit of a hub repository.")
     served_name: str | None = Field(
@@ -146,7 +148,7 @@ class SpecFile(Strict):
     )
     model: Annotated[ModelFile, BeforeValidator(lambda v: {"source": v} if isinstance(v, str) else v)] = (
         Field(
-            default_factory=lambda: ModelFile.model_validate({"source": "demo:smollm2-135m-instruct"}),
+            default_factory=lambda: ModelFile(),
             description="Which weights: a source, or `{source, revision, served_name, token, adapters}`.",
         )
     )

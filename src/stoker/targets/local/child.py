@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +17,8 @@ from stoker.system.proc import ProcessId, group_members, identify, signal_group
 
 FLEET_VARIABLE = "STOKER_FLEET"
 MARKS_KEPT = 3
+# Of the shell that called `stoker up`: they would overrule what the plan says, or belong to other programs.
+NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_KVCACHE_SPACE"})
 
 
 class Child:
@@ -37,6 +41,7 @@ class Child:
         self.leaving_since: float | None = None
         self.term_at: float | None = None
         self.log_offset = 0
+        self.scratch: str | None = None
         self._popen: subprocess.Popen[bytes] | None = None
 
     # life
@@ -50,6 +55,8 @@ class Child:
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         self._rotate()
+        if self.process.routed:
+            self.scratch = tempfile.mkdtemp(prefix="stoker-")
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
@@ -60,7 +67,9 @@ class Child:
         self.become("Starting")
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY")}
+        env = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
+        if self.scratch:
+            env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         keys = {name: Path(path).read_text().strip() for name, path in self.process.key_env.items()}
         return env | dict(self.process.env) | keys | {FLEET_VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
 
@@ -120,6 +129,11 @@ class Child:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(2)
 
+    def clean(self) -> None:
+        """Removes the temporary files of a process that has ended."""
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
     def members(self) -> list[int]:
         """Pids of its group that still run."""
         return group_members(self.id.pid) if self.id is not None else []
@@ -141,6 +155,7 @@ class Child:
             "ever_ready": self.ever_ready,
             "last_words": self.last_words,
             "leaving": self.leaving,
+            "scratch": self.scratch,
         }
 
     @classmethod
@@ -154,7 +169,7 @@ class Child:
         child.port = record["port"]
         child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
         child.restarts, child.ever_ready = record["restarts"], record["ever_ready"]
-        child.last_words = record["last_words"]
+        child.last_words, child.scratch = record["last_words"], record.get("scratch")
         if record["leaving"]:
             child.leaving_since = time.monotonic()
         return child

@@ -118,6 +118,7 @@ class Supervisor:
             watch.stop()
         self._leavings.pop(child, None)
         self.children.remove(child)
+        child.clean()
 
     # all of them
 
