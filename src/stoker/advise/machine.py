@@ -98,9 +98,11 @@ def _processor(facts: MachineFacts) -> tuple[Finding, ...]:
             ),
         )
     width = "AVX-512" if "avx512f" in hardware.features else "AVX2"
+    names = {"avx512_bf16": "BF16", "amx_bf16": "AMX"}
+    extra = [name for flag, name in names.items() if flag in hardware.features]
     found = [
         _note(
-            f"{len(hardware.cores)} cores with {width}{', AMX' if 'amx_bf16' in hardware.features else ''}",
+            f"{len(hardware.cores)} cores with {', '.join([width, *extra])}",
             "cpu",
         )
     ]
@@ -112,6 +114,16 @@ def _processor(facts: MachineFacts) -> tuple[Finding, ...]:
                 "two cores or more",
                 severity="warning",
                 rule="cores",
+            )
+        )
+    if not any("tcmalloc" in library for library in hardware.preload):
+        found.append(
+            Finding(
+                "tcmalloc is not installed",
+                "with it the engine serves a tenth more tokens/s",
+                "sudo apt-get install libtcmalloc-minimal4",
+                severity="warning",
+                rule="allocator",
             )
         )
     return tuple(found)

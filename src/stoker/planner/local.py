@@ -106,7 +106,7 @@ def _on_cpu(
         options["enable-lora"] = True
     env = _engine_env()
     if offer.preload:
-        env["LD_PRELOAD"] = offer.preload
+        env["LD_PRELOAD"] = ":".join(offer.preload)
     strategy = "tensor-parallel" if parallel > 1 else "single-gpu"
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
@@ -148,9 +148,10 @@ def _split(
 
 
 def _dtype(offer: Hardware) -> tuple[str, str]:
-    if "amx_bf16" in offer.features:
-        return "bfloat16", "bfloat16: this CPU multiplies it in hardware (AMX)"
-    return "float32", "float32: faster than bfloat16 on a CPU without AMX"
+    for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")):
+        if flag in offer.features:
+            return "bfloat16", f"bfloat16: this CPU multiplies it in hardware ({name})"
+    return "float32", "float32: faster than bfloat16 on a CPU without AVX512-BF16 or AMX"
 
 
 def _cpu_memory(

@@ -20,14 +20,14 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a target offers. `features` are the CPU's flags that matter; `preload` a faster OpenMP runtime, if any."""
+    """What a target offers. `features` are the CPU's flags that matter; `preload` faster libraries, if any."""
 
     cores: tuple[int, ...] = ()
     memory: Bytes = Bytes(0)
     memory_free: Bytes = Bytes(0)
     gpus: tuple[Gpu, ...] = ()
     features: frozenset[str] = frozenset()
-    preload: str | None = None
+    preload: tuple[str, ...] = ()
     system: str = ""
 
     def __str__(self) -> str:
