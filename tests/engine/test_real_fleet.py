@@ -13,6 +13,7 @@ import httpx2
 import psutil
 import pytest
 from tests.conftest import Stoker
+from tests.support.adapter import demo_adapter
 
 pytestmark = [
     pytest.mark.engine,
@@ -26,6 +27,7 @@ Wait = Callable[..., None]
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoker]:
     """One real fleet for all tests of this file, in order."""
     made = Stoker(tmp_path_factory.mktemp("real"))
+    adapter = demo_adapter(made.home / "tuned")
     up = made(
         "up",
         "-d",
@@ -35,6 +37,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoker]:
         "endpoint.page=false",
         "--set",
         "name=real",
+        "--set",
+        f"model.adapters.tuned={adapter}",
         timeout=300,
     )
     assert up.code == 0, up.err
@@ -58,6 +62,16 @@ def test_it_knows_the_capital_of_france(real: Stoker) -> None:
     answer = ask(real, "What is the capital of France?", max_tokens=20)
     assert answer.status_code == 200
     assert "Paris" in answer.json()["choices"][0]["message"]["content"]
+
+
+def test_an_adapter_is_served_under_its_own_name(real: Stoker) -> None:
+    names = [model["id"] for model in httpx2.get(f"{real.url}/v1/models").json()["data"]]
+    assert names == [MODEL, "tuned"]
+    base = ask(real, "What is the capital of France?", max_tokens=12)
+    tuned = ask(real, "What is the capital of France?", max_tokens=12, model="tuned")
+    assert tuned.status_code == 200, tuned.text
+    assert tuned.json()["model"] == "tuned"
+    assert tuned.json()["choices"][0]["message"] != base.json()["choices"][0]["message"]
 
 
 def test_the_guides_body_is_accepted(real: Stoker) -> None:

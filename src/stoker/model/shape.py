@@ -1,5 +1,6 @@
 """ModelShape: what a plan needs to know of a model, out of config.json and the safetensors headers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 from stoker.errors import Mistake
 from stoker.model.files import ModelFiles
 from stoker.units import Bytes
+
+_FLOATS = ("F32", "F16", "BF16")
+# A decoder's layer in a tensor's name, and not a vision tower's.
+_LAYER = re.compile(r"(?:model\.)?(?:language_model\.)?(?:model\.)?(?:layers|h)\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,37 @@ def _field(config: Mapping[str, Any], name: str) -> Any:
             fix="is this a Hugging Face model folder?",
         )
     return config[name]
+
+
+def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
+    """Whether the weights are of the model that config.json describes: vLLM would serve others without a word.
+
+    Raises: Mistake, where layers are missing or too many, or the embedding has another size.
+    """
+    config: Mapping[str, Any] = files.config.get("text_config") or files.config
+    for name, tensor in files.tensors.items():
+        if name.endswith("embed_tokens.weight") and "vision" not in name and tensor.dtype in _FLOATS:
+            _check_embedding(name, tensor.shape, config, at)
+    numbers = {int(found[1]) for name in files.tensors if (found := _LAYER.match(name))}
+    missing = sorted(set(range(shape.layers)) - numbers)
+    if numbers and missing:
+        raise _other_weights(
+            f"config.json has {shape.layers} layers, the weights lack layer {missing[0]}"
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""),
+            at,
+        )
+
+
+def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any], at: str) -> None:
+    hidden, vocabulary = config.get("hidden_size"), config.get("vocab_size")
+    if hidden and len(found) == 2 and found[1] != hidden:
+        raise _other_weights(f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden}", at)
+    if vocabulary and found[0] < vocabulary:
+        raise _other_weights(f"{name} has {found[0]} rows, config.json has vocab_size {vocabulary}", at)
+
+
+def _other_weights(why: str, at: str) -> Mistake:
+    return Mistake(
+        "the weights are not those of config.json", at=at, why=why,
+        fix="copy config.json and the safetensors files of one and the same model", rule="weights-differ",
+    )  # fmt: skip

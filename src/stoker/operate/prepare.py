@@ -7,22 +7,33 @@ from pathlib import Path
 from stoker import weights
 from stoker.errors import MissingPart, Mistake
 from stoker.events import Report
-from stoker.model.shape import ModelShape, read_shape
+from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.planner.local import plan_local
-from stoker.planner.plan import Hardware, Plan, Share
+from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
 from stoker.system import keys, paths
 
 
-def staged(source: Source, token: KeyRef | None, report: Report) -> Path:
-    """The local folder of a source, copied and checked where it has to be."""
+def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: bool = False) -> Path:
+    """The local folder of a model or a LoRA adapter, copied and checked where it has to be."""
     secret = keys.read(token, "model.token") if token else None
-    return weights.fetch(source, cache=paths.weights(), report=report, token=secret)
+    return weights.fetch(source, cache=paths.weights(), report=report, token=secret, adapter=adapter)
 
 
 def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
-    """The shape of a staged model."""
-    return read_shape(weights.peek(ModelRef(LocalDir(str(folder)), spec.model.served_name)))
+    """The shape of a staged model. Raises: Mistake, where its weights are not those of its config.json."""
+    files = weights.peek(ModelRef(LocalDir(str(folder)), spec.model.served_name))
+    shape = read_shape(files)
+    check_weights(files, shape, str(folder))
+    return shape
+
+
+def _adapters(spec: ServeSpec, report: Report) -> dict[str, Adapter]:
+    out = {}
+    for name, source in spec.model.adapters.items():
+        folder = staged(source, spec.model.token, report, adapter=True)
+        out[name] = Adapter(str(folder), weights.adapter_rank(folder))
+    return out
 
 
 def prepare(
@@ -39,9 +50,7 @@ def prepare(
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec)
     folder = staged(spec.model.source, spec.model.token, report)
-    adapters = {
-        name: str(staged(source, spec.model.token, report)) for name, source in spec.model.adapters.items()
-    }
+    adapters = _adapters(spec, report)
     spec = _with_template(spec)
     return plan_local(
         spec,

@@ -5,7 +5,7 @@ from typing import Any
 
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
-from stoker.planner.plan import Hardware, Plan, Share
+from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
 
@@ -14,6 +14,7 @@ GIB = 1024**3
 ENGINE_OVERHEAD = Bytes(int(2.4 * GIB))
 KV_MOST = Bytes(4 * GIB)
 KV_LEAST = Bytes(GIB)
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what `--max-lora-rank` of vLLM 0.32 takes
 BLOCK = 128  # tokens of a KV block on the CPU back-end
 
 
@@ -26,7 +27,7 @@ def plan_local(
     replicas: int | None = None,
     rebind: bool = True,
     before: tuple[Share, ...] = (),
-    adapters: Mapping[str, str] | None = None,
+    adapters: Mapping[str, Adapter] | None = None,
 ) -> Plan:
     """Decides for this machine. `before` are the shares of a running fleet, kept where `rebind` is off.
 
@@ -86,7 +87,7 @@ def _on_cpu(
     count: int,
     rebind: bool,
     before: tuple[Share, ...],
-    adapters: Mapping[str, str],
+    adapters: Mapping[str, Adapter],
 ) -> Plan:
     parallel = int(spec.engine.options.get("tensor-parallel-size", 1))
     shares, reasons = _split(offer.cores, count, rebind, before)
@@ -102,8 +103,7 @@ def _on_cpu(
         why,
         "enforce-eager: compiling for a CPU takes minutes at each start and is not kept",
     )
-    if adapters:
-        options["enable-lora"] = True
+    options |= _lora(adapters)
     env = _engine_env()
     if offer.preload:
         env["LD_PRELOAD"] = ":".join(offer.preload)
@@ -122,6 +122,21 @@ def _engine_env() -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+
+
+def _lora(adapters: Mapping[str, Adapter]) -> dict[str, Any]:
+    """Room for every adapter in one batch, at the smallest rank that vLLM takes and all of them fit in."""
+    if not adapters:
+        return {}
+    rank = max(adapter.rank for adapter in adapters.values())
+    fits = [choice for choice in LORA_RANKS if choice >= rank]
+    if not fits:
+        name = next(name for name, adapter in adapters.items() if adapter.rank == rank)
+        raise Mistake(
+            f"the adapter {name!r} has rank {rank}", why=f"vLLM takes {LORA_RANKS[-1]} at most",
+            fix="merge it into the model's weights", rule="lora-rank",
+        )  # fmt: skip
+    return {"enable-lora": True, "max-loras": len(adapters), "max-lora-rank": fits[0]}
 
 
 def _split(
@@ -194,7 +209,7 @@ def _on_gpus(
     offer: Hardware,
     model_dir: str,
     count: int,
-    adapters: Mapping[str, str],
+    adapters: Mapping[str, Adapter],
 ) -> Plan:
     each = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
     if each * count > len(offer.gpus):
@@ -207,9 +222,7 @@ def _on_gpus(
         Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
         for n in range(count)
     )
-    options = ({"tensor-parallel-size": each} if each > 1 else {}) | (
-        {"enable-lora": True} if adapters else {}
-    )
+    options = ({"tensor-parallel-size": each} if each > 1 else {}) | _lora(adapters)
     env = _engine_env() | dict(spec.engine.env)
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env,

@@ -53,6 +53,14 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A staged LoRA adapter: its folder and its rank."""
+
+    folder: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One decided fleet. `options` are vLLM's, as they will stand on the command line; `reasons` say why."""
 
@@ -67,7 +75,7 @@ class Plan:
     strategy: str = "single-gpu"
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
-    adapters: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

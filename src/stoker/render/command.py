@@ -41,7 +41,7 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
         assert option is not None, name
         argv += option.argv(value)
     if plan.adapters:
-        argv += ["--lora-modules", *(f"{name}={folder}" for name, folder in plan.adapters.items())]
+        argv += ["--lora-modules", *(f"{name}={adapter.folder}" for name, adapter in plan.adapters.items())]
     return Command(tuple(argv), dict(plan.env) | _binding(plan, share))
 
 

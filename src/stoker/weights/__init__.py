@@ -54,3 +54,17 @@ def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
             )
         return peek_folder(folder)
     return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))
+
+
+def adapter_rank(folder: Path) -> int:
+    """The rank of a staged LoRA adapter. Raises: Mistake, where it is no LoRA adapter."""
+    from stoker.weights.check import read_object
+
+    config = read_object(folder / "adapter_config.json")
+    rank = config.get("r")
+    if config.get("peft_type", "LORA") != "LORA" or not isinstance(rank, int) or rank < 1:
+        raise Mistake(
+            f"{folder} is no LoRA adapter", why=f"its adapter_config.json says peft_type {config.get('peft_type')!r}, r {rank!r}",
+            fix="only LoRA adapters are served; merge others into the model's weights", rule="weights-adapter",
+        )  # fmt: skip
+    return rank

@@ -1,0 +1,61 @@
+"""`doctor`: a table of machines, and what is said about each."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stoker.advise.machine import MachineFacts, check_machine
+from stoker.planner.plan import Gpu, Hardware
+from stoker.units import Bytes
+
+GIB = 1024**3
+CPU = Hardware(
+    (0, 1),
+    Bytes(24 * GIB),
+    Bytes(20 * GIB),
+    features=frozenset({"avx2", "avx512f"}),
+    preload=("libtcmalloc.so",),
+)
+WELL = MachineFacts(
+    python=(3, 11), system="Linux", machine="x86_64", hardware=CPU, engine="0.32.0", engine_names_itself=True,
+    gateway=True, page=True, disk_free=Bytes(50 * GIB), cache="/c", open_files=65536, port=8000, port_owner=None,
+)  # fmt: skip
+
+
+def test_a_good_machine_has_nothing_but_notes() -> None:
+    assert {finding.severity for finding in check_machine(WELL)} == {"note"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "severity", "fix"),
+    [
+        ({"python": (3, 9)}, "python", "error", "python3.11"),
+        ({"engine": None}, "engine", "warning", "make up"),
+        ({"engine_names_itself": False}, "engine-name", "error", "make clean up"),
+        ({"system": "Darwin", "machine": "arm64"}, "platform", "warning", "simulated"),
+        ({"machine": "aarch64"}, "platform", "warning", "simulated"),
+        ({"hardware": replace(CPU, features=frozenset())}, "cpu-avx2", "error", "simulated"),
+        ({"hardware": replace(CPU, cores=(0,))}, "cores", "warning", "two cores"),
+        ({"hardware": replace(CPU, preload=())}, "allocator", "warning", "libtcmalloc-minimal4"),
+        ({"hardware": replace(CPU, memory_free=Bytes(GIB))}, "memory", "warning", "memory"),
+        ({"disk_free": Bytes(GIB)}, "disk", "warning", "STOKER_HOME"),
+        ({"open_files": 1024}, "open-files", "warning", "ulimit"),
+        ({"port_owner": "nginx (pid 7)"}, "port-taken", "warning", "endpoint.port"),
+        ({"gateway": False}, "gateway", "error", "stoker[local]"),
+        ({"page": False}, "page", "warning", "stoker[page]"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_fix(
+    change: dict[str, Any], rule: str, severity: str, fix: str
+) -> None:
+    found = [finding for finding in check_machine(replace(WELL, **change)) if finding.severity != "note"]
+    assert [(finding.rule, finding.severity) for finding in found] == [(rule, severity)]
+    assert fix in found[0].fix
+
+
+def test_a_gpu_makes_the_cpu_no_matter() -> None:
+    gpu = replace(CPU, features=frozenset(), gpus=(Gpu(0, "NVIDIA L4", Bytes(23 * GIB)),))
+    found = check_machine(replace(WELL, hardware=gpu))
+    assert {finding.severity for finding in found} == {"note"}
+    assert any("NVIDIA L4" in finding.what for finding in found)

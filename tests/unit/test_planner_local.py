@@ -1,0 +1,160 @@
+"""The plan for one machine: shares, options, what fits and what does not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stoker.errors import DoesNotFit, Mistake
+from stoker.model.shape import ModelShape
+from stoker.planner.local import plan_local
+from stoker.planner.plan import Adapter, Gpu, Hardware, Plan, Share
+from stoker.render.command import command, shown
+from stoker.spec import load
+from stoker.units import Bytes
+
+GIB = 1024**3
+SMOL = ModelShape(
+    "LlamaForCausalLM",
+    30,
+    9,
+    3,
+    64,
+    8192,
+    "bfloat16",
+    Bytes(270_000_000),
+    135_000_000,
+    has_chat_template=True,
+)
+CPU = Hardware(tuple(range(8)), Bytes(64 * GIB), Bytes(60 * GIB), features=frozenset({"avx2", "avx512f"}))
+TWO = replace(CPU, cores=(0, 1), memory=Bytes(24 * GIB))
+L4 = Gpu(0, "NVIDIA L4", Bytes(24 * GIB))
+GPUS = replace(CPU, gpus=tuple(replace(L4, index=n) for n in range(4)))
+
+
+def plan(text: str = "", offer: Hardware = CPU, shape: ModelShape = SMOL, **more: Any) -> Plan:
+    return plan_local(load(text, "stoker.yaml"), shape, offer, "/models/smol", **more)
+
+
+@pytest.mark.parametrize(
+    ("cores", "replicas", "expected"),
+    [
+        (2, 1, ["cores 0,1"]),
+        (2, 2, ["cores 0", "cores 1"]),
+        (3, 2, ["cores 0,1", "cores 2"]),
+        (8, 3, ["cores 0,1,2", "cores 3,4,5", "cores 6,7"]),
+        (2, 3, ["cores 0,1 (shared)"] * 3),
+        (2, 0, []),
+    ],
+)
+def test_cores_are_divided_between_replicas(cores: int, replicas: int, expected: list[str]) -> None:
+    made = plan(f"replicas: {replicas}", replace(CPU, cores=tuple(range(cores))))
+    assert [str(share) for share in made.shares] == expected
+
+
+def test_without_rebind_running_replicas_keep_their_cores_and_new_ones_share() -> None:
+    before = (Share("1", (0, 1)),)
+    made = plan(offer=TWO, replicas=2, before=before, rebind=False)
+    assert [str(share) for share in made.shares] == ["cores 0,1", "cores 0,1 (shared)"]
+    assert "--no-rebind" in made.reasons[0]
+    assert [str(s) for s in plan(offer=TWO, replicas=2, before=before).shares] == ["cores 0", "cores 1"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ({"avx2"}, "float32"),
+        ({"avx512f"}, "float32"),
+        ({"avx512f", "avx512_bf16"}, "bfloat16"),
+        ({"amx_bf16"}, "bfloat16"),
+    ],
+)
+def test_the_dtype_follows_what_the_cpu_multiplies(flags: set[str], dtype: str) -> None:
+    made = plan(offer=replace(CPU, features=frozenset(flags)))
+    assert made.options["dtype"] == dtype
+    assert dict(made.memory)["weights"] == 135_000_000 * (2 if dtype == "bfloat16" else 4)
+
+
+def test_the_users_options_win() -> None:
+    made = plan("engine: {dtype: float16, max-model-len: 2K, enforce-eager: false}")
+    assert (made.options["dtype"], made.options["enforce-eager"]) == ("float16", False)
+    assert "--max-model-len 2K" in shown(made) or "--max-model-len 2048" in shown(made)
+    assert "--no-enforce-eager" in shown(made)
+
+
+def test_threads_are_bound_and_libraries_preloaded() -> None:
+    made = plan("replicas: 2", replace(TWO, preload=("/lib/a.so", "/lib/b.so")))
+    lines = [command(made, share) for share in made.shares]
+    assert [line.env["VLLM_CPU_OMP_THREADS_BIND"] for line in lines] == ["0", "1"]
+    assert lines[0].env["LD_PRELOAD"] == "/lib/a.so:/lib/b.so"
+
+
+def test_tensor_parallel_ranks_get_cores_of_their_own() -> None:
+    made = plan("engine: {tensor-parallel-size: 2}")
+    assert made.strategy == "tensor-parallel"
+    assert command(made, made.shares[0]).env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1,2,3|4,5,6,7"
+
+
+def test_too_little_memory_is_said_with_figures() -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        plan("replicas: 2", replace(CPU, memory=Bytes(6 * GIB)))
+    assert caught.value.exit_code == 3
+    assert "2 replicas need" in str(caught.value)
+    assert "this machine has 6.0 GiB" in caught.value.finding.why
+
+
+def test_memory_asked_for_is_kept_and_shortens_what_a_request_may_hold() -> None:
+    made = plan("memory: 64MiB")
+    assert made.options["kv-cache-memory-bytes"] == 64 * 1024**2
+    assert made.options["max-model-len"] < 8192
+    assert made.options["max-model-len"] % 128 == 0
+
+
+def test_longer_than_the_model_is_a_mistake_with_its_place() -> None:
+    with pytest.raises(Mistake) as caught:
+        plan("engine:\n  max-model-len: 100K\n")
+    assert "stoker.yaml:2" in caught.value.finding.at
+
+
+def test_replicas_take_gpus_of_their_own() -> None:
+    made = plan("replicas: 2\nhardware: l4:2\n", GPUS)
+    assert [share.gpus for share in made.shares] == [(0, 1), (2, 3)]
+    assert (made.strategy, made.options["tensor-parallel-size"]) == ("tensor-parallel", 2)
+    assert command(made, made.shares[1]).env["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "dtype" not in made.options
+    assert made.warnings == ()
+
+
+def test_more_gpus_than_are_here_do_not_fit() -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        plan("replicas: 5", GPUS)
+    assert caught.value.exit_code == 3
+    assert "replicas: 4" in caught.value.finding.fix
+
+
+def test_the_file_asks_for_other_hardware() -> None:
+    assert "the file asks for h100" in plan("hardware: h100-80gb").warnings[0]
+
+
+def test_a_model_without_a_chat_template_is_said() -> None:
+    bare = replace(SMOL, has_chat_template=False)
+    assert "no chat template" in plan(shape=bare).warnings[0]
+    assert plan("engine: {chat-template: '{{ messages }}'}", shape=bare).warnings == ()
+
+
+def test_adapters_get_room_and_the_rank_that_vllm_takes() -> None:
+    made = plan(adapters={"a": Adapter("/a", 4), "b": Adapter("/b", 24)})
+    assert (made.options["enable-lora"], made.options["max-loras"], made.options["max-lora-rank"]) == (
+        True,
+        2,
+        32,
+    )
+    assert "--lora-modules a=/a b=/b" in shown(made)
+    with pytest.raises(Mistake, match="rank 1000"):
+        plan(adapters={"a": Adapter("/a", 1000)})
+
+
+def test_simulated_engines_need_no_model() -> None:
+    made = plan_local(load("engine: {kind: simulated}"), None, CPU, "model")
+    assert made.replicas == 1
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in command(made, made.shares[0]).env
