@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import free_port
 
 from stoker.catalog import vllm
+from stoker.targets.local.gateway.app import labels_of
 from stoker.targets.local.gateway.config import Route, Routes, Seen
 
 Wait = Callable[..., None]
@@ -181,6 +182,30 @@ def _same(value: Any) -> Any:
     return [_same(v) for v in value] if isinstance(value, list) else value
 
 
+def test_websockets_are_refused_in_words(endpoint: Endpoint) -> None:
+    endpoint.start()
+    upgrade = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "eA==",
+    }
+    answer = httpx2.get(f"{endpoint.url}/v1/realtime", headers=upgrade)
+    assert answer.status_code == 501
+    assert "WebSockets" in answer.json()["error"]["message"]
+
+
+def test_an_offer_of_http2_is_not_taken_up_and_harms_nothing(endpoint: Endpoint) -> None:
+    endpoint.start()
+    endpoint.engine("1")
+    offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}
+    with httpx2.Client() as client:
+        for _ in range(2):
+            body = {"model": "m", "messages": [{"role": "user", "content": "a b c"}]}
+            answer = client.post(f"{endpoint.url}/v1/chat/completions", json=body, headers=offer)
+            assert answer.status_code == 200, answer.text
+
+
 def test_no_path_reaches_administration(endpoint: Endpoint) -> None:
     endpoint.start()
     endpoint.engine("1")
@@ -211,6 +236,11 @@ def test_health_and_models_and_metrics(endpoint: Endpoint) -> None:
     families = {family.name: family for family in text_string_to_metric_families(page)}
     assert {s.labels["replica"] for s in families["vllm:num_requests_running"].samples} == {"1", "2"}
     assert families["stoker_gateway_replicas_ready"].samples[0].value == 2
+
+
+def test_a_replica_is_named_as_status_names_it() -> None:
+    assert labels_of(["1.2", "2.10", "1.9"]) == {"1.2": "1.2", "1.9": "1", "2.10": "2"}
+    assert labels_of(["a"]) == {"a": "a"}
 
 
 def test_requests_are_spread_by_load(endpoint: Endpoint) -> None:

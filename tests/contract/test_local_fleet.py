@@ -211,3 +211,40 @@ def _answers(stoker: Stoker) -> bool:
         return httpx2.get(f"{stoker.url}/health", timeout=1).status_code == 200
     except httpx2.TransportError:
         return False
+
+
+def test_down_lets_a_long_answer_finish_and_refuses_new_requests_at_once(
+    stoker: Stoker, wait_until: Wait
+) -> None:
+    stoker("up", "-d", "-f", stoker.spec(simulate={"itl": 0.05}))
+    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 60,
+            "ignore_eos": True}  # fmt: skip
+    with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        down = stoker.popen("down")
+        wait_until(lambda: stoker.state()["replicas"][0]["phase"] == "Draining")
+        begun = time.monotonic()
+        refused = ask(stoker)
+        assert (refused.status_code, "being stopped" in refused.text) == (503, True)
+        assert time.monotonic() - begun < 2
+        rest = list(lines)
+    assert "data: [DONE]" in rest
+    assert down.wait(20) == 0
+    assert stoker.processes() == []
+
+
+def test_a_plan_that_changes_again_while_a_replica_starts_wastes_no_start(
+    stoker: Stoker, wait_until: Wait
+) -> None:
+    spec = stoker.spec(simulate={"start_seconds": 0.05})
+    stoker("up", "-d", "-f", spec)
+    first = stoker.state()["replicas"][0]["ranks"][0]["pid"]
+    slow = ("--set", "engine.simulate.start_seconds=60")
+    changing = stoker.popen("up", "-d", "-y", "-f", spec, *slow)
+    wait_until(lambda: len(stoker.state()["replicas"]) == 2)  # its successor starts beside it
+    changing.send_signal(signal.SIGINT)
+    changing.wait(10)
+    back = stoker("up", "-d", "-y", "-f", spec)
+    assert back.code == 0, back.err
+    wait_until(lambda: [r["ranks"][0]["pid"] for r in stoker.state()["replicas"]] == [first])

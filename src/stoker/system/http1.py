@@ -144,10 +144,34 @@ class HttpProtocol(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, b"protocol upgrades are not served here")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http1(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, b"malformed request: " + str(error).encode("ascii", "replace"))
+
+    def _stay_with_http1(self, rest: bytes) -> None:
+        """Goes on after a request that offered another protocol, as `curl --http2` and Java's client do.
+
+        The parser then takes the head for the whole request. With a body, it reads the head again, without the offer.
+        """
+        method = self._parser.get_method()
+        self._parser = httptools.HttpRequestParser(self)
+        if self._body_follows():
+            kept = [
+                pair
+                for pair in self._headers
+                if pair[0] not in (b"upgrade", b"connection", b"http2-settings")
+            ]
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in kept)
+            rest = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self._target, lines, rest)
+        if rest:
+            self.data_received(rest)
+
+    def _body_follows(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self._headers
+        )
 
     def eof_received(self) -> bool:
         return False
@@ -193,7 +217,7 @@ class HttpProtocol(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._refused:
+        if self._refused or (self._parser.should_upgrade() and self._body_follows()):
             return
         method = self._parser.get_method().decode("latin-1")
         keep_alive = self._parser.should_keep_alive()

@@ -33,7 +33,7 @@ class Publisher:
 
     def publish(self, wanted: Wanted | None, children: Sequence[Child], force: bool = False) -> None:
         """Routes first, so that nobody reads of a state that the gateway does not follow yet."""
-        self._publish_routes(children)
+        self._publish_routes(children, wanted is not None and not wanted.processes)
         state = fleet_state(wanted, children)
         record = {
             "fleet": to_json(replace(state, at=0.0)),
@@ -45,15 +45,16 @@ class Publisher:
                 self._folder.state_file, {**record, "fleet": to_json(state), "supervisor": os.getpid()}
             )
 
-    def _publish_routes(self, children: Sequence[Child]) -> None:
+    def _publish_routes(self, children: Sequence[Child], stopping: bool) -> None:
         routes = tuple(
             Route(f"{child.process.name}.{child.generation}", child.process.host, child.port, child.leaving)
             for child in children
             if child.process.routed and child.ever_ready and child.id is not None
         )
         reason = _reason(children)
-        if (routes, reason) != (self._routes.routes, self._routes.reason):
-            self._routes = Routes(self._routes.revision + 1, routes, reason)
+        new = Routes(self._routes.revision, routes, reason, stopping)
+        if new != self._routes:
+            self._routes = replace(new, revision=new.revision + 1)
             self._routes.write(self._folder.routes_file)
 
 

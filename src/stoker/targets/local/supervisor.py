@@ -126,8 +126,12 @@ class Supervisor:
         if self.wanted is None:
             return
         wanted = {process.key: process for process in self.wanted.processes}
+        routed = any(child.process.routed for child in self.children)
         for child in list(self.children):
-            if child.process.key not in wanted and not child.leaving:
+            needed = (
+                child.process.role == "gateway" and routed
+            )  # answers go through it until the last one is out
+            if child.process.key not in wanted and not child.leaving and not needed:
                 self._let_go(child)
         for process in self.wanted.processes:
             self._settle(process, self.wanted.stamp(process))

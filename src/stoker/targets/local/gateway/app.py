@@ -49,6 +49,8 @@ class App:
             )
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
             return await self._metrics(exchange)
+        if (request.header(b"upgrade") or b"").lower() == b"websocket":
+            return self._error(exchange, 501, "this endpoint does not relay WebSockets", extra)
         if self._routes.fullmatch(request.path):
             return await self._relay.relay(exchange, extra)
         return self._error(
@@ -104,10 +106,24 @@ class App:
             *(fetch(replica.pool, b"/metrics", [], METRICS_SECONDS) for replica in ready),
             return_exceptions=True,
         )
+        labels = labels_of([replica.id for replica in ready])
         good = {
-            r.id: page[1] for r, page in zip(ready, pages, strict=True) if not isinstance(page, BaseException)
+            labels[r.id]: page[1]
+            for r, page in zip(ready, pages, strict=True)
+            if not isinstance(page, BaseException)
         }
         exchange.reply(200, metrics.merge(good) + own_page(self._relay.counts, self._replicas), _PROMETHEUS)
+
+
+def labels_of(ids: list[str]) -> dict[str, str]:
+    """Each replica's name out of its id (`NAME.GENERATION`); the older of two lives that overlap keeps its id."""
+    newest = {one.rsplit(".", 1)[0]: one for one in sorted(ids, key=_generation)}
+    return {one: name if newest[name := one.rsplit(".", 1)[0]] == one else one for one in ids}
+
+
+def _generation(replica: str) -> int:
+    number = replica.rpartition(".")[2]
+    return int(number) if number.isdigit() else 0
 
 
 def own_page(counts: Counts, replicas: Replicas) -> bytes:
@@ -129,5 +145,6 @@ def own_page(counts: Counts, replicas: Replicas) -> bytes:
         lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {value}"]
     full = "stoker_gateway_requests_in_flight"
     lines += [f"# HELP {full} Requests in flight by replica.", f"# TYPE {full} gauge"]
-    lines += [f'{full}{{replica="{replica.id}"}} {len(replica.running)}' for replica in replicas]
+    labels = labels_of([replica.id for replica in replicas])
+    lines += [f'{full}{{replica="{labels[replica.id]}"}} {len(replica.running)}' for replica in replicas]
     return ("\n".join(lines) + "\n").encode()

@@ -55,11 +55,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """All replicas at one revision; `reason` says in words why none is ready, where none is."""
+    """All replicas at one revision; `reason` says in words why none is ready, where none is.
+
+    stopping: none will become ready again, so that no request needs to wait.
+    """
 
     revision: int = 0
     routes: tuple[Route, ...] = ()
     reason: str = "no replica has been started yet"
+    stopping: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Routes":
@@ -69,12 +73,14 @@ class Routes:
         except FileNotFoundError:
             return cls()
         routes = tuple(Route(r["id"], r["host"], r["port"], r["leaving"]) for r in raw["routes"])
-        return cls(raw["revision"], routes, raw["reason"])
+        return cls(raw["revision"], routes, raw["reason"], raw["stopping"])
 
     def write(self, path: Path) -> None:
         """Replaces the file in one step, so that no reader sees half of it."""
         routes = [{"id": r.id, "host": r.host, "port": r.port, "leaving": r.leaving} for r in self.routes]
-        text = json.dumps({"revision": self.revision, "routes": routes, "reason": self.reason})
+        text = json.dumps(
+            {"revision": self.revision, "routes": routes, "reason": self.reason, "stopping": self.stopping}
+        )
         partial = path.with_suffix(".new")
         partial.write_text(text)
         os.replace(partial, path)

@@ -199,7 +199,7 @@ class Relay:
             if not ready:
                 if refused:
                     return self._give(exchange, next(reversed(refused.values())))
-                if time.monotonic() >= deadline:
+                if self._replicas.stopping or time.monotonic() >= deadline:
                     return self._none_ready(exchange, extra)
                 await self._wait(exchange, deadline)
                 continue
@@ -240,6 +240,8 @@ class Relay:
 
     def _none_ready(self, exchange: Exchange, extra: Headers) -> None:
         message = f"no replica became ready within {self._hold:g} s: {self._replicas.reason}"
+        if self._replicas.stopping:
+            message = "the fleet is being stopped"
         headers = [*answers.JSON, (b"retry-after", b"5"), *extra]
         exchange.reply(503, answers.error(503, message, exchange.request.path), headers)
 

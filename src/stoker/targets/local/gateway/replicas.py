@@ -89,10 +89,11 @@ class Replicas:
         self._waiters: set[asyncio.Future[None]] = set()
         self.revision = 0
         self.reason = Routes().reason
+        self.stopping = False
 
     def follow(self, routes: Routes) -> None:
         """Takes the supervisor's list: new ones come in, others leave, unknown ones go."""
-        self.revision, self.reason = routes.revision, routes.reason
+        self.revision, self.reason, self.stopping = routes.revision, routes.reason, routes.stopping
         wanted = {route.id: route for route in routes.routes}
         for key, replica in list(self._by_id.items()):
             route = wanted.get(key)
