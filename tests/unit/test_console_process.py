@@ -67,3 +67,10 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
     assert err == f"error: port {port} of 127.0.0.1 is in use: choose another with --port\n"
+
+
+def test_open_to_the_network_without_a_key_is_refused() -> None:
+    with started(free_port(), "--host", "0.0.0.0") as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, "")
+    assert "lock it with --key-file" in err

@@ -28,8 +28,8 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
     if before is None or after.phase != before.phase or (after.detail != before.detail and after.detail):
         text = f"{after.phase}{f'  {after.detail}' if after.detail else ''}"
         took = (
-            Seconds(round(max(0.0, after.since - before.since), 1))
-            if before and after.phase == "Ready"
+            Seconds(round(max(0.0, after.since - after.started), 1))
+            if before and after.phase == "Ready" and after.started
             else None
         )
         if after.phase == "Failed":

@@ -32,7 +32,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One copy of the model behind the endpoint. `since` is when its phase began, `detail` says more in words.
+    """One copy of the model behind the endpoint. `started` is when its process was started, `since` when its phase
+    began (epoch seconds); `detail` says more in words.
 
     current is False for one that runs an older plan and is about to be replaced.
     """
@@ -50,6 +51,7 @@ class Replica:
     hardware: str = ""
     generation: int = 0
     current: bool = True
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

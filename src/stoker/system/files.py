@@ -62,7 +62,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def tail(path: Path, lines: int = 200, size: int = 256 * 1024) -> list[str]:
+def tail(path: Path, lines: int = 600, size: int = 512 * 1024) -> list[str]:
     """The last lines of a text file; empty where there is none."""
     try:
         with path.open("rb") as file:

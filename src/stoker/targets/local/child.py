@@ -32,7 +32,7 @@ class Child:
         self.id: ProcessId | None = None
         self.port = process.port or 0
         self.phase: Phase = "Pending"
-        self.since = time.time()
+        self.since = self.started = time.time()
         self.detail = ""
         self.sample: Sample | None = None
         self.restarts = 0
@@ -64,6 +64,7 @@ class Child:
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
         self.log_offset = 0
+        self.started = time.time()
         self.become("Starting")
 
     def _environment(self, folder: Path) -> dict[str, str]:
@@ -150,6 +151,7 @@ class Child:
             "port": self.port,
             "phase": self.phase,
             "since": self.since,
+            "started": self.started,
             "detail": self.detail,
             "restarts": self.restarts,
             "ever_ready": self.ever_ready,
@@ -168,6 +170,7 @@ class Child:
         child.id = ProcessId(**record["id"]) if record["id"] else None
         child.port = record["port"]
         child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
+        child.started = record["started"]
         child.restarts, child.ever_ready = record["restarts"], record["ever_ready"]
         child.last_words, child.scratch = record["last_words"], record.get("scratch")
         if record["leaving"]:

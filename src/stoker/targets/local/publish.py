@@ -114,6 +114,7 @@ def _replica(child: Child, current: bool) -> Replica:
         hardware=child.process.hardware,
         generation=child.generation,
         current=current,
+        started=child.started,
     )
 
 

@@ -73,7 +73,7 @@ class Watch:
                 data = file.read(1 << 20)
         except FileNotFoundError:
             return
-        whole = data.rfind(b"\n") + 1
+        whole = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1  # progress bars end their lines with \r
         child.log_offset += whole
         for line in data[:whole].decode("utf-8", "replace").splitlines():
             self._start = self._start.feed(line)

@@ -18,8 +18,6 @@ from stoker.ui.console.settings import read
 
 STOP_SECONDS = 1
 
-log = logging.getLogger("stoker.page")
-
 
 class Server(uvicorn.Server):
     """uvicorn, stopped by a signal with exit code 0 instead of by the signal itself."""
@@ -67,14 +65,14 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         settings = read()
+        if not settings.loopback and settings.key is None:
+            raise Mistake(
+                f"anyone who reaches {settings.host}:{settings.port} could chat: lock it with --key-file"
+            )
         listening = listen(settings.host, settings.port)
     except StokerError as error:
         print(f"error: {error.finding.what}", file=sys.stderr)
         return error.exit_code
-    if not settings.loopback and settings.key is None:
-        log.warning(
-            "anyone who reaches %s:%d may chat: --key-file locks the page", settings.host, settings.port
-        )
     config = uvicorn.Config(
         create(settings),
         ws="none",
