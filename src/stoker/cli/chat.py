@@ -56,6 +56,8 @@ def command(
         else:
             _edit_lines()
             repl(talk, input, _write, stats)
+    if source is not None:
+        click.echo(f"{endpoint.model} goes on: `stoker down` stops it", err=True)
 
 
 def _parts(words: tuple[str, ...]) -> tuple[str | None, str | None]:

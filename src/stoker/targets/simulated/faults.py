@@ -19,6 +19,7 @@ class Faults:
     `hang`, `hang_after_requests`: until it is lifted nothing is answered, not even /health, no token made.
     `error_rate`, `error_status`: this share of the requests, evenly spread, is answered with that status.
     `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: as it says.
+    `no_chat_template`: conversations are refused, as for a base model.
     """
 
     fail_start: str | None = None
@@ -32,6 +33,7 @@ class Faults:
     slow: float = 1.0
     unhealthy: bool = False
     ignore_sigterm: bool = False
+    no_chat_template: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,14 @@ def bad_request(message: str, param: str | None = None) -> Refused:
     return Refused(400, error_body(message, "BadRequestError", 400, param))
 
 
+def no_template() -> Refused:
+    """A conversation for a model that has no chat template."""
+    return bad_request(
+        "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template if "
+        "the tokenizer does not define one."
+    )
+
+
 def invalid(kind: str, field: str, text: str, value: Any) -> Refused:
     """A body that does not fit the route's schema, in the words of pydantic as vLLM hands them on."""
     shown = f"<{type(value).__name__} of {len(value)} items>" if isinstance(value, list | dict) else value

@@ -29,6 +29,7 @@ from stoker.targets.simulated.refusals import (
     missing,
     no_json,
     no_model,
+    no_template,
     plain,
     unauthorized,
     wrong_type,
@@ -116,6 +117,8 @@ class Server:
         body = self._body(exchange.request)
         ask = read(body, self._engine.vocabulary)
         model = self._model(body)
+        if "messages" in body and self._engine.faults.no_chat_template:
+            raise no_template()
         texts = answers(ask, self._engine.simulation.tokens, self._options.max_model_len)
         if not self._engine.accept():
             raise failing(self._engine.faults.error_status)
