@@ -25,6 +25,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with hub() as made:
         monkeypatch.setenv("HF_ENDPOINT", made.url)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -153,6 +154,14 @@ def test_code_is_not_copied(world: World, tmp_path: Path) -> None:
 def test_the_token_goes_to_the_hub(world: World, tmp_path: Path) -> None:
     fetch(HUB, cache=tmp_path, token="hf_secret")
     assert {authorization for _, _, authorization in world.seen} == {"Bearer hf_secret"}
+
+
+def test_without_a_token_the_environments_is_used(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_ambient")
+    fetch(HUB, cache=tmp_path)
+    assert {authorization for _, _, authorization in world.seen} == {"Bearer hf_ambient"}
 
 
 def test_no_room_is_said_before_a_byte_is_written(

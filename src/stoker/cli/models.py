@@ -38,10 +38,10 @@ def list_(output: str) -> None:
 @command.command("pull")
 @click.argument("model")
 def pull(model: str) -> None:
-    """Copies MODEL into the cache and checks it."""
+    """Copies MODEL (or a LoRA adapter) into the cache and checks it."""
     ref = _ref(model)
     story = Story()
-    folder = staged(ref.source, ref.token, story)
+    folder = staged(ref.source, ref.token, story, adapter=None)
     story.done()
     click.echo(folder)
 

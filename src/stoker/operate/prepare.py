@@ -14,7 +14,7 @@ from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
 from stoker.system import keys, paths
 
 
-def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: bool = False) -> Path:
+def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: bool | None = False) -> Path:
     """The local folder of a model or a LoRA adapter, copied and checked where it has to be."""
     secret = keys.read(token, "model.token") if token else None
     return weights.fetch(source, cache=paths.weights(), report=report, token=secret, adapter=adapter)

@@ -13,15 +13,24 @@ from stoker.system import paths
 
 
 def fetch(
-    source: Source, *, cache: Path, report: Report = silent, token: str | None = None, adapter: bool = False
+    source: Source,
+    *,
+    cache: Path,
+    report: Report = silent,
+    token: str | None = None,
+    adapter: bool | None = False,
 ) -> Path:
-    """A checked local folder with the model (or the LoRA adapter): the source's own, or a copy in the cache.
+    """A checked local folder with the model: the source's own, or a copy in the cache.
+
+    adapter: it is to be a LoRA adapter; None takes either.
 
     Raises: Mistake, for what is no model; WeightsFailed, for what cannot be read, copied or verified.
     """
     from stoker.weights.check import check_folder
 
     folder = _folder(source, cache, report, token)
+    if adapter is None:
+        adapter = (folder / "adapter_config.json").exists() and not (folder / "config.json").exists()
     check_folder(folder, adapter=adapter)
     return folder
 

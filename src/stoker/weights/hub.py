@@ -17,11 +17,15 @@ RETRIED = (408, 429, 500, 502, 503, 504)
 
 
 class HubRemote:
-    """One repository at one revision. The token goes to the hub alone: httpx drops it where a redirect leads away."""
+    """One repository at one revision. Without a token, HF_TOKEN of the environment is used, as the hub's own tools do.
+
+    The token goes to the hub alone: httpx drops it where a redirect leads away.
+    """
 
     def __init__(self, source: Hub, token: str | None) -> None:
         self._source = source
         self._endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+        token = token or os.environ.get("HF_TOKEN") or None
         headers = {"User-Agent": "stoker"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._client = httpx2.Client(headers=headers, timeout=TIMEOUT, follow_redirects=True)
         self._token = token
@@ -44,6 +48,8 @@ class HubRemote:
             rows += [row for row in answer.json() if row["type"] == "file"]
             following = answer.links.get("next")
             url = str(following["url"]) if following else None
+            if url is not None and not url.startswith(f"{self._endpoint}/"):
+                raise WeightsFailed("the hub's listing goes on at another host", why=url.split("?")[0])
         files = tuple(_file(row) for row in rows if needed(row["path"]))
         skipped = tuple(row["path"] for row in rows if not needed(row["path"]))
         return Listing(str(self._source), self._commit, files, skipped)
@@ -76,7 +82,7 @@ class HubRemote:
             raise Mistake(
                 f"the hub refuses {repo}",
                 why=why,
-                fix=f'accept the licence at {page}, then model: {{source: {self._source}, token: "env:HF_TOKEN"}}',
+                fix=f'accept the licence at {page}, then set HF_TOKEN, or in the file model: {{source: {self._source}, token: "env:NAME"}}',
                 rule="hub-gated",
             )
         if status == 404:

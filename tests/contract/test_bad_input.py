@@ -1,0 +1,101 @@
+"""Bad input on the command line: a clear error, the right exit code, and nothing left behind."""
+
+import importlib.util
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Ran, Stoker
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("vllm") is None, reason="without vLLM `up` says so before it looks at weights"
+)
+CONFIG: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_size": 64,
+    "vocab_size": 100, "max_position_embeddings": 512,
+}  # fmt: skip
+
+
+def model(folder: Path, cut: int = 0, config: dict[str, Any] | None = None, parameters: int = 64) -> Path:
+    """A model's folder as small as can be. The header may promise more than the file holds."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**CONFIG, **(config or {})}))
+    (folder / "tokenizer.json").write_text("{}")
+    entry = {"dtype": "F32", "shape": [parameters], "data_offsets": [0, parameters * 4]}
+    header = json.dumps({"model.layers.0.a.weight": entry}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + parameters * 4 - cut)  # sparse
+    return folder
+
+
+def failed(stoker: Stoker, code: int, *said: str, ran: Ran) -> None:
+    assert ran.code == code, ran.err
+    for text in said:
+        assert text in ran.err, ran.err
+    assert stoker.processes() == []
+    assert not list((stoker.home / "state" / "fleets").glob("*/wanted.json"))
+
+
+def test_a_folder_without_config_json(stoker: Stoker, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    failed(stoker, 2, "has no config.json", ran=stoker("up", "-d", "./empty"))
+    failed(stoker, 2, "there is nothing of that name", ran=stoker("up", "-d", "./missing"))
+
+
+def test_a_truncated_safetensors_file(stoker: Stoker, tmp_path: Path) -> None:
+    model(tmp_path / "cut", cut=10)
+    failed(
+        stoker, 1, "model.safetensors is truncated", "copy the file again", ran=stoker("up", "-d", "./cut")
+    )
+
+
+def test_pickles(stoker: Stoker, tmp_path: Path) -> None:
+    folder = model(tmp_path / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    failed(stoker, 2, "pickles", "save_pretrained", ran=stoker("up", "-d", "./pickled"))
+
+
+def test_weights_of_another_model(stoker: Stoker, tmp_path: Path) -> None:
+    model(tmp_path / "mixed", config={"num_hidden_layers": 3})
+    failed(stoker, 2, "not those of config.json", ran=stoker("up", "-d", "./mixed"))
+
+
+def test_a_model_larger_than_the_memory(stoker: Stoker, tmp_path: Path) -> None:
+    model(tmp_path / "large", parameters=2**40)
+    ran = stoker("up", "-d", "./large")
+    failed(stoker, 3, "does not fit", "this machine has", ran=ran)
+
+
+def test_more_replicas_than_memory(stoker: Stoker, tmp_path: Path) -> None:
+    model(tmp_path / "small")
+    failed(stoker, 3, "500 replicas need", ran=stoker("up", "-d", "./small", "--set", "replicas=500"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("engine: {max-modle-len: 4K}", ("stoker.yaml:1:10", "max-model-len")),
+        ("engine: {port: 9000}", ("stoker.yaml:1:10", "endpoint.port")),
+        ("replica: 2", ("stoker.yaml:1:1", "replicas")),
+        ("endpoint: {api_key: sk-abcdef}", ("stoker.yaml:1", "env:")),
+        ("endpoint: {host: 0.0.0.0}", ("stoker.yaml:1", "api_key")),
+    ],
+)
+def test_mistakes_in_the_file_are_placed(
+    stoker: Stoker, tmp_path: Path, text: str, said: tuple[str, ...]
+) -> None:
+    (tmp_path / "stoker.yaml").write_text(text)
+    ran = stoker("up", "-d", "-f", "stoker.yaml")
+    failed(stoker, 2, *said, ran=ran)
+    assert "sk-abcdef" not in ran.err
+
+
+def test_an_unknown_source(stoker: Stoker) -> None:
+    failed(stoker, 2, ran=stoker("up", "-d", "demo:gpt-9"))
+
+
+def test_no_file_of_that_name(stoker: Stoker) -> None:
+    failed(stoker, 2, "nowhere.yaml", ran=stoker("up", "-d", "-f", "nowhere.yaml"))
