@@ -56,6 +56,7 @@ class Stoker:
             capture_output=True, text=True, timeout=timeout, env={**self.env, **env}, cwd=self.home, input=stdin, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
+        assert "unexpected:" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def popen(self, *argv: str) -> "subprocess.Popen[bytes]":

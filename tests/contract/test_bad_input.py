@@ -99,3 +99,21 @@ def test_an_unknown_source(stoker: Stoker) -> None:
 
 def test_no_file_of_that_name(stoker: Stoker) -> None:
     failed(stoker, 2, "nowhere.yaml", ran=stoker("up", "-d", "-f", "nowhere.yaml"))
+
+
+def test_lint_checks_every_file_and_says_all(stoker: Stoker, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("replicas: 2")
+    (tmp_path / "bad.yaml").write_text("replica: 2")
+    (tmp_path / "worse.yaml").write_text("engine: {max-model-len: 012}")
+    ran = stoker("lint", "good.yaml", "bad.yaml", "worse.yaml")
+    assert (ran.code, ran.out.count("ok")) == (2, 1)
+    assert "bad.yaml:1:1" in ran.err
+    assert "worse.yaml:1" in ran.err
+    found = stoker("lint", "bad.yaml", "good.yaml", "-o", "json")
+    assert (found.code, [finding["at"] for finding in found.json()]) == (2, ["bad.yaml:1:1"])
+    assert stoker("lint", "good.yaml", "-o", "json").json() == []
+
+
+def test_a_cluster_is_not_served_yet_by_any_verb(stoker: Stoker) -> None:
+    for verb in (("plan",), ("up",), ("up", "--dry-run")):
+        failed(stoker, 2, "target kubernetes is not served yet", ran=stoker(*verb, "--target", "kubernetes"))

@@ -26,6 +26,7 @@ SMOL = ModelShape(
     135_000_000,
     has_chat_template=True,
 )
+EIGHT = replace(SMOL, heads=8)
 CPU = Hardware(tuple(range(8)), Bytes(64 * GIB), Bytes(60 * GIB), features=frozenset({"avx2", "avx512f"}))
 TWO = replace(CPU, cores=(0, 1), memory=Bytes(24 * GIB))
 L4 = Gpu(0, "NVIDIA L4", Bytes(24 * GIB))
@@ -90,9 +91,27 @@ def test_threads_are_bound_and_libraries_preloaded() -> None:
 
 
 def test_tensor_parallel_ranks_get_cores_of_their_own() -> None:
-    made = plan("engine: {tensor-parallel-size: 2}")
+    made = plan("engine: {tensor-parallel-size: 3}")
     assert made.strategy == "tensor-parallel"
-    assert command(made, made.shares[0]).env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1,2,3|4,5,6,7"
+    assert command(made, made.shares[0]).env["VLLM_CPU_OMP_THREADS_BIND"] == "0,1|2,3|4,5"
+
+
+def test_ranks_must_divide_the_heads() -> None:
+    with pytest.raises(Mistake, match="9 attention heads") as caught:
+        plan("engine:\n  tensor-parallel-size: 2\n")
+    assert caught.value.finding.at.startswith("stoker.yaml:2")
+    assert caught.value.finding.fix == "one of 1, 3, 9"
+
+
+@pytest.mark.parametrize(("given", "length"), [("2K", 2048), ("auto", None), (None, 8192)])
+def test_the_longest_request(given: str | None, length: int | None) -> None:
+    assert plan(f"engine: {{max-model-len: {given}}}" if given else "").max_model_len == length
+
+
+def test_what_the_user_chose_needs_no_reason() -> None:
+    assert not any(
+        "bfloat16" in reason or "float32" in reason for reason in plan("engine: {dtype: auto}").reasons
+    )
 
 
 def test_too_little_memory_is_said_with_figures() -> None:
@@ -117,7 +136,7 @@ def test_longer_than_the_model_is_a_mistake_with_its_place() -> None:
 
 
 def test_replicas_take_gpus_of_their_own() -> None:
-    made = plan("replicas: 2\nhardware: l4:2\n", GPUS)
+    made = plan("replicas: 2\nhardware: l4:2\n", GPUS, EIGHT)
     assert [share.gpus for share in made.shares] == [(0, 1), (2, 3)]
     assert (made.strategy, made.options["tensor-parallel-size"]) == ("tensor-parallel", 2)
     assert command(made, made.shares[1]).env["CUDA_VISIBLE_DEVICES"] == "2,3"

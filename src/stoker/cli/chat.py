@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stoker.cli.common import chosen_name, read_spec
-from stoker.errors import Mistake
+from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
 from stoker.spec.fields import read_key
@@ -104,7 +104,11 @@ def _only_model(url: str, key: str | None) -> str:
             f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
         )
         return str(answer.json()["data"][0]["id"])
-    except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError):
+    except httpx2.TransportError as error:
+        raise WorldFailed(
+            f"{url} does not answer", why=str(error) or type(error).__name__, fix="check --url"
+        ) from None
+    except (ValueError, KeyError, IndexError, TypeError):
         raise Mistake(
             f"{url} does not list its models", why="GET /v1/models gave none", fix="--model NAME"
         ) from None

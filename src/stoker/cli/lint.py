@@ -3,6 +3,8 @@
 import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.errors import Mistake
+from stoker.findings import Finding
 
 
 @click.command("lint")
@@ -17,10 +19,19 @@ def command(
     namespace: str | None,
     output: str,
 ) -> None:
-    """Checks spec files (stoker.yaml, if none is named) without running anything."""
-    specs = [(name, read_spec(None, name, sets, target, namespace)) for name in (files or (file,))]
+    """Checks spec files (stoker.yaml, if none is named) without running anything; all of them, then exit 2 for any."""
+    found: list[Finding] = []
+    for name in files or (file,):
+        try:
+            spec = read_spec(None, name, sets, target, namespace)
+        except Mistake as error:
+            found.append(error.finding)
+            if output == "text":
+                click.echo(str(error), err=True)
+        else:
+            if output == "text":
+                click.echo(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
     if output == "json":
-        print_json([])
-        return
-    for name, spec in specs:
-        click.echo(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
+        print_json(found)
+    if found:
+        raise SystemExit(Mistake.exit_code)

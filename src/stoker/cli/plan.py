@@ -42,6 +42,7 @@ def as_json(plan: Plan) -> dict[str, object]:
         ],
         "memory": {name.replace(" ", "_").lower(): int(size) for name, size in plan.memory},
         "kv_cache_tokens": plan.kv_cache_tokens,
+        "max_model_len": plan.max_model_len,
         "command": shown(plan),
         "env": dict(plan.env),
         "reasons": list(plan.reasons),
@@ -62,8 +63,7 @@ def text(plan: Plan) -> str:
         rows.append(
             ("memory", "  ".join(f"{name} {size}" for name, size in plan.memory) + "  a replica, estimated")
         )
-    if plan.kv_cache_tokens and plan.shape:
-        length = int(plan.options.get("max-model-len", plan.shape.max_len))
+    if plan.kv_cache_tokens and (length := plan.max_model_len):
         rows.append(
             (
                 "holds",

@@ -10,7 +10,7 @@ from stoker.events import Report, silent
 from stoker.fleet.changes import Changes
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
-from stoker.operate.prepare import prepare
+from stoker.operate.prepare import check_target, prepare
 from stoker.operate.wait import converge
 from stoker.planner.plan import Plan, Share
 from stoker.spec import load
@@ -161,12 +161,7 @@ def up(
     `replace_running` is off; DoesNotFit, PortTaken, WeightsFailed, EngineFailed, TimedOut.
     """
     spec = spec or load("")
-    if spec.target != "local":
-        raise Mistake(
-            f"target {spec.target} is not served yet",
-            why="this release runs fleets on this machine",
-            fix="--target local",
-        )
+    check_target(spec)
     fleet = Fleet(spec.name)
     fleet.target.adopt()
     running = check_same(fleet, spec, replace_running)
@@ -193,6 +188,7 @@ def check_same(fleet: Fleet, spec: ServeSpec, replace_running: bool) -> int | No
 
 def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
     """What `up` would do, without doing it."""
+    check_target(spec)
     fleet = Fleet(spec.name)
     plan = prepare(spec, fleet.target.offer(), report)
     return fleet.target.changes(plan)

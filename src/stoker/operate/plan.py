@@ -1,7 +1,7 @@
 """`plan`: what `up` would run, decided without running it."""
 
 from stoker.events import Report, silent
-from stoker.operate.prepare import prepare
+from stoker.operate.prepare import check_target, prepare
 from stoker.planner.plan import Hardware, Plan
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
@@ -14,4 +14,6 @@ def plan(spec: ServeSpec | None = None, *, offer: Hardware | None = None, report
     """
     from stoker.targets.local import machine
 
-    return prepare(spec or load(""), offer or machine.offer(), report)
+    spec = spec or load("")
+    check_target(spec)
+    return prepare(spec, offer or machine.offer(), report)

@@ -14,6 +14,15 @@ from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
 from stoker.system import keys, paths
 
 
+def check_target(spec: ServeSpec) -> None:
+    """Raises: Mistake, for a target that this release does not serve."""
+    if spec.target != "local":
+        raise Mistake(
+            f"target {spec.target} is not served yet", why="this release runs fleets on this machine",
+            fix="--target local", at=str(spec.origin.get("target") or ""),
+        )  # fmt: skip
+
+
 def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: bool | None = False) -> Path:
     """The local folder of a model or a LoRA adapter, copied and checked where it has to be."""
     secret = keys.read(token, "model.token") if token else None

@@ -61,6 +61,14 @@ def _check_model(spec: ServeSpec, shape: ModelShape) -> None:
             at=_at(spec, "engine.max-model-len"), why="the model was not made for longer texts",
             fix=f"max-model-len: {shape.max_len}, or less",
         )  # fmt: skip
+    parallel = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
+    if shape.heads % parallel:
+        fits = [str(n) for n in range(1, shape.heads + 1) if shape.heads % n == 0]
+        raise Mistake(
+            f"tensor-parallel-size {parallel} does not divide the model's {shape.heads} attention heads",
+            at=_at(spec, "engine.tensor-parallel-size") or _at(spec, "hardware"), why="each rank takes as many heads",
+            fix=f"one of {', '.join(fits)}", rule="tensor-parallel-heads",
+        )  # fmt: skip
 
 
 def _warnings(spec: ServeSpec, shape: ModelShape, offer: Hardware) -> tuple[str, ...]:
@@ -93,16 +101,12 @@ def _on_cpu(
     shares, reasons = _split(offer.cores, count, rebind, before)
     dtype, why = _dtype(offer)
     options: dict[str, Any] = {"dtype": dtype, "enforce-eager": True}
-    asked = spec.engine.options.get("dtype")
-    element = 2 if (asked or dtype) in ("bfloat16", "float16", "half") else 4
+    element = 4 if spec.engine.options.get("dtype", dtype) in ("float32", "float") else 2
     memory = _cpu_memory(spec, shape, offer, max(1, count), element)
     options["kv-cache-memory-bytes"] = int(dict(memory)["KV cache"])
     options["max-model-len"] = _length(spec, shape, dict(memory)["KV cache"], element)
-    reasons = (
-        *reasons,
-        why,
-        "enforce-eager: compiling for a CPU takes minutes at each start and is not kept",
-    )
+    chosen = {"dtype": why, "enforce-eager": "enforce-eager: compiling for a CPU takes minutes at each start"}
+    reasons += tuple(reason for name, reason in chosen.items() if name not in spec.engine.options)
     options |= _lora(adapters)
     env = _engine_env()
     if offer.preload:

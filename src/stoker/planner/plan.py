@@ -6,7 +6,7 @@ from typing import Any
 
 from stoker.model.shape import ModelShape
 from stoker.spec.nouns import ServeSpec
-from stoker.units import Bytes
+from stoker.units import Bytes, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,14 @@ class Plan:
     def replicas(self) -> int:
         """How many replicas run."""
         return len(self.shares)
+
+    @property
+    def max_model_len(self) -> int | None:
+        """The longest request, prompt and answer together; None where vLLM decides it."""
+        asked = self.options.get("max-model-len")
+        if asked is None or str(asked).lower() in ("auto", "-1"):
+            return self.shape.max_len if self.shape and asked is None else None
+        return int(Tokens.parse(asked))
 
     @property
     def kv_cache_tokens(self) -> int | None:
