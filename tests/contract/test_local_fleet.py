@@ -248,3 +248,21 @@ def test_a_plan_that_changes_again_while_a_replica_starts_wastes_no_start(
     back = stoker("up", "-d", "-y", "-f", spec)
     assert back.code == 0, back.err
     wait_until(lambda: [r["ranks"][0]["pid"] for r in stoker.state()["replicas"]] == [first])
+
+
+def test_a_second_ctrl_c_cuts_what_still_runs(stoker: Stoker, wait_until: Wait) -> None:
+    attached = stoker.popen("up", "-f", stoker.spec(simulate={"itl": 0.5}))
+    wait_until(lambda: stoker("status", "--name", "sim").out.count("1 of 1 ready"))
+    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 500,
+            "ignore_eos": True}  # fmt: skip
+    with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        attached.send_signal(signal.SIGINT)
+        wait_until(lambda: stoker.state()["replicas"][0]["phase"] == "Draining")
+        assert attached.poll() is None
+        attached.send_signal(signal.SIGINT)
+        rest = list(lines)
+    assert "error" in "".join(rest)
+    assert attached.wait(30) == 0
+    assert stoker.processes() == []

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from stoker.engine.last_words import last_words
 from stoker.findings import Finding
@@ -25,6 +26,7 @@ from stoker.targets.local.replacing import to_replace
 from stoker.targets.local.watch import Watch
 
 TICK = 0.1
+LOCK_SECONDS = 1.0
 MAX_FAILURES = 5
 STEADY_SECONDS = 60.0  # ready for so long: earlier failures are forgotten
 BACKOFF = (0.2, 1.0, 2.0, 5.0, 15.0, 30.0)
@@ -203,13 +205,26 @@ def _words(code: int, finding: Finding | None, child: Child) -> str:
     return lines[-1] if lines else f"exit code {code}"
 
 
+def _hold(folder: Folder) -> IO[str] | None:
+    """The fleet's lock. It is asked for a while: whoever looks whether a supervisor lives holds it for a moment."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while (held := try_lock(folder.lock)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return held
+
+
 def main() -> int:
-    """`python -m stoker.targets.local.supervisor FOLDER`: 0 when the fleet is down, 1 where another one lives."""
+    """`python -m stoker.targets.local.supervisor FOLDER`: returns 0 once a process of its own keeps the fleet.
+
+    1 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
+    """
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
     folder = Folder(Path(sys.argv[1]))
-    held = try_lock(folder.lock)
+    held = _hold(folder)
     if held is None:
         return 1
+    if os.fork():
+        os._exit(0)  # the lock is the open file's, so the child has it
     held.truncate(0)
     held.write(str(os.getpid()))
     held.flush()
