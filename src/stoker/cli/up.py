@@ -151,6 +151,7 @@ def _attend(fleet: Fleet, story: Story) -> None:
         click.echo("the fleet was taken down")
     except KeyboardInterrupt:
         story.done()
+        story = Story()  # its time begins now
         click.echo("stopping: requests in progress finish first, Ctrl-C again cuts them", err=True)
         try:
             fleet.down(story)

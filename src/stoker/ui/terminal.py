@@ -1,26 +1,35 @@
 """How progress and tables look in a terminal; plain lines where there is none."""
 
+import atexit
 import os
 import sys
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from stoker.events import Event, Progress
 from stoker.units import Bytes, Seconds
 
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
 _COLORS = {"ok": "green", "...": "cyan", "warn": "yellow", "fail": "red"}
 PLAIN_EVERY = 5.0
 
 
 class Story:
-    """A Report: one line an event, and one live line for progress. Off a terminal, progress is a line now and then."""
+    """A Report: one line an event, and one live line with the time for what is going on.
+
+    Off a terminal there is no live line: progress is a plain line now and then.
+    """
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stderr
-        self._live = self._out.isatty() and os.environ.get("TERM") != "dumb"
-        self._shown = ""
+        self._terminal = self._out.isatty() and os.environ.get("TERM") != "dumb"
+        self._live: Live | None = None
+        self._going_on = ""
         self._plain_at = 0.0
         self._begun = time.monotonic()
 
@@ -31,36 +40,48 @@ class Story:
             self._event(said)
 
     def _event(self, event: Event) -> None:
-        self._clear()
-        took = event.took if event.took is not None else None
-        text = _line(event.mark, event.subject, event.text, took)
-        if self._live and event.mark == "..." and event.subject.startswith("replica"):
+        text = _line(event.mark, event.subject, event.text, event.took)
+        if self._terminal and event.mark == "..." and event.subject.startswith("replica"):
             self._show(text)
         else:
+            self.done()
             click.echo(text, file=self._out, color=None)
 
     def _progress(self, progress: Progress) -> None:
         text = _line("...", progress.subject, _amount(progress))
-        if self._live:
-            self._clear()
+        if self._terminal:
             self._show(text)
         elif time.monotonic() - self._plain_at > PLAIN_EVERY:
             self._plain_at = time.monotonic()
             click.echo(text, file=self._out)
 
     def _show(self, text: str) -> None:
-        width = os.get_terminal_size(self._out.fileno()).columns if self._out.isatty() else 80
-        self._shown = text
-        click.echo(click.unstyle(text)[: width - 1], nl=False, file=self._out)
+        self._going_on = text
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
 
-    def _clear(self) -> None:
-        if self._shown:
-            click.echo("\r\x1b[2K", nl=False, file=self._out)
-            self._shown = ""
+            self._live = Live(
+                get_renderable=self._now,
+                console=Console(file=self._out),
+                transient=True,
+                refresh_per_second=4,
+            )
+            self._live.start()
+            atexit.register(self.done)  # the cursor comes back whatever happens
+
+    def _now(self) -> "Text":
+        from rich.text import Text
+
+        line = Text.from_ansi(self._going_on, no_wrap=True, overflow="ellipsis")
+        return line.append(f"  {time.monotonic() - self._begun:.0f}s", style="dim")
 
     def done(self) -> None:
         """Removes the live line."""
-        self._clear()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            atexit.unregister(self.done)
 
 
 def _line(mark: str, subject: str, text: str, took: Seconds | None = None) -> str:
