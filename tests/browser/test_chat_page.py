@@ -52,7 +52,9 @@ class Chat:
 
     def say(self, text: str) -> None:
         self.until(lambda: self.find("#box textarea")[0].is_enabled() and self.find("#box .submit-button"))
-        self.find("#box textarea")[0].send_keys(text, Keys.ENTER)
+        box = self.find("#box textarea")[0]
+        box.send_keys(text, Keys.ENTER)
+        sent(box)
 
     def answers(self) -> list[str]:
         return self.browser.execute_script(
@@ -77,6 +79,17 @@ class Chat:
     def shoot(self, name: str) -> None:
         time.sleep(0.3)  # animations
         self.browser.save_screenshot(str(SHOTS / f"{name}.png"))
+
+
+def sent(box: WebElement) -> None:
+    """Sees to it that a message goes: Gradio takes none in the moment in which it ends the last one."""
+    pressed = begun = time.monotonic()
+    while box.get_property("value"):
+        assert time.monotonic() - begun < 15, "the message is not taken"
+        if time.monotonic() - pressed > 2:
+            box.send_keys(Keys.ENTER)
+            pressed = time.monotonic()
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -367,7 +380,9 @@ def test_with_a_key_the_page_is_locked(
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(locked.url + path)
     fake.words, fake.every = ["word"] * 200, 0.1  # its stream is still running when the page is stopped
-    browser.find_element(By.CSS_SELECTOR, "#box textarea").send_keys("Go on", Keys.ENTER)
+    box = browser.find_element(By.CSS_SELECTOR, "#box textarea")
+    box.send_keys("Go on", Keys.ENTER)
+    sent(box)
     while len(fake.asked) < 2:
         assert time.monotonic() < deadline + 30
         time.sleep(0.1)
