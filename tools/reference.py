@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from stoker.cli.main import GROUPS, cli
-from stoker.cli.plan import as_json
+from stoker.cli.models import SHOWN
+from stoker.cli.plan import FIELDS, as_json
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState, Rank, Replica, Sample, Service, Sign
@@ -41,7 +42,7 @@ PRINTED = (
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
 )
-NOUNS = (FleetState, Replica, Rank, Sample, Service, Sign, Changes, Step, Finding, CacheEntry, ModelShape)
+NOUNS = (FleetState, Replica, Rank, Sample, Service, Sign, Changes, Step, Finding, CacheEntry)
 
 
 def command_page() -> str:
@@ -94,7 +95,10 @@ def json_page() -> str:
     for noun in NOUNS:
         lines += ["", f"## {noun.__name__}", "", _prose(noun.__doc__), "", "| field | type |", "|---|---|"]
         lines += [f"| `{field.name}` | {_type(field.type)} |" for field in dataclasses.fields(noun)]
-    lines += ["", "## Plan", "", _prose(as_json.__doc__)]
+    lines += ["", "## ModelShape", "", "What the model is.", "", "| field | type |", "|---|---|"]
+    lines += [f"| `{f.name}` | {_type(f.type)} |" for f in dataclasses.fields(ModelShape) if f.name in SHOWN]
+    lines += ["", "## Plan", "", _prose(as_json.__doc__), "", "| field | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()]
     return "\n".join([*lines, ""])
 
 

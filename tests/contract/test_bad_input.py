@@ -114,6 +114,7 @@ def test_lint_checks_every_file_and_says_all(stoker: Stoker, tmp_path: Path) -> 
     assert stoker("lint", "good.yaml", "-o", "json").json() == []
 
 
-def test_a_cluster_is_not_served_yet_by_any_verb(stoker: Stoker) -> None:
-    for verb in (("plan",), ("up",), ("up", "--dry-run")):
+def test_a_cluster_is_planned_and_not_served_yet(stoker: Stoker) -> None:
+    for verb in (("up",), ("up", "--dry-run")):
         failed(stoker, 2, "target kubernetes is not served yet", ran=stoker(*verb, "--target", "kubernetes"))
+    failed(stoker, 2, "the plan needs hardware", "--gpu l4", ran=stoker("plan", "--target", "kubernetes"))

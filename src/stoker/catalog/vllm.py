@@ -135,6 +135,11 @@ class Release:
         return frozenset(self.routes) - self.inference_routes
 
 
+def nearest_release(version: str) -> Release:
+    """The release of that version, or the catalog's own where it has none: to check and write options by."""
+    return release(version if version in KNOWN else DEFAULT)
+
+
 @cache
 def release(version: str) -> Release:
     """The release of that version. Raises: Mistake, where it is not in the catalog."""

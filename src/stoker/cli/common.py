@@ -96,6 +96,8 @@ def read_spec(
 
 def _model(model: str) -> str:
     """`org/repo`, as `vllm serve` takes it, is a hub repository unless such a folder is here."""
+    if Path(model).name == "config.json" and Path(model).is_file():
+        return str(Path(model).parent)
     looks_like_a_repo = model.count("/") == 1 and not model.startswith((".", "/", "~")) and ":" not in model
     return f"hf://{model}" if looks_like_a_repo and not Path(model).exists() else model
 

@@ -13,6 +13,12 @@ from stoker.system import paths
 from stoker.ui.terminal import Story, age, table
 from stoker.units import Bytes
 
+# The fields of a ModelShape that `models show -o json` prints.
+SHOWN = (
+    "architecture", "layers", "heads", "kv_heads", "head_dim", "hidden", "vocabulary", "max_len", "dtype",
+    "weight_bytes", "parameters", "tied", "quantization", "has_chat_template", "known",
+)  # fmt: skip
+
 
 @click.group("models")
 def command() -> None:
@@ -59,7 +65,7 @@ def show(model: str, output: str) -> None:
     story.done()
     shape = read_shape(files)
     if output == "json":
-        print_json(shape)
+        print_json({name: getattr(shape, name) for name in SHOWN})
         return
     kv = shape.kv_bytes_per_token(2)
     rows = [

@@ -1,87 +1,241 @@
-"""`stoker plan`: what would run here, and why."""
+"""`stoker plan`: what would run, here or on hardware that is only asked for, and why."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
-from stoker.operate.plan import plan
+from stoker.errors import DoesNotFit, Mistake
+from stoker.operate.plan import compare, plan
+from stoker.planner.explain import explain
 from stoker.planner.plan import Plan
-from stoker.render.command import shown
+from stoker.render.command import option_words, shown
 from stoker.spec import dump
+from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import Story
+
+# vLLM's own options that bear on memory, under their own names
+_OPTIONS = {
+    "max-model-len": "Longest request, prompt and answer together.",
+    "gpu-memory-utilization": "Share of a GPU's memory that vLLM may use.",
+    "tensor-parallel-size": "Ranks that share each layer.",
+    "pipeline-parallel-size": "Stages that hold the layers in turn.",
+    "dtype": "Dtype of weights and activations.",
+    "quantization": "How weights are quantized as they are loaded.",
+    "kv-cache-dtype": "Dtype of the KV cache.",
+    "kv-cache-memory-bytes": "Size of the KV cache, instead of what is left.",
+    "max-num-batched-tokens": "Tokens of one batch.",
+    "max-num-seqs": "Requests of one batch.",
+    "block-size": "Tokens of one KV block.",
+}
+_SHORT = {"tensor-parallel-size": ("-tp",), "pipeline-parallel-size": ("-pp",), "quantization": ("-q",)}
+
+
+def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    function = click.option("--enforce-eager", is_flag=True, help="vLLM's: no CUDA graphs.")(function)
+    for name, text in reversed(_OPTIONS.items()):
+        function = click.option(f"--{name}", *_SHORT.get(name, ()), help=f"vLLM's: {text}")(function)
+    return function
 
 
 @click.command("plan")
 @click.argument("model", required=False)
+@click.option(
+    "--model", "named", metavar="MODEL", help="The model: a folder, its config.json, hf://org/repo."
+)
+@click.option("--gpu", help="Plan for this GPU, wherever it is: `l4`, `h100-80gb`, `nvidia-l4`.")
+@click.option("--gpus", metavar="N", help="GPUs a replica. Default: the fewest that serve the model.")
+@click.option("--machine", help="Plan for this machine type, such as `g2-standard-48`.")
+@click.option("--engine-version", metavar="V", help="vLLM's release. Default: the file's.")
+@click.option(
+    "--concurrency",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    help="Requests of the longest length at once. Default: 1.",
+)
+@click.option("--compare", "compared", metavar="GPU,GPU", help="Several GPUs side by side.")
+@_engine_options
 @spec_options
 @output_option("table", "json")
 def command(
-    model: str | None,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None,
-    namespace: str | None,
-    output: str,
-) -> None:
-    """Decides without running: shares of cores or GPUs, memory, the engine's options, and the reasons."""
+    model: str | None, named: str | None, gpu: str | None, gpus: str | None, machine: str | None,
+    engine_version: str | None, concurrency: float, compared: str | None, enforce_eager: bool,
+    file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, output: str,
+    **engine: str | None,
+) -> None:  # fmt: skip
+    """Decides without running: how the model spreads over GPUs, memory, what it holds, the price, and why.
+
+    With --gpu, --machine or --compare the plan is for that hardware, and no weights are read.
+    """
+    if model and named:
+        raise Mistake("a model is named twice", why=f"{model} and --model {named}", fix="name one")
+    sets += _sets({"hardware.gpu": gpu, "hardware.count": gpus, "hardware.machine": machine})
+    sets += _sets({f"engine.{name.replace('_', '-')}": value for name, value in engine.items()})
+    sets += ("engine.enforce-eager=true",) if enforce_eager else ()
+    spec = _version(read_spec(model or named, file, sets, target, namespace), engine_version)
+    asked = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"
+    if compared:
+        _compare(spec, compared, concurrency, output)
+        return
     story = Story()
-    decided = plan(read_spec(model, file, sets, target, namespace), report=story)
+    decided = plan(spec, asked=asked, concurrency=concurrency, report=story)
     story.done()
-    print_json(as_json(decided)) if output == "json" else click.echo(text(decided))
+    print_json(as_json(decided)) if output == "json" else click.echo(text(decided, asked))
+
+
+def _sets(values: dict[str, str | None]) -> tuple[str, ...]:
+    return tuple(f"{path}={value}" for path, value in values.items() if value is not None)
+
+
+def _version(spec: ServeSpec, version: str | None) -> ServeSpec:
+    """Another release of vLLM: memory is planned by its rules; options are checked against the catalog's."""
+    if version is None:
+        return spec
+    from stoker.catalog.memory import numbers
+
+    if not numbers(version):
+        raise Mistake(f"--engine-version {version} is no release", why="expected a version", fix="0.32.0")
+    return replace(spec, engine=replace(spec.engine, version=version.removeprefix("v")))
+
+
+FIELDS = {
+    "name": "the fleet's name",
+    "spec": "the spec, whole",
+    "strategy": "`single-gpu`, `tensor-parallel` or `multi-node`",
+    "tensor_parallel_size": "ranks that share each layer",
+    "pipeline_parallel_size": "stages that hold the layers in turn",
+    "nodes": "hosts of one replica",
+    "gpus_per_replica": "ranks of one replica: GPUs, or processes on a CPU",
+    "gpu": "the catalog's name of the GPU that was asked; null for what is here",
+    "machine": "the machine type that holds a node's GPUs, if the catalog has one",
+    "replicas": "list of {name, cores, gpus, shared}: what each replica gets here",
+    "parameters": "of the model, all of them",
+    "memory": "bytes of one rank: {total, usable, weights, activations, cuda_graphs, other, kv_cache, kv_cache_band}; "
+    "usable is the sum of the parts and kv_cache, unless an option sets the cache's size; kv_cache_band is how far "
+    "kv_cache may be off, either way",
+    "memory_items": "list of {name, bytes, band, formula, source}",
+    "kv_cache_tokens": "tokens that the KV cache holds, as vLLM's log counts them",
+    "kv_cache_blocks": "its blocks",
+    "max_concurrency": "requests of max_model_len at once",
+    "max_model_len": "tokens of the longest request; null where vLLM decides it",
+    "vllm_args": "list of words: vLLM's options",
+    "command": "the plain `vllm serve` line",
+    "env": "environment of the engine",
+    "cost_per_hour": "dollars for one replica; null where no page at hand states the price",
+    "reasons": "list of sentences",
+    "rejected": "list of {tensor_parallel_size, pipeline_parallel_size, nodes, why}: smaller layouts that do not do",
+    "warnings": "list of sentences",
+}
 
 
 def as_json(plan: Plan) -> dict[str, object]:
-    """The plan's stable fields; sizes are bytes."""
+    """What was decided. memory, kv_cache_tokens and the like are null where nothing is computed (simulated engines)."""
     return {
         "name": plan.spec.name,
         "spec": dump(plan.spec),
         "strategy": plan.strategy,
         "tensor_parallel_size": plan.tensor_parallel_size,
         "pipeline_parallel_size": plan.pipeline_parallel_size,
-        "replicas": [
-            {"name": s.name, "cores": s.cores, "gpus": s.gpus, "shared": s.shared} for s in plan.shares
+        "nodes": plan.nodes,
+        "gpus_per_replica": plan.gpus_per_replica,
+        "gpu": plan.hardware.gpu_type.key if plan.hardware.gpu_type else None,
+        "machine": str(plan.hardware.machine) if plan.hardware.machine else None,
+        "replicas": _replicas(plan),
+        "parameters": plan.shape.parameters if plan.shape else None,
+        "memory": _memory(plan),
+        "memory_items": [
+            {"name": i.name, "bytes": int(i.size), "band": int(i.band), "formula": i.formula, "source": i.source}
+            for i in (plan.memory.items if plan.memory else ())
         ],
-        "memory": {name.replace(" ", "_").lower(): int(size) for name, size in plan.memory},
         "kv_cache_tokens": plan.kv_cache_tokens,
+        "kv_cache_blocks": plan.kv_cache_blocks,
+        "max_concurrency": plan.max_concurrency and round(plan.max_concurrency, 4),
         "max_model_len": plan.max_model_len,
+        "vllm_args": list(option_words(plan)),
         "command": shown(plan),
         "env": dict(plan.env),
+        "cost_per_hour": plan.cost_per_hour,
         "reasons": list(plan.reasons),
+        "rejected": [
+            {
+                "tensor_parallel_size": fit.layout.tensor, "pipeline_parallel_size": fit.layout.pipeline,
+                "nodes": fit.layout.nodes, "why": fit.why,
+            }
+            for fit in plan.rejected
+        ],
         "warnings": list(plan.warnings),
-    }
+    }  # fmt: skip
 
 
-def text(plan: Plan) -> str:
-    """The plan as a person reads it."""
-    lines = [
-        f"{plan.spec.name}   {plan.spec.model.served_name} on {plan.hardware}, vLLM {plan.spec.engine.version}"
+def _replicas(plan: Plan) -> list[dict[str, object]]:
+    if plan.hardware.gpu_type is not None:
+        return [{"name": str(n + 1), "cores": (), "gpus": (), "shared": False} for n in range(plan.replicas)]
+    return [{"name": s.name, "cores": s.cores, "gpus": s.gpus, "shared": s.shared} for s in plan.shares]
+
+
+def _memory(plan: Plan) -> dict[str, int] | None:
+    """One rank's bytes: the parts and `kv_cache` add up to `usable`, unless the options set the cache's size."""
+    memory = plan.memory
+    if memory is None or plan.fit is None:
+        return None
+    graphs = memory.size("cuda_graphs") if plan.fit.settings.rules.graphs_counted else 0
+    parts = {name: int(memory.size(name)) for name in ("weights", "activations")}
+    return {
+        "total": int(memory.total), "usable": int(memory.usable), **parts, "cuda_graphs": int(graphs),
+        "other": int(memory.size("other")), "kv_cache": int(memory.kv_cache), "kv_cache_band": int(memory.band),
+    }  # fmt: skip
+
+
+def text(plan: Plan, asked: bool = False) -> str:
+    """The plan as a person reads it, and what comes next."""
+    count = plan.replicas
+    if asked:
+        following = "`stoker plan --compare l4,a100-80gb,h100-80gb` shows other GPUs"
+    else:
+        following = f"`stoker up` starts {count} engine{'s' * (count != 1)} and the endpoint on port {plan.spec.endpoint.port}"
+    return f"{explain(plan, shown(plan))}\n  {'next':<10} {following}"
+
+
+def _compare(spec: ServeSpec, names: str, concurrency: float, output: str) -> None:
+    found = compare(spec, [name for name in names.split(",") if name.strip()], concurrency=concurrency)
+    if output == "json":
+        print_json(
+            [
+                as_json(one)
+                if isinstance(one, Plan)
+                else {"gpu": name, "fits": False, "why": one.finding.why}
+                for name, one in found
+            ]
+        )
+        return
+    rows: list[tuple[str, ...]] = [
+        ("GPU", "STRATEGY", "WEIGHTS", "KV CACHE", "HOLDS", "AT ONCE", "$/H REPLICA")
     ]
-    rows = [
-        ("strategy", plan.strategy.replace("-", " ")),
-        ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares))),
-    ]
-    if plan.memory:
-        rows.append(
-            ("memory", "  ".join(f"{name} {size}" for name, size in plan.memory) + "  a replica, estimated")
+    rows += [_row(name, one) for name, one in found]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    first = next((one for _, one in found if isinstance(one, Plan)), None)
+    if first is not None and first.shape is not None:
+        click.echo(
+            f"{spec.name}   {spec.model.served_name}, {first.shape.parameters / 1e9:.1f} B, vLLM {spec.engine.version}"
         )
-    if plan.kv_cache_tokens and (length := plan.max_model_len):
-        rows.append(
-            (
-                "holds",
-                f"{plan.kv_cache_tokens:,} tokens: {plan.kv_cache_tokens / max(1, length):.1f} requests of {length:,} at once",
-            )
+    for row in rows:
+        click.echo(
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
-    rows += [("why", reason) for reason in plan.reasons]
-    rows.append(("runs", shown(plan)))
-    rows += [("with", f"{name}={value}") for name, value in plan.env.items()]
-    rows += [("note", warning) for warning in plan.warnings]
-    rows.append(
-        (
-            "next",
-            f"`stoker up` starts {plan.replicas} engine{'s' * (plan.replicas != 1)} and the endpoint on port {plan.spec.endpoint.port}",
-        )
-    )
-    last = ""
-    for label, value in rows:
-        lines.append(f"  {label if label != last else '':<10} {value}")
-        last = label
-    return "\n".join(lines)
+    if first is None:
+        raise next(one for _, one in found if isinstance(one, DoesNotFit))
+
+
+def _row(name: str, one: Plan | DoesNotFit) -> tuple[str, ...]:
+    if isinstance(one, DoesNotFit):
+        return (name, "does not fit", "", "", "", "", one.finding.why)
+    assert one.memory is not None
+    cost = f"{one.cost_per_hour:.2f}" if one.cost_per_hour is not None else "unknown"
+    length = one.fit.settings.max_model_len if one.fit else 0
+    return (
+        f"{one.gpus_per_replica} x {name.partition(':')[0]}", str(one.fit.layout) if one.fit else "",
+        str(one.memory.size("weights")), str(one.memory.kv_cache), f"{one.kv_cache_tokens:,} tokens",
+        f"{one.max_concurrency:.1f} of {length:,}", cost,
+    )  # fmt: skip

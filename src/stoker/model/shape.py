@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from stoker.errors import Mistake
+from stoker.model.attention import attention, heads_of, hidden
+from stoker.model.families import FAMILIES, Family
+from stoker.model.feedforward import feedforward
 from stoker.model.files import ModelFiles
+from stoker.model.parts import Cache, Layer, Part, Vision, number
+from stoker.model.quantization import Quantization, read_quantization
+from stoker.model.vision import vision
 from stoker.units import Bytes
 
 _FLOATS = ("F32", "F16", "BF16")
@@ -16,7 +22,14 @@ _LAYER = re.compile(r"(?:model\.)?(?:language_model\.)?(?:model\.)?(?:layers|h)\
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """A decoder's dimensions. `weight_bytes` is what stands on disk; `parameters` is None without headers."""
+    """A decoder's dimensions and parts.
+
+    layers is their number, decoder the layers themselves; first, last and every are the parts on the first
+    pipeline stage, on the last one, and on each. parameters counts what is served: from the safetensors headers
+    where there are some, else computed. weight_bytes is what stands on disk. known is false where the
+    architecture is not in Stoker's table, or the headers count other parameters than it: figures are an estimate. has_chat_template is true where nothing
+    is known of a tokenizer either.
+    """
 
     architecture: str
     layers: int
@@ -26,43 +39,148 @@ class ModelShape:
     max_len: int
     dtype: str
     weight_bytes: Bytes
-    parameters: int | None
+    parameters: int
     has_chat_template: bool
+    hidden: int
+    vocabulary: int
+    decoder: tuple[Layer, ...]
+    first: tuple[Part, ...]
+    last: tuple[Part, ...]
+    every: tuple[Part, ...]
+    tied: bool
+    quantization: Quantization | None = None
+    vision: Vision | None = None
+    known: bool = True
+    counted: int = 0
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
-        """KV cache held by one token over all layers: 2 (K and V) * layers * kv_heads * head_dim * element size."""
-        return Bytes(2 * self.layers * self.kv_heads * self.head_dim * element)
+        """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads * size."""
+        return Bytes(sum(_token_bytes(layer.cache, element) for layer in self.decoder if layer.cache))
+
+    @property
+    def caches(self) -> tuple[Cache, ...]:
+        """What the layers keep, in their order."""
+        return tuple(layer.cache for layer in self.decoder if layer.cache)
+
+
+def _token_bytes(cache: Cache, element: int) -> int:
+    return 0 if cache.kind == "state" else cache.kv_heads * (cache.head_dim + cache.value_dim) * element
 
 
 def read_shape(files: ModelFiles) -> ModelShape:
-    """Reads the shape. Raises: Mistake, naming the field of config.json that is missing."""
+    """Reads the shape. Raises: Mistake, naming the field of config.json that is missing or makes no sense."""
     config = files.config
-    text: Mapping[str, Any] = config.get("text_config") or config
-    heads = int(_field(text, "num_attention_heads"))
-    dtype = (
-        text.get("dtype")
-        or text.get("torch_dtype")
-        or config.get("dtype")
-        or config.get("torch_dtype")
-        or "bfloat16"
-    )
+    text: Mapping[str, Any] = config.get("text_config") or config.get("llm_config") or config
+    architecture = str((config.get("architectures") or ["unknown"])[0])
+    family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
+    _check(text)
+    layers = number(text, "num_hidden_layers", "n_layer", "n_layers")
+    decoder = tuple(_layer(text, family, index) for index in range(layers))
+    heads = heads_of(text, "sliding_attention")
+    first, last, pictures, tied = _ends(config, text, family)
+    counted = _count(decoder) + sum(part.parameters for part in (*first, *last))
+    parameters = _in_headers(files) or counted
     return ModelShape(
-        architecture=(config.get("architectures") or ["unknown"])[0],
-        layers=int(_field(text, "num_hidden_layers")),
-        heads=heads,
-        kv_heads=int(text.get("num_key_value_heads") or heads),
-        head_dim=int(text.get("head_dim") or _field(text, "hidden_size") // heads),
-        max_len=int(text.get("max_position_embeddings") or text.get("n_positions") or 2048),
-        dtype=str(dtype),
+        architecture=architecture,
+        layers=layers,
+        heads=heads.query,
+        kv_heads=1 if text.get("kv_lora_rank") else heads.kv,
+        head_dim=heads.size,
+        max_len=_length(text),
+        dtype=_dtype(config, text),
         weight_bytes=files.weight_bytes,
-        parameters=_parameters(files),
-        has_chat_template=files.chat_template is not None,
+        parameters=parameters,
+        has_chat_template=files.chat_template is not None or not files.tensors,
+        hidden=hidden(text),
+        vocabulary=number(text, "vocab_size"),
+        decoder=decoder,
+        first=first,
+        last=last,
+        every=_rotary_tables(text, family),
+        tied=tied,
+        quantization=read_quantization(config) or read_quantization(text),
+        vision=pictures,
+        known=architecture in FAMILIES and 0.9 < parameters / counted < 1.1,
+        counted=counted,
     )
 
 
-def _parameters(files: ModelFiles) -> int | None:
-    if not files.tensors:
-        return None
+def _layer(text: Mapping[str, Any], family: Family, index: int) -> Layer:
+    ours, cache = attention(text, family, index)
+    theirs, width, experts = feedforward(text, family, index)
+    norms = Part("norms", family.norms * hidden(text), "copy", "other")
+    extra = number(text, "hidden_size_per_layer_input")
+    per_layer = (Part("per_layer_input_gate", 2 * extra * hidden(text), "copy"),) if extra else ()
+    return Layer((*ours, *theirs, norms, *per_layer), cache, width, experts)
+
+
+def _ends(
+    config: Mapping[str, Any], text: Mapping[str, Any], family: Family
+) -> tuple[tuple[Part, ...], tuple[Part, ...], Vision | None, bool]:
+    """What stands before the decoder and after it, the image encoder's figures, and whether the head is tied."""
+    width, vocabulary = hidden(text), number(text, "vocab_size")
+    says = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
+    tied = family.tied if says is None else bool(says)
+    first = [Part("embed_tokens", vocabulary * width, "vocab", "embedding")]
+    extra = number(text, "hidden_size_per_layer_input")
+    if extra:
+        rows = number(text, "vocab_size_per_layer_input", default=vocabulary)
+        count = number(text, "num_hidden_layers")
+        first.append(Part("embed_tokens_per_layer", rows * extra * count, "vocab", "embedding"))
+        first.append(Part("per_layer_model_projection", width * extra * count, "copy"))
+    if number(text, "n_positions") and not text.get("rope_theta"):
+        first.append(Part("position_embeddings", number(text, "n_positions") * width, "copy", "embedding"))
+    towers, pictures = vision(config, width)
+    head = () if tied else (Part("lm_head", vocabulary * width, "vocab", "embedding"),)
+    return (*first, *towers), (*head, Part("norm", width, "copy", "other")), pictures, tied
+
+
+def _rotary_tables(text: Mapping[str, Any], family: Family) -> tuple[Part, ...]:
+    """vLLM's tables of cosines and sines, one for each set of rotary parameters, on every rank; not in the weights.
+
+    Rows are the positions, times the factor of linear scaling; columns the rotary dimensions.
+    Source: vLLM `model_executor/layers/rotary_embedding/`.
+    """
+    if number(text, "n_positions") and not text.get("rope_theta"):
+        return ()
+    scaling = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
+    stated = kind == "linear" and isinstance(scaling.get("factor"), int | float)
+    factor = float(scaling["factor"]) if stated else family.rope_factor if kind == "default" else 1.0
+    rows = int(_length(text) * factor)
+    size = number(text, "qk_rope_head_dim") or int(
+        heads_of(text).size * float(text.get("partial_rotary_factor") or 1)
+    )
+    tables = [Part("rotary_table", rows * size, "copy", "other")]
+    if text.get("rope_local_base_freq") or "sliding_attention" in scaling:
+        local = heads_of(text, "sliding_attention").size
+        tables.append(Part("rotary_table_local", _length(text) * local, "copy", "other"))
+    return tuple(tables)
+
+
+def _count(decoder: tuple[Layer, ...]) -> int:
+    """Parameters of the layers; vLLM's second copy of a latent's up-projection is none of the model's."""
+    return sum(part.parameters for layer in decoder for part in layer.parts if not part.name.endswith("absorbed"))  # fmt: skip
+
+
+def _length(text: Mapping[str, Any]) -> int:
+    return number(
+        text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length", default=2048
+    )  # fmt: skip
+
+
+def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    for where in (text, config):
+        for name in ("dtype", "torch_dtype"):
+            if where.get(name):
+                return str(where[name]).removeprefix("torch.")
+    return "bfloat16"
+
+
+def _in_headers(files: ModelFiles) -> int:
+    """Parameters in the safetensors headers; 0 without headers, or where quantized tensors pack several in one."""
+    if not files.tensors or any(tensor.dtype not in _FLOATS for tensor in files.tensors.values()):
+        return 0
     total = 0
     for tensor in files.tensors.values():
         count = 1
@@ -72,14 +190,30 @@ def _parameters(files: ModelFiles) -> int | None:
     return total
 
 
-def _field(config: Mapping[str, Any], name: str) -> Any:
-    if config.get(name) is None:
-        raise Mistake(
-            f"config.json has no {name}",
-            why="the model's shape cannot be read",
-            fix="is this a Hugging Face model folder?",
-        )
-    return config[name]
+_NEEDED = (
+    ("num_hidden_layers", "n_layer", "n_layers"),
+    ("num_attention_heads", "n_head", "n_heads"),
+    ("hidden_size", "n_embd", "d_model"),
+    ("vocab_size",),
+)
+
+
+def _check(text: Mapping[str, Any]) -> None:
+    for names in _NEEDED:
+        found = next((name for name in names if text.get(name) is not None), None)
+        if found is None:
+            raise Mistake(
+                f"config.json has no {names[0]}",
+                why="the model's shape cannot be read",
+                fix="is this a Hugging Face model folder?",
+            )
+        value = text[found]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise Mistake(
+                f"{found} in config.json is {value!r}",
+                why="expected a whole number above zero",
+                fix="take config.json as the model's publisher ships it",
+            )
 
 
 def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
@@ -102,9 +236,9 @@ def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
 
 
 def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any], at: str) -> None:
-    hidden, vocabulary = config.get("hidden_size"), config.get("vocab_size")
-    if hidden and len(found) == 2 and found[1] != hidden:
-        raise _other_weights(f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden}", at)
+    hidden_size, vocabulary = config.get("hidden_size"), config.get("vocab_size")
+    if hidden_size and len(found) == 2 and found[1] != hidden_size:
+        raise _other_weights(f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden_size}", at)  # fmt: skip
     if vocabulary and found[0] < vocabulary:
         raise _other_weights(f"{name} has {found[0]} rows, config.json has vocab_size {vocabulary}", at)
 

@@ -1,19 +1,69 @@
-"""`plan`: what `up` would run, decided without running it."""
+"""`plan`: what would run, decided without running it: on this machine, or on hardware that is only asked for."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stoker import weights
+from stoker.errors import DoesNotFit
 from stoker.events import Report, silent
-from stoker.operate.prepare import check_target, prepare
+from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.operate.prepare import prepare
+from stoker.planner.asked import plan_asked
 from stoker.planner.plan import Hardware, Plan
 from stoker.spec import load
-from stoker.spec.nouns import ServeSpec
+from stoker.spec.nouns import HardwareAsk, ServeSpec
+from stoker.system import keys
 
 
-def plan(spec: ServeSpec | None = None, *, offer: Hardware | None = None, report: Report = silent) -> Plan:
-    """The plan for this machine, or for other hardware on offer. Stages the weights, as their shape is needed.
+def plan(
+    spec: ServeSpec | None = None,
+    *,
+    offer: Hardware | None = None,
+    asked: bool | None = None,
+    concurrency: float = 1.0,
+    report: Report = silent,
+) -> Plan:
+    """The plan of a spec.
+
+    For this machine, or for other hardware on `offer`, the weights are staged, as `up` will need them. With
+    `asked`, and always for a cluster, the plan is for the spec's own `hardware`, and only config.json and the
+    safetensors headers are read. concurrency: requests of the longest length that are to run at once.
 
     Raises: DoesNotFit, Mistake, WeightsFailed, MissingPart.
     """
+    spec = spec or load("")
+    if asked is None:
+        asked = spec.target == "kubernetes" and offer is None
+    if asked:
+        return plan_asked(spec, peeked(spec), str(spec.model.source), concurrency=concurrency)
     from stoker.targets.local import machine
 
-    spec = spec or load("")
-    check_target(spec)
     return prepare(spec, offer or machine.offer(), report)
+
+
+def peeked(spec: ServeSpec) -> ModelShape:
+    """The model's shape, without its weights."""
+    token = keys.read(spec.model.token, "model.token") if spec.model.token else None
+    files = weights.peek(spec.model, token)
+    shape = read_shape(files)
+    check_weights(files, shape, str(spec.model.source))
+    return shape
+
+
+def compare(
+    spec: ServeSpec, names: Sequence[str], *, concurrency: float = 1.0
+) -> tuple[tuple[str, Plan | DoesNotFit], ...]:
+    """The same model on several GPUs, each with the smallest layout that serves it, or why none does."""
+    shape = peeked(spec)
+    out: list[tuple[str, Plan | DoesNotFit]] = []
+    for name in names:
+        gpu, _, count = name.partition(":")
+        hardware = HardwareAsk(gpu, int(count) if count.isdigit() else spec.hardware.count)
+        try:
+            found: Plan | DoesNotFit = plan_asked(
+                replace(spec, hardware=hardware), shape, str(spec.model.source), concurrency=concurrency
+            )
+        except DoesNotFit as error:
+            found = error
+        out.append((name, found))
+    return tuple(out)

@@ -1,21 +1,21 @@
 """The plan for one machine: the replicas' shares of cores or GPUs, and the engine options that are fastest here."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from stoker.catalog.gpus import GpuType, by_device_name
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
+from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
+from stoker.planner.checks import at, check_model, check_tensor, template_warning
+from stoker.planner.cpu import cpu_fit
+from stoker.planner.layout import Layout
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
+from stoker.planner.search import choose
 from stoker.spec.nouns import ServeSpec
-from stoker.units import Bytes, Tokens
 
-GIB = 1024**3
-# Resident memory of vLLM 0.32's three CPU processes beside weights and KV cache: measured 1.9 to 2.4 GiB.
-ENGINE_OVERHEAD = Bytes(int(2.4 * GIB))
-KV_MOST = Bytes(4 * GIB)
-KV_LEAST = Bytes(GIB)
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what `--max-lora-rank` of vLLM 0.32 takes
-BLOCK = 128  # tokens of a KV block on the CPU back-end
 
 
 def plan_local(
@@ -37,7 +37,8 @@ def plan_local(
     if spec.engine.kind == "simulated":
         return _simulated(spec, shape, offer, model_dir, count)
     assert shape is not None
-    _check_model(spec, shape)
+    check_model(spec, shape)
+    check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1)))
     if offer.gpus:
         return _on_gpus(spec, shape, offer, model_dir, count, adapters or {})
     return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {})
@@ -53,24 +54,6 @@ def _simulated(
     )
 
 
-def _check_model(spec: ServeSpec, shape: ModelShape) -> None:
-    asked = spec.engine.options.get("max-model-len")
-    if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
-        raise Mistake(
-            f"max-model-len {asked} is above the model's {shape.max_len}",
-            at=_at(spec, "engine.max-model-len"), why="the model was not made for longer texts",
-            fix=f"max-model-len: {shape.max_len}, or less",
-        )  # fmt: skip
-    parallel = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
-    if shape.heads % parallel:
-        fits = [str(n) for n in range(1, shape.heads + 1) if shape.heads % n == 0]
-        raise Mistake(
-            f"tensor-parallel-size {parallel} does not divide the model's {shape.heads} attention heads",
-            at=_at(spec, "engine.tensor-parallel-size") or _at(spec, "hardware"), why="each rank takes as many heads",
-            fix=f"one of {', '.join(fits)}", rule="tensor-parallel-heads",
-        )  # fmt: skip
-
-
 def _warnings(spec: ServeSpec, shape: ModelShape, offer: Hardware) -> tuple[str, ...]:
     out = []
     asked = spec.hardware
@@ -80,11 +63,7 @@ def _warnings(spec: ServeSpec, shape: ModelShape, offer: Hardware) -> tuple[str,
         and not any(asked.gpu.split("-")[0] in g.name.lower() for g in offer.gpus)
     ):
         out.append(f"the file asks for {asked}; this machine has {offer}, and that is used here")
-    if not shape.has_chat_template and "chat-template" not in spec.engine.options:
-        out.append(
-            "the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file"
-        )
-    return tuple(out)
+    return (*out, *template_warning(spec, shape))
 
 
 def _on_cpu(
@@ -101,10 +80,10 @@ def _on_cpu(
     shares, reasons = _split(offer.cores, count, rebind, before)
     dtype, why = _dtype(offer)
     options: dict[str, Any] = {"dtype": dtype, "enforce-eager": True}
-    element = 4 if spec.engine.options.get("dtype", dtype) in ("float32", "float") else 2
-    memory = _cpu_memory(spec, shape, offer, max(1, count), element)
-    options["kv-cache-memory-bytes"] = int(dict(memory)["KV cache"])
-    options["max-model-len"] = _length(spec, shape, dict(memory)["KV cache"], element)
+    layout = Layout(tensor=parallel)
+    fit = cpu_fit(spec, shape, options | dict(spec.engine.options), offer.memory, max(1, count), layout)
+    options["kv-cache-memory-bytes"] = int(fit.tightest.kv_cache)
+    options["max-model-len"] = fit.settings.max_model_len
     chosen = {"dtype": why, "enforce-eager": "enforce-eager: compiling for a CPU takes minutes at each start"}
     reasons += tuple(reason for name, reason in chosen.items() if name not in spec.engine.options)
     options |= _lora(adapters)
@@ -114,7 +93,7 @@ def _on_cpu(
     strategy = "tensor-parallel" if parallel > 1 else "single-gpu"
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
-        memory, strategy, parallel, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
+        fit, strategy, parallel, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
     )  # fmt: skip
 
 
@@ -173,40 +152,6 @@ def _dtype(offer: Hardware) -> tuple[str, str]:
     return "float32", "float32: faster than bfloat16 on a CPU without AVX512-BF16 or AMX"
 
 
-def _cpu_memory(
-    spec: ServeSpec, shape: ModelShape, offer: Hardware, count: int, element: int
-) -> tuple[tuple[str, Bytes], ...]:
-    weights = Bytes(shape.parameters * element) if shape.parameters else shape.weight_bytes
-    fixed = weights + ENGINE_OVERHEAD
-    room = offer.memory // count - fixed
-    kv = spec.memory or _given_kv(spec) or Bytes(max(KV_LEAST, min(KV_MOST, room // 4)))
-    if fixed + kv > offer.memory // count:
-        need, have = Bytes((fixed + kv) * count), offer.memory
-        raise DoesNotFit(
-            f"{spec.model.served_name} does not fit: {count} replica{'s' * (count > 1)} need {need}",
-            why=f"each: weights {weights}, KV cache {kv}, engine {ENGINE_OVERHEAD}; this machine has {have}",
-            fix="fewer replicas, a smaller model" + (", or less `memory`" if kv > KV_LEAST else ""),
-            at=_at(spec, "replicas"), rule="fit-memory",
-        )  # fmt: skip
-    return (("weights", weights), ("KV cache", kv), ("engine", ENGINE_OVERHEAD))
-
-
-def _given_kv(spec: ServeSpec) -> Bytes | None:
-    given = spec.engine.options.get("kv-cache-memory-bytes")
-    return None if given is None else Bytes(int(Tokens.parse(given)))
-
-
-def _length(spec: ServeSpec, shape: ModelShape, kv: Bytes, element: int) -> int:
-    """The model's own length, or what the KV cache holds in whole blocks where that is less."""
-    if (asked := spec.engine.options.get("max-model-len")) is not None and str(asked).lower() not in (
-        "auto",
-        "-1",
-    ):
-        return int(Tokens.parse(asked))
-    held = int(kv // (shape.kv_bytes_per_token(element) * BLOCK)) * BLOCK
-    return max(1, min(shape.max_len, held))
-
-
 def _on_gpus(
     spec: ServeSpec,
     shape: ModelShape,
@@ -215,26 +160,46 @@ def _on_gpus(
     count: int,
     adapters: Mapping[str, Adapter],
 ) -> Plan:
-    each = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
-    if each * count > len(offer.gpus):
-        raise DoesNotFit(
-            f"{count} replica{'s' * (count > 1)} of {each} GPU{'s' * (each > 1)} need {each * count}",
-            why=f"this machine has {offer}", fix=f"replicas: {max(0, len(offer.gpus) // each)}, or fewer GPUs a replica",
-            at=_at(spec, "replicas"), rule="fit-gpus",
-        )  # fmt: skip
+    least = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
+    if least * count > len(offer.gpus):
+        raise _too_few(spec, offer, count, least)
+    kind = _kind(offer)
+    ask = ask_of(spec, shape, kind, max(least, len(offer.gpus) // max(1, count)), 1.0)
+    choice = choose(shape, ask)
+    if choice.fit is None:
+        raise does_not_fit(spec, shape, ask, choice)
+    layout = choice.fit.layout
+    if layout.gpus * count > len(offer.gpus):
+        raise _too_few(spec, offer, count, layout.gpus)
+    each = layout.gpus
     shares = tuple(
         Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
         for n in range(count)
     )
-    options = ({"tensor-parallel-size": each} if each > 1 else {}) | _lora(adapters)
-    env = _engine_env() | dict(spec.engine.env)
+    options = added_options(shape, kind, choice, choice.fit) | _lora(adapters)
+    reasons = (*reasons_of(shape, kind, choice, choice.fit), f"{each} GPU{'s' * (each > 1)} a replica, on {offer}")  # fmt: skip
     return Plan(
-        spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env,
-        strategy="tensor-parallel" if each > 1 else "single-gpu", tensor_parallel_size=each, adapters=adapters,
-        reasons=(f"{each} GPU{'s' * (each > 1)} a replica, on {offer}",), warnings=_warnings(spec, shape, offer),
+        spec, shape, offer, model_dir, shares, options | dict(spec.engine.options),
+        _engine_env() | dict(spec.engine.env), choice.fit, layout.strategy, layout.tensor, layout.pipeline,
+        rejected=choice.rejected, adapters=adapters, reasons=reasons,
+        warnings=(*_warnings(spec, shape, offer), *unsure(shape, choice.fit)),
     )  # fmt: skip
 
 
-def _at(spec: ServeSpec, path: str) -> str:
-    place = spec.origin.get(path)
-    return str(place) if place else ""
+def _too_few(spec: ServeSpec, offer: Hardware, count: int, each: int) -> DoesNotFit:
+    return DoesNotFit(
+        f"{count} replica{'s' * (count > 1)} of {each} GPU{'s' * (each > 1)} need {each * count}",
+        why=f"this machine has {offer}", fix=f"replicas: {max(0, len(offer.gpus) // each)}, or fewer GPUs a replica",
+        at=at(spec, "replicas"), rule="fit-gpus",
+    )  # fmt: skip
+
+
+def _kind(offer: Hardware) -> GpuType:
+    """The catalog's GPU of that name, with the memory that is really here; a nameless one where it has none."""
+    here = min(offer.gpus, key=lambda gpu: gpu.memory)
+    found = by_device_name(here.name)
+    if found is None:
+        return GpuType(
+            here.name, here.name, (), "nvidia", here.memory, 0, {"bf16": 0, "fp16": 0}, "pcie", 0, "", (), ""
+        )
+    return replace(found, memory=min(found.memory, here.memory))

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stoker.catalog.gpus import GpuType
+from stoker.catalog.machines import Machine
 from stoker.model.shape import ModelShape
+from stoker.planner.fit import Fit
+from stoker.planner.memory import RankMemory
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
 
@@ -20,7 +24,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a target offers. `features` are the CPU's flags that matter; `preload` faster libraries, if any."""
+    """What a target offers, or what a spec asks for.
+
+    features are the CPU's flags that matter; preload faster libraries, if any. gpu_type and machine stand where
+    the hardware is asked of a catalog rather than found: `per_node` GPUs a node, as many nodes as it takes.
+    """
 
     cores: tuple[int, ...] = ()
     memory: Bytes = Bytes(0)
@@ -29,8 +37,13 @@ class Hardware:
     features: frozenset[str] = frozenset()
     preload: tuple[str, ...] = ()
     system: str = ""
+    gpu_type: GpuType | None = None
+    machine: Machine | None = None
+    per_node: int = 0
 
     def __str__(self) -> str:
+        if self.gpu_type is not None:
+            return str(self.gpu_type)
         if self.gpus:
             return f"{len(self.gpus)} x {self.gpus[0].name}"
         return f"{len(self.cores)} CPU cores, {self.memory.gib:.0f} GiB"
@@ -62,7 +75,12 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One decided fleet. `options` are vLLM's, as they will stand on the command line; `reasons` say why."""
+    """One decided fleet. `options` are vLLM's, as they will stand on the command line; `reasons` say why.
+
+    fit is the layout weighed: memory a rank and what the KV cache holds, None where nothing is computed; rejected
+    are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only asked has none.
+    cost_per_hour is one replica's, in dollars; None where no page states a price.
+    """
 
     spec: ServeSpec
     shape: ModelShape | None
@@ -71,18 +89,26 @@ class Plan:
     shares: tuple[Share, ...]
     options: Mapping[str, Any]
     env: Mapping[str, str]
-    memory: tuple[tuple[str, Bytes], ...] = ()
+    fit: Fit | None = None
     strategy: str = "single-gpu"
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
+    nodes: int = 1
+    rejected: tuple[Fit, ...] = ()
+    cost_per_hour: float | None = None
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def replicas(self) -> int:
-        """How many replicas run."""
-        return len(self.shares)
+        """How many replicas run, or would at least."""
+        return len(self.shares) if self.hardware.gpu_type is None else self.spec.replicas.low
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """Ranks of one replica: GPUs, or processes on a CPU."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
 
     @property
     def max_model_len(self) -> int | None:
@@ -93,10 +119,27 @@ class Plan:
         return int(Tokens.parse(asked))
 
     @property
+    def memory(self) -> RankMemory | None:
+        """The memory of the rank that decides; None where it is not sized here."""
+        return self.fit.tightest if self.fit else None
+
+    @property
     def kv_cache_tokens(self) -> int | None:
-        """Tokens the KV cache of one replica holds, estimated; None where it is not sized here."""
-        size = dict(self.memory).get("KV cache")
-        if size is None or self.shape is None:
-            return None
-        element = 4 if self.options.get("dtype") in ("float32", "float") else 2
-        return int(size // self.shape.kv_bytes_per_token(element))
+        """Tokens the KV cache of one replica holds, as vLLM's log will count them; None where it is not sized here."""
+        return self.fit.held.tokens if self.fit else None
+
+    @property
+    def kv_cache_blocks(self) -> int | None:
+        """Blocks of the KV cache."""
+        return self.fit.held.blocks if self.fit else None
+
+    @property
+    def max_concurrency(self) -> float | None:
+        """Requests of the longest length that it holds at once."""
+        return self.fit.held.concurrency if self.fit else None
+
+    def explain(self) -> str:
+        """The plan as a person reads it."""
+        from stoker.planner.explain import explain
+
+        return explain(self)

@@ -23,7 +23,6 @@ class Command:
 
 def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     """The engine's command line for one replica of the plan."""
-    release = vllm.release(plan.spec.engine.version)
     names = [plan.spec.model.served_name]
     argv = [
         "vllm",
@@ -36,13 +35,21 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
         "--served-model-name",
         *names,
     ]
-    for name, value in plan.options.items():
-        option = release.option(name)
-        assert option is not None, name
-        argv += option.argv(value)
+    argv += option_words(plan)
     if plan.adapters:
         argv += ["--lora-modules", *(f"{name}={adapter.folder}" for name, adapter in plan.adapters.items())]
     return Command(tuple(argv), dict(plan.env) | _binding(plan, share))
+
+
+def option_words(plan: Plan) -> tuple[str, ...]:
+    """vLLM's options of the plan, as words of a command line."""
+    release = vllm.nearest_release(plan.spec.engine.version)
+    words: list[str] = []
+    for name, value in plan.options.items():
+        option = release.option(name)
+        assert option is not None, name
+        words += option.argv(value)
+    return tuple(words)
 
 
 def _binding(plan: Plan, share: Share) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stoker.errors import SpecError
+from stoker.catalog.gpus import gpu
+from stoker.errors import Mistake, SpecError
 from stoker.spec import nodes
 from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
@@ -70,7 +71,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
     return ServeSpec(
         name=parsed.name or name_of(model.source),
         model=model,
-        hardware=_hardware(parsed.hardware),
+        hardware=_hardware(parsed.hardware, tree),
         strategy=parsed.strategy,
         engine=read_engine(parsed.engine, tree),
         replicas=parsed.replicas,
@@ -114,9 +115,16 @@ def _placed(source: Source, file: str) -> Source:
     return source
 
 
-def _hardware(parsed: HardwareFile) -> HardwareAsk:
-    gpu = parsed.gpu.lower().removeprefix("nvidia-") if parsed.gpu else None
-    return HardwareAsk(gpu, parsed.count, parsed.machine)
+def _hardware(parsed: HardwareFile, tree: nodes.Tree) -> HardwareAsk:
+    """The catalog's own name of the GPU: `nvidia-l4` is `l4`. Raises: SpecError, with the nearest names."""
+    name = parsed.gpu.lower() if parsed.gpu else None
+    if name and name != "cpu":
+        path = ("hardware", "gpu") if ("hardware", "gpu") in tree.places else ("hardware",)
+        try:
+            name = gpu(name, str(tree.place(path))).key
+        except Mistake as error:
+            raise SpecError(error.finding) from None
+    return HardwareAsk(name, parsed.count, parsed.machine, parsed.price)
 
 
 def _scaling(parsed: Any) -> Scaling:

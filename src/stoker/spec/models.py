@@ -52,6 +52,17 @@ class HardwareFile(Strict):
         None, description="GPUs a replica. Default: the plan chooses."
     )
     machine: str | None = Field(None, description="A machine type, such as `a3-highgpu-8g`.")
+    price: (
+        Annotated[
+            float,
+            BeforeValidator(lambda v: float(v) if isinstance(v, int) and not isinstance(v, bool) else v),
+            Field(ge=0),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Dollars an hour for one GPU, over the catalog's. Default: the catalog's, if it has one.",
+    )
 
 
 class PolicyFile(Strict):

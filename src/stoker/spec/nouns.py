@@ -80,11 +80,15 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class HardwareAsk:
-    """What a replica runs on, as asked: a GPU's name or `cpu`, and how many. None lets the plan choose."""
+    """What a replica runs on, as asked: a GPU's name or `cpu`, and how many. None lets the plan choose.
+
+    price: dollars an hour for one GPU, over the catalog's.
+    """
 
     gpu: str | None = None
     count: int | None = None
     machine: str | None = None
+    price: float | None = None
 
     def __str__(self) -> str:
         return f"{self.gpu or 'what is here'}{f':{self.count}' if self.count else ''}"

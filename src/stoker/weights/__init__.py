@@ -50,19 +50,28 @@ def _folder(source: Source, cache: Path, report: Report, token: str | None) -> P
 
 
 def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
-    """config.json, sizes and headers of a model. Raises: Mistake, WeightsFailed."""
-    from stoker.weights.local import peek_folder
+    """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: Mistake, WeightsFailed."""
+    from stoker.weights.local import peek_file, peek_folder
 
-    if isinstance(ref.source, LocalDir):
-        folder = Path(ref.source.path).expanduser()
-        if not (folder / "config.json").is_file():
-            raise Mistake(
-                f"{folder} has no config.json",
-                why="so it is no Hugging Face model folder",
-                fix="name the folder that holds config.json",
-            )
-        return peek_folder(folder)
-    return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))
+    match ref.source:
+        case LocalDir(path):
+            place = Path(path).expanduser()
+            if place.is_file() and place.suffix == ".json":
+                return peek_file(place)
+            if not (place / "config.json").is_file():
+                raise Mistake(
+                    f"{place} has no config.json",
+                    why="so it is no Hugging Face model folder",
+                    fix="name the folder that holds config.json",
+                )
+            return peek_folder(place)
+        case Hub() | Bucket():
+            from stoker.weights.copy import remote_of
+            from stoker.weights.peeking import peek_remote
+
+            return peek_remote(remote_of(ref.source, token))
+        case _:
+            return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))
 
 
 def adapter_rank(folder: Path) -> int:

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from stoker.model.files import ModelFiles, TensorInfo
 from stoker.units import Bytes
 from stoker.weights.check import header_of, read_object, tensors_of
+
+QUANTIZATION = "hf_quant_config.json"
 
 
 def peek_folder(folder: Path) -> ModelFiles:
@@ -15,7 +18,20 @@ def peek_folder(folder: Path) -> ModelFiles:
     for name in sizes:
         if name.endswith(".safetensors"):
             tensors |= tensors_of(header_of(folder / name)[0])
-    return ModelFiles(read_object(folder / "config.json"), sizes, tensors, chat_template(folder))
+    config = read_object(folder / "config.json")
+    if (folder / QUANTIZATION).is_file() and "quantization_config" not in config:
+        config |= {"quantization_config": quantization_of(read_object(folder / QUANTIZATION))}
+    return ModelFiles(config, sizes, tensors, chat_template(folder))
+
+
+def peek_file(file: Path) -> ModelFiles:
+    """A config.json alone: nothing is known of weights, tokenizer or chat template. Raises: WeightsFailed."""
+    return ModelFiles(read_object(file), {}, {}, None)
+
+
+def quantization_of(raw: dict[str, Any]) -> dict[str, Any]:
+    """What NVIDIA's ModelOpt writes beside config.json, as a `quantization_config`."""
+    return {"quant_method": "modelopt", **raw.get("quantization", raw)}
 
 
 def chat_template(folder: Path) -> str | None:

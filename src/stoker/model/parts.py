@@ -1,0 +1,102 @@
+"""What a decoder is made of: the parts that hold weights, and what a layer keeps of each token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# How a part spreads over the ranks of a tensor-parallel group: in equal slices, by KV head (ranks beyond the
+# heads hold copies), by slices of a vocabulary padded to 64, or whole on each rank.
+Split = Literal["shard", "kv", "vocab", "copy"]
+# What quantization does to a part: it takes linear layers and experts, and leaves embeddings and the rest.
+Role = Literal["linear", "expert", "embedding", "other"]
+Kind = Literal["full", "sliding", "chunked", "mla", "state"]
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Weights that are split and quantized alike. `name` is the module's, as quantization configs name it.
+
+    `rows` is the dimension that quantized kernels pad, 0 where none does; `heads` are the KV heads of a `kv` split.
+    """
+
+    name: str
+    parameters: int
+    split: Split = "shard"
+    role: Role = "linear"
+    heads: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A linear-attention or Mamba layer's memory of one request: elements before sharding, and their size in bytes.
+
+    `element` 0 means the model's own dtype.
+    """
+
+    elements: int
+    element: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What one layer keeps. `window` is in tokens: of a sliding window, or a chunk of local attention.
+
+    kind full, sliding, chunked: K and V of `kv_heads` heads, `head_dim` and `value_dim` wide.
+    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length.
+    """
+
+    kind: Kind
+    kv_heads: int = 0
+    head_dim: int = 0
+    value_dim: int = 0
+    window: int = 0
+    states: tuple[State, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """A mixture-of-experts block: how many experts a token visits, and how wide one is."""
+
+    per_token: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer. `width` is the intermediate size of its dense MLP, 0 where it has none.
+
+    `cache` is None where the layer reads what an earlier one keeps.
+    """
+
+    parts: tuple[Part, ...]
+    cache: Cache | None
+    width: int = 0
+    experts: Experts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """An image encoder: its depth, widths, patches an image, tokens an image, and the image's edge in pixels.
+
+    `fixed` is false where images keep their own size: the figures are then those of a typical one.
+    """
+
+    layers: int
+    hidden: int
+    width: int
+    patches: int
+    tokens: int
+    pixels: int
+    fixed: bool
+
+
+def number(config: Config, *names: str, default: int = 0) -> int:
+    """The first of the fields that is there and not null, as a whole number."""
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return int(value)
+    return default

@@ -1,0 +1,188 @@
+"""The plan for hardware that a spec asks for: the layout is chosen, the price looked up, nothing is run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stoker.catalog.gpus import GpuType, gpu
+from stoker.catalog.machines import Machine, machine, most_in_one, smallest_with
+from stoker.errors import DoesNotFit, Mistake
+from stoker.model.shape import ModelShape
+from stoker.planner.checks import at, check_model, check_tensor, template_warning
+from stoker.planner.fit import Fit
+from stoker.planner.layout import Layout, divides
+from stoker.planner.plan import Hardware, Plan
+from stoker.planner.search import Ask, Choice, candidates, choose, remedies
+from stoker.spec.nouns import ServeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """GPUs and the machine type that holds them, if the spec names one or the catalog has one."""
+
+    gpu: GpuType
+    machine: Machine | None
+    per_node: int
+
+
+def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: float = 1.0) -> Plan:
+    """Decides for the spec's `hardware`. `model` is what the command line names.
+
+    Raises: Mistake, for fields that contradict the model or each other; DoesNotFit, naming the nearest that does.
+    """
+    place = _place(spec)
+    check_model(spec, shape)
+    ask = ask_of(spec, shape, place.gpu, place.per_node, concurrency)
+    choice = choose(shape, ask)
+    if choice.fit is None:
+        raise does_not_fit(spec, shape, ask, choice)
+    return _decided(spec, shape, model, place, choice, choice.fit)
+
+
+def _place(spec: ServeSpec) -> _Place:
+    hardware = spec.hardware
+    named = machine(hardware.machine, at(spec, "hardware.machine")) if hardware.machine else None
+    if hardware.gpu is None and named is None:
+        raise Mistake(
+            "the plan needs hardware", at=at(spec, "hardware"), why="neither a GPU nor a machine type is named",
+            fix="hardware: l4, or --gpu l4", rule="hardware-missing",
+        )  # fmt: skip
+    found = gpu(
+        hardware.gpu or (named.gpu if named else ""), at(spec, "hardware.gpu") or at(spec, "hardware")
+    )
+    if named is not None and named.gpu != found.key:
+        raise Mistake(
+            f"machine {named} has no {found}", at=at(spec, "hardware.machine"),
+            why=f"it has {named.gpus} x {named.gpu}", fix=f"gpu: {named.gpu}, or another machine",
+        )  # fmt: skip
+    return _Place(found, named, named.gpus if named else most_in_one(found.key))
+
+
+def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, concurrency: float) -> Ask:
+    """What the spec asks of a layout. Raises: Mistake, where it contradicts itself or the model."""
+    options = dict(spec.engine.options)
+    tensor, pipeline = _size(options, "tensor-parallel-size"), _size(options, "pipeline-parallel-size")
+    if "dtype" not in options and shape.dtype == "bfloat16" and not kind.supports("bf16"):
+        options["dtype"] = "half"
+    if tensor is not None:
+        check_tensor(spec, shape, tensor)
+    ask = Ask(
+        kind, per_node, spec.engine.version, options, spec.hardware.count, tensor, pipeline,
+        spec.strategy, concurrency,
+    )  # fmt: skip
+    _check_counts(spec, shape, ask)
+    return ask
+
+
+def _size(options: dict[str, Any], name: str) -> int | None:
+    return int(options[name]) if options.get(name) is not None else None
+
+
+def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Ask) -> None:
+    """Raises: Mistake, where count, strategy and sizes contradict each other or the model."""
+    count = ask.count
+    pinned = ask.tensor * (ask.pipeline or 1) if ask.tensor else None
+    if count and pinned and (count != pinned if ask.pipeline else count % pinned):
+        raise Mistake(
+            f"hardware asks for {count} GPUs a replica, the engine's options for {pinned}", at=at(spec, "hardware"),
+            why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs", fix=f"count: {pinned}",
+        )  # fmt: skip
+    count = count or pinned
+    wrong = {
+        "single-gpu": count is not None and count != 1,
+        "tensor-parallel": count is not None and (count < 2 or count > ask.per_node),
+        "multi-node": count == 1,
+    }
+    if spec.strategy and wrong[spec.strategy]:
+        fits = {"single-gpu": "count: 1", "tensor-parallel": f"count: 2 to {ask.per_node}", "multi-node": "count: 2 or more"}  # fmt: skip
+        raise Mistake(
+            f"strategy {spec.strategy} does not go with {count} x {ask.gpu}", at=at(spec, "strategy"),
+            why=f"a node has {ask.per_node} of them", fix=f"{fits[spec.strategy]}, or leave the strategy out",
+        )  # fmt: skip
+    if next(candidates(shape, ask), None) is None:
+        size = ask.tensor or ask.count or 1
+        raise Mistake(
+            f"{count or size} x {ask.gpu} cannot be laid out", at=at(spec, "hardware"),
+            why=divides(shape, size) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
+            fix="another count", rule="layout",
+        )  # fmt: skip
+
+
+def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -> DoesNotFit:
+    """The error, with what would make it fit."""
+    what = f"{ask.count or (choice.rejected[-1].layout.gpus if choice.rejected else 1)} x {ask.gpu}"
+    found = remedies(shape, ask, choice.rejected)
+    last = choice.rejected[-1]
+    return DoesNotFit(
+        f"{spec.model.served_name} does not fit on {what}",
+        at=at(spec, "hardware"), why=f"{last.layout}: {last.why}",
+        fix="; or ".join(f"{r.fix} ({r.gives})" for r in found) or "a smaller model", rule="fit-gpus",
+    )  # fmt: skip
+
+
+def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choice: Choice, fit: Fit) -> Plan:
+    layout = fit.layout
+    options = added_options(shape, place.gpu, choice, fit) | dict(spec.engine.options)
+    box = place.machine or smallest_with(place.gpu.key, -(-layout.gpus // layout.nodes))
+    hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
+    return Plan(
+        spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
+        layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
+        reasons=reasons_of(shape, place.gpu, choice, fit),
+        warnings=(*template_warning(spec, shape), *unsure(shape, fit)),
+    )  # fmt: skip
+
+
+def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> dict[str, Any]:
+    """What the plan adds to the user's options."""
+    out: dict[str, Any] = {}
+    if fit.layout.tensor > 1:
+        out["tensor-parallel-size"] = fit.layout.tensor
+    if fit.layout.pipeline > 1:
+        out["pipeline-parallel-size"] = fit.layout.pipeline
+    if fit.layout.nodes > 1:
+        out["nnodes"] = fit.layout.nodes
+    if choice.shortened:
+        out["max-model-len"] = fit.settings.max_model_len
+    if choice.small_batch:
+        out["max-num-batched-tokens"] = fit.settings.max_num_batched_tokens
+    if shape.dtype == "bfloat16" and not kind.supports("bf16"):
+        out["dtype"] = "half"
+    return out
+
+
+def _cost(spec: ServeSpec, layout: Layout, box: Machine | None) -> float | None:
+    """Dollars an hour for one replica: the spec's price a GPU, else the whole machine's for each node."""
+    if spec.hardware.price is not None:
+        return spec.hardware.price * layout.gpus
+    return box.price * layout.nodes if box is not None and box.price is not None else None
+
+
+def reasons_of(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> tuple[str, ...]:
+    """Why each smaller layout does not do, and what the plan chose beside the layout."""
+    out = [f"{label(one.layout, kind)}: {one.why}" for one in choice.rejected]
+    if choice.shortened:
+        length = fit.settings.max_model_len
+        out.append(f"max-model-len {length:,}: what the KV cache holds; the model's own is {shape.max_len:,}")
+    if choice.small_batch:
+        tokens = fit.settings.max_num_batched_tokens
+        out.append(f"max-num-batched-tokens {tokens:,}: larger batches leave too little for one request of {fit.settings.max_model_len:,}")  # fmt: skip
+    if shape.dtype == "bfloat16" and not kind.supports("bf16"):
+        out.append(f"half: {kind} has no bfloat16")
+    return tuple(out)
+
+
+def label(layout: Layout, kind: GpuType) -> str:
+    """`4 x L4`, with the layout where it is not plain tensor parallelism."""
+    plain = layout.pipeline == 1 and layout.nodes == 1
+    return f"{layout.gpus} x {kind}" + ("" if plain else f" ({layout})")
+
+
+def unsure(shape: ModelShape, fit: Fit) -> tuple[str, ...]:
+    """What is estimated from less than it should be."""
+    out: tuple[str, ...] = ()
+    if not shape.known:
+        out += (f"the architecture {shape.architecture} is not in the table: figures are an estimate, see the band",)  # fmt: skip
+    quantization = fit.settings.quantization
+    if quantization is not None and not quantization.known:
+        out += (f"the quantization {quantization.method} is not known: one byte a parameter is assumed",)
+    return out

@@ -1,0 +1,50 @@
+"""Checks of a spec against a model that every plan makes, and the warnings that every plan gives."""
+
+from stoker.errors import Mistake
+from stoker.model.shape import ModelShape
+from stoker.planner.layout import divides
+from stoker.spec.nouns import ServeSpec
+from stoker.units import Tokens
+
+
+def check_model(spec: ServeSpec, shape: ModelShape) -> None:
+    """Raises: Mistake, for a length beyond the model's."""
+    asked = spec.engine.options.get("max-model-len")
+    if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
+        raise Mistake(
+            f"max-model-len {asked} is above the model's {shape.max_len}",
+            at=at(spec, "engine.max-model-len"), why="the model was not made for longer texts",
+            fix=f"max-model-len: {shape.max_len}, or less",
+        )  # fmt: skip
+
+
+def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
+    """Raises: Mistake, for a tensor parallel size that cannot split the model."""
+    why = divides(shape, size)
+    if why is None:
+        return
+    fits = [str(n) for n in range(1, shape.heads + 1) if divides(shape, n) is None]
+    what = f"tensor-parallel-size {size}"
+    if shape.heads % size:
+        what, why = f"{what} does not divide the model's {shape.heads} attention heads", "each rank takes as many heads"  # fmt: skip
+    else:
+        what = f"{what} cannot split the model"
+    raise Mistake(
+        what, at=at(spec, "engine.tensor-parallel-size") or at(spec, "hardware"), why=why,
+        fix=f"one of {', '.join(fits)}", rule="tensor-parallel-heads",
+    )  # fmt: skip
+
+
+def template_warning(spec: ServeSpec, shape: ModelShape) -> tuple[str, ...]:
+    """What to say of a model without a chat template."""
+    if shape.has_chat_template or "chat-template" in spec.engine.options:
+        return ()
+    return (
+        "the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file",
+    )
+
+
+def at(spec: ServeSpec, path: str) -> str:
+    """Where a field stands in the file; empty where it does not."""
+    place = spec.origin.get(path)
+    return str(place) if place else ""

@@ -1,0 +1,66 @@
+"""Layout: how one replica spreads over GPUs and nodes, and which layers each pipeline stage holds."""
+
+from dataclasses import dataclass
+
+from stoker.model.shape import ModelShape
+from stoker.spec.nouns import Strategy
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Layout:
+    """Ranks of one replica: `tensor` of them share each layer, `pipeline` stages hold the layers in turn."""
+
+    nodes: int = 1
+    pipeline: int = 1
+    tensor: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.tensor * self.pipeline
+
+    @property
+    def strategy(self) -> Strategy:
+        """The guide's name for it."""
+        if self.nodes > 1:
+            return "multi-node"
+        return "tensor-parallel" if self.gpus > 1 else "single-gpu"
+
+    def __str__(self) -> str:
+        if self.gpus == 1:
+            return "one GPU"
+        parts = [f"TP {self.tensor}"] * (self.tensor > 1) + [f"PP {self.pipeline}"] * (self.pipeline > 1)
+        return " x ".join(parts) + (f" over {self.nodes} nodes" if self.nodes > 1 else "")
+
+
+def stages(layers: int, pipeline: int) -> tuple[range, ...]:
+    """The layers of each stage; what does not divide goes to the last but one first. Source: vLLM get_pp_indices."""
+    counts = [layers // pipeline] * pipeline
+    for index in range(2, layers % pipeline + 2):
+        counts[-index] += 1
+    out, at = [], 0
+    for count in counts:
+        out.append(range(at, at + count))
+        at += count
+    return tuple(out)
+
+
+def divides(shape: ModelShape, tensor: int) -> str | None:
+    """Why a tensor parallel size cannot split the model; None where it can."""
+    if shape.heads % tensor:
+        return f"{tensor} does not divide the model's {shape.heads} attention heads"
+    for kv in sorted(
+        {cache.kv_heads for cache in shape.caches if cache.kind in ("full", "sliding", "chunked")}
+    ):
+        if kv % tensor and tensor % kv:
+            return f"{tensor} neither divides the model's {kv} KV heads nor is a multiple of them"
+    for layer in shape.decoder:
+        for width in (layer.width, layer.experts.width if layer.experts else 0):
+            if width % tensor:
+                return f"{tensor} does not divide the model's intermediate size {width}"
+    return None
+
+
+def tensor_sizes(shape: ModelShape, most: int) -> tuple[int, ...]:
+    """Tensor parallel sizes up to `most` that split the model."""
+    return tuple(size for size in range(1, most + 1) if divides(shape, size) is None)

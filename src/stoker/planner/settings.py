@@ -1,0 +1,157 @@
+"""Settings: the engine options that bear on memory, as vLLM will resolve them on a device.
+
+Source: vLLM `engine/arg_utils.py` get_batch_defaults, `config/`, `platforms/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stoker.catalog.memory import MemoryRules, memory_rules
+from stoker.errors import Mistake
+from stoker.model.quantization import Quantization, asked
+from stoker.model.shape import ModelShape
+from stoker.units import Bytes, Tokens
+
+GIB = 1024**3
+SIZES: Mapping[str, int] = {
+    "float32": 4, "float": 4, "bfloat16": 2, "float16": 2, "half": 2,
+    "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "fp8_ds_mla": 1, "int8_per_token_head": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache."""
+
+    rules: MemoryRules
+    dtype: str
+    dtype_bytes: int
+    kv_dtype: str
+    kv_bytes: int
+    quantization: Quantization | None
+    max_model_len: int
+    max_num_batched_tokens: int
+    max_num_seqs: int
+    utilization: float
+    block_size: int
+    eager: bool
+    pipeline: int = 1
+    cpu: bool = False
+    kv_cache_memory: Bytes | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Tokens that may be scheduled and not yet settled, beside a sliding window: a batch, or as many as overlap.
+
+        Source: vLLM `config/vllm.py`, max_concurrent_batches.
+        """
+        batches = 1
+        if self.rules.in_flight_batches > 1:
+            overlaps = self.rules.sampler == 2 and not self.cpu
+            batches = self.pipeline + 1 if overlaps else max(2 * (self.pipeline == 1), self.pipeline)
+        return batches * self.max_num_batched_tokens
+
+
+def resolve(
+    options: Mapping[str, Any],
+    shape: ModelShape,
+    version: str,
+    *,
+    device_memory: int = 0,
+    device: str = "",
+    ranks: int = 1,
+    pipeline: int = 1,
+    cpu: bool = False,
+) -> Settings:
+    """What vLLM makes of the options on such a device. Raises: Mistake, for values that make no sense."""
+    rules = memory_rules(version)
+    dtype = _dtype(options, shape)
+    length = _length(options, shape)
+    tokens, rows = _batches(rules, device_memory, device, length, ranks, cpu)
+    quantization = shape.quantization
+    if options.get("quantization") and quantization is None:
+        quantization = asked(str(options["quantization"]))
+    kv = str(options.get("kv-cache-dtype") or "auto")
+    if kv == "auto":
+        kv = (quantization.kv if quantization else None) or dtype
+    given = options.get("kv-cache-memory-bytes")
+    return Settings(
+        rules=rules,
+        dtype=dtype,
+        dtype_bytes=SIZES.get(dtype, 2),
+        kv_dtype=kv,
+        kv_bytes=SIZES.get(kv, 2),
+        quantization=quantization,
+        max_model_len=length,
+        max_num_batched_tokens=_count(options, "max-num-batched-tokens", tokens),
+        max_num_seqs=_count(options, "max-num-seqs", rows),
+        utilization=_share(options, rules.utilization),
+        block_size=_count(options, "block-size", _block(shape, cpu)),
+        eager=options.get("enforce-eager") is True,
+        pipeline=pipeline,
+        cpu=cpu,
+        kv_cache_memory=None if given is None else Bytes(int(Tokens.parse(given))),
+    )
+
+
+def _dtype(options: Mapping[str, Any], shape: ModelShape) -> str:
+    """`auto` keeps the checkpoint's, and makes float16 or bfloat16 of float32 as vLLM does."""
+    given = str(options.get("dtype") or "auto")
+    if given != "auto":
+        return given
+    return "bfloat16" if shape.dtype in ("float32", "float") else shape.dtype
+
+
+def _length(options: Mapping[str, Any], shape: ModelShape) -> int:
+    given = options.get("max-model-len")
+    if given is None or str(given).lower() in ("auto", "-1"):
+        return shape.max_len
+    return _count(options, "max-model-len", shape.max_len)
+
+
+def _batches(
+    rules: MemoryRules, memory: int, device: str, length: int, ranks: int, cpu: bool
+) -> tuple[int, int]:
+    """The defaults of `max_num_batched_tokens` and `max_num_seqs` of `vllm serve`."""
+    if cpu:
+        return 2048 * ranks, 256
+    if rules.whole_prompts:
+        return max(2048, length), 256
+    if memory >= 160 * GIB and rules.in_flight_batches > 1:
+        return 16384, 1024
+    return (8192, 1024) if memory >= 70 * GIB and not device.startswith("a100") else (2048, 256)
+
+
+def _block(shape: ModelShape, cpu: bool) -> int:
+    latent = any(cache.kind == "mla" for cache in shape.caches)
+    if cpu:
+        return 16 if latent else 128
+    return 64 if latent else 16
+
+
+def _count(options: Mapping[str, Any], name: str, default: int) -> int:
+    value = options.get(name)
+    if value is None:
+        return default
+    try:
+        count = int(Tokens.parse(value))
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise Mistake(
+            f"{name} is {value}", why="expected a whole number above zero", fix=f"leave it out for {default}"
+        )
+    return count
+
+
+def _share(options: Mapping[str, Any], default: float) -> float:
+    value = options.get("gpu-memory-utilization")
+    share = default if value is None else float(value)
+    if not 0 < share <= 1:
+        raise Mistake(
+            f"gpu-memory-utilization is {value}",
+            why="it is a share of the GPU's memory, above 0 and at most 1",
+            fix=f"leave it out for {default}",
+        )
+    return share

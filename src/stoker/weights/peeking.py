@@ -1,0 +1,98 @@
+"""Reading what a remote model says of itself: config.json, headers and chat template, by ranges of its files."""
+
+import json
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stoker.errors import Mistake, WeightsFailed
+from stoker.model.files import ModelFiles, TensorInfo
+from stoker.weights.check import MAX_HEADER, parse_header, tensors_of
+from stoker.weights.local import QUANTIZATION, quantization_of
+from stoker.weights.remote import Interrupted, Listing, Remote, RemoteFile
+
+AT_ONCE = 8
+
+
+def peek_remote(remote: Remote) -> ModelFiles:
+    """What a hub repository or a bucket's folder holds. Raises: Mistake, WeightsFailed."""
+    try:
+        listing = remote.listing()
+        config = _json(remote, listing, "config.json")
+        if config is None:
+            raise Mistake(
+                f"{listing.label} has no config.json", why="so it is no Hugging Face model folder",
+                fix="name the folder or repository that holds config.json",
+            )  # fmt: skip
+        extra = _json(remote, listing, QUANTIZATION)
+        if extra and "quantization_config" not in config:
+            config |= {"quantization_config": quantization_of(extra)}
+        sizes = {file.path: file.size for file in listing.files}
+        return ModelFiles(config, sizes, _tensors(remote, listing), _template(remote, listing))
+    finally:
+        remote.close()
+
+
+def _tensors(remote: Remote, listing: Listing) -> dict[str, TensorInfo]:
+    files = [file for file in listing.files if file.path.endswith(".safetensors")]
+    out: dict[str, TensorInfo] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for found in pool.map(lambda file: _header(remote, file), files):
+            out |= found
+    return out
+
+
+def _header(remote: Remote, file: RemoteFile) -> dict[str, TensorInfo]:
+    prefix = _read(remote, file, 0, 8)
+    length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+    body = _read(remote, file, 8, 8 + length) if 2 <= length <= MAX_HEADER else b""
+    return tensors_of(parse_header(body, length, file.path, file.path))
+
+
+def _template(remote: Remote, listing: Listing) -> str | None:
+    jinja = next((file for file in listing.files if file.path == "chat_template.jinja"), None)
+    if jinja is not None:
+        return _read(remote, jinja, 0, jinja.size).decode()
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        found = (_json(remote, listing, name) or {}).get("chat_template")
+        if found:
+            return found if isinstance(found, str) else json.dumps(found)
+    return None
+
+
+def _json(remote: Remote, listing: Listing, name: str) -> dict[str, Any] | None:
+    file = next((file for file in listing.files if file.path == name), None)
+    if file is None:
+        return None
+    try:
+        value = json.loads(_read(remote, file, 0, file.size))
+    except ValueError as error:
+        raise WeightsFailed(
+            f"{name} of {listing.label} cannot be read", why=str(error), fix="is it whole at its source?"
+        ) from None
+    if not isinstance(value, dict):
+        raise WeightsFailed(f"{name} of {listing.label} holds no object", fix="is it whole at its source?")
+    return value
+
+
+def _read(remote: Remote, file: RemoteFile, start: int, end: int) -> bytes:
+    for last in (False, False, True):
+        try:
+            return _taken(remote.read(file, start, end), end - start)
+        except Interrupted as error:
+            if last:
+                raise WeightsFailed(
+                    f"{file.path} cannot be read", why=str(error), fix="try again later"
+                ) from None
+    raise AssertionError
+
+
+def _taken(pieces: Iterator[bytes], size: int) -> bytes:
+    """So many bytes and no more: a server that ignores ranges would send the whole file."""
+    out = bytearray()
+    for piece in pieces:
+        out += piece
+        if len(out) >= size:
+            break
+    return bytes(out[:size])

@@ -1,0 +1,131 @@
+"""The plan's memory against what vLLM printed at real starts, and the rules that hold whatever the figures.
+
+Expected figures are vLLM's own logs: llm-d-planner's accuracy runs (0.19 and 0.11 on H100) and a 0.31 start on A100.
+"""
+
+from typing import Any
+
+import pytest
+from tests import models
+
+from stoker.catalog.memory import memory_rules
+from stoker.errors import Mistake
+from stoker.planner.fit import Fit, weigh
+from stoker.planner.layout import Layout
+from stoker.planner.settings import resolve
+from stoker.units import Bytes
+
+GIB = 1024**3
+ONE = Layout()
+
+
+def fit(
+    config: dict[str, Any], gib: float, version: str, layout: Layout = ONE, device: str = "", **options: Any
+) -> Fit:  # fmt: skip
+    shape = models.shape(config)
+    total = Bytes(int(gib * GIB))
+    named = {name.replace("_", "-"): value for name, value in options.items()}
+    settings = resolve(
+        named, shape, version, device_memory=total, device=device, ranks=layout.gpus, pipeline=layout.pipeline
+    )
+    return weigh(shape, total, layout, settings)
+
+
+H100 = {"gib": 79.19, "version": "0.19.0", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
+OLD = {"gib": 79.18, "version": "0.11.0", "gpu_memory_utilization": 0.9, "max_model_len": 16000}
+FP8 = models.LLAMA_70B | {
+    "quantization_config": {
+        "quant_method": "compressed-tensors", "ignore": ["lm_head"],
+        "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float", "group_size": None}}},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "case", "weights", "activations", "kv", "blocks"),
+    [
+        (models.LLAMA_8B, H100, 14.99, 1.89, 58.11, 29750),
+        (models.LLAMA_8B, H100 | {"kv_cache_dtype": "fp8"}, None, None, 58.11, 59502),
+        (models.LLAMA_8B, H100 | {"dtype": "float32"}, 29.98, None, 42.8, None),
+        (models.LLAMA_8B, H100 | {"quantization": "fp8"}, 8.49, None, 64.61, None),
+        (models.LLAMA_8B, H100 | {"layout": Layout(tensor=2)}, 7.51, 1.89, 63.76, None),
+        (models.LLAMA_8B, H100 | {"layout": Layout(tensor=4)}, 3.77, 1.89, 67.44, None),
+        (models.GEMMA3_27B, H100, 51.45, 3.99, 19.53, 15997),
+        (models.GEMMA2_9B, H100, None, None, 54.12, 21110),
+        (FP8, H100 | {"layout": Layout(tensor=2)}, None, None, None, 15269),
+        (models.LLAMA_8B, OLD, 14.99, 4.76, 51.38, None),
+        (models.QWEN3_32B, OLD, 61.03, 5.64, 4.45, None),
+        (models.GPT_OSS_20B, OLD, 13.47, 7.38, 50.28, None),
+        (models.LLAMA_8B, {"gib": 79.25, "version": "0.31.0", "device": "a100-80gb"}, 15.0, None, 56.21, None),
+    ],
+)  # fmt: skip
+def test_memory_is_what_vllm_printed(
+    config: dict[str, Any], case: dict[str, Any], weights: float | None, activations: float | None,
+    kv: float | None, blocks: int | None,
+) -> None:  # fmt: skip
+    made = fit(config, **case)
+    rank = made.tightest
+    for name, expected in (("weights", weights), ("activations", activations)):
+        if expected is not None:
+            assert rank.size(name) / GIB == pytest.approx(expected, rel=0.01, abs=0.05), name
+    if kv is not None:
+        assert rank.kv_cache / GIB == pytest.approx(kv, rel=0.03)
+        assert abs(rank.kv_cache / GIB - kv) * GIB < max(2 * rank.band, 0.02 * GIB)
+    if blocks is not None:
+        assert made.held.blocks == pytest.approx(blocks, rel=0.01)
+
+
+def test_tokens_are_counted_as_the_release_counts_them() -> None:
+    old, new = fit(models.GEMMA3_27B, **H100), fit(models.GEMMA3_27B, **(H100 | {"version": "0.32.0"}))
+    assert old.held.tokens == old.held.blocks // 7 * 16
+    assert new.held.tokens == int(new.held.concurrency * 8192)
+
+
+@pytest.mark.parametrize(
+    ("gib", "device", "tokens", "rows"),
+    [
+        (22.0, "l4", 2048, 256),
+        (79.2, "h100-80gb", 8192, 1024),
+        (79.2, "a100-80gb", 2048, 256),
+        (178.0, "b200", 16384, 1024),
+    ],
+)
+def test_the_defaults_of_a_batch_follow_the_device(gib: float, device: str, tokens: int, rows: int) -> None:
+    settings = resolve(
+        {}, models.shape(models.LLAMA_8B), "0.32.0", device_memory=int(gib * GIB), device=device
+    )
+    assert (settings.max_num_batched_tokens, settings.max_num_seqs) == (tokens, rows)
+
+
+@pytest.mark.parametrize(
+    ("version", "since"), [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.17.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.27.0")]
+)  # fmt: skip
+def test_the_rules_of_a_release(version: str, since: str) -> None:
+    assert memory_rules(version).since == since
+
+
+def test_a_cache_of_a_given_size_is_taken_as_it_is() -> None:
+    made = fit(models.LLAMA_8B, 24, "0.32.0", kv_cache_memory_bytes="1G", max_model_len=4096)
+    assert made.tightest.kv_cache == GIB
+    assert made.held.blocks == GIB // (32 * 2 * 8 * 128 * 2 * 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gpu-memory-utilization": 0}, "above 0"),
+        ({"gpu-memory-utilization": 1.2}, "at most 1"),
+        ({"max-num-seqs": 0}, "above zero"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        resolve(options, models.shape(models.LLAMA_8B), "0.32.0")
+    assert said in caught.value.finding.why
+
+
+def test_every_item_has_its_formula_source_and_band() -> None:
+    for item in fit(models.LLAMA_8B, **H100).tightest.items:
+        assert item.formula
+        assert item.source
+        assert item.band >= 0
