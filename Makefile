@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test docs check test-fast test-engine test-browser lock clean python setup system
+.PHONY: help up test docs examples check test-fast test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ test-browser: setup system ## the tests in headless Chromium
 
 docs: setup ## write the generated reference pages again
 	@$(BIN)/python tools/reference.py
+
+examples: setup ## write the examples' expected plans again
+	@$(BIN)/python tools/examples.py
 
 lock: python ## write the lock files again (UPGRADE=1: with the newest versions)
 	@test -x $(BIN)/uv || $(SETUP)

@@ -61,7 +61,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "GraniteForCausalLM", "granite", embedding_multiplier=12.0, logits_scaling=16.0,
         attention_multiplier=0.1, residual_multiplier=0.2,
     ),
-    "smollm3": _config("SmolLM3ForCausalLM", "smollm3", no_rope_layers=[1, 1, 1, 0, 1, 1]),
+    "smollm3": _config("SmolLM3ForCausalLM", "smollm3", pad_token_id=0, no_rope_layers=[1, 1, 1, 0, 1, 1]),
     "olmo2": _config("Olmo2ForCausalLM", "olmo2"),
     "gemma4": _config(
         "Gemma4ForCausalLM", "gemma4_text", head_dim=64, global_head_dim=128, num_global_key_value_heads=1,

@@ -169,7 +169,8 @@ def started(config: dict[str, Any]) -> str:
 
 def last_words(out: str) -> str:
     """The line that says why."""
-    lines = [line for line in out.splitlines() if re.search(r"\w(Error|Exception)\b", line)]
+    lines = [line for line in out.splitlines() if re.search(r"\w(Error|Exception): ", line)]
+    lines = [line for line in lines if "See root cause above" not in line] or lines
     return (lines[-1] if lines else out.strip().splitlines()[-1])[:200]
 
 

@@ -77,12 +77,18 @@ def machine(name: str, at: str = "") -> Machine:
     )  # fmt: skip
 
 
-def smallest_with(gpu: str, count: int) -> Machine | None:
-    """The machine type with at least so many of a GPU and no more than needed; the cheapest of equals."""
+def smallest_with(gpu: str, count: int, memory: Bytes | None = None) -> Machine | None:
+    """The machine type with at least so many of a GPU and no more than needed; of equals the cheapest.
+
+    memory: what the host should have, where any machine type has it.
+    """
     fits = [m for m in machines().values() if m.gpu == gpu and m.gpus >= count]
+    roomy = [m for m in fits if memory is None or m.memory >= memory]
     unknown = float("inf")
     return min(
-        fits, key=lambda m: (m.gpus, m.price if m.price is not None else unknown, m.vcpus), default=None
+        roomy or fits,
+        key=lambda m: (m.gpus, m.price if m.price is not None else unknown, m.vcpus),
+        default=None,
     )
 
 

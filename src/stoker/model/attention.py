@@ -160,8 +160,8 @@ def _delta_net(config: Config) -> tuple[tuple[Part, ...], Cache]:
         Part("linear_attn.norms", 2 * value_heads + value, "copy", "other"),
     )
     temporal = value_heads * value * number(config, "linear_key_head_dim")
-    states = (State(mixed * (kernel - 1)), State(temporal, _state_dtype(config)))
-    return parts, Cache("state", states=states)
+    states = (State(mixed * (kernel - 1)), State(temporal, 4))
+    return parts, Cache("state", states=states, kept=2)
 
 
 def _mamba(config: Config) -> tuple[tuple[Part, ...], Cache]:
@@ -178,9 +178,5 @@ def _mamba(config: Config) -> tuple[tuple[Part, ...], Cache]:
         Part("mamba.out_proj", inner * width),
         Part("mamba.norms", inner + 3 * heads, "copy", "other"),
     )
-    states = (State(mixed * (kernel - 1)), State(heads * size * state, _state_dtype(config)))
-    return parts, Cache("state", states=states)
-
-
-def _state_dtype(config: Config) -> int:
-    return 4 if config.get("mamba_ssm_dtype") == "float32" else 0
+    states = (State(mixed * (kernel - 1)), State(heads * size * state, 4))
+    return parts, Cache("state", states=states, kept=3)

@@ -31,9 +31,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A linear-attention or Mamba layer's memory of one request: elements before sharding, and their size in bytes.
+    """A part of what a linear-attention or Mamba layer remembers: elements before sharding, and their size in bytes.
 
-    `element` 0 means the model's own dtype.
+    `element` 0 means the model's own dtype; vLLM keeps the recurrent state in float32.
     """
 
     elements: int
@@ -45,7 +45,8 @@ class Cache:
     """What one layer keeps. `window` is in tokens: of a sliding window, or a chunk of local attention.
 
     kind full, sliding, chunked: K and V of `kv_heads` heads, `head_dim` and `value_dim` wide.
-    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length.
+    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length, of which a request
+    keeps `kept` where prefixes are cached: the newest, one to go back to, and one more where a prefill marks its own.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Cache:
     value_dim: int = 0
     window: int = 0
     states: tuple[State, ...] = ()
+    kept: int = 1
 
 
 @dataclass(frozen=True, slots=True)

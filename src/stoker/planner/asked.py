@@ -12,7 +12,9 @@ from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan
 from stoker.planner.search import Ask, Choice, candidates, choose, remedies
+from stoker.planner.settings import GIB
 from stoker.spec.nouns import ServeSpec
+from stoker.units import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,28 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -
 def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choice: Choice, fit: Fit) -> Plan:
     layout = fit.layout
     options = added_options(shape, place.gpu, choice, fit) | dict(spec.engine.options)
-    box = place.machine or smallest_with(place.gpu.key, -(-layout.gpus // layout.nodes))
+    box = place.machine or smallest_with(place.gpu.key, layout.gpus // layout.nodes, _host_memory(fit))
     hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
     return Plan(
         spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
         layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
         reasons=reasons_of(shape, place.gpu, choice, fit),
-        warnings=(*template_warning(spec, shape), *unsure(shape, fit)),
+        warnings=(*template_warning(spec, shape), *unsure(shape, fit), *_idle(layout, box)),
     )  # fmt: skip
+
+
+def _host_memory(fit: Fit) -> Bytes:
+    """What a node's host should have: its weights pass through it, and the engine's processes stand beside them."""
+    ranks = fit.layout.gpus // fit.layout.nodes
+    return Bytes(int(1.1 * ranks * fit.tightest.size("weights")) + 8 * GIB)
+
+
+def _idle(layout: Layout, box: Machine | None) -> tuple[str, ...]:
+    """What is paid for and not used."""
+    used = layout.gpus // layout.nodes
+    if box is None or box.gpus == used:
+        return ()
+    return (f"one replica uses {used} of the {box.gpus} GPUs of {box}: the price is the whole machine's",)
 
 
 def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> dict[str, Any]:
@@ -153,8 +169,8 @@ def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) ->
 def _cost(spec: ServeSpec, layout: Layout, box: Machine | None) -> float | None:
     """Dollars an hour for one replica: the spec's price a GPU, else the whole machine's for each node."""
     if spec.hardware.price is not None:
-        return spec.hardware.price * layout.gpus
-    return box.price * layout.nodes if box is not None and box.price is not None else None
+        return round(spec.hardware.price * layout.gpus, 4)
+    return round(box.price * layout.nodes, 4) if box is not None and box.price is not None else None
 
 
 def reasons_of(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> tuple[str, ...]:

@@ -15,17 +15,18 @@ from stoker.units import Bytes
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One layer's page: its bytes on one rank, and the tokens in it."""
+    """One layer's page: its bytes on one rank, and the tokens in it. A state's request holds `kept` pages."""
 
     kind: Kind
     size: int
     block: int
     window: int = 0
+    kept: int = 1
 
     def needed(self, length: int, in_flight: int) -> int:
         """Pages that one request of `length` tokens holds at most."""
         if self.kind == "state":
-            return 1
+            return self.kept
         if self.kind == "sliding":
             return ceil(min(self.window - 1 + in_flight, length) / self.block) + 1
         if self.kind == "chunked":
@@ -66,7 +67,7 @@ def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> di
 def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
     if cache.kind == "state":
         size = sum(s.elements // tensor * (s.element or settings.dtype_bytes) for s in cache.states)
-        return Page("state", size, settings.block_size)
+        return Page("state", size, settings.block_size, kept=cache.kept if settings.keeps_states else 1)
     if cache.kind == "mla":
         return Page("mla", settings.block_size * cache.head_dim * settings.kv_bytes, settings.block_size)
     heads = max(1, cache.kv_heads // tensor)
@@ -82,8 +83,8 @@ def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int)
     attention = [_page(c, one, tensor).size for c in there if c.kind != "state"]
     if not states or not attention:
         return settings.block_size
-    step = 32 if settings.cpu else 16
-    return max(settings.block_size, step * ceil(max(states) / (step * max(attention))))
+    step = settings.block_size
+    return step * ceil(max(states) / (step * max(attention)))
 
 
 def groups(by_layer: dict[int, Page]) -> tuple[Group, ...]:

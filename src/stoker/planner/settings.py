@@ -38,7 +38,13 @@ class Settings:
     eager: bool
     pipeline: int = 1
     cpu: bool = False
+    prefix_caching: bool = True
     kv_cache_memory: Bytes | None = None
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether a request keeps earlier states of a hybrid's layers, so that prefixes can be found again."""
+        return self.prefix_caching and self.rules.in_flight_batches > 1
 
     @property
     def in_flight(self) -> int:
@@ -91,6 +97,7 @@ def resolve(
         eager=options.get("enforce-eager") is True,
         pipeline=pipeline,
         cpu=cpu,
+        prefix_caching=options.get("enable-prefix-caching") is not False,
         kv_cache_memory=None if given is None else Bytes(int(Tokens.parse(given))),
     )
 
