@@ -126,6 +126,7 @@ FIELDS = {
     "cost_per_hour": "dollars for one replica; null where no page at hand states the price",
     "reasons": "list of sentences",
     "rejected": "list of {tensor_parallel_size, pipeline_parallel_size, nodes, why}: smaller layouts that do not do",
+    "measured": "what vLLM printed at the last start of this plan here (GiB of one rank, tokens), with its date; or null",
     "warnings": "list of sentences",
 }
 
@@ -165,6 +166,7 @@ def as_json(plan: Plan) -> dict[str, object]:
             }
             for fit in plan.rejected
         ],
+        "measured": plan.measured,
         "warnings": list(plan.warnings),
     }  # fmt: skip
 

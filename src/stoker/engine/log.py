@@ -58,7 +58,14 @@ _SIZES = {
     ),
     "kv_tokens": re.compile(r"KV cache size: ([\d,]+) tokens"),
     "max_concurrency": re.compile(r"Maximum concurrency for [\d,]+ tokens per request: ([\d.]+)x"),
+    "kv_blocks": re.compile(r"num_gpu_blocks is: (\d+)|# \w+ blocks: (\d+)"),
+    "weights_gib": re.compile(r"Actual usage is ([\d.]+) GiB for weight"),
+    "consumed_gib": re.compile(r"([\d.]+) GiB for consumed memory"),
+    "activations_gib": re.compile(r"([\d.]+) GiB for peak activation"),
+    "other_gib": re.compile(r"([\d.]+) GiB for non-torch memory"),
+    "graphs_gib": re.compile(r"([\d.]+) GiB for CUDAGraph memory"),
 }
+_WHOLE = ("kv_tokens", "kv_blocks")
 
 
 def phase_of(line: str) -> tuple[StartPhase, str] | None:
@@ -77,13 +84,15 @@ def sizes_of(line: str) -> dict[str, Any]:
     for name, pattern in _SIZES.items():
         if (match := pattern.search(line)) is not None:
             text = next(group for group in match.groups() if group).replace(",", "")
-            found[name] = int(text) if name == "kv_tokens" else float(text)
+            found[name] = int(text) if name in _WHOLE else float(text)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class StartLog:
     """How far a start is. Sizes are GiB of one rank, as vLLM prints them; None where it has not said so.
+
+    consumed_gib is weights and other together, as releases since 0.27 print them.
 
     The phase never goes back: of several ranks the first one counts, and a slower one's progress is left out.
     """
@@ -94,6 +103,12 @@ class StartLog:
     kv_gib: float | None = None
     kv_tokens: int | None = None
     max_concurrency: float | None = None
+    kv_blocks: int | None = None
+    weights_gib: float | None = None
+    consumed_gib: float | None = None
+    activations_gib: float | None = None
+    other_gib: float | None = None
+    graphs_gib: float | None = None
 
     def feed(self, line: str) -> "StartLog":
         """The state after one more line. Of a progress bar that redraws itself, the last drawing counts."""

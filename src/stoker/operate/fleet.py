@@ -10,11 +10,13 @@ from stoker.events import Report, silent
 from stoker.fleet.changes import Changes
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
+from stoker.operate.measured import after_start
 from stoker.operate.prepare import check_target, prepare
 from stoker.operate.wait import converge
 from stoker.planner.plan import Plan, Share
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
+from stoker.system import clock
 from stoker.targets.local.target import LocalTarget, names, no_fleet, read_back
 
 START_TIMEOUT = 1800.0
@@ -166,7 +168,9 @@ def up(
     fleet.target.adopt()
     running = check_same(fleet, spec, replace_running)
     plan = prepare(spec, fleet.target.offer(), report, replicas=running)
-    converge(fleet.target, plan, report, timeout)
+    begun = clock.now()
+    state = converge(fleet.target, plan, report, timeout)
+    after_start(plan, state, begun, report)
     return fleet
 
 

@@ -7,6 +7,7 @@ from stoker import weights
 from stoker.errors import DoesNotFit
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.operate import measured
 from stoker.operate.prepare import prepare
 from stoker.planner.asked import plan_asked
 from stoker.planner.plan import Hardware, Plan
@@ -38,7 +39,8 @@ def plan(
         return plan_asked(spec, peeked(spec), str(spec.model.source), concurrency=concurrency)
     from stoker.targets.local import machine
 
-    return prepare(spec, offer or machine.offer(), report)
+    decided = prepare(spec, offer or machine.offer(), report)
+    return replace(decided, measured=measured.of(decided))
 
 
 def peeked(spec: ServeSpec) -> ModelShape:

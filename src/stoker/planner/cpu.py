@@ -52,8 +52,7 @@ def cpu_fit(
     if not _asked_length(options):
         settings = replace(settings, max_model_len=max(1, most))
         held = capacity(laid, [(layers, kv) for layers in parts], settings)
-    band = Bytes(int(0.3 * GIB + weights * 0.02))
-    ranks = tuple(RankMemory(n, layers, total, total, items, kv, band) for n, layers in enumerate(parts))
+    ranks = tuple(RankMemory(n, layers, total, total, items, kv, Bytes(0)) for n, layers in enumerate(parts))
     return Fit(layout, settings, ranks, laid, held, most)
 
 

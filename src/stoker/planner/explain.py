@@ -2,8 +2,9 @@
 
 from stoker.planner.memory import RankMemory
 from stoker.planner.plan import Plan
-from stoker.units import Bytes
+from stoker.planner.reality import in_words
 
+GIB = 1024**3
 WIDTH = 40  # characters of the memory bar
 _SHORT = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32"}
 
@@ -15,6 +16,8 @@ def explain(plan: Plan, runs: str = "") -> str:
         rows.insert(1, ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares))))
     if plan.memory is not None:
         rows += [("per GPU" if _on_gpus(plan) else "memory", bar(plan.memory)), ("holds", _holds(plan))]
+    if plan.measured is not None:
+        rows.append(("measured", in_words(plan.measured)))
     if not plan.shares:
         rows.append(("replicas", _replicas(plan)))
         rows.append(("cost", _cost(plan)))
@@ -69,14 +72,23 @@ def _strategy(plan: Plan) -> str:
 
 
 def bar(memory: RankMemory) -> str:
-    """One rank's memory as a bar, in GiB."""
-    other = memory.counted - memory.size("weights")
-    parts = [("weights", memory.size("weights")), ("other", Bytes(other)), ("KV cache", memory.kv_cache)]
+    """One rank's memory as a bar, in GiB. What nothing is planned for is free."""
+    other = sum(item.size for item in memory.items) - memory.size("weights")
+    free = memory.usable - memory.size("weights") - other - memory.kv_cache
+    parts = [
+        ("weights", memory.size("weights"), "#"),
+        ("other", other, "#"),
+        ("KV cache", memory.kv_cache, "#"),
+    ]
+    parts += [("free", free, ".")] if free > memory.usable // 100 else []
     drawn = [
-        f"{name} {size.gib:.1f} {'#' * max(1, round(WIDTH * size / max(1, memory.usable)))}" for name, size in parts if size > 0
-    ]  # fmt: skip
+        f"{name} {size / GIB:.1f} {mark * max(1, round(WIDTH * size / max(1, memory.usable)))}"
+        for name, size, mark in parts
+        if size > 0
+    ]
     share = 100 * memory.band / max(1, memory.kv_cache)
-    return f"{'  '.join(drawn)}   {memory.usable.gib:.1f} GiB usable, KV cache +-{share:.0f} %"
+    sure = f", KV cache +-{share:.0f} %" if memory.band else ""
+    return f"{'  '.join(drawn)}   {memory.usable.gib:.1f} GiB usable{sure}"
 
 
 def _holds(plan: Plan) -> str:

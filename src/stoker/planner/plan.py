@@ -79,7 +79,8 @@ class Plan:
 
     fit is the layout weighed: memory a rank and what the KV cache holds, None where nothing is computed; rejected
     are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only asked has none.
-    cost_per_hour is one replica's, in dollars; None where no page states a price.
+    cost_per_hour is one replica's, in dollars; None where no page states a price. measured is what vLLM printed at
+    the last start of this very plan on this machine.
     """
 
     spec: ServeSpec
@@ -99,6 +100,7 @@ class Plan:
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    measured: Mapping[str, Any] | None = None
 
     @property
     def replicas(self) -> int:

@@ -43,6 +43,11 @@ def weights() -> Path:
     return _base("cache") / "weights"
 
 
+def measured() -> Path:
+    """What starts on this machine measured, for the plans after them."""
+    return _base("state") / "measured.json"
+
+
 def engine_cache() -> Path:
     """Where engines keep what they compile."""
     return _base("cache") / "engine"
