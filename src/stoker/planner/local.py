@@ -10,7 +10,7 @@ from stoker.model.shape import ModelShape
 from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
 from stoker.planner.checks import at, check_model, check_tensor, template_warning
 from stoker.planner.cpu import cpu_fit
-from stoker.planner.layout import Layout
+from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.planner.search import choose
 from stoker.spec.nouns import ServeSpec
@@ -38,7 +38,7 @@ def plan_local(
         return _simulated(spec, shape, offer, model_dir, count)
     assert shape is not None
     check_model(spec, shape)
-    check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1)))
+    check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
     if offer.gpus:
         return _on_gpus(spec, shape, offer, model_dir, count, adapters or {})
     return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {})
@@ -76,25 +76,64 @@ def _on_cpu(
     before: tuple[Share, ...],
     adapters: Mapping[str, Adapter],
 ) -> Plan:
-    parallel = int(spec.engine.options.get("tensor-parallel-size", 1))
+    layout = _cpu_layout(spec, shape)
     shares, reasons = _split(offer.cores, count, rebind, before)
     dtype, why = _dtype(offer)
-    options: dict[str, Any] = {"dtype": dtype, "enforce-eager": True}
-    layout = Layout(tensor=parallel)
+    options: dict[str, Any] = {"dtype": dtype, **_uncompiled(layout)}
+    options |= {"tensor-parallel-size": layout.tensor} if layout.tensor > 1 else {}
+    options |= {"pipeline-parallel-size": layout.pipeline} if layout.pipeline > 1 else {}
     fit = cpu_fit(spec, shape, options | dict(spec.engine.options), offer.memory, max(1, count), layout)
     options["kv-cache-memory-bytes"] = int(fit.tightest.kv_cache)
     options["max-model-len"] = fit.settings.max_model_len
-    chosen = {"dtype": why, "enforce-eager": "enforce-eager: compiling for a CPU takes minutes at each start"}
-    reasons += tuple(reason for name, reason in chosen.items() if name not in spec.engine.options)
+    chosen = {"dtype": why, **_UNCOMPILED}
+    reasons += tuple(
+        reason for name, reason in chosen.items() if name in options and name not in spec.engine.options
+    )
     options |= _lora(adapters)
     env = _engine_env()
     if offer.preload:
         env["LD_PRELOAD"] = ":".join(offer.preload)
-    strategy = "tensor-parallel" if parallel > 1 else "single-gpu"
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
-        fit, strategy, parallel, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
+        fit, layout.strategy, layout.tensor, layout.pipeline, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
     )  # fmt: skip
+
+
+_UNCOMPILED = {
+    "enforce-eager": "enforce-eager: compiling for a CPU takes minutes at each start",
+    "compilation-config": "compilation-config: eager as well; with enforce-eager vLLM skips the warm-up that a pipeline needs",
+}
+
+
+def _uncompiled(layout: Layout) -> dict[str, Any]:
+    """The options that keep vLLM from compiling. A pipeline's stages get their buffers in the warm-up."""
+    if layout.pipeline > 1:
+        return {"compilation-config": {"mode": 2, "backend": "eager"}}
+    return {"enforce-eager": True}
+
+
+def _cpu_layout(spec: ServeSpec, shape: ModelShape) -> Layout:
+    """Ranks of one replica, each a process: as the options say, or `hardware: cpu:2`, or the strategy; else one."""
+    options, asked = spec.engine.options, spec.hardware
+    tensor, pipeline = (options.get(f"{name}-parallel-size") for name in ("tensor", "pipeline"))
+    if tensor is not None or pipeline is not None:
+        return Layout(pipeline=int(pipeline or 1), tensor=int(tensor or 1))
+    count = (
+        asked.count if asked.gpu == "cpu" and asked.count else 2 if spec.strategy == "tensor-parallel" else 1
+    )
+    if spec.strategy == "multi-node":
+        raise Mistake(
+            "strategy multi-node needs more hosts than this one", at=at(spec, "strategy"),
+            why="one fleet on one machine has one node", fix="strategy: tensor-parallel, or leave it out",
+        )  # fmt: skip
+    if divides(shape, count) is None:
+        return Layout(tensor=count)
+    if count > shape.layers:
+        raise Mistake(
+            f"{count} ranks are more than the model's {shape.layers} layers", at=at(spec, "hardware"),
+            why="each stage of a pipeline takes a layer at least", fix=f"hardware: cpu:{shape.layers}, or less",
+        )  # fmt: skip
+    return Layout(pipeline=count)
 
 
 def _engine_env() -> dict[str, str]:

@@ -52,10 +52,11 @@ class Settings:
 
         Source: vLLM `config/vllm.py`, max_concurrent_batches.
         """
-        batches = 1
-        if self.rules.in_flight_batches > 1:
-            overlaps = self.rules.sampler == 2 and not self.cpu
-            batches = self.pipeline + 1 if overlaps else max(2 * (self.pipeline == 1), self.pipeline)
+        batches = self.pipeline
+        if (
+            self.rules.in_flight_batches > 1 and not self.cpu
+        ):  # scheduled ahead of what runs; the CPU does not
+            batches = self.pipeline + 1 if self.rules.sampler == 2 else max(2, self.pipeline)
         return batches * self.max_num_batched_tokens
 
 

@@ -57,7 +57,7 @@ def _binding(plan: Plan, share: Share) -> dict[str, str]:
         return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, share.gpus))}
     if not share.cores or plan.spec.engine.kind == "simulated":
         return {}
-    return {"VLLM_CPU_OMP_THREADS_BIND": _ranks(share.cores, plan.tensor_parallel_size)}
+    return {"VLLM_CPU_OMP_THREADS_BIND": _ranks(share.cores, plan.gpus_per_replica)}
 
 
 def _ranks(cores: tuple[int, ...], ranks: int) -> str:
