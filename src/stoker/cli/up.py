@@ -5,13 +5,16 @@ import signal
 import sys
 import time
 from types import FrameType
+from typing import Any
 
 import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.cli.group import group_options, read_group
 from stoker.errors import Interrupted, StokerError
 from stoker.fleet.diff import events
 from stoker.operate.fleet import START_TIMEOUT, Fleet, dry_run, up
+from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import Story, box
 from stoker.units import Seconds
@@ -38,16 +41,20 @@ class _Duration(click.ParamType[Seconds]):
 @click.option(
     "--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m."
 )
+@group_options
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, dry: bool, timeout: Seconds, output: str,
+    detach: bool, yes: bool, dry: bool, timeout: Seconds, output: str, **node: Any,
 ) -> None:  # fmt: skip
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
+
+    Over several hosts: the same command on each, with --nnodes, --master-addr and the host's own --node-rank.
 
     Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready.
     """
     spec = read_spec(model, file, sets, target, namespace)
+    group = read_group(node)
     story = Story()
     if dry:
         changes = dry_run(spec, story)
@@ -56,7 +63,7 @@ def command(
         )
         return
     _terminate_as_interrupt()
-    fleet, was_up = _start(spec, story, yes, float(timeout), detach)
+    fleet, was_up = _start(spec, story, yes, float(timeout), group)
     if output == "json":
         print_json(fleet.status())
     else:
@@ -76,12 +83,14 @@ def _terminate_as_interrupt() -> None:
         signal.signal(signal.SIGHUP, interrupt)
 
 
-def _start(spec: ServeSpec, story: Story, yes: bool, timeout: float, detach: bool) -> tuple[Fleet, bool]:
+def _start(
+    spec: ServeSpec, story: Story, yes: bool, timeout: float, group: Group | None
+) -> tuple[Fleet, bool]:
     """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
     fleet = Fleet(spec.name)
     was_up = fleet.target.observe().ready > 0
     try:
-        return up(spec, replace_running=yes, report=story, timeout=timeout), was_up
+        return up(spec, replace_running=yes, report=story, timeout=timeout, group=group), was_up
     except KeyboardInterrupt:
         story.done()
         if not was_up:
@@ -115,6 +124,13 @@ def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
     chat = f"{state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}" if state.page else None
     body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % name
     stop = f"stoker down{'' if len(_names()) == 1 else f' --name {fleet.name}'}" if detached else "Ctrl-C"
+    if fleet.group is not None and not fleet.group.leads:
+        return [
+            f"{fleet.name}: node {fleet.group.rank} of {fleet.group.nodes} is in its group",
+            f"endpoint  on node 0, {fleet.group.master}",
+            f"runs      {state.command}",
+            f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",
+        ]
     return [
         f"{fleet.name} is served: {state.ready} of {state.wanted} replicas ready",
         f"endpoint  {state.endpoint}/v1",

@@ -21,6 +21,7 @@ _TABLE: tuple[tuple[StartPhase, str, str], ...] = (
     ),
     ("Failed", r"EngineCore encountered a fatal error", "the engine core failed"),
     ("Failed", r"^(?:vllm|\S+\.py)[ \w]*: error: (.*)", "{1}"),
+    ("Starting", r"stoker group: (?!Error)(.*)", "{1}"),
     ("Starting", r"(?:server|█ ) version (\d\S*)", "starting vLLM {1}"),
     ("Starting", r"non-default args:", "reading the options"),
     ("Starting", r"Resolved architecture: (\w+)", "reading the model's config ({1})"),

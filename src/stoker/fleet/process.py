@@ -48,7 +48,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything the supervisor is to keep, at one revision."""
+    """Everything the supervisor is to keep, at one revision. group is this node's place among several, if any."""
 
     revision: int
     name: str
@@ -60,6 +60,7 @@ class Wanted:
     command: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
     restart: int = 0
+    group: Mapping[str, Any] | None = None
 
     @property
     def replicas(self) -> int:

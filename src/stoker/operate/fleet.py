@@ -13,6 +13,7 @@ from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.measured import after_start
 from stoker.operate.prepare import check_target, prepare
 from stoker.operate.wait import converge
+from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
@@ -79,8 +80,20 @@ class Fleet:
         """The plan that this fleet would follow with so many replicas."""
         spec = load_stored(self.spec)
         return prepare(
-            spec, self.target.offer(), report, replicas=replicas, rebind=rebind, before=self.shares()
+            spec,
+            self.target.offer(),
+            report,
+            replicas=replicas,
+            rebind=rebind,
+            before=self.shares(),
+            group=self.group,
         )
+
+    @property
+    def group(self) -> Group | None:
+        """This node's place, where the replica spreads over several."""
+        wanted = self.target.folder.wanted()
+        return Group(**wanted.group) if wanted is not None and wanted.group else None
 
     def shares(self) -> tuple[Share, ...]:
         """What each replica has been given."""
@@ -156,8 +169,11 @@ def up(
     replace_running: bool = False,
     report: Report = silent,
     timeout: float = START_TIMEOUT,
+    group: Group | None = None,
 ) -> Fleet:
     """Brings a fleet up and returns when it is ready; the demo where no spec is given.
+
+    group: this host's place among several that serve one replica together; the same call on each of them.
 
     A fleet of the same name and spec is left as it is. Raises: FleetDiffers where it runs another spec and
     `replace_running` is off; DoesNotFit, PortTaken, WeightsFailed, EngineFailed, TimedOut.
@@ -167,7 +183,7 @@ def up(
     fleet = Fleet(spec.name)
     fleet.target.adopt()
     running = check_same(fleet, spec, replace_running)
-    plan = prepare(spec, fleet.target.offer(), report, replicas=running)
+    plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
     begun = clock.now()
     state = converge(fleet.target, plan, report, timeout)
     after_start(plan, state, begun, report)

@@ -8,6 +8,7 @@ from stoker import weights
 from stoker.errors import MissingPart, Mistake
 from stoker.events import Report
 from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
@@ -53,6 +54,7 @@ def prepare(
     replicas: int | None = None,
     rebind: bool = True,
     before: tuple[Share, ...] = (),
+    group: Group | None = None,
 ) -> Plan:
     """Stages what the plan needs, and plans. Raises: what staging, reading and planning raise."""
     if spec.engine.kind == "simulated":
@@ -70,6 +72,7 @@ def prepare(
         rebind=rebind,
         before=before,
         adapters=adapters,
+        group=group,
     )
 
 

@@ -36,8 +36,9 @@ def cpu_fit(
     )
     parts = stages(shape.layers, layout.pipeline)
     weights = max(rank_weights(shape, layout, stage, held, settings) for stage, held in enumerate(parts))
-    other = Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (layout.gpus - 1)) // layout.gpus)
-    total = Bytes(memory // (count * layout.gpus))
+    here = layout.gpus // layout.nodes
+    other = Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (here - 1)) // here)
+    total = Bytes(memory // (count * here))
     kv = _kv_cache(spec, Bytes(total - weights - other), layout)
     if weights + other + kv > total:
         raise _does_not_fit(spec, memory, count, layout, weights, kv, other)

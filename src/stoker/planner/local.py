@@ -10,6 +10,7 @@ from stoker.model.shape import ModelShape
 from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
 from stoker.planner.checks import at, check_model, check_tensor, template_warning
 from stoker.planner.cpu import cpu_fit
+from stoker.planner.group import Group
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.planner.search import choose
@@ -28,20 +29,28 @@ def plan_local(
     rebind: bool = True,
     before: tuple[Share, ...] = (),
     adapters: Mapping[str, Adapter] | None = None,
+    group: Group | None = None,
 ) -> Plan:
     """Decides for this machine. `before` are the shares of a running fleet, kept where `rebind` is off.
+
+    group is this machine's place, where the replica spreads over several.
 
     Raises: DoesNotFit, where memory or GPUs do not suffice; Mistake, for options that contradict the model.
     """
     count = spec.replicas.low if replicas is None else replicas
+    if group is not None and count != 1:
+        raise Mistake(
+            f"a group of {group.nodes} nodes runs one replica, not {count}", at=at(spec, "replicas"),
+            why="each replica over several hosts is a fleet of its own", fix="replicas: 1",
+        )  # fmt: skip
     if spec.engine.kind == "simulated":
         return _simulated(spec, shape, offer, model_dir, count)
     assert shape is not None
     check_model(spec, shape)
     check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
     if offer.gpus:
-        return _on_gpus(spec, shape, offer, model_dir, count, adapters or {})
-    return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {})
+        return _on_gpus(spec, shape, offer, model_dir, count, adapters or {}, group)
+    return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {}, group)
 
 
 def _simulated(
@@ -75,8 +84,9 @@ def _on_cpu(
     rebind: bool,
     before: tuple[Share, ...],
     adapters: Mapping[str, Adapter],
+    group: Group | None,
 ) -> Plan:
-    layout = _cpu_layout(spec, shape)
+    layout = _cpu_layout(spec, shape, group.nodes if group else 1)
     shares, reasons = _split(offer.cores, count, rebind, before)
     dtype, why = _dtype(offer)
     options: dict[str, Any] = {"dtype": dtype, **_uncompiled(layout)}
@@ -95,7 +105,8 @@ def _on_cpu(
         env["LD_PRELOAD"] = ":".join(offer.preload)
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
-        fit, layout.strategy, layout.tensor, layout.pipeline, adapters=adapters, reasons=reasons, warnings=_warnings(spec, shape, offer),
+        fit, layout.strategy, layout.tensor, layout.pipeline, layout.nodes, adapters=adapters, reasons=reasons,
+        warnings=_warnings(spec, shape, offer), group=group,
     )  # fmt: skip
 
 
@@ -112,19 +123,31 @@ def _uncompiled(layout: Layout) -> dict[str, Any]:
     return {"enforce-eager": True}
 
 
-def _cpu_layout(spec: ServeSpec, shape: ModelShape) -> Layout:
-    """Ranks of one replica, each a process: as the options say, or `hardware: cpu:2`, or the strategy; else one."""
+def _cpu_layout(spec: ServeSpec, shape: ModelShape, nodes: int) -> Layout:
+    """Ranks of one replica, each a process: as the options say, or `hardware: cpu:2`, or the strategy; else one a node.
+
+    Over several nodes a pipeline stage stands on each, and tensor parallel ranks within one.
+    """
     options, asked = spec.engine.options, spec.hardware
     tensor, pipeline = (options.get(f"{name}-parallel-size") for name in ("tensor", "pipeline"))
-    if tensor is not None or pipeline is not None:
-        return Layout(pipeline=int(pipeline or 1), tensor=int(tensor or 1))
-    count = (
-        asked.count if asked.gpu == "cpu" and asked.count else 2 if spec.strategy == "tensor-parallel" else 1
-    )
+    sized = tensor is not None or pipeline is not None
+    count = int(pipeline or 1) * int(tensor or 1)
+    if not sized:
+        least = max(nodes, 2 if spec.strategy == "tensor-parallel" else 1)
+        count = asked.count if asked.gpu == "cpu" and asked.count else least
+    if count % nodes:
+        raise Mistake(
+            f"{count} rank{'s' * (count > 1)} cannot be spread over {nodes} nodes", at=at(spec, "engine.tensor-parallel-size"),
+            why="each node has as many", fix=f"tensor-parallel-size: {nodes}, or pipeline-parallel-size: {nodes}",
+        )  # fmt: skip
+    if sized:
+        return Layout(nodes, int(pipeline or 1), int(tensor or 1))
+    if nodes > 1:
+        return Layout(nodes, nodes, count // nodes)
     if spec.strategy == "multi-node":
         raise Mistake(
             "strategy multi-node needs more hosts than this one", at=at(spec, "strategy"),
-            why="one fleet on one machine has one node", fix="strategy: tensor-parallel, or leave it out",
+            why="one node was named", fix="`stoker up --nnodes 2 --node-rank R --master-addr A` on each host",
         )  # fmt: skip
     if divides(shape, count) is None:
         return Layout(tensor=count)
@@ -198,7 +221,10 @@ def _on_gpus(
     model_dir: str,
     count: int,
     adapters: Mapping[str, Adapter],
+    group: Group | None,
 ) -> Plan:
+    if group is not None:
+        return _group_on_gpus(spec, shape, offer, model_dir, adapters, group)
     least = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
     if least * count > len(offer.gpus):
         raise _too_few(spec, offer, count, least)
@@ -222,6 +248,36 @@ def _on_gpus(
         _engine_env() | dict(spec.engine.env), choice.fit, layout.strategy, layout.tensor, layout.pipeline,
         rejected=choice.rejected, adapters=adapters, reasons=reasons,
         warnings=(*_warnings(spec, shape, offer), *unsure(shape, choice.fit)),
+    )  # fmt: skip
+
+
+def _group_on_gpus(
+    spec: ServeSpec,
+    shape: ModelShape,
+    offer: Hardware,
+    model_dir: str,
+    adapters: Mapping[str, Adapter],
+    group: Group,
+) -> Plan:
+    """One replica over as many nodes as the group has, each like this one."""
+    kind, per_node = _kind(offer), len(offer.gpus)
+    count = spec.hardware.count or per_node * group.nodes
+    asked = replace(spec, hardware=replace(spec.hardware, count=count), strategy="multi-node")
+    ask = ask_of(asked, shape, kind, max(1, count // group.nodes), 1.0)
+    choice = choose(shape, ask)
+    if choice.fit is None or choice.fit.layout.nodes != group.nodes:
+        raise does_not_fit(spec, shape, ask, choice)
+    layout = choice.fit.layout
+    here = layout.gpus // layout.nodes
+    if here > per_node:
+        raise _too_few(spec, offer, 1, here)
+    share = Share("1", gpus=tuple(gpu.index for gpu in offer.gpus[:here]))
+    options = added_options(shape, kind, choice, choice.fit) | _lora(adapters) | dict(spec.engine.options)
+    options.pop("nnodes", None)  # written with the node's own rank
+    return Plan(
+        spec, shape, offer, model_dir, (share,), options, _engine_env() | dict(spec.engine.env), choice.fit,
+        layout.strategy, layout.tensor, layout.pipeline, layout.nodes, choice.rejected, adapters=adapters,
+        reasons=reasons_of(shape, kind, choice, choice.fit), warnings=unsure(shape, choice.fit), group=group,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from stoker.catalog.gpus import GpuType
 from stoker.catalog.machines import Machine
 from stoker.model.shape import ModelShape
 from stoker.planner.fit import Fit
+from stoker.planner.group import Group
 from stoker.planner.memory import RankMemory
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
@@ -80,7 +81,7 @@ class Plan:
     fit is the layout weighed: memory a rank and what the KV cache holds, None where nothing is computed; rejected
     are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only asked has none.
     cost_per_hour is one replica's, in dollars; None where no page states a price. measured is what vLLM printed at
-    the last start of this very plan on this machine.
+    the last start of this very plan on this machine. group is this node's place among the nodes of one replica.
     """
 
     spec: ServeSpec
@@ -101,6 +102,7 @@ class Plan:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     measured: Mapping[str, Any] | None = None
+    group: Group | None = None
 
     @property
     def replicas(self) -> int:

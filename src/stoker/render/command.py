@@ -28,10 +28,7 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
         "vllm",
         "serve",
         plan.model_dir,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        port,
+        *_place(plan, port),
         "--served-model-name",
         *names,
     ]
@@ -39,6 +36,17 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     if plan.adapters:
         argv += ["--lora-modules", *(f"{name}={adapter.folder}" for name, adapter in plan.adapters.items())]
     return Command(tuple(argv), dict(plan.env) | _binding(plan, share))
+
+
+def _place(plan: Plan, port: str) -> list[str]:
+    """Where it listens, and which node of a group it is; only node 0 has an API."""
+    group = plan.group
+    api = ["--host", "127.0.0.1", "--port", port]
+    if group is None:
+        return api
+    node = ["--nnodes", str(group.nodes), "--node-rank", str(group.rank), "--master-addr", group.master]
+    node += ["--master-port", "{master_port}"]
+    return [*api, *node] if group.leads else [*node, "--headless"]
 
 
 def option_words(plan: Plan) -> tuple[str, ...]:
@@ -57,7 +65,7 @@ def _binding(plan: Plan, share: Share) -> dict[str, str]:
         return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, share.gpus))}
     if not share.cores or plan.spec.engine.kind == "simulated":
         return {}
-    return {"VLLM_CPU_OMP_THREADS_BIND": _ranks(share.cores, plan.gpus_per_replica)}
+    return {"VLLM_CPU_OMP_THREADS_BIND": _ranks(share.cores, plan.gpus_per_replica // plan.nodes)}
 
 
 def _ranks(cores: tuple[int, ...], ranks: int) -> str:
@@ -73,4 +81,4 @@ def shown(plan: Plan) -> str:
     """The plain `vllm serve …` line that the plan's first replica runs."""
     share = plan.shares[0] if plan.shares else Share("1")
     full = command(plan, share, "PORT")
-    return str(Command(full.argv))
+    return str(Command(tuple(word.replace("{master_port}", "PORT") for word in full.argv)))

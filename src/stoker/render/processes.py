@@ -2,10 +2,13 @@
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
+from stoker import __version__
 from stoker.catalog import vllm
 from stoker.fleet.process import Process
+from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.render.command import command
 
@@ -16,6 +19,8 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 def processes(plan: Plan, folder: str) -> tuple[Process, ...]:
     """Everything that the supervisor keeps for this plan. `folder` is the fleet's own."""
     engines = tuple(_engine(plan, share, folder) for share in plan.shares)
+    if plan.group is not None and not plan.group.leads:
+        return engines  # the endpoint is on node 0
     page = (_page(plan, folder),) if plan.spec.endpoint.page else ()
     return (_gateway(plan, folder), *engines, *page)
 
@@ -27,6 +32,15 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
     argv = start + full.argv[2:]
     if simulated and plan.spec.engine.simulate:
         argv += ("--simulate", json.dumps(dict(plan.spec.engine.simulate), sort_keys=True))
+    if plan.gpus_per_replica > 1 and not simulated:
+        argv = (
+            sys.executable,
+            "-m",
+            "stoker.targets.local.group.agent",
+            _agent(plan, share, folder),
+            "--",
+            *argv,
+        )
     return Process(
         role="engine",
         name=share.name,
@@ -34,10 +48,36 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
         env=full.env,
         key_env={"VLLM_API_KEY": f"{folder}/engine.key"},
         routed=True,
-        surge=not share.gpus,
+        surge=not share.gpus and plan.group is None,
         ranks=plan.tensor_parallel_size * plan.pipeline_parallel_size,
         hardware=str(share),
     )
+
+
+def _agent(plan: Plan, share: Share, folder: str) -> str:
+    """What the agent beside a replica of several ranks is told; the port is filled in at each start."""
+    group = plan.group or Group(1, 0, "127.0.0.1")
+    settings = {
+        "group": asdict(group), "tensor": plan.tensor_parallel_size, "port": "{port}", "facts": facts(plan),
+        "ranks_file": f"{folder}/engine-{share.name}.ranks.json",
+    }  # fmt: skip
+    return json.dumps(settings, sort_keys=True)
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """What all nodes of a replica must have in common."""
+    shape = plan.shape
+    return {
+        "stoker": __version__,
+        "vLLM": plan.spec.engine.version,
+        "model": str(plan.spec.model.source),
+        "served name": plan.spec.model.served_name,
+        "architecture": f"{shape.architecture}, {shape.layers} layers, {shape.parameters:,} parameters"
+        if shape
+        else "",
+        "nodes": plan.nodes,
+        **{f"engine.{name}": str(value) for name, value in sorted(plan.options.items())},
+    }
 
 
 def _vllm() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, to_json
-from stoker.system.files import write_json
+from stoker.system.files import read_json, write_json
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.gateway.config import Route, Routes
@@ -119,9 +119,19 @@ def _replica(child: Child, current: bool) -> Replica:
 
 
 def _ranks(child: Child) -> tuple[Rank, ...]:
+    """One process a rank; of several, what the agent beside them says of each, here and on other hosts."""
     phase: Phase = child.phase
     pid = child.id.pid if child.id else None
-    return tuple(Rank(index, socket.gethostname(), phase, pid) for index in range(child.process.ranks))
+    if child.process.ranks == 1:
+        return (Rank(0, socket.gethostname(), phase, pid),)
+    said = read_json(child.log.parent.parent / f"{child.process.key}.ranks.json") if pid else None
+    found = {int(rank["index"]): rank for rank in said or ()}
+    return tuple(
+        Rank(index, found[index]["host"], phase, found[index]["pid"])
+        if index in found
+        else Rank(index, "", "Pending")
+        for index in range(child.process.ranks)
+    )
 
 
 def _service(child: Child, current: bool) -> Service:

@@ -21,6 +21,7 @@ from stoker.system.proc import free_port, port_free
 from stoker.targets.local import adoption, publish
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
+from stoker.targets.local.group import TRY_AGAIN, reason
 from stoker.targets.local.leaving import Leaving
 from stoker.targets.local.replacing import to_replace
 from stoker.targets.local.watch import Watch
@@ -100,8 +101,11 @@ class Supervisor:
         finding = last_words(tail(child.log)) if child.process.routed else None
         words = child.last_words if code == -9 and child.last_words else _words(code, finding, child)
         log.warning("%s ended: %s", child.process.key, words)
-        failures = self._failures[child.process.key] = self._failures.get(child.process.key, 0) + 1
-        by_itself_in_start_up = code > 0 and not child.ever_ready and child.process.routed
+        failures = self._failures.get(child.process.key, 0) + (code != TRY_AGAIN)
+        self._failures[child.process.key] = failures
+        by_itself_in_start_up = (
+            code > 0 and code != TRY_AGAIN and not child.ever_ready and child.process.routed
+        )
         successor = Child(child.process, child.generation, child.stamp, self.folder.logs)
         successor.log = child.log
         successor.restarts, successor.last_words = child.restarts, words
@@ -109,7 +113,7 @@ class Supervisor:
         if (by_itself_in_start_up and child.restarts == 0) or failures > MAX_FAILURES:
             successor.become("Failed", "given up")
         else:
-            wait = BACKOFF[min(failures - 1, len(BACKOFF) - 1)]
+            wait = BACKOFF[min(max(failures - 1, 0), len(BACKOFF) - 1)]
             self._not_before[child.process.key] = time.monotonic() + wait
             successor.restarts += 1
             successor.become("Pending", f"starts again in {wait:g} s")
@@ -199,6 +203,8 @@ def _words(code: int, finding: Finding | None, child: Child) -> str:
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
         return f"killed by {name}"
+    if code == TRY_AGAIN and (why := reason(tail(child.log))):
+        return why
     if finding is not None and finding.what:
         return finding.what
     lines = tail(child.log, 1)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stoker.engine.last_words import last_words
@@ -126,6 +126,7 @@ class LocalTarget:
             command=shown(plan),
             spec=dump(plan.spec),
             restart=restart,
+            group=asdict(plan.group) if plan.group else None,
         )
 
     def adopt(self) -> bool:
@@ -281,7 +282,8 @@ def _waiting(wanted: Wanted, state: FleetState) -> tuple[Step, ...]:
     old = [r for r in state.replicas if r.phase == "Draining"]
     out = [Step("wait", _subject(p), "") for p in wanted.processes if p.routed and p.name not in ready]
     gateway = state.service("gateway")
-    if gateway is None or gateway.phase != "Ready" or not gateway.current:
+    asked = any(process.role == "gateway" for process in wanted.processes)
+    if asked and (gateway is None or gateway.phase != "Ready" or not gateway.current):
         out.append(Step("wait", "gateway", ""))
     out += [Step("wait", f"replica {r.name}", "it is leaving") for r in old]
     return tuple(out)
