@@ -161,6 +161,7 @@ def test_tensor_parallel_on_one_host(folder: Path, expected: str, tmp_path: Path
         assert host.text() == expected
         ranks = host.replica()["ranks"]
         assert [rank["index"] for rank in ranks] == [0, 1]
+        assert f"pid {ranks[1]['pid']}" in host.run("status").stdout
         assert len({rank["pid"] for rank in ranks}) == 2
         took = answers_soon(host)
         time.sleep(1)
@@ -170,7 +171,7 @@ def test_tensor_parallel_on_one_host(folder: Path, expected: str, tmp_path: Path
         assert host.text() == expected
         assert "rank 1 is gone" in (host.replica()["last_words"] or "")
         assert took
-        assert took[0] < 30 + START
+        assert took[0] < 45  # held for 30 s at most, then an error
     finally:
         host.down()
     assert not vllm_processes()
@@ -242,6 +243,7 @@ def test_tensor_parallel_over_two_hosts(hosts: tuple[Host, Host], folder: Path, 
         first.until("Ready", START)
         assert first.text() == expected
         assert took
+        assert took[0] < 45
         cut = time.monotonic()
         link = ("ip", "-n", first.before[3], "link", "set", f"sa{os.getpid()}")
         subprocess.run([*link, "down"], check=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stoker.findings import Finding
+from stoker.planner.group import Group
 from stoker.planner.plan import Hardware
 from stoker.units import Bytes
 
@@ -12,7 +13,10 @@ LEAST_DISK = Bytes(4 * 1024**3)
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What `doctor` looked at. `engine` is the installed vLLM's version, None where there is none."""
+    """What `doctor` looked at. `engine` is the installed vLLM's version, None where there is none.
+
+    groups are the fleets here that spread over several hosts, by name.
+    """
 
     python: tuple[int, int]
     system: str
@@ -27,11 +31,19 @@ class MachineFacts:
     open_files: int
     port: int
     port_owner: str | None
+    groups: tuple[tuple[str, Group], ...] = ()
 
 
 def check_machine(facts: MachineFacts) -> tuple[Finding, ...]:
     """Everything worth saying, in order; notes say what is well."""
-    return (*_python(facts), *_engine(facts), *_processor(facts), *_room(facts), *_sockets(facts))
+    return (
+        *_python(facts),
+        *_engine(facts),
+        *_processor(facts),
+        *_room(facts),
+        *_sockets(facts),
+        *_groups(facts),
+    )
 
 
 def _note(what: str, rule: str) -> Finding:
@@ -204,3 +216,16 @@ def _sockets(facts: MachineFacts) -> tuple[Finding, ...]:
             )
         )
     return tuple(out)
+
+
+def _groups(facts: MachineFacts) -> tuple[Finding, ...]:
+    """What ranks on several hosts leave open: vLLM's rendezvous, gloo's and NCCL's ports ask for no key."""
+    return tuple(
+        Finding(
+            f"the ranks of {name} speak with other hosts without authentication",
+            why=f"vLLM's own ports ask for no key; they are bound to {group.interface or f'the interface that leads to {group.master}'}",
+            fix=f"let only the group's hosts reach that network; --interface names it (port {group.port} asks for the group's key)",
+            severity="warning", rule="group-open-ports",
+        )
+        for name, group in facts.groups
+    )  # fmt: skip

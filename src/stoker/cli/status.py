@@ -44,7 +44,7 @@ def text(state: FleetState) -> str:
         lines.append(f"chat   {state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}")
     if state.stopping:
         lines.append("it is being taken down")
-    rows = [HEAD, *(_row(replica, state.at) for replica in state.replicas)]
+    rows = [HEAD, *(row for replica in state.replicas for row in (_row(replica, state.at), *_ranks(replica)))]
     lines.append(table(rows, right=frozenset({2, 4, 5, 6, 7})))
     gateway = state.service("gateway")
     if gateway is not None and gateway.phase != "Ready":
@@ -67,6 +67,25 @@ def _row(replica: Replica, now: float) -> list[str]:
         _figure(sample.waiting if sample else None),
         "-" if sample is None or sample.kv_cache_usage is None else f"{sample.kv_cache_usage * 100:.0f} %",
         str(replica.restarts),
+    ]
+
+
+def _ranks(replica: Replica) -> list[list[str]]:
+    """One line a rank, where a replica has several: where it stands."""
+    if len(replica.ranks) < 2:
+        return []
+    return [
+        [
+            f"  rank {rank.index}",
+            rank.phase,
+            "",
+            f"{rank.host} pid {rank.pid}" if rank.pid else "-",
+            "",
+            "",
+            "",
+            "",
+        ]
+        for rank in replica.ranks
     ]
 
 

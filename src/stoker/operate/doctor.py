@@ -9,6 +9,7 @@ import sys
 
 from stoker.advise.machine import MachineFacts, check_machine
 from stoker.findings import Finding
+from stoker.operate.fleet import connect
 from stoker.system import paths
 from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
@@ -41,6 +42,7 @@ def look() -> MachineFacts:
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 62),
         port=PORT,
         port_owner=(port_owner(PORT) or "another process") if taken else None,
+        groups=tuple((name, group) for name in names() if (group := connect(name).group) is not None),
     )
 
 
