@@ -167,3 +167,22 @@ def test_an_unknown_architecture_is_said_and_its_band_is_wider() -> None:
     assert strange.memory is not None
     assert usual.memory is not None
     assert strange.memory.band > 2 * usual.memory.band
+
+
+def test_adapters_take_memory_of_their_own() -> None:
+    plain = plan(models.LLAMA_8B, "hardware: l4:1\nengine: {max-model-len: 8K}")
+    text = "model: {source: ./m, adapters: {a: ./a, b: ./b}}\nhardware: l4:1\nengine: {max-model-len: 8K, max-lora-rank: 64}"
+    tuned = plan(models.LLAMA_8B, text)
+    assert (tuned.options["enable-lora"], tuned.options["max-loras"]) == (True, 2)
+    assert tuned.memory is not None
+    assert plain.memory is not None
+    # Rank 64 of Llama 8B: 4096+4096, 2 x (4096+1024), 4096+4096 and 3 x (4096+14336) columns and rows a layer, in bf16.
+    each = 64 * 32 * (8192 + 2 * 5120 + 8192 + 3 * 18432) * 2
+    assert tuned.memory.size("lora") == 2 * each
+    assert tuned.memory.kv_cache == plain.memory.kv_cache - 2 * each
+
+
+def test_tensor_parallel_over_pcie_is_said() -> None:
+    assert any("no NVLink" in warning for warning in plan(models.LLAMA_8B, "hardware: l4:2").warnings)
+    assert not any("NVLink" in warning for warning in plan(models.LLAMA_8B, "hardware: h100-80gb:2").warnings)
+    assert not any("NVLink" in warning for warning in plan(models.LLAMA_8B, "hardware: l4:1").warnings)

@@ -8,9 +8,11 @@ import pytest
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.files import ModelFiles
 from stoker.model.shape import ModelShape, read_shape
+from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Gpu, Hardware, Plan, Share
 from stoker.render.command import command, shown
+from stoker.render.processes import processes
 from stoker.spec import load
 from stoker.units import Bytes
 
@@ -177,3 +179,70 @@ def test_simulated_engines_need_no_model() -> None:
     made = plan_local(load("engine: {kind: simulated}"), None, CPU, "model")
     assert made.replicas == 1
     assert "VLLM_CPU_OMP_THREADS_BIND" not in command(made, made.shares[0]).env
+
+
+def test_ray_places_its_ranks_itself() -> None:
+    made = plan("hardware: l4:8\nengine: {distributed-executor-backend: ray}\n", GPUS, EIGHT)
+    assert made.gpus_per_replica == 8
+    assert "nnodes" not in made.options
+    engine = next(process for process in processes(made, "/f") if process.routed)
+    assert "CUDA_VISIBLE_DEVICES" not in engine.env
+    assert not any("group.agent" in word for word in engine.argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "layout", "options"),
+    [
+        ("hardware: cpu:2", 1, (2, 1), {"tensor-parallel-size": 2, "enforce-eager": True}),
+        ("hardware: cpu:3", 1, (1, 3), {"pipeline-parallel-size": 3}),
+        ("strategy: tensor-parallel", 1, (2, 1), {"tensor-parallel-size": 2}),
+        ("name: x", 2, (1, 2), {"pipeline-parallel-size": 2}),
+        ("hardware: cpu:4", 2, (2, 2), {"tensor-parallel-size": 2, "pipeline-parallel-size": 2}),
+        ("engine: {tensor-parallel-size: 2}", 2, (2, 1), {"tensor-parallel-size": 2}),
+    ],
+)
+def test_ranks_are_processes_on_a_cpu(
+    text: str, nodes: int, layout: tuple[int, int], options: dict[str, Any]
+) -> None:
+    group = Group(nodes, 0, "10.0.0.1", key_file="/k") if nodes > 1 else None
+    made = plan(text, shape=EIGHT, group=group)
+    assert (made.tensor_parallel_size, made.pipeline_parallel_size, made.nodes) == (*layout, nodes)
+    assert options.items() <= dict(made.options).items()
+    if layout[1] > 1:
+        assert "enforce-eager" not in made.options
+        assert made.options["compilation-config"] == {"mode": 2, "backend": "eager"}
+    cores = command(made, made.shares[0]).env["VLLM_CPU_OMP_THREADS_BIND"]
+    assert cores.count("|") == layout[0] * layout[1] // nodes - 1
+
+
+def test_what_each_node_of_a_group_runs() -> None:
+    group = Group(2, 0, "10.0.0.1", key_file="/k")
+    first, second = (plan(shape=EIGHT, group=replace(group, rank=rank)) for rank in (0, 1))
+    assert [process.role for process in processes(first, "/f")] == ["gateway", "engine", "page"]
+    assert [process.role for process in processes(second, "/f")] == ["engine"]
+    lead, follow = (next(p for p in processes(made, "/f") if p.routed).argv for made in (first, second))
+    assert lead[1:3] == ("-m", "stoker.targets.local.group.agent")
+    assert "--headless" not in lead
+    assert "--port" in lead
+    assert "--headless" in follow
+    assert "--port" not in follow
+    assert follow[follow.index("--node-rank") + 1] == "1"
+    assert "--master-port PORT" in shown(first)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("replicas: 2", "runs one replica, not 2"),
+        ("engine: {tensor-parallel-size: 1}", "cannot be spread over 2 nodes"),
+    ],
+)
+def test_a_group_that_makes_no_sense(text: str, said: str) -> None:
+    with pytest.raises(Mistake, match=said):
+        plan(text, shape=EIGHT, group=Group(2, 0, "10.0.0.1", key_file="/k"))
+
+
+def test_several_nodes_have_to_be_named() -> None:
+    with pytest.raises(Mistake, match="needs more hosts") as caught:
+        plan("strategy: multi-node", shape=EIGHT)
+    assert "--nnodes 2" in caught.value.finding.fix

@@ -112,7 +112,8 @@ FIELDS = {
     "machine": "the machine type that holds a node's GPUs, if the catalog has one",
     "replicas": "list of {name, cores, gpus, shared}: what each replica gets here",
     "parameters": "of the model, all of them",
-    "memory": "bytes of one rank: {total, usable, weights, activations, cuda_graphs, other, kv_cache, kv_cache_band}; "
+    "memory": "bytes of one rank: {total, usable, weights, activations, cuda_graphs, other, lora, kv_cache, kv_cache_band}; lora stands "
+    "where there are adapters; "
     "usable is the sum of the parts and kv_cache, unless an option sets the cache's size; kv_cache_band is how far "
     "kv_cache may be off, either way",
     "memory_items": "list of {name, bytes, band, formula, source}",
@@ -186,7 +187,7 @@ def _memory(plan: Plan) -> dict[str, int] | None:
     parts = {name: int(memory.size(name)) for name in ("weights", "activations")}
     return {
         "total": int(memory.total), "usable": int(memory.usable), **parts, "cuda_graphs": int(graphs),
-        "other": int(memory.size("other")), "kv_cache": int(memory.kv_cache), "kv_cache_band": int(memory.band),
+        "other": int(memory.size("other")), **({"lora": int(memory.size("lora"))} if memory.size("lora") else {}), "kv_cache": int(memory.kv_cache), "kv_cache_band": int(memory.band),
     }  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
     """What the spec asks of a layout. Raises: Mistake, where it contradicts itself or the model."""
     options = dict(spec.engine.options)
     tensor, pipeline = _size(options, "tensor-parallel-size"), _size(options, "pipeline-parallel-size")
+    options |= lora_options(spec)
     if "dtype" not in options and shape.dtype == "bfloat16" and not kind.supports("bf16"):
         options["dtype"] = "half"
     if tensor is not None:
@@ -73,6 +74,12 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
     )  # fmt: skip
     _check_counts(spec, shape, ask)
     return ask
+
+
+def lora_options(spec: ServeSpec) -> dict[str, Any]:
+    """Room for the adapters that the spec names, before any is staged: of rank 16, vLLM's default, unless it says."""
+    count = len(spec.model.adapters)
+    return {"enable-lora": True, "max-loras": count} if count else {}
 
 
 def _size(options: dict[str, Any], name: str) -> int | None:
@@ -123,14 +130,14 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -
 
 def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choice: Choice, fit: Fit) -> Plan:
     layout = fit.layout
-    options = added_options(shape, place.gpu, choice, fit) | dict(spec.engine.options)
+    options = added_options(shape, place.gpu, choice, fit) | lora_options(spec) | dict(spec.engine.options)
     box = place.machine or smallest_with(place.gpu.key, layout.gpus // layout.nodes, _host_memory(fit))
     hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
     return Plan(
         spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
         layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
         reasons=reasons_of(shape, place.gpu, choice, fit),
-        warnings=(*template_warning(spec, shape), *unsure(shape, fit), *_idle(layout, box)),
+        warnings=(*template_warning(spec, shape), *unsure(shape, fit), *_over_pcie(layout, place.gpu), *_idle(layout, box)),
     )  # fmt: skip
 
 
@@ -164,6 +171,16 @@ def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) ->
     if shape.dtype == "bfloat16" and not kind.supports("bf16"):
         out["dtype"] = "half"
     return out
+
+
+def _over_pcie(layout: Layout, kind: GpuType) -> tuple[str, ...]:
+    """What tensor parallelism is up against where GPUs have no NVLink."""
+    if layout.tensor == 1 or kind.interconnect != "pcie" or not kind.sources:
+        return ()
+    rate = f"{kind.interconnect_bandwidth / 1e9:.0f} GB/s"
+    return (
+        f"{kind} has no NVLink: tensor parallel ranks speak over PCIe ({rate}), which costs time a layer",
+    )
 
 
 def _cost(spec: ServeSpec, layout: Layout, box: Machine | None) -> float | None:

@@ -12,7 +12,7 @@ from stoker.planner.kv_cache import capacity, groups, longest, pages
 from stoker.planner.layout import Layout, stages
 from stoker.planner.memory import MemoryItem, RankMemory
 from stoker.planner.settings import GIB, resolve
-from stoker.planner.weights import rank_weights
+from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
 
@@ -36,8 +36,9 @@ def cpu_fit(
     )
     parts = stages(shape.layers, layout.pipeline)
     weights = max(rank_weights(shape, layout, stage, held, settings) for stage, held in enumerate(parts))
+    lora = max(lora_buffers(shape, layout, held, settings) for held in parts)
     here = layout.gpus // layout.nodes
-    other = Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (here - 1)) // here)
+    other = Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (here - 1)) // here + lora)
     total = Bytes(memory // (count * here))
     kv = _kv_cache(spec, Bytes(total - weights - other), layout)
     if weights + other + kv > total:

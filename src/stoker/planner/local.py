@@ -87,19 +87,22 @@ def _on_cpu(
     group: Group | None,
 ) -> Plan:
     layout = _cpu_layout(spec, shape, group.nodes if group else 1)
+    lora = _lora(adapters)
     shares, reasons = _split(offer.cores, count, rebind, before)
     dtype, why = _dtype(offer)
     options: dict[str, Any] = {"dtype": dtype, **_uncompiled(layout)}
     options |= {"tensor-parallel-size": layout.tensor} if layout.tensor > 1 else {}
     options |= {"pipeline-parallel-size": layout.pipeline} if layout.pipeline > 1 else {}
-    fit = cpu_fit(spec, shape, options | dict(spec.engine.options), offer.memory, max(1, count), layout)
+    fit = cpu_fit(
+        spec, shape, options | lora | dict(spec.engine.options), offer.memory, max(1, count), layout
+    )
     options["kv-cache-memory-bytes"] = int(fit.tightest.kv_cache)
     options["max-model-len"] = fit.settings.max_model_len
     chosen = {"dtype": why, **_UNCOMPILED}
     reasons += tuple(
         reason for name, reason in chosen.items() if name in options and name not in spec.engine.options
     )
-    options |= _lora(adapters)
+    options |= lora
     env = _engine_env()
     if offer.preload:
         env["LD_PRELOAD"] = ":".join(offer.preload)
@@ -226,22 +229,24 @@ def _on_gpus(
     if group is not None:
         return _group_on_gpus(spec, shape, offer, model_dir, adapters, group)
     least = int(spec.engine.options.get("tensor-parallel-size", spec.hardware.count or 1))
-    if least * count > len(offer.gpus):
+    if least * count > len(offer.gpus) and not _on_ray(spec):
         raise _too_few(spec, offer, count, least)
     kind = _kind(offer)
-    ask = ask_of(spec, shape, kind, max(least, len(offer.gpus) // max(1, count)), 1.0)
+    ask = ask_of(spec, shape, kind, max(1 if _on_ray(spec) else least, len(offer.gpus) // max(1, count)), 1.0)
     choice = choose(shape, ask)
     if choice.fit is None:
         raise does_not_fit(spec, shape, ask, choice)
     layout = choice.fit.layout
-    if layout.gpus * count > len(offer.gpus):
-        raise _too_few(spec, offer, count, layout.gpus)
-    each = layout.gpus
+    each, ray = layout.gpus, _on_ray(spec)
+    if each * count > len(offer.gpus) and not ray:
+        raise _too_few(spec, offer, count, each)
     shares = tuple(
-        Share(str(n + 1), gpus=tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
+        Share(str(n + 1), gpus=() if ray else tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
         for n in range(count)
     )
     options = added_options(shape, kind, choice, choice.fit) | _lora(adapters)
+    if ray:
+        options.pop("nnodes", None)  # Ray knows its nodes
     reasons = (*reasons_of(shape, kind, choice, choice.fit), f"{each} GPU{'s' * (each > 1)} a replica, on {offer}")  # fmt: skip
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options),
@@ -279,6 +284,11 @@ def _group_on_gpus(
         layout.strategy, layout.tensor, layout.pipeline, layout.nodes, choice.rejected, adapters=adapters,
         reasons=reasons_of(shape, kind, choice, choice.fit), warnings=unsure(shape, choice.fit), group=group,
     )  # fmt: skip
+
+
+def _on_ray(spec: ServeSpec) -> bool:
+    """Whether vLLM places the ranks on a Ray cluster, which knows its own GPUs."""
+    return spec.engine.options.get("distributed-executor-backend") == "ray"
 
 
 def _too_few(spec: ServeSpec, offer: Hardware, count: int, each: int) -> DoesNotFit:

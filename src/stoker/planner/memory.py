@@ -11,7 +11,7 @@ from stoker.model.shape import ModelShape
 from stoker.planner.activations import peak
 from stoker.planner.layout import Layout
 from stoker.planner.settings import GIB, Settings
-from stoker.planner.weights import rank_weights
+from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.units import Bytes
 
 TRIAL = Bytes(int(0.75 * GIB))  # what vLLM's trial capture of CUDA graphs takes beyond what the graphs keep
@@ -64,6 +64,7 @@ def rank_memory(
         _activations(shape, layout, stage, settings),
         _graphs(shape, held, settings),
         _other(layout, settings),
+        *_lora(shape, layout, held, settings),
     )
     taken = sum(i.size for i in items if i.name != "cuda_graphs" or settings.rules.graphs_counted)
     kv = Bytes(usable - taken) if settings.kv_cache_memory is None else settings.kv_cache_memory
@@ -115,6 +116,14 @@ def _graphs(shape: ModelShape, held: range, settings: Settings) -> MemoryItem:
 
 def _captures(most: int) -> int:
     return sum(1 for n in (1, 2, 4) if n <= most) + min(most, 256) // 8 + max(0, most - 256) // 16
+
+
+def _lora(shape: ModelShape, layout: Layout, held: range, settings: Settings) -> tuple[MemoryItem, ...]:
+    if not settings.max_loras:
+        return ()
+    size = lora_buffers(shape, layout, held, settings)
+    formula = f"{settings.max_loras} adapters x rank {settings.max_lora_rank} x the linear layers' inputs and outputs"
+    return (MemoryItem("lora", size, Bytes(size // 5), formula, "vLLM lora/layers"),)
 
 
 def _other(layout: Layout, settings: Settings) -> MemoryItem:

@@ -22,7 +22,10 @@ SIZES: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache."""
+    """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache.
+
+    max_loras: adapters that one batch has room for, 0 without any.
+    """
 
     rules: MemoryRules
     dtype: str
@@ -40,6 +43,8 @@ class Settings:
     cpu: bool = False
     prefix_caching: bool = True
     kv_cache_memory: Bytes | None = None
+    max_loras: int = 0
+    max_lora_rank: int = 16
 
     @property
     def keeps_states(self) -> bool:
@@ -100,6 +105,8 @@ def resolve(
         cpu=cpu,
         prefix_caching=options.get("enable-prefix-caching") is not False,
         kv_cache_memory=None if given is None else Bytes(int(Tokens.parse(given))),
+        max_loras=_count(options, "max-loras", 1) if options.get("enable-lora") else 0,
+        max_lora_rank=_count(options, "max-lora-rank", 16),
     )
 
 

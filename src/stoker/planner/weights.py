@@ -23,6 +23,19 @@ def rank_weights(shape: ModelShape, layout: Layout, stage: int, held: range, set
     return Bytes(int(total * _scale(shape) + tables))
 
 
+def lora_buffers(shape: ModelShape, layout: Layout, held: range, settings: Settings) -> Bytes:
+    """What vLLM keeps ready for adapters on one rank: A and B of every linear layer, for each adapter of a batch.
+
+    The side that a rank has a slice of is a slice here too; experts have none by default.
+    Source: vLLM `lora/layers/`, create_lora_weights.
+    """
+    width, heads = shape.hidden, shape.heads * shape.head_dim / layout.tensor
+    kv = max(1, shape.kv_heads // layout.tensor) * shape.head_dim
+    each = (width + heads) + 2 * (width + kv) + (heads + width)
+    total = sum(each + 3 * (width + shape.decoder[n].width / layout.tensor) for n in held)
+    return Bytes(int(settings.max_loras * settings.max_lora_rank * total * settings.dtype_bytes))
+
+
 def _ends(shape: ModelShape, layout: Layout, stage: int) -> tuple[Part, ...]:
     """Embeddings, image encoders and the output head; a tied head needs the embedding on the last stage too."""
     ends = shape.first if stage == 0 else ()

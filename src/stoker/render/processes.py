@@ -32,7 +32,8 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
     argv = start + full.argv[2:]
     if simulated and plan.spec.engine.simulate:
         argv += ("--simulate", json.dumps(dict(plan.spec.engine.simulate), sort_keys=True))
-    if plan.gpus_per_replica > 1 and not simulated:
+    ray = plan.options.get("distributed-executor-backend") == "ray"  # which keeps its ranks itself
+    if plan.gpus_per_replica > 1 and not simulated and not ray:
         argv = (
             sys.executable,
             "-m",
