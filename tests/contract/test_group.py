@@ -125,7 +125,7 @@ class Node:
         argv = [
             sys.executable,
             "-m",
-            "stoker.targets.local.group.agent",
+            "stoker.targets.local.group",
             json.dumps(settings),
             "--",
             "sh",

@@ -187,7 +187,7 @@ def test_ray_places_its_ranks_itself() -> None:
     assert "nnodes" not in made.options
     engine = next(process for process in processes(made, "/f") if process.routed)
     assert "CUDA_VISIBLE_DEVICES" not in engine.env
-    assert not any("group.agent" in word for word in engine.argv)
+    assert not any("targets.local.group" in word for word in engine.argv)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_what_each_node_of_a_group_runs() -> None:
     assert [process.role for process in processes(first, "/f")] == ["gateway", "engine", "page"]
     assert [process.role for process in processes(second, "/f")] == ["engine"]
     lead, follow = (next(p for p in processes(made, "/f") if p.routed).argv for made in (first, second))
-    assert lead[1:3] == ("-m", "stoker.targets.local.group.agent")
+    assert lead[1:3] == ("-m", "stoker.targets.local.group")
     assert "--headless" not in lead
     assert "--port" in lead
     assert "--headless" in follow

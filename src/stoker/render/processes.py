@@ -37,7 +37,7 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
         argv = (
             sys.executable,
             "-m",
-            "stoker.targets.local.group.agent",
+            "stoker.targets.local.group",
             _agent(plan, share, folder),
             "--",
             *argv,
