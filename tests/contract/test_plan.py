@@ -115,6 +115,7 @@ def test_bad_input_is_exit_2_and_says_why(
     ran = stoker("plan", "--model", str(folder), *argv)
     assert ran.code == 2, ran.err
     assert said in ran.err
+    assert "--set" not in ran.err  # what was typed is named
 
 
 def test_broken_and_missing_configs(stoker: Stoker, folder: Path) -> None:

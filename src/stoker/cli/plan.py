@@ -14,6 +14,7 @@ from stoker.planner.plan import Plan
 from stoker.render.command import option_words, shown
 from stoker.spec import dump
 from stoker.spec.nouns import ServeSpec
+from stoker.spec.overrides import Flag
 from stoker.ui.terminal import Story
 
 # vLLM's own options that bear on memory, under their own names
@@ -71,9 +72,9 @@ def command(
     """
     if model and named:
         raise Mistake("a model is named twice", why=f"{model} and --model {named}", fix="name one")
-    sets += _sets({"hardware.gpu": gpu, "hardware.count": gpus, "hardware.machine": machine})
-    sets += _sets({f"engine.{name.replace('_', '-')}": value for name, value in engine.items()})
-    sets += ("engine.enforce-eager=true",) if enforce_eager else ()
+    engine["enforce_eager"] = "true" if enforce_eager else None
+    sets += _flags({"gpu": gpu, "count": gpus, "machine": machine}, "hardware", {"count": "--gpus"})
+    sets += _flags({name.replace("_", "-"): value for name, value in engine.items()}, "engine", {})
     spec = _version(read_spec(model or named, file, sets, target, namespace), engine_version)
     asked = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"
     if compared:
@@ -85,8 +86,13 @@ def command(
     print_json(as_json(decided)) if output == "json" else click.echo(text(decided, asked))
 
 
-def _sets(values: dict[str, str | None]) -> tuple[str, ...]:
-    return tuple(f"{path}={value}" for path, value in values.items() if value is not None)
+def _flags(values: dict[str, str | None], table: str, labels: dict[str, str]) -> tuple[str, ...]:
+    """The options that were given, as fields of a table of the file."""
+    return tuple(
+        Flag(labels.get(name, f"--{name}"), f"{table}.{name}", value)
+        for name, value in values.items()
+        if value is not None
+    )
 
 
 def _version(spec: ServeSpec, version: str | None) -> ServeSpec:

@@ -142,14 +142,14 @@ class EndpointAsk:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A position in the spec's text, counted from one."""
+    """A position in the spec's text, counted from one; or the option of the command line that says it."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return self.file if self.file.startswith("-") else f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)

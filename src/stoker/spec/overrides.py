@@ -7,13 +7,24 @@ from stoker.spec import nodes
 from stoker.spec.nouns import Place
 
 
+class Flag(str):
+    """A `path=value` that an option of the command line stands for; errors name that option."""
+
+    label: str
+
+    def __new__(cls, label: str, path: str, value: str) -> "Flag":
+        made = super().__new__(cls, f"{path}={value}")
+        made.label = label
+        return made
+
+
 def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
     """Writes each `path=value` into the tree. Raises: SpecError."""
     for text in sets:
         dotted, equals, value = text.partition("=")
         if not equals or not dotted.strip():
             raise SpecError(f"--set {text!r} sets nothing", why="expected path=value", fix="--set replicas=2")
-        _set(tree, tuple(dotted.strip().split(".")), value, f"--set {dotted.strip()}")
+        _set(tree, tuple(dotted.strip().split(".")), value, getattr(text, "label", f"--set {dotted.strip()}"))
 
 
 def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None:
