@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down "ignored"
 
 
 def free_port() -> int:
