@@ -33,6 +33,24 @@ class Change:
         begun = not self.since or numbers(self.since) <= mine
         return begun and not (self.until and numbers(self.until) <= mine)
 
+    def why(self, version: str) -> str:
+        """Why a release does not have it, in words."""
+        gone = bool(self.until) and numbers(self.until) <= numbers(version)
+        when = f"gone since {self.until}" if gone else f"there since {self.since}"
+        return f"vLLM {version} has no {self.written}: {when}{f' ({self.note})' if self.note else ''}"
+
+    @property
+    def written(self) -> str:
+        """As one types it: an option with its dashes."""
+        return f"--{self.name}" if self.kind == "option" else self.name
+
+    @property
+    def fix(self) -> str:
+        """What to use in its place."""
+        if not self.instead:
+            return f"leave {self.written} out"
+        return f"use {'--' * (self.kind != 'metric')}{self.instead}"
+
 
 @cache
 def changes() -> tuple[Change, ...]:

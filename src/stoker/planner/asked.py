@@ -7,7 +7,7 @@ from stoker.catalog.gpus import GpuType, gpu
 from stoker.catalog.machines import Machine, machine, most_in_one, smallest_with
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
-from stoker.planner.checks import at, check_model, check_tensor, template_warning
+from stoker.planner.checks import at, check_model, check_tensor, release_warning, template_warning
 from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan
@@ -133,11 +133,15 @@ def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choi
     options = added_options(shape, place.gpu, choice, fit) | lora_options(spec) | dict(spec.engine.options)
     box = place.machine or smallest_with(place.gpu.key, layout.gpus // layout.nodes, _host_memory(fit))
     hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
+    absent = release_warning(spec.engine.version, options, spec.engine.env)
     return Plan(
         spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
         layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
         reasons=reasons_of(shape, place.gpu, choice, fit),
-        warnings=(*template_warning(spec, shape), *unsure(shape, fit), *_over_pcie(layout, place.gpu), *_idle(layout, box)),
+        warnings=(
+            *template_warning(spec, shape), *absent, *unsure(shape, fit), *_over_pcie(layout, place.gpu),
+            *_idle(layout, box),
+        ),
     )  # fmt: skip
 
 

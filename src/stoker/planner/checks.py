@@ -1,5 +1,8 @@
 """Checks of a spec against a model that every plan makes, and the warnings that every plan gives."""
 
+from collections.abc import Iterable
+
+from stoker.catalog.changes import missing
 from stoker.errors import Mistake
 from stoker.model.shape import ModelShape
 from stoker.planner.layout import divides
@@ -42,6 +45,12 @@ def template_warning(spec: ServeSpec, shape: ModelShape) -> tuple[str, ...]:
     return (
         "the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file",
     )
+
+
+def release_warning(version: str, options: Iterable[str], env: Iterable[str]) -> tuple[str, ...]:
+    """What to say of options and environment variables that the catalog knows a release not to have."""
+    absent = (*missing("option", options, version), *missing("environment", env, version))
+    return tuple(f"{one.why(version)}; {one.fix}" for one in absent)
 
 
 def at(spec: ServeSpec, path: str) -> str:

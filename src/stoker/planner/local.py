@@ -8,7 +8,7 @@ from stoker.catalog.gpus import GpuType, by_device_name
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
 from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
-from stoker.planner.checks import at, check_model, check_tensor, template_warning
+from stoker.planner.checks import at, check_model, check_tensor, release_warning, template_warning
 from stoker.planner.cpu import cpu_fit
 from stoker.planner.group import Group
 from stoker.planner.layout import Layout, divides
@@ -72,6 +72,7 @@ def _warnings(spec: ServeSpec, shape: ModelShape, offer: Hardware) -> tuple[str,
         and not any(asked.gpu.split("-")[0] in g.name.lower() for g in offer.gpus)
     ):
         out.append(f"the file asks for {asked}; this machine has {offer}, and that is used here")
+    out += release_warning(spec.engine.version, spec.engine.options, spec.engine.env)
     return (*out, *template_warning(spec, shape))
 
 
@@ -282,7 +283,8 @@ def _group_on_gpus(
     return Plan(
         spec, shape, offer, model_dir, (share,), options, _engine_env() | dict(spec.engine.env), choice.fit,
         layout.strategy, layout.tensor, layout.pipeline, layout.nodes, choice.rejected, adapters=adapters,
-        reasons=reasons_of(shape, kind, choice, choice.fit), warnings=unsure(shape, choice.fit), group=group,
+        reasons=reasons_of(shape, kind, choice, choice.fit),
+        warnings=(*_warnings(spec, shape, offer), *unsure(shape, choice.fit)), group=group,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stoker.catalog import vllm
+from stoker.catalog import changes, vllm
 from stoker.errors import SpecError
 from stoker.spec.nodes import Tree
 from stoker.spec.nouns import EngineAsk
@@ -79,6 +79,9 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
         raise _error(tree, key, f"Stoker writes {name!r} itself", "one place for each value", f"use {use}")
     option = release.option(name)
     if option is None:
+        for gone in changes.missing("option", [name.replace("_", "-")], release.version):
+            what = f"engine.{key} is no option of vLLM {release.version}"
+            raise _error(tree, key, what, gone.why(release.version), gone.fix)
         near = release.nearest(name)
         why = f"vLLM {release.version} has no such option"
         raise _error(
