@@ -4,7 +4,7 @@
     python tools/read_vllm.py -                # prints it instead
 
 Options come from the argument parser of `vllm serve`, routes from its web application built with every task
-and every optional part, metric families from a checked-in page of a running engine. The same vLLM gives the
+and every optional part, quantization methods from its registry, metric families from a checked-in page of a running engine. The same vLLM gives the
 same file: its date changes only when something else does. A test compares the file with the installed vLLM.
 """
 
@@ -156,6 +156,27 @@ def router_routes() -> Iterator[Any]:
                 yield from value.routes if isinstance(value, APIRouter) else ()
 
 
+def quantizations() -> dict[str, dict[str, Any]]:
+    """Every quantization method: the compute capability it needs (75 is 7.5), and the dtypes that it computes in."""
+    from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS, get_quantization_config
+
+    found = {}
+    for name in QUANTIZATION_METHODS:
+        config: Any = get_quantization_config(name)
+        plain = inspect.signature(config.get_supported_act_dtypes).parameters
+        dtypes = config.get_supported_act_dtypes(*[None] * len(plain))
+        short = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        found[name] = {"capability": config.get_min_capability(), "dtypes": short}
+    return found
+
+
+def not_in_float16() -> list[str]:
+    """Model types that vLLM refuses to compute in float16."""
+    from vllm.config import model
+
+    return sorted(model._FLOAT16_NOT_SUPPORTED_MODELS)
+
+
 def metrics(page: Path) -> dict[str, str]:
     """vLLM's metric families with their types, from a page of a running engine."""
     found = re.findall(r"^# TYPE (vllm:\S+) (\S+)$", page.read_text(), re.M)
@@ -192,6 +213,7 @@ def main(say: Callable[[str], Any] = sys.stdout.write) -> None:
         f"the package {name} {version}: `vllm serve`, its options (some depend on the platform) and routes"
     )
     found = {"release": version, "source": source, "options": options(), "routes": routes()}
+    found |= {"quantizations": quantizations(), "not_in_float16": not_in_float16()}
     path = DATA / f"vllm-{version}.json"
     data = dated(found | {"metrics": metrics(asked.metrics)}, path)
     text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

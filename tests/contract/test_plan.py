@@ -139,3 +139,12 @@ def test_a_file_for_a_cluster_is_planned_for_its_own_hardware(stoker: Stoker, fo
     assert "tensor parallel 2 on one node (g2-standard-24)" in ran.out
     assert "1..5 on queue-depth 5" in ran.out
     assert " to $" in ran.out
+
+
+def test_a_gpu_on_the_command_line_stands_for_the_files_whole_hardware(stoker: Stoker, folder: Path) -> None:
+    (stoker.home / "stoker.yaml").write_text(
+        f"model: {folder}\nhardware: {{gpu: l4, count: 2, price: 1.5}}\n"
+    )
+    found = planned(stoker, "-f", "stoker.yaml", "--gpu", "h100-80gb")
+    assert (found["gpu"], found["gpus_per_replica"]) == ("h100-80gb", 1)
+    assert found["cost_per_hour"] > 3

@@ -74,6 +74,11 @@ def test_options() -> None:
     assert said()["options"] == checked_in("options")
 
 
+@pytest.mark.parametrize("part", ["quantizations", "not_in_float16"])
+def test_what_it_computes(part: str) -> None:
+    assert said()[part] == checked_in(part)
+
+
 def test_routes() -> None:
     assert said()["routes"] == checked_in("routes")
 

@@ -73,7 +73,7 @@ def test_full_layers_may_have_heads_of_their_own() -> None:
         ({"quant_method": "gptq", "bits": 8, "group_size": -1}, "gptq", 1.0),
         ({"quant_method": "mxfp4"}, "mxfp4", 0.53125),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes", 0.5625),
-        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt", 0.5625),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt_fp4", 0.5625),
         (
             {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 8, "type": "int"}}}},
             "compressed-tensors", 1.0,

@@ -192,3 +192,19 @@ def test_an_override_inside_model_keeps_the_demo() -> None:
     spec = load("", sets=("model.served_name=m",))
     assert str(spec.model.source) == "demo:smollm2-135m-instruct"
     assert spec.model.served_name == "m"
+
+
+@pytest.mark.parametrize(
+    ("text", "sets", "expected"),
+    [
+        ("hardware: l4:2", ["hardware.count=4"], ("l4", 4)),
+        ("hardware: l4", ["hardware.gpu=t4"], ("t4", None)),
+        ("hardware: l4:2", ["hardware=", "hardware.gpu=t4"], ("t4", None)),
+        ("hardware: {gpu: l4, count: 2}", ["hardware.gpu=t4"], ("t4", 2)),
+    ],
+)
+def test_an_override_inside_the_short_form_of_hardware(
+    text: str, sets: list[str], expected: tuple[str, int | None]
+) -> None:
+    found = load(text, sets=sets).hardware
+    assert (found.gpu, found.count) == expected

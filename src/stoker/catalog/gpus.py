@@ -38,6 +38,12 @@ class GpuType:
     def __str__(self) -> str:
         return self.key.upper() if self.sources else self.name
 
+    @property
+    def capability(self) -> int | None:
+        """Compute capability as vLLM compares it (7.5 is 75); None where it is not NVIDIA's, or not known."""
+        major, dot, minor = self.compute_capability.partition(".")
+        return int(major) * 10 + int(minor) if dot and major.isdigit() and minor.isdigit() else None
+
     def supports(self, dtype: str) -> bool:
         """Whether it multiplies numbers of that dtype in hardware."""
         return dtype in self.tflops

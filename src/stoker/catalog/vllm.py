@@ -97,14 +97,27 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Method:
+    """A quantization method: the compute capability it needs (7.5 is 75), and the dtypes that it computes in."""
+
+    capability: int
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """One release of vLLM. `metrics` are its metric families with their types."""
+    """One release of vLLM. `metrics` are its metric families with their types.
+
+    quantizations: its quantization methods. not_in_float16: model types that it refuses to compute in float16.
+    """
 
     version: str
     source: str
     options: Mapping[str, Option] = field(repr=False)
     routes: Mapping[str, Route] = field(repr=False)
     metrics: Mapping[str, str] = field(repr=False)
+    quantizations: Mapping[str, Method] = field(repr=False)
+    not_in_float16: frozenset[str] = field(repr=False)
     _names: Mapping[str, str] = field(repr=False)
 
     def option(self, name: str) -> Option | None:
@@ -159,7 +172,11 @@ def _read(text: str) -> Release:
     options = {name: _option(name, row) for name, row in raw["options"].items()}
     routes = {path: Route(path, tuple(row["methods"]), row["for"]) for path, row in raw["routes"].items()}
     names = {alias: option.name for option in options.values() for alias in (*option.aliases, option.name)}
-    return Release(raw["release"], raw["source"], options, routes, raw["metrics"], names)
+    methods = {
+        name: Method(row["capability"], tuple(row["dtypes"])) for name, row in raw["quantizations"].items()
+    }
+    refused = frozenset(raw["not_in_float16"])
+    return Release(raw["release"], raw["source"], options, routes, raw["metrics"], methods, refused, names)
 
 
 def _option(name: str, row: Mapping[str, Any]) -> Option:

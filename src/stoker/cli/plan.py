@@ -73,7 +73,11 @@ def command(
     if model and named:
         raise Mistake("a model is named twice", why=f"{model} and --model {named}", fix="name one")
     engine["enforce_eager"] = "true" if enforce_eager else None
-    sets += _flags({"gpu": gpu, "count": gpus, "machine": machine}, "hardware", {"count": "--gpus"})
+    if gpu and not gpus:
+        gpu, _, gpus = gpu.partition(":")
+    if gpu or machine:  # the file's count and price are of other hardware
+        sets += (Flag("--gpu" if gpu else "--machine", "hardware", ""),)
+    sets += _flags({"gpu": gpu, "count": gpus or None, "machine": machine}, "hardware", {"count": "--gpus"})
     sets += _flags({name.replace("_", "-"): value for name, value in engine.items()}, "engine", {})
     spec = _version(read_spec(model or named, file, sets, target, namespace), engine_version)
     asked = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"

@@ -87,7 +87,7 @@ def _by_weights(method: str, raw: Mapping[str, Any], ignore: tuple[str, ...], kv
     if algorithm in ("FP8", "FP8_PER_CHANNEL_PER_TOKEN"):
         return Quantization(method, 1.0, ignore, kv=kv)
     if "NVFP4" in algorithm:
-        return Quantization(method, 0.5 + 1 / 16, ignore, kv=kv)
+        return Quantization("modelopt_fp4" if method == "modelopt" else method, 0.5 + 1 / 16, ignore, kv=kv)
     return Quantization(method, 1.0, ignore, kv=kv, known=False)
 
 

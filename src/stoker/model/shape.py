@@ -52,6 +52,7 @@ class ModelShape:
     vision: Vision | None = None
     known: bool = True
     counted: int = 0
+    model_type: str = ""
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
         """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads * size."""
@@ -102,6 +103,7 @@ def read_shape(files: ModelFiles) -> ModelShape:
         vision=pictures,
         known=architecture in FAMILIES and 0.9 < parameters / counted < 1.1,
         counted=counted,
+        model_type=str(config.get("model_type") or ""),
     )
 
 

@@ -7,7 +7,8 @@ from stoker.catalog.gpus import GpuType, gpu
 from stoker.catalog.machines import Machine, machine, most_in_one, smallest_with
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
-from stoker.planner.checks import at, check_model, check_tensor, release_warning, template_warning
+from stoker.planner.ability import check_gpu, gpu_warning, lesser_dtype
+from stoker.planner.checks import at, check_model, check_tensor, placed, release_warning, template_warning
 from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan
@@ -34,7 +35,8 @@ def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: f
     place = _place(spec)
     check_model(spec, shape)
     ask = ask_of(spec, shape, place.gpu, place.per_node, concurrency)
-    choice = choose(shape, ask)
+    with placed(spec):
+        choice = choose(shape, ask)
     if choice.fit is None:
         raise does_not_fit(spec, shape, ask, choice)
     return _decided(spec, shape, model, place, choice, choice.fit)
@@ -64,8 +66,10 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
     options = dict(spec.engine.options)
     tensor, pipeline = _size(options, "tensor-parallel-size"), _size(options, "pipeline-parallel-size")
     options |= lora_options(spec)
-    if "dtype" not in options and shape.dtype == "bfloat16" and not kind.supports("bf16"):
-        options["dtype"] = "half"
+    lesser = lesser_dtype(spec, shape, kind)
+    if "dtype" not in options and lesser:
+        options["dtype"] = lesser
+    check_gpu(spec, shape, kind, options)
     if tensor is not None:
         check_tensor(spec, shape, tensor)
     ask = Ask(
@@ -130,16 +134,19 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -
 
 def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choice: Choice, fit: Fit) -> Plan:
     layout = fit.layout
-    options = added_options(shape, place.gpu, choice, fit) | lora_options(spec) | dict(spec.engine.options)
+    options = (
+        added_options(spec, shape, place.gpu, choice, fit) | lora_options(spec) | dict(spec.engine.options)
+    )
     box = place.machine or smallest_with(place.gpu.key, layout.gpus // layout.nodes, _host_memory(fit))
     hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
     absent = release_warning(spec.engine.version, options, spec.engine.env)
     return Plan(
         spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
         layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
-        reasons=reasons_of(shape, place.gpu, choice, fit),
+        reasons=reasons_of(spec, shape, place.gpu, choice, fit),
         warnings=(
-            *template_warning(spec, shape), *absent, *unsure(shape, fit), *_over_pcie(layout, place.gpu),
+            *template_warning(spec, shape), *absent, *gpu_warning(spec, shape, place.gpu, options),
+            *unsure(shape, fit), *_over_pcie(layout, place.gpu),
             *_idle(layout, box),
         ),
     )  # fmt: skip
@@ -159,7 +166,9 @@ def _idle(layout: Layout, box: Machine | None) -> tuple[str, ...]:
     return (f"one replica uses {used} of the {box.gpus} GPUs of {box}: the price is the whole machine's",)
 
 
-def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> dict[str, Any]:
+def added_options(
+    spec: ServeSpec, shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit
+) -> dict[str, Any]:
     """What the plan adds to the user's options."""
     out: dict[str, Any] = {}
     if fit.layout.tensor > 1:
@@ -172,9 +181,8 @@ def added_options(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) ->
         out["max-model-len"] = fit.settings.max_model_len
     if choice.small_batch:
         out["max-num-batched-tokens"] = fit.settings.max_num_batched_tokens
-    if shape.dtype == "bfloat16" and not kind.supports("bf16"):
-        out["dtype"] = "half"
-    return out
+    lesser = lesser_dtype(spec, shape, kind)
+    return out | ({"dtype": lesser} if lesser else {})
 
 
 def _over_pcie(layout: Layout, kind: GpuType) -> tuple[str, ...]:
@@ -194,7 +202,9 @@ def _cost(spec: ServeSpec, layout: Layout, box: Machine | None) -> float | None:
     return round(box.price * layout.nodes, 4) if box is not None and box.price is not None else None
 
 
-def reasons_of(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> tuple[str, ...]:
+def reasons_of(
+    spec: ServeSpec, shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit
+) -> tuple[str, ...]:
     """Why each smaller layout does not do, and what the plan chose beside the layout."""
     out = [f"{label(one.layout, kind)}: {one.why}" for one in choice.rejected]
     if choice.shortened:
@@ -203,8 +213,10 @@ def reasons_of(shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit) -> tu
     if choice.small_batch:
         tokens = fit.settings.max_num_batched_tokens
         out.append(f"max-num-batched-tokens {tokens:,}: larger batches leave too little for one request of {fit.settings.max_model_len:,}")  # fmt: skip
-    if shape.dtype == "bfloat16" and not kind.supports("bf16"):
-        out.append(f"half: {kind} has no bfloat16")
+    lesser = lesser_dtype(spec, shape, kind)
+    if lesser and "dtype" not in spec.engine.options:
+        refused = f", and vLLM refuses float16 for {shape.model_type}" if lesser == "float32" else ""
+        out.append(f"{lesser}: {kind} has no bfloat16{refused}")
     return tuple(out)
 
 

@@ -1,6 +1,8 @@
 """Checks of a spec against a model that every plan makes, and the warnings that every plan gives."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from stoker.catalog.changes import missing
 from stoker.errors import Mistake
@@ -8,6 +10,16 @@ from stoker.model.shape import ModelShape
 from stoker.planner.layout import divides
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Tokens
+
+
+@contextmanager
+def placed(spec: ServeSpec) -> Iterator[None]:
+    """Where the planner below knows a field by its path alone, the mistake leaves with its place in the file."""
+    try:
+        yield
+    except Mistake as error:
+        place = at(spec, error.finding.at)
+        raise type(error)(replace(error.finding, at=place)) if place else error from None
 
 
 def check_model(spec: ServeSpec, shape: ModelShape) -> None:

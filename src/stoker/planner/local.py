@@ -7,8 +7,9 @@ from typing import Any
 from stoker.catalog.gpus import GpuType, by_device_name
 from stoker.errors import DoesNotFit, Mistake
 from stoker.model.shape import ModelShape
+from stoker.planner.ability import gpu_warning
 from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
-from stoker.planner.checks import at, check_model, check_tensor, release_warning, template_warning
+from stoker.planner.checks import at, check_model, check_tensor, placed, release_warning, template_warning
 from stoker.planner.cpu import cpu_fit
 from stoker.planner.group import Group
 from stoker.planner.layout import Layout, divides
@@ -48,9 +49,10 @@ def plan_local(
     assert shape is not None
     check_model(spec, shape)
     check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
-    if offer.gpus:
-        return _on_gpus(spec, shape, offer, model_dir, count, adapters or {}, group)
-    return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {}, group)
+    with placed(spec):
+        if offer.gpus:
+            return _on_gpus(spec, shape, offer, model_dir, count, adapters or {}, group)
+        return _on_cpu(spec, shape, offer, model_dir, count, rebind, before, adapters or {}, group)
 
 
 def _simulated(
@@ -245,15 +247,15 @@ def _on_gpus(
         Share(str(n + 1), gpus=() if ray else tuple(g.index for g in offer.gpus[n * each : (n + 1) * each]))
         for n in range(count)
     )
-    options = added_options(shape, kind, choice, choice.fit) | _lora(adapters)
+    options = added_options(spec, shape, kind, choice, choice.fit) | _lora(adapters)
     if ray:
         options.pop("nnodes", None)  # Ray knows its nodes
-    reasons = (*reasons_of(shape, kind, choice, choice.fit), f"{each} GPU{'s' * (each > 1)} a replica, on {offer}")  # fmt: skip
+    reasons = (*reasons_of(spec, shape, kind, choice, choice.fit), f"{each} GPU{'s' * (each > 1)} a replica, on {offer}")  # fmt: skip
     return Plan(
         spec, shape, offer, model_dir, shares, options | dict(spec.engine.options),
         _engine_env() | dict(spec.engine.env), choice.fit, layout.strategy, layout.tensor, layout.pipeline,
         rejected=choice.rejected, adapters=adapters, reasons=reasons,
-        warnings=(*_warnings(spec, shape, offer), *unsure(shape, choice.fit)),
+        warnings=(*_warnings(spec, shape, offer), *gpu_warning(spec, shape, kind, options), *unsure(shape, choice.fit)),
     )  # fmt: skip
 
 
@@ -278,13 +280,15 @@ def _group_on_gpus(
     if here > per_node:
         raise _too_few(spec, offer, 1, here)
     share = Share("1", gpus=tuple(gpu.index for gpu in offer.gpus[:here]))
-    options = added_options(shape, kind, choice, choice.fit) | _lora(adapters) | dict(spec.engine.options)
+    options = (
+        added_options(spec, shape, kind, choice, choice.fit) | _lora(adapters) | dict(spec.engine.options)
+    )
     options.pop("nnodes", None)  # written with the node's own rank
     return Plan(
         spec, shape, offer, model_dir, (share,), options, _engine_env() | dict(spec.engine.env), choice.fit,
         layout.strategy, layout.tensor, layout.pipeline, layout.nodes, choice.rejected, adapters=adapters,
-        reasons=reasons_of(shape, kind, choice, choice.fit),
-        warnings=(*_warnings(spec, shape, offer), *unsure(shape, choice.fit)), group=group,
+        reasons=reasons_of(spec, shape, kind, choice, choice.fit),
+        warnings=(*_warnings(spec, shape, offer), *gpu_warning(spec, shape, kind, options), *unsure(shape, choice.fit)), group=group,
     )  # fmt: skip
 
 

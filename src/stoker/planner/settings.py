@@ -155,8 +155,9 @@ def _count(options: Mapping[str, Any], name: str, default: int) -> int:
         count = 0
     if count < 1:
         raise Mistake(
-            f"{name} is {value}", why="expected a whole number above zero", fix=f"leave it out for {default}"
-        )
+            f"{name} is {value}", at=f"engine.{name}", why="expected a whole number above zero",
+            fix=f"leave it out for {default}",
+        )  # fmt: skip
     return count
 
 
@@ -166,6 +167,7 @@ def _share(options: Mapping[str, Any], default: float) -> float:
     if not 0 < share <= 1:
         raise Mistake(
             f"gpu-memory-utilization is {value}",
+            at="engine.gpu-memory-utilization",
             why="it is a share of the GPU's memory, above 0 and at most 1",
             fix=f"leave it out for {default}",
         )

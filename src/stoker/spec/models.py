@@ -163,7 +163,7 @@ class SpecFile(Strict):
             description="Which weights: a source, or `{source, revision, served_name, token, adapters}`.",
         )
     )
-    hardware: Annotated[HardwareFile, BeforeValidator(lambda v: _hardware(v))] = Field(
+    hardware: Annotated[HardwareFile, BeforeValidator(lambda v: short_hardware(v))] = Field(
         default_factory=lambda: HardwareFile(),
         description="What a replica runs on: `l4`, `l4:4`, `cpu`, or `{gpu, count, machine}`. On this machine: what is here.",
     )
@@ -198,7 +198,8 @@ class SpecFile(Strict):
     )
 
 
-def _hardware(value: Any) -> Any:
+def short_hardware(value: Any) -> Any:
+    """`l4:2` as the table that it is short for; anything else as it is. Raises: ValueError."""
     if not isinstance(value, str):
         return value
     gpu, colon, count = value.partition(":")

@@ -1,9 +1,11 @@
 """`--set path=value`: one field over the file, parsed as the file would be."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from stoker.errors import SpecError
 from stoker.spec import nodes
+from stoker.spec.models import short_hardware
 from stoker.spec.nouns import Place
 
 
@@ -16,6 +18,13 @@ class Flag(str):
         made = super().__new__(cls, f"{path}={value}")
         made.label = label
         return made
+
+
+# what a text in place of a table is short for
+_SHORT: Mapping[str, Callable[[str], Any]] = {
+    "model": lambda text: {"source": text},
+    "hardware": short_hardware,
+}
 
 
 def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
@@ -32,9 +41,9 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
     here = tree.value
     for depth, key in enumerate(path[:-1]):
         below = here.get(key)
-        if isinstance(below, str) and key == "model":
-            below = {"source": below}  # `model: X` is short for `model: {source: X}`
-        if below is None:
+        if isinstance(below, str) and depth == 0 and key in _SHORT and below:
+            below = _expanded(key, below, label)
+        if not below:
             below = {}
         if not isinstance(below, dict):
             raise SpecError(
@@ -48,6 +57,13 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
     for known in [known for known in tree.places if known[: len(path)] == path]:
         del tree.places[known]
     tree.places[path] = Place(label, 1, 1)
+
+
+def _expanded(key: str, text: str, label: str) -> Any:
+    try:
+        return _SHORT[key](text)
+    except ValueError as error:
+        raise SpecError(str(error), at=label, why="the rest of it is set here", fix="mend the file") from None
 
 
 def nodes_texts() -> frozenset[tuple[str, ...]]:
