@@ -45,7 +45,11 @@ def main() -> int:
     parser.add_argument("--starts", action="store_true", help="start vLLM here instead of reading logs")
     parser.add_argument("rest", nargs="*")
     asked = parser.parse_args()
-    return starts(asked.rest) if asked.starts else logs(Path(asked.rest[0]), Path(asked.rest[1]))
+    if asked.starts:
+        return starts(asked.rest)
+    if len(asked.rest) != 2:
+        parser.error("expected the table of logs and the folder of configs, or --starts")
+    return logs(Path(asked.rest[0]), Path(asked.rest[1]))
 
 
 def logs(table: Path, configs: Path) -> int:
