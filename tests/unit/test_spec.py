@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import SpecError
+from stoker.operate.fleet import load_stored
 from stoker.spec import dump, load
 from stoker.spec.nouns import Bucket, Demo, Hub, KeyRef, LocalDir
 from stoker.spec.template import example, schema
@@ -48,7 +49,7 @@ kubernetes: {context: gke_acme_us-east4_serving, namespace: ml-serve, weights: d
     assert spec.scaling.metrics == {"queue-depth": 5.0}
     assert (spec.slo.ttft, spec.slo.itl) == (1.0, 0.05)
     assert spec.endpoint.api_key == KeyRef("env", "SHOP_KEY")
-    assert spec.kubernetes["namespace"] == "ml-serve"
+    assert spec.kubernetes.namespace == "ml-serve"
     assert str(spec.origin["endpoint.port"]).endswith(":11:12")
 
 
@@ -208,3 +209,32 @@ def test_an_override_inside_the_short_form_of_hardware(
 ) -> None:
     found = load(text, sets=sets).hardware
     assert (found.gpu, found.count) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "what"),
+    [
+        ("kubernetes:\n  platform: plain\n  weights: gcsfuse\n", "stoker.yaml:3:3", "a plain cluster has no weights: gcsfuse"),
+        ("kubernetes:\n  platform: plain\n  metrics: stackdriver\n", "stoker.yaml:3:3", "no metrics: stackdriver"),
+        ("kubernetes:\n  platform: plain\n  weights: disk\n", "stoker.yaml:3:3", "needs classes of the cluster"),
+        ("kubernetes:\n  disk: {zones: [a, b]}\n", "stoker.yaml:2:3", "a pd-ssd stands in one zone, not in 2"),
+        ("kubernetes:\n  capacity: [spot]\n  compute_class: x\n", "stoker.yaml:2:3", "stand together"),
+        ("kubernetes:\n  capacity: [sometimes]\n", "stoker.yaml:2:14", "kubernetes.capacity.0"),
+        ("kubernetes:\n  tolerations: [{kee: x}]\n", "stoker.yaml:2:3", "unknown key 'kee' in a toleration"),
+        ("kubernetes:\n  namespace: Ml\n", "stoker.yaml:2:3", "kubernetes.namespace is 'Ml'"),
+    ],
+)  # fmt: skip
+def test_choices_of_a_cluster_that_do_not_go_together(text: str, at: str, what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(text, "stoker.yaml")
+    assert what in caught.value.finding.what
+    assert caught.value.finding.at == at
+
+
+def test_the_choices_of_a_cluster_survive_a_dump() -> None:
+    text = (
+        "kubernetes: {weights: {disk: projects/p/zones/z/disks/d}, capacity: [spot], annotations: {a: b}}\n"
+    )
+    spec = load(text)
+    assert load_stored(dump(spec)).kubernetes == spec.kubernetes
+    assert spec.kubernetes.disk.handle == "projects/p/zones/z/disks/d"

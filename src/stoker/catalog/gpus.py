@@ -18,7 +18,7 @@ class GpuType:
 
     memory is what CUDA reports as total. bandwidth in bytes/s; tflops by dtype, dense, in 10^12 operations/s.
     interconnect_bandwidth in bytes/s, both directions of one GPU. compute_capability as NVIDIA counts it, or
-    AMD's target. unsure names the fields whose figure no page states as it stands.
+    AMD's target. accelerator: GKE's node label of it, None where GKE has none. unsure names the fields whose figure no page states as it stands.
     """
 
     key: str
@@ -34,6 +34,7 @@ class GpuType:
     sources: tuple[str, ...]
     date: str
     unsure: tuple[str, ...] = ()
+    accelerator: str | None = None
 
     def __str__(self) -> str:
         return self.key.upper() if self.sources else self.name
@@ -71,6 +72,7 @@ def _gpu(key: str, row: Mapping[str, Any]) -> GpuType:
         sources=tuple(row["sources"]),
         date=row["date"],
         unsure=tuple(row.get("unsure", ())),
+        accelerator=row.get("accelerator"),
     )
 
 

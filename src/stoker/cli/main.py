@@ -11,6 +11,7 @@ GROUPS = {
     "decide": {
         "init": "write a commented stoker.yaml",
         "plan": "what would run here, and why",
+        "render": "write the manifests for a cluster",
         "lint": "check a stoker.yaml without running",
     },
     "run": {

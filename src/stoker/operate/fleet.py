@@ -141,11 +141,16 @@ def load_stored(raw: dict[str, Any]) -> ServeSpec:
 
 def _as_file(raw: dict[str, Any]) -> dict[str, Any]:
     """`spec.dump`'s values in the file's own shape."""
-    out: dict[str, Any] = {k: v for k, v in raw.items() if v is not None and k != "kubernetes"}
+    out: dict[str, Any] = {k: v for k, v in raw.items() if v is not None}
     engine = dict(out["engine"])
     out["engine"] = {**engine.pop("options"), **{k: v for k, v in engine.items() if v}}
     for table in ("hardware", "slo", "model", "endpoint"):
         out[table] = {k: v for k, v in out[table].items() if v is not None}
+    cluster = {k: v for k, v in out.get("kubernetes", {}).items() if v is not None}
+    disk = {k: v for k, v in cluster.pop("disk", {}).items() if v is not None}
+    if handle := disk.pop("handle", None):
+        cluster["weights"] = {"disk": handle}
+    out["kubernetes"] = {**cluster, "disk": disk}
     if not out["hardware"]:
         del out["hardware"]
     return out

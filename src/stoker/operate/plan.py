@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stoker import weights
-from stoker.errors import DoesNotFit
+from stoker.errors import DoesNotFit, WeightsFailed
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.operate import measured
 from stoker.operate.prepare import prepare
 from stoker.planner.asked import plan_asked
 from stoker.planner.plan import Hardware, Plan
+from stoker.planner.unsized import unsized
 from stoker.spec import load
 from stoker.spec.nouns import HardwareAsk, ServeSpec
 from stoker.system import keys
@@ -41,6 +42,22 @@ def plan(
 
     decided = prepare(spec, offer or machine.offer(), report)
     return replace(decided, measured=measured.of(decided))
+
+
+def plan_cluster(spec: ServeSpec) -> Plan:
+    """The plan for a cluster. Where the model cannot be read from here, the file's own sizes are taken as they are.
+
+    Raises: DoesNotFit, Mistake, WeightsFailed.
+    """
+    if spec.engine.kind == "simulated":
+        return unsized(spec, None)
+    try:
+        shape = peeked(spec)
+    except WeightsFailed as error:
+        if not spec.hardware.count and "tensor-parallel-size" not in spec.engine.options:
+            raise
+        return unsized(spec, error.finding)
+    return plan_asked(spec, shape, str(spec.model.source))
 
 
 def peeked(spec: ServeSpec) -> ModelShape:

@@ -19,7 +19,7 @@ from stoker.units import Bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """GPUs and the machine type that holds them, if the spec names one or the catalog has one."""
 
     gpu: GpuType
@@ -32,7 +32,7 @@ def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: f
 
     Raises: Mistake, for fields that contradict the model or each other; DoesNotFit, naming the nearest that does.
     """
-    place = _place(spec)
+    place = place_of(spec)
     check_model(spec, shape)
     ask = ask_of(spec, shape, place.gpu, place.per_node, concurrency)
     with placed(spec):
@@ -42,7 +42,8 @@ def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: f
     return _decided(spec, shape, model, place, choice, choice.fit)
 
 
-def _place(spec: ServeSpec) -> _Place:
+def place_of(spec: ServeSpec) -> Place:
+    """The GPU and machine that the spec's `hardware` names. Raises: Mistake."""
     hardware = spec.hardware
     named = machine(hardware.machine, at(spec, "hardware.machine")) if hardware.machine else None
     if hardware.gpu is None and named is None:
@@ -58,7 +59,7 @@ def _place(spec: ServeSpec) -> _Place:
             f"machine {named} has no {found}", at=at(spec, "hardware.machine"),
             why=f"it has {named.gpus} x {named.gpu}", fix=f"gpu: {named.gpu}, or another machine",
         )  # fmt: skip
-    return _Place(found, named, named.gpus if named else most_in_one(found.key))
+    return Place(found, named, named.gpus if named else most_in_one(found.key))
 
 
 def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, concurrency: float) -> Ask:
@@ -132,7 +133,7 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -
     )  # fmt: skip
 
 
-def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: _Place, choice: Choice, fit: Fit) -> Plan:
+def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: Place, choice: Choice, fit: Fit) -> Plan:
     layout = fit.layout
     options = (
         added_options(spec, shape, place.gpu, choice, fit) | lora_options(spec) | dict(spec.engine.options)

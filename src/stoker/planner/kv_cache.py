@@ -47,17 +47,15 @@ class Group:
 
     def needed(self, length: int, in_flight: int) -> int:
         """Blocks that one request holds at most."""
-        return max(page.needed(length, in_flight) for page in self.pages)
+        return max(page.needed(length, in_flight) for page in set(self.pages))
 
 
 def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> dict[int, Page]:
     """Each layer's page on one rank of a tensor-parallel group, by the layer's index; none for those that share."""
     block = _block_size(caches, settings, tensor)
-    out = {
-        index: _page(cache, replace(settings, block_size=block), tensor)
-        for index, cache in enumerate(caches)
-        if cache is not None
-    }
+    sized = replace(settings, block_size=block)
+    made = {cache: _page(cache, sized, tensor) for cache in set(caches) if cache is not None}
+    out = {index: made[cache] for index, cache in enumerate(caches) if cache is not None}
     if any(page.kind == "state" for page in out.values()):
         widest = max(page.size for page in out.values())
         return {i: replace(p, size=widest) if p.kind == "state" else p for i, p in out.items()}
@@ -78,7 +76,7 @@ def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
 def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> int:
     """Hybrids of attention and state: tokens a block are raised until an attention page holds a state."""
     one = replace(settings, block_size=1)
-    there = [cache for cache in caches if cache is not None]
+    there = [cache for cache in set(caches) if cache is not None]
     states = [_page(c, one, tensor).size for c in there if c.kind == "state"]
     attention = [_page(c, one, tensor).size for c in there if c.kind != "state"]
     if not states or not attention:
@@ -158,9 +156,10 @@ def _block_bytes(laid: tuple[Group, ...], layers: range) -> int:
 
 def longest(laid: tuple[Group, ...], blocks: int, settings: Settings, most: int) -> int:
     """The longest request that so many blocks hold, one of them kept free as vLLM does; 0 where none fits."""
+    each = [set(group.pages) for group in laid]
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        needed = sum(group.needed(middle, settings.in_flight) for group in laid)
+        needed = sum(max(page.needed(middle, settings.in_flight) for page in alike) for alike in each)
         low, high = (middle, high) if needed <= blocks - 1 else (low, middle - 1)
     return low

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stoker.catalog import vllm
 from stoker.planner.plan import Plan, Share
@@ -49,11 +50,36 @@ def _place(plan: Plan, port: str) -> list[str]:
     return [*api, *node] if group.leads else [*node, "--headless"]
 
 
-def option_words(plan: Plan) -> tuple[str, ...]:
-    """vLLM's options of the plan, as words of a command line."""
+def pod_words(
+    plan: Plan,
+    model: str,
+    port: int,
+    *,
+    role: str = "alone",
+    more: Mapping[str, Any] | None = None,
+    adapters: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """The engine's command line in a pod. A `leader` and its `worker`s find each other by their set's environment.
+
+    more: options that the pod adds, where the plan has none of that name. adapters: LoRA adapters and where they are.
+    """
+    options = {name: value for name, value in ({**(more or {}), **plan.options}).items() if name != "nnodes"}
+    argv = ["vllm", "serve", model]
+    argv += ["--headless"] if role == "worker" else ["--host", "0.0.0.0", "--port", str(port)]
+    argv += ["--served-model-name", plan.spec.model.served_name, *option_words(plan, options)]
+    if adapters:
+        argv += ["--lora-modules", *(f"{name}={place}" for name, place in adapters.items())]
+    if role != "alone":
+        argv += ["--nnodes", "$(LWS_GROUP_SIZE)", "--node-rank", "$(LWS_WORKER_INDEX)"]
+        argv += ["--master-addr", "$(LWS_LEADER_ADDRESS)"]
+    return tuple(argv)
+
+
+def option_words(plan: Plan, options: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """vLLM's options, the plan's unless others are given, as words of a command line."""
     release = vllm.nearest_release(plan.spec.engine.version)
     words: list[str] = []
-    for name, value in plan.options.items():
+    for name, value in (plan.options if options is None else options).items():
         option = release.option(name)
         assert option is not None, name
         words += option.argv(value)

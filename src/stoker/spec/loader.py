@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from stoker.catalog.gpus import gpu
 from stoker.errors import Mistake, SpecError
 from stoker.spec import nodes
+from stoker.spec.cluster import read_kubernetes
 from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
     Bucket,
@@ -81,7 +82,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
         target=parsed.target,
         drain_timeout=parsed.drain_timeout,
         memory=parsed.memory,
-        kubernetes=parsed.kubernetes.model_dump(exclude_none=True),
+        kubernetes=read_kubernetes(parsed.kubernetes, tree),
         origin={".".join(map(str, path)): place for path, place in tree.places.items() if path},
     )
 

@@ -136,18 +136,70 @@ class EndpointFile(Strict):
     )
 
 
+class DiskFile(Strict):
+    """The disk that holds the weights in a cluster."""
+
+    type: Literal["pd-ssd", "hyperdisk-ml"] = Field(
+        "pd-ssd", description="The disk's type; Hyperdisk ML serves more readers, and several zones."
+    )
+    size: BytesField | None = Field(None, description="Its size, such as `200Gi`. Default: from the model's.")
+    zones: list[str] = Field([], description="Zones to read it in. Default: the first pod's zone.")
+    storage_class: str | None = Field(None, description="A StorageClass of the cluster instead of Stoker's.")
+    snapshot_class: str | None = Field(
+        None, description="A VolumeSnapshotClass of the cluster instead of Stoker's."
+    )
+
+
 class KubernetesFile(Strict):
     """What only a cluster knows."""
 
     context: str | None = Field(None, description="The kubeconfig's context. Default: the current one.")
-    namespace: str | None = Field(None, description="Namespace of everything that is created.")
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = Field(
+        "default", description="Namespace of everything that is created."
+    )
+    platform: Literal["gke", "plain"] = Field(
+        "gke", description="GKE's node labels, disks and managed Prometheus, or a plain cluster's."
+    )
     weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], str] | None = Field(
-        None, description="How pods get the weights; `{disk: HANDLE}` takes an existing disk."
+        None,
+        description="How pods get the weights; `{disk: HANDLE}` takes an existing disk. Default: `disk` for `gs://` on GKE, "
+        "`hub` for `hf://`, else `stream`.",
     )
-    metrics: Literal["stackdriver", "prometheus"] | None = Field(
-        None, description="Whose metrics adapter the HPA asks."
+    disk: DiskFile = Field(default_factory=lambda: DiskFile(), description="The disk of `weights: disk`.")
+    metrics: Literal["stackdriver", "prometheus", "none"] | None = Field(
+        None,
+        description="Who scrapes, and whose metrics adapter the HPA asks. Default: `stackdriver` on GKE, else `prometheus` "
+        "where `replicas` is a range.",
     )
-    service_account: str | None = Field(None, description="The service account that runs the engine.")
+    service_account: str | None = Field(
+        None, description="An existing service account for the engine. Default: one of the fleet's own."
+    )
+    capacity: list[
+        Annotated[str, Field(pattern=r"^(reservation:[a-z][-a-z0-9]{0,62}|on-demand|flex-start|spot)$")]
+    ] = Field(
+        [],
+        description="Where GPUs come from, tried from the left: `reservation:NAME`, `on-demand`, `flex-start`, `spot` "
+        "(a GKE ComputeClass).",
+    )
+    compute_class: str | None = Field(None, description="An existing ComputeClass instead of `capacity`.")
+    surge: bool = Field(
+        False, description="A rollout may start a replica before it stops one: there are spare GPUs."
+    )
+    priority_class: str | None = Field(None, description="PriorityClass of the engine's pods.")
+    node_selector: dict[str, str] = Field(
+        {}, description="Labels that the engine's nodes must have, besides Stoker's."
+    )
+    tolerations: list[dict[str, Any]] = Field(
+        [], description="Tolerations of the engine's pods, besides the GPU's."
+    )
+    labels: dict[str, str] = Field({}, description="Labels of the engine's pods, besides Stoker's.")
+    annotations: dict[str, str] = Field({}, description="Annotations of the engine's pods, besides Stoker's.")
+    network_policy: bool = Field(
+        True, description="Only clients, monitoring and ranks reach the engine's pods."
+    )
+    clients: dict[str, str] | None = Field(
+        None, description="Labels of the pods that may use the endpoint. Default: every pod of the namespace."
+    )
 
 
 class SpecFile(Strict):

@@ -9,6 +9,9 @@ from stoker.units import Bytes, Range, Seconds
 Strategy = Literal["single-gpu", "tensor-parallel", "multi-node"]
 EngineKind = Literal["vllm", "simulated"]
 TargetName = Literal["local", "kubernetes"]
+DiskType = Literal["pd-ssd", "hyperdisk-ml"]
+WeightsBy = Literal["disk", "gcsfuse", "stream", "hub"]
+MetricsBy = Literal["stackdriver", "prometheus", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,51 @@ class EndpointAsk:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskAsk:
+    """The disk that holds the weights. handle: an existing disk, as the CSI driver names it.
+
+    type: `pd-ssd` or `hyperdisk-ml`. size: None is made from the model's. zones: none lets the first pod's zone
+    decide. storage_class and snapshot_class: the cluster's own instead of Stoker's.
+    """
+
+    handle: str | None = None
+    type: DiskType = "pd-ssd"
+    size: Bytes | None = None
+    zones: tuple[str, ...] = ()
+    storage_class: str | None = None
+    snapshot_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesAsk:
+    """What only a cluster knows.
+
+    platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
+    the source. metrics: whose metrics adapter the HPA asks, and who scrapes. capacity: the ladder of a ComputeClass,
+    tried from the left; compute_class: an existing one. surge: whether there are spare GPUs for a rollout.
+    clients: labels of the pods that may reach the endpoint; None is every pod of the namespace.
+    """
+
+    context: str | None = None
+    namespace: str = "default"
+    platform: Literal["gke", "plain"] = "gke"
+    weights: WeightsBy | None = None
+    disk: DiskAsk = DiskAsk()
+    metrics: MetricsBy | None = None
+    service_account: str | None = None
+    capacity: tuple[str, ...] = ()
+    compute_class: str | None = None
+    surge: bool = False
+    priority_class: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    network_policy: bool = True
+    clients: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A position in the spec's text, counted from one; or the option of the command line that says it."""
 
@@ -167,6 +215,6 @@ class ServeSpec:
     endpoint: EndpointAsk = EndpointAsk()
     target: TargetName = "local"
     drain_timeout: Seconds = Seconds(300)
-    kubernetes: Mapping[str, Any] = field(default_factory=dict)
+    kubernetes: KubernetesAsk = KubernetesAsk()
     memory: Bytes | None = None
     origin: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)

@@ -1,0 +1,53 @@
+"""How many specs a second become manifests, on one core: `python -m benchmarks.render`.
+
+Each spec is read from its text, planned for a model whose shape is at hand, rendered and written as YAML: what `up` and
+`render` do, but for the model's config.json. The same objects through PyYAML alone are the floor beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import yaml
+from tests import models
+from tests.golden.cases import CASES
+
+from stoker.planner.asked import plan_asked
+from stoker.planner.unsized import unsized
+from stoker.render.manifests import manifests
+from stoker.spec import load
+
+SECONDS = 5.0
+
+
+def main() -> int:
+    """Prints specs a second, and the share that PyYAML takes of it."""
+    shapes = {name: models.shape(config) for name, (_, config) in CASES.items() if config is not None}
+    parts = {"read": 0.0, "plan": 0.0, "render": 0.0, "write": 0.0}
+    count = objects = 0
+    begun = time.process_time()
+    while time.process_time() - begun < SECONDS:
+        for name, (text, _) in CASES.items():
+            marks = [time.process_time()]
+            spec = load(text, name)
+            marks.append(time.process_time())
+            plan = plan_asked(spec, shapes[name], "m") if name in shapes else unsized(spec, None)
+            marks.append(time.process_time())
+            made = manifests(plan)
+            marks.append(time.process_time())
+            written = [one.text() for one in made]
+            marks.append(time.process_time())
+            for part, before, after in zip(parts, marks[:-1], marks[1:], strict=True):
+                parts[part] += after - before
+            count, objects = count + 1, objects + len(written)
+    spent = time.process_time() - begun
+    print(f"{count / spent:,.0f} specs a second and core ({objects / spent:,.0f} objects)")
+    for part, seconds in parts.items():
+        print(f"  {part:8} {1000 * seconds / count:6.2f} ms a spec, {100 * seconds / spent:3.0f} %")
+    print(f"PyYAML with libyaml: {yaml.__with_libyaml__}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

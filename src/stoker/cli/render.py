@@ -1,0 +1,41 @@
+"""`stoker render`: the manifests of a fleet."""
+
+from pathlib import Path
+
+import click
+
+from stoker.cli.common import read_spec, spec_options
+
+
+@click.command("render")
+@click.argument("model", required=False)
+@click.option("-O", "--output-dir", "folder", type=click.Path(path_type=Path), help="A folder to write; without it, they are printed.")  # fmt: skip
+@spec_options
+def command(
+    model: str | None, folder: Path | None, file: str | None, sets: tuple[str, ...], target: str | None,
+    namespace: str | None,
+) -> None:  # fmt: skip
+    """Writes the Kubernetes manifests of a fleet: one file an object and a kustomization.yaml, as `up` applies them.
+
+    Nothing is reached but the model's config.json. Secrets are not written: `up` makes them.
+    """
+    from stoker.operate.render import rendered, write
+
+    plan, files = rendered(read_spec(model, file, sets, target or "kubernetes", namespace))
+    for warning in plan.warnings:
+        click.echo(f"note: {warning}", err=True)
+    if folder is None:
+        click.echo("---\n".join(text for name, text in files.items() if not _beside(name)), nl=False)
+        return
+    gone = write(files, folder)
+    for name in files:
+        click.echo(f"{folder / name}")
+    for name in gone:
+        click.echo(f"removed {folder / name}")
+
+
+def _beside(name: str) -> bool:
+    """Files that are no objects."""
+    from stoker.operate.render import ADAPTER, KUSTOMIZATION
+
+    return name in (ADAPTER, KUSTOMIZATION)

@@ -1,0 +1,37 @@
+"""How a fleet is written for a cluster: `manifests(plan)`, in the order in which they are applied."""
+
+from stoker.planner.plan import Plan
+from stoker.render.manifests.capacity import compute_class
+from stoker.render.manifests.choices import choose
+from stoker.render.manifests.configmap import scripts
+from stoker.render.manifests.identity import service_account
+from stoker.render.manifests.manifest import Manifest
+from stoker.render.manifests.monitoring import monitoring
+from stoker.render.manifests.network import network_policies
+from stoker.render.manifests.scaling import autoscaler
+from stoker.render.manifests.service import service
+from stoker.render.manifests.weights import weights_objects
+from stoker.render.manifests.workload import disruption_budget, workload
+
+
+def manifests(plan: Plan) -> tuple[Manifest, ...]:
+    """Everything that the plan needs in a cluster, but its Secret, whose values are in no file.
+
+    Raises: Mistake, for a plan that a cluster cannot run.
+    """
+    cluster = choose(plan)
+    return (
+        *service_account(cluster),
+        *compute_class(cluster),
+        *weights_objects(cluster),
+        *scripts(cluster),
+        *network_policies(cluster),
+        service(cluster),
+        workload(cluster),
+        disruption_budget(cluster),
+        *monitoring(cluster),
+        *autoscaler(cluster),
+    )
+
+
+__all__ = ["Manifest", "choose", "manifests"]

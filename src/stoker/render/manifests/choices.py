@@ -1,0 +1,272 @@
+"""What a plan means in a cluster: the choices that the file left open, made once and read by every object."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from stoker.errors import Mistake
+from stoker.planner.plan import Plan
+from stoker.spec.nouns import Bucket, DiskAsk, Hub, KubernetesAsk, LocalDir, ServeSpec, Source, WeightsBy
+
+USER = 1000
+MOUNT = "/models"
+LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
+PRE_STOP = 15  # seconds in which endpoints and load balancers learn that a pod leaves
+IMAGES = {"nvidia": "vllm/vllm-openai:v{version}", "amd": "vllm/vllm-openai-rocm:v{version}"}
+RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A plan with its choices. weights: how pods get them; metrics: who scrapes and whom the HPA asks."""
+
+    plan: Plan
+    weights: WeightsBy
+    metrics: str
+
+    @property
+    def spec(self) -> ServeSpec:
+        """What was asked."""
+        return self.plan.spec
+
+    @property
+    def ask(self) -> KubernetesAsk:
+        """What only a cluster knows."""
+        return self.spec.kubernetes
+
+    @property
+    def disk(self) -> DiskAsk:
+        """The disk of the weights."""
+        return self.ask.disk
+
+    @property
+    def name(self) -> str:
+        """The fleet's, and its main objects'."""
+        return self.spec.name
+
+    @property
+    def namespace(self) -> str:
+        """Where everything is created."""
+        return self.ask.namespace
+
+    @property
+    def source(self) -> Source:
+        """Where the weights come from."""
+        return self.spec.model.source
+
+    @property
+    def gke(self) -> bool:
+        """Whether GKE's own parts may be used."""
+        return self.ask.platform == "gke"
+
+    @property
+    def port(self) -> int:
+        """The engine's port, and the Service's."""
+        return self.spec.endpoint.port
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of one pod."""
+        return self.plan.gpus_per_replica // self.plan.nodes
+
+    @property
+    def gpu_resource(self) -> str:
+        """The device plugin's name of a GPU."""
+        return RESOURCES[self._maker]
+
+    @property
+    def image(self) -> str:
+        """The engine's image, pinned by release."""
+        return self.spec.engine.image or IMAGES[self._maker].format(version=self.spec.engine.version)
+
+    @property
+    def _maker(self) -> str:
+        kind = self.plan.hardware.gpu_type
+        return kind.maker if kind else "nvidia"
+
+    @property
+    def service_account(self) -> str:
+        """Whom the engine's pods run as, and who is granted the weights."""
+        return self.ask.service_account or self.name
+
+    @property
+    def scaled(self) -> bool:
+        """Whether an HPA moves the number of replicas."""
+        return self.spec.scaling is not None and not self.spec.replicas.fixed
+
+    @cached_property
+    def weights_name(self) -> str:
+        """Name of the objects that hold the weights: another source has others, so that a rollback finds its own."""
+        said = "\n".join((str(self.source), self.disk.type, *self.disk.zones, self.disk.handle or ""))
+        return f"{self.name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+    @property
+    def model_path(self) -> str:
+        """What the engine is told to serve."""
+        match self.weights, self.source:
+            case "hub", Hub(repo=repo):
+                return repo
+            case "stream", _:
+                return str(self.source)
+            case "gcsfuse", Bucket():
+                return MOUNT  # the volume shows the prefix alone
+            case _:
+                return f"{MOUNT}/{folder_of(self.source)}"
+
+    @property
+    def adapters(self) -> dict[str, str]:
+        """LoRA adapters and where the engine finds them."""
+        sources = self.spec.model.adapters
+        if self.weights == "hub":
+            return {name: str(source).removeprefix("hf://") for name, source in sources.items()}
+        return {name: f"{MOUNT}/adapters/{name}" for name in sources}
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the checkpoint: as its headers say, else as the ranks hold them, else what the GPUs could hold."""
+        plan = self.plan
+        if plan.shape is not None and plan.shape.weight_bytes:
+            return int(plan.shape.weight_bytes)
+        if plan.memory is not None:
+            return int(plan.memory.size("weights")) * plan.gpus_per_replica
+        kind = plan.hardware.gpu_type
+        return int(0.9 * kind.memory) * plan.gpus_per_replica if kind else 0
+
+    @property
+    def shm_gib(self) -> int:
+        """GiB of /dev/shm: the ranks' messages and NCCL's buffers, so much a rank and as much again."""
+        return 1 + self.gpus_per_node
+
+    @property
+    def key_secret(self) -> tuple[str, str] | None:
+        """Secret and key that hold the endpoint's API key."""
+        return _secret(self.spec.endpoint.api_key, f"{self.name}-keys", "api-key")
+
+    @property
+    def token_secret(self) -> tuple[str, str] | None:
+        """Secret and key that hold the hub's token."""
+        return _secret(self.spec.model.token, f"{self.name}-keys", "hub-token")
+
+    def labels(self, component: str | None = None) -> dict[str, str]:
+        """Labels of every object of the fleet."""
+        out = {
+            "app.kubernetes.io/name": "vllm",
+            "app.kubernetes.io/instance": self.name,
+            "app.kubernetes.io/managed-by": "stoker",
+        }
+        return out | ({"app.kubernetes.io/component": component} if component else {})
+
+    def selector(self, component: str) -> dict[str, str]:
+        """Labels that pick the fleet's pods of a component."""
+        return {"app.kubernetes.io/instance": self.name, "app.kubernetes.io/component": component}
+
+    @property
+    def serving(self) -> dict[str, str]:
+        """Labels of the pods that answer: every pod of a Deployment, the leaders of a LeaderWorkerSet."""
+        return self.selector("engine") | (LEADER if self.plan.nodes > 1 else {})
+
+    def meta(self, name: str | None = None, component: str | None = None, **more: Any) -> dict[str, Any]:
+        """Metadata of an object in the fleet's namespace."""
+        return {
+            "name": name or self.name,
+            "namespace": self.namespace,
+            "labels": self.labels(component),
+            **more,
+        }
+
+
+def _secret(ref: Any, own: str, key: str) -> tuple[str, str] | None:
+    if ref is None:
+        return None
+    if ref.kind == "secret":
+        name, _, inner = ref.where.partition("/")
+        return name, inner or key
+    return own, key
+
+
+def folder_of(source: Source) -> str:
+    """The model's folder on a volume."""
+    match source:
+        case Bucket(prefix=prefix, bucket=bucket):
+            return prefix.strip("/").rpartition("/")[2] or bucket
+        case Hub(repo=repo):
+            return repo.rpartition("/")[2]
+        case LocalDir(path=path):
+            return path.rstrip("/").rpartition("/")[2]
+        case _:
+            return str(source).replace(":", "-")
+
+
+def choose(plan: Plan) -> Cluster:
+    """Raises: Mistake, for weights or an engine that a cluster cannot have."""
+    spec = plan.spec
+    if spec.engine.kind == "simulated" and not spec.engine.image:
+        raise Mistake(
+            "simulated engines in a cluster need an image", at=_at(spec, "engine"),
+            why="no registry at hand publishes Stoker's own", fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
+            rule="kubernetes-image",
+        )  # fmt: skip
+    weights = _weights(spec)
+    metrics = spec.kubernetes.metrics or _metrics(spec)
+    if metrics == "none" and not spec.replicas.fixed:
+        raise Mistake(
+            "replicas is a range, and kubernetes.metrics is none", at=_at(spec, "kubernetes.metrics"),
+            why="the HPA would have no metric to ask for", fix="metrics: stackdriver or prometheus, or a fixed number of replicas",
+            rule="kubernetes-metrics",
+        )  # fmt: skip
+    return Cluster(plan, weights, metrics)
+
+
+def _metrics(spec: ServeSpec) -> str:
+    if spec.kubernetes.platform == "gke":
+        return "stackdriver"
+    return "none" if spec.replicas.fixed else "prometheus"
+
+
+def _weights(spec: ServeSpec) -> WeightsBy:
+    source, asked = spec.model.source, spec.kubernetes.weights
+    ask = spec.kubernetes
+    if spec.engine.kind == "simulated":
+        return "hub"  # nothing is read
+    if isinstance(source, Bucket):
+        own: WeightsBy = "disk" if source.scheme == "gs" and ask.platform == "gke" else "stream"
+    elif isinstance(source, Hub):
+        own = "hub"
+    elif ask.disk.handle:
+        own = "disk"
+    else:
+        raise Mistake(
+            f"a cluster cannot read {source}", at=_at(spec, "model.source") or _at(spec, "model"),
+            why="it is on this machine", fix="copy it to a bucket and name that, such as gs://BUCKET/FOLDER",
+            rule="kubernetes-weights",
+        )  # fmt: skip
+    chosen = asked or own
+    fits = {
+        "disk": True,
+        "gcsfuse": isinstance(source, Bucket) and source.scheme == "gs",
+        "stream": isinstance(source, Bucket),
+        "hub": isinstance(source, Hub),
+    }
+    if not fits[chosen]:
+        raise Mistake(
+            f"weights: {chosen} does not go with {source}", at=_at(spec, "kubernetes.weights"),
+            why={"gcsfuse": "it reads a gs:// bucket", "stream": "it reads a gs:// or s3:// bucket", "hub": "it reads hf:// repositories"}[chosen],
+            fix=f"weights: {own}", rule="kubernetes-weights",
+        )  # fmt: skip
+    if spec.model.adapters and chosen in ("gcsfuse", "stream"):
+        raise Mistake(
+            f"weights: {chosen} brings no adapters", at=_at(spec, "model.adapters"), why="it reads the model's folder alone",
+            fix="weights: disk, whose copy takes them along", rule="kubernetes-adapters",
+        )  # fmt: skip
+    if chosen == "hub" and any(not isinstance(source, Hub) for source in spec.model.adapters.values()):
+        raise Mistake(
+            "weights: hub takes adapters of the hub alone", at=_at(spec, "model.adapters"),
+            why="the pods fetch them by themselves", fix="weights: disk, whose copy takes all", rule="kubernetes-adapters",
+        )  # fmt: skip
+    return chosen
+
+
+def _at(spec: ServeSpec, path: str) -> str:
+    place = spec.origin.get(path)
+    return str(place) if place else ""

@@ -1,0 +1,19 @@
+"""The one address of the fleet inside the cluster."""
+
+from stoker.render.manifests.choices import Cluster
+from stoker.render.manifests.manifest import Manifest
+
+
+def service(cluster: Cluster) -> Manifest:
+    """ClusterIP, over the pods that answer: every pod of a Deployment, the leaders of a LeaderWorkerSet."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": cluster.meta(),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": cluster.serving,
+            "ports": [{"name": "http", "port": cluster.port, "targetPort": "http", "protocol": "TCP"}],
+        },
+    }
+    return Manifest(body)

@@ -1,0 +1,79 @@
+"""The `kubernetes:` part: what only a cluster knows, checked against itself."""
+
+from typing import Any
+
+from stoker.errors import SpecError
+from stoker.spec import nodes
+from stoker.spec.models import KubernetesFile
+from stoker.spec.nouns import DiskAsk, KubernetesAsk
+
+TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
+
+
+def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
+    """Raises: SpecError, where choices do not go together."""
+    handle = parsed.weights["disk"] if isinstance(parsed.weights, dict) else None
+    weights = "disk" if isinstance(parsed.weights, dict) else parsed.weights
+    disk = DiskAsk(
+        handle, parsed.disk.type, parsed.disk.size, tuple(parsed.disk.zones), parsed.disk.storage_class,
+        parsed.disk.snapshot_class,
+    )  # fmt: skip
+    if parsed.platform == "plain":
+        _check_plain(parsed, weights, disk, tree)
+    if len(disk.zones) > 1 and disk.type == "pd-ssd" and not disk.storage_class:
+        raise _error(
+            tree, "disk", f"a pd-ssd stands in one zone, not in {len(disk.zones)}", "every zone needs a disk of its own",
+            "type: hyperdisk-ml, which is read in several zones, or one zone",
+        )  # fmt: skip
+    if parsed.capacity and parsed.compute_class:
+        raise _error(
+            tree,
+            "capacity",
+            "capacity and compute_class stand together",
+            "each is the whole ladder",
+            "keep one",
+        )
+    for toleration in parsed.tolerations:
+        if unknown := sorted(set(toleration) - set(TOLERATION)):
+            raise _error(
+                tree,
+                "tolerations",
+                f"unknown key {unknown[0]!r} in a toleration",
+                f"known: {', '.join(TOLERATION)}",
+                "",
+            )
+    return KubernetesAsk(
+        context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
+        metrics=parsed.metrics, service_account=parsed.service_account, capacity=tuple(parsed.capacity),
+        compute_class=parsed.compute_class, surge=parsed.surge, priority_class=parsed.priority_class,
+        node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
+        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients,
+    )  # fmt: skip
+
+
+def _check_plain(parsed: KubernetesFile, weights: str | None, disk: DiskAsk, tree: nodes.Tree) -> None:
+    """Raises: SpecError, for what only GKE has."""
+    gke = "platform: gke, or another choice"
+    wrong = {
+        "weights": ("weights: gcsfuse", weights == "gcsfuse"),
+        "metrics": ("metrics: stackdriver", parsed.metrics == "stackdriver"),
+        "capacity": ("a capacity ladder", bool(parsed.capacity)),
+        "compute_class": ("a ComputeClass", bool(parsed.compute_class)),
+    }
+    for key, (what, asked) in wrong.items():
+        if asked:
+            raise _error(tree, key, f"a plain cluster has no {what}", "it is a part of GKE", gke)
+    if weights == "disk" and not disk.handle and not (disk.storage_class and disk.snapshot_class):
+        raise _error(
+            tree, "weights", "weights: disk needs classes of the cluster", "Stoker's own are for GKE's disks",
+            "disk: {storage_class: NAME, snapshot_class: NAME}, or weights: stream",
+        )  # fmt: skip
+    if weights == "disk" and disk.handle:
+        raise _error(
+            tree, "weights", "an existing disk is named by GKE's handle", "this is a plain cluster", gke
+        )
+
+
+def _error(tree: nodes.Tree, key: str, what: str, why: str, fix: str) -> SpecError:
+    place: Any = tree.place(("kubernetes", key))
+    return SpecError(what, at=str(place), why=why, fix=fix, rule="spec-kubernetes")

@@ -1,0 +1,55 @@
+"""Specs whose manifests are checked in: one base a strategy, and one for each other choice changed alone."""
+
+from typing import Any
+
+from tests import models
+
+BASE = """
+name: shop
+model: {source: gs://acme-models/gemma-3-27b-ft, served_name: gemma-ft}
+hardware: l4:4
+engine: {max-model-len: 32K}
+target: kubernetes
+"""
+SINGLE = """
+name: chat
+model: gs://acme-models/llama-3.1-8b-ft
+hardware: l4
+engine: {max-model-len: 8K}
+target: kubernetes
+"""
+GROUP = """
+name: big
+model: hf://meta-llama/Llama-3.1-70B-Instruct
+hardware: {gpu: h100-80gb, count: 16, machine: a3-highgpu-8g}
+strategy: multi-node
+engine: {max-model-len: 32K}
+target: kubernetes
+"""
+SCALED = "replicas: 1..5\nscaling: {metrics: {queue-depth: 5}, behavior: {scaleDown: {stabilizationWindowSeconds: 300, policies: [{type: Pods, value: 1, periodSeconds: 60}]}}}\n"
+CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "single-gpu": (SINGLE, models.LLAMA_8B),
+    "tensor-parallel": (BASE, models.GEMMA3_27B),
+    "multi-node": (GROUP, models.LLAMA_70B),
+    "multi-node-scaled": (GROUP + SCALED, models.LLAMA_70B),
+    "scaled": (BASE + SCALED, models.GEMMA3_27B),
+    "scaled-prometheus": (BASE + SCALED.replace("queue-depth: 5", "queue-depth: 5, batch-size: 12.5") + "kubernetes: {metrics: prometheus}\n", models.GEMMA3_27B),
+    "plain": (BASE + "kubernetes: {platform: plain, node_selector: {gpu: l4}}\n", models.GEMMA3_27B),
+    "weights-gcsfuse": (BASE + "kubernetes: {weights: gcsfuse}\n", models.GEMMA3_27B),
+    "weights-stream": (BASE + "kubernetes: {weights: stream}\n", models.GEMMA3_27B),
+    "weights-hub": (BASE.replace("gs://acme-models/gemma-3-27b-ft", "hf://google/gemma-3-27b-it").replace("served_name: gemma-ft", "token: secret:hub/token") + "replicas: 2\n", models.GEMMA3_27B),
+    "weights-hub-on-disk": (BASE.replace("gs://acme-models/gemma-3-27b-ft", "hf://google/gemma-3-27b-it") + "kubernetes: {weights: disk}\n", models.GEMMA3_27B),
+    "existing-disk": (BASE + "kubernetes: {weights: {disk: projects/acme/zones/us-east4-a/disks/models-v1}}\n", models.GEMMA3_27B),
+    "hyperdisk-zones": (BASE + "kubernetes: {disk: {type: hyperdisk-ml, zones: [us-east4-a, us-east4-c]}}\n", models.GEMMA3_27B),
+    "own-classes": (BASE + "kubernetes: {disk: {storage_class: fast, snapshot_class: snaps, size: 200Gi}}\n", models.GEMMA3_27B),
+    "adapters": (SINGLE.replace("model: gs://acme-models/llama-3.1-8b-ft", "model: {source: gs://acme-models/llama-3.1-8b-ft, adapters: {sql: gs://acme-models/sql-lora}}"), models.LLAMA_8B),
+    "capacity": (BASE + "kubernetes: {capacity: ['reservation:gpus', on-demand, flex-start, spot], surge: true}\n", models.GEMMA3_27B),
+    "compute-class": (BASE + "kubernetes: {compute_class: gpus}\n", models.GEMMA3_27B),
+    "api-key": (BASE + "endpoint: {api_key: 'env:SHOP_KEY', port: 9000}\n", models.GEMMA3_27B),
+    "own-account": (BASE + "kubernetes: {service_account: mlp, namespace: ml-serve}\n", models.GEMMA3_27B),
+    "pods": (BASE + "kubernetes: {labels: {team: ml}, annotations: {a/b: c}, tolerations: [{key: x, operator: Exists}], priority_class: high}\n", models.GEMMA3_27B),
+    "clients": (BASE + "kubernetes: {clients: {app: web}, metrics: none}\n", models.GEMMA3_27B),
+    "no-network-policy": (BASE + "kubernetes: {network_policy: false}\n", models.GEMMA3_27B),
+    "unread-model": (BASE, None),
+    "simulated": ("name: sim\ntarget: kubernetes\nreplicas: 2\nengine: {kind: simulated, image: 'registry.example/stoker:1'}\n", None),
+}  # fmt: skip

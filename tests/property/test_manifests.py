@@ -1,0 +1,80 @@
+"""Every spec that is taken renders objects that a strict API server takes."""
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import models
+from tests.support import manifests
+
+from stoker.errors import StokerError
+
+HARDWARE = st.sampled_from(
+    ["l4:4", "l4", "h100-80gb", "a100-80gb:2", {"gpu": "h100-80gb", "count": 16}, "l40s:4", "mi300x", "t4"]
+)
+SOURCES = st.sampled_from(["gs://b/models/m", "gs://b", "s3://b/m", "hf://org/m"])
+CLUSTER = st.fixed_dictionaries(
+    {},
+    optional={
+        "platform": st.sampled_from(["gke", "plain"]),
+        "namespace": st.sampled_from(["default", "ml-serve"]),
+        "weights": st.sampled_from(["disk", "gcsfuse", "stream", "hub", {"disk": "projects/p/zones/z/disks/d"}, {"disk": "d"}]),
+        "disk": st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.sampled_from(["pd-ssd", "hyperdisk-ml"]), "size": st.just("300Gi"),
+                "zones": st.sampled_from([[], ["a"], ["a", "b"]]), "storage_class": st.just("fast"), "snapshot_class": st.just("snaps"),
+            },
+        ),
+        "metrics": st.sampled_from(["stackdriver", "prometheus", "none"]),
+        "service_account": st.just("mlp"),
+        "capacity": st.lists(st.sampled_from(["on-demand", "spot", "flex-start", "reservation:r"]), max_size=3, unique=True),
+        "compute_class": st.just("gpus"),
+        "surge": st.booleans(),
+        "priority_class": st.just("high"),
+        "node_selector": st.just({"pool": "a"}),
+        "tolerations": st.just([{"key": "k", "operator": "Exists"}]),
+        "labels": st.just({"team": "ml"}),
+        "annotations": st.just({"fake/ready-seconds": "3"}),
+        "network_policy": st.booleans(),
+        "clients": st.just({"app": "web"}),
+    },
+)  # fmt: skip
+SCALED: dict[str, Any] = {"metrics": {"queue-depth": 5, "batch-size": 12.5}, "behavior": {"scaleUp": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}]}}}  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    hardware=HARDWARE, source=SOURCES, cluster=CLUSTER, scaled=st.booleans(),
+    key=st.sampled_from([None, "env:KEY", "secret:keys/api"]), read=st.booleans(), adapters=st.booleans(),
+)  # fmt: skip
+def test_every_spec_renders_valid_manifests(
+    hardware: Any,
+    source: str,
+    cluster: dict[str, Any],
+    scaled: bool,
+    key: str | None,
+    read: bool,
+    adapters: bool,
+) -> None:
+    spec: dict[str, Any] = {
+        "name": "f", "model": {"source": source, "token": "secret:hub/token"}, "hardware": hardware,
+        "engine": {"max-model-len": "4K"}, "target": "kubernetes", "kubernetes": cluster,
+    }  # fmt: skip
+    if adapters:
+        spec["model"]["adapters"] = {"sql": source}
+    if scaled:
+        spec |= {"replicas": "1..5", "scaling": SCALED}
+    if key:
+        spec["endpoint"] = {"api_key": key}
+    try:
+        objects = manifests.rendered(json.dumps(spec), models.LLAMA_70B if read else None)
+    except StokerError as error:
+        assert error.finding.why  # noqa: PT017
+        return
+    manifests.check(objects)
+    text = "".join(one.text() for one in objects)
+    assert "secret:" not in text
+    assert "env:KEY" not in text
+    assert (len([o for o in objects if o.kind == "HorizontalPodAutoscaler"]) == 1) == scaled

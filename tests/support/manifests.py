@@ -1,0 +1,96 @@
+"""Strict checks of rendered objects: schemas, Pod Security, and plans to render from."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+
+from stoker.planner.asked import plan_asked
+from stoker.planner.plan import Plan
+from stoker.planner.unsized import unsized
+from stoker.render.manifests import Manifest, manifests
+from stoker.spec import load
+from tests import models
+
+CRDS = Path(__file__).resolve().parents[1] / "data/crds"
+RELEASES = ("1.32", "1.34", "1.36")
+# GKE publishes no definition of it
+UNVALIDATED = {"ComputeClass"}
+
+
+def plan_of(text: str, config: dict[str, Any] | None = models.GEMMA3_27B) -> Plan:
+    """The plan of a spec for a model of these dimensions."""
+    spec = load(text, "stoker.yaml")
+    if config is None or spec.engine.kind == "simulated":
+        return unsized(spec, None)
+    return plan_asked(spec, models.shape(config), str(spec.model.source))
+
+
+def rendered(text: str, config: dict[str, Any] | None = models.GEMMA3_27B) -> tuple[Manifest, ...]:
+    """The objects of a spec."""
+    return manifests(plan_of(text, config))
+
+
+def one(objects: tuple[Manifest, ...], kind: str, name: str | None = None) -> dict[str, Any]:
+    """The body of the only object of a kind, or of that name."""
+    (found,) = [o.body for o in objects if o.kind == kind and name in (None, o.name)]
+    return found
+
+
+def pod_specs(objects: tuple[Manifest, ...]) -> list[dict[str, Any]]:
+    """Every pod's spec."""
+    out = []
+    for body in (o.body for o in objects):
+        if body["kind"] in ("Deployment", "Job"):
+            out.append(body["spec"]["template"]["spec"])
+        elif body["kind"] == "LeaderWorkerSet":
+            group = body["spec"]["leaderWorkerTemplate"]
+            out += [group["leaderTemplate"]["spec"], group["workerTemplate"]["spec"]]
+    return out
+
+
+@cache
+def _definition(kind: str) -> Any:
+    return json.loads((CRDS / f"{kind}.json").read_text())
+
+
+def check(objects: tuple[Manifest, ...]) -> None:
+    """Raises where a real API server would refuse an object, or Pod Security `restricted` a pod."""
+    assert len({(o.kind, o.name) for o in objects}) == len(objects)
+    for each in objects:
+        if (CRDS / f"{each.kind}.json").exists():
+            definition = _definition(each.kind)
+            assert each.api_version == definition["apiVersion"]
+            jsonschema.Draft202012Validator(definition["schema"]).validate(each.body)
+        elif each.kind not in UNVALIDATED:
+            for release in RELEASES:
+                kubernetes_validate.validate(each.body, release, strict=True)
+    for spec in pod_specs(objects):
+        restricted(spec)
+
+
+def restricted(spec: dict[str, Any]) -> None:
+    """Pod Security Standards, `restricted`; and what this product asks beyond it."""
+    pod = spec["securityContext"]
+    assert pod["runAsNonRoot"] is True
+    assert pod["runAsUser"] > 0
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+    allowed = {"configMap", "csi", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+    for volume in spec["volumes"]:
+        assert set(volume) - {"name"} <= allowed
+    names = {volume["name"] for volume in spec["volumes"]}
+    for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert {mount["name"] for mount in container["volumeMounts"]} <= names
+        assert ":" in container["image"]
+        assert not container["image"].endswith(":latest")
+        assert "resources" in container

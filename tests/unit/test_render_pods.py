@@ -1,0 +1,178 @@
+"""Decisions of the pod template, one by one, and the programs that run beside the engine."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.golden.cases import BASE, CASES, SCALED
+from tests.support.manifests import one, plan_of, rendered
+
+from stoker.errors import Mistake
+from stoker.operate.render import write
+from stoker.render.manifests import choose
+from stoker.render.manifests.scaling import adapter_rules, quantity
+
+
+def container(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = one(rendered(text), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def test_a_range_leaves_the_number_of_replicas_to_the_hpa() -> None:
+    assert "replicas" not in one(rendered(BASE + SCALED), "Deployment")["spec"]
+    assert one(rendered(BASE + "replicas: 3\n"), "Deployment")["spec"]["replicas"] == 3
+
+
+def test_a_pod_outlives_its_drain() -> None:
+    text = BASE + "drain_timeout: 120s\n"
+    pod = one(rendered(text), "Deployment")["spec"]["template"]["spec"]
+    argv = container(text)["command"]
+    assert argv[argv.index("--shutdown-timeout") + 1] == "120"
+    waits = container(text)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] > waits + 120
+
+
+def test_the_start_budget_grows_with_the_weights_and_a_slower_source() -> None:
+    def budget(case: str) -> int:
+        pod = one(rendered(*CASES[case]), "Deployment")["spec"]["template"]["spec"]
+        found: int = pod["containers"][0]["startupProbe"]["failureThreshold"]
+        return found
+
+    assert (
+        budget("single-gpu") < budget("tensor-parallel") < budget("weights-gcsfuse") < budget("weights-hub")
+    )
+
+
+def test_another_source_has_other_weights_and_the_same_source_the_same() -> None:
+    names = [one(rendered(text), "Job")["metadata"]["name"] for text in (BASE, BASE + SCALED, BASE.replace("-ft,", "-v2,"))]  # fmt: skip
+    assert names[0] == names[1] != names[2]
+
+
+def test_no_secret_stands_in_arguments() -> None:
+    found = container(BASE + "endpoint: {api_key: 'env:SHOP_KEY'}\n")
+    assert "--api-key" not in found["command"]
+    (key,) = [e for e in found["env"] if e["name"] == "VLLM_API_KEY"]
+    assert key["valueFrom"]["secretKeyRef"] == {"name": "shop-keys", "key": "api-key"}
+
+
+def test_a_disk_that_cannot_take_so_many_readers_is_refused() -> None:
+    with pytest.raises(Mistake, match="101 nodes cannot read one pd-ssd"):
+        rendered(BASE + "replicas: 101\n")
+    assert rendered(BASE + "replicas: 101\nkubernetes: {disk: {type: hyperdisk-ml}}\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("kubernetes: {weights: hub}\n", "weights: hub does not go with gs://"),
+        ("replicas: 1..2\nscaling: {metrics: {queue-depth: 1}}\nkubernetes: {metrics: none}\n", "kubernetes.metrics is none"),
+    ],
+)  # fmt: skip
+def test_choices_that_do_not_go_together(change: str, what: str) -> None:
+    with pytest.raises(Mistake, match=what):
+        rendered(BASE + change)
+
+
+def test_a_folder_of_this_machine_is_out_of_a_clusters_reach() -> None:
+    with pytest.raises(Mistake, match="a cluster cannot read /data/m") as caught:
+        rendered(BASE.replace("gs://acme-models/gemma-3-27b-ft", "/data/m"))
+    assert "gs://BUCKET/FOLDER" in caught.value.finding.fix
+
+
+def test_a_gpu_that_gke_does_not_have() -> None:
+    with pytest.raises(Mistake, match="GKE has no RTX-4090"):
+        rendered(BASE.replace("l4:4", "rtx-4090:4"))
+
+
+def test_the_prometheus_adapters_rules_name_what_the_hpa_asks() -> None:
+    text = CASES["scaled-prometheus"][0]
+    hpa = one(rendered(text), "HorizontalPodAutoscaler")
+    asked = {metric["pods"]["metric"]["name"] for metric in hpa["spec"]["metrics"]}
+    rules = adapter_rules(choose(plan_of(text)))
+    assert rules is not None
+    assert asked == {"vllm_num_requests_waiting", "vllm_num_requests_running"}
+    assert all(f"as: {name}" in rules for name in asked)
+
+
+@pytest.mark.parametrize(("value", "text"), [(5.0, "5"), (2.5, "2500m"), (12.25, "12250m")])
+def test_quantities(value: float, text: str) -> None:
+    assert quantity(value) == text
+
+
+def test_a_render_replaces_its_own_files_and_nobody_elses(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    write({"a.yaml": "a", "kustomization.yaml": "resources: [a.yaml]"}, folder)
+    assert write({"b.yaml": "b", "kustomization.yaml": "resources: [b.yaml]"}, folder) == ("a.yaml",)
+    (folder / "mine.txt").write_text("kept")
+    write({"b.yaml": "c", "kustomization.yaml": "resources: [b.yaml]"}, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["b.yaml", "kustomization.yaml", "mine.txt"]
+    with pytest.raises(Mistake, match="holds something else"):
+        write({"b.yaml": "b"}, tmp_path)
+
+
+PAGE = (
+    'vllm:num_requests_running{{engine="0"}} {running}\nvllm:generation_tokens_total{{engine="0"}} {tokens}\n'
+)
+
+
+class Engine:
+    """A /metrics page that a test turns."""
+
+    def __init__(self) -> None:
+        engine = self
+        self.running, self.tokens = 0, 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                page = PAGE.format(running=engine.running, tokens=engine.tokens).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(page)))
+                self.end_headers()
+                self.wfile.write(page)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_liveness_is_progress(engine: Engine, tmp_path: Path) -> None:
+    text = files("stoker.render.manifests").joinpath("scripts/alive.py").read_text()
+    script = tmp_path / "alive.py"
+    script.write_text(text.replace("/tmp/stoker-alive.json", str(tmp_path / "state.json")))
+
+    def alive(seconds: str = "0") -> tuple[int, str]:
+        argv = [sys.executable, str(script), str(engine.server.server_port), seconds]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout
+
+    assert alive()[0] == 0
+    assert alive()[0] == 0, "nothing runs, so nothing has to come"
+    engine.running, engine.tokens = 2, 10
+    assert alive()[0] == 0
+    engine.tokens = 20
+    assert alive()[0] == 0
+    assert alive("60")[0] == 0, "not for so long yet"
+    code, said = alive()
+    assert code == 1
+    assert "2 requests run, and no token came for" in said
+    engine.tokens = 21
+    assert alive()[0] == 0
+    engine.server.shutdown()
+    engine.server.server_close()
+    assert alive()[0] != 0
