@@ -1,0 +1,335 @@
+"""What the controllers and the kubelets of the double do, one step at a time: `Lives.step()`.
+
+Deployments keep pods through rollouts, LeaderWorkerSets keep groups, Jobs run to their end, claims bind, snapshots become
+ready. A pod is scheduled where a node has what it requests, and then lives as its `fake/` annotations say.
+"""
+
+import hashlib
+import json
+import time
+from copy import deepcopy
+from typing import Any
+
+from stoker.targets.simulated.cluster.kinds import BY_KIND
+from stoker.targets.simulated.cluster.store import Object, Store, now
+
+LWS = "leaderworkerset.sigs.k8s.io"
+FAULTS = {
+    "ImagePullBackOff": ("waiting", "ImagePullBackOff", 'Back-off pulling image "{image}"'),
+    "ContainerCreating": ("waiting", "ContainerCreating", ""),
+    "CrashLoopBackOff": ("waiting", "CrashLoopBackOff", "back-off 10s restarting failed container"),
+    "OOMKilled": ("waiting", "CrashLoopBackOff", "back-off 10s restarting failed container"),
+}
+
+
+class Lives:
+    """All controllers and kubelets. `speed` makes the seconds of annotations shorter."""
+
+    def __init__(self, store: Store, speed: float = 1.0) -> None:
+        self.store, self.speed = store, speed
+        self.begun: dict[str, float] = {}
+        self.logs: dict[tuple[str, str], str] = {}
+
+    def step(self) -> None:
+        """One round of everything."""
+        with self.store.lock:
+            for claim in self.store.list("PersistentVolumeClaim"):
+                self._bind(claim)
+            for snapshot in self.store.list("VolumeSnapshot"):
+                self._snapshot(snapshot)
+            for one in self.store.list("Deployment"):
+                self._deployment(one)
+            for one in self.store.list("LeaderWorkerSet"):
+                self._group(one)
+            for one in self.store.list("Job"):
+                self._job(one)
+            for pod in self.store.list("Pod"):
+                self._pod(pod)
+            for hpa in self.store.list("HorizontalPodAutoscaler"):
+                self._hpa(hpa)
+
+    def _age(self, body: Object) -> float:
+        begun = self.begun.setdefault(body["metadata"]["uid"], time.monotonic())
+        return (time.monotonic() - begun) * self.speed
+
+    def _bind(self, claim: Object) -> None:
+        if claim.get("status", {}).get("phase") == "Bound":
+            return
+        source = claim["spec"].get("dataSource")
+        if source:
+            key = ("VolumeSnapshot", claim["metadata"]["namespace"], source["name"])
+            if not self.store.objects.get(key, {}).get("status", {}).get("readyToUse"):
+                self.store.status(_key(claim), phase="Pending")
+                return
+        self.store.status(_key(claim), phase="Bound", accessModes=claim["spec"]["accessModes"], capacity=claim["spec"]["resources"]["requests"])  # fmt: skip
+
+    def _snapshot(self, snapshot: Object) -> None:
+        claim = snapshot["spec"]["source"].get("persistentVolumeClaimName")
+        here = ("PersistentVolumeClaim", snapshot["metadata"]["namespace"], claim)
+        if here in self.store.objects and self._age(snapshot) > 0.2:
+            self.store.status(_key(snapshot), readyToUse=True, restoreSize="10Gi")
+
+    def _deployment(self, one: Object) -> None:
+        spec = one["spec"]
+        wanted, digest = spec.get("replicas", 1), _digest(spec["template"])
+        pods = self._children(one)
+        new = [p for p in pods if p["metadata"]["labels"]["pod-template-hash"] == digest]
+        old = [p for p in pods if p not in new]
+        rolling = spec.get("strategy", {}).get("rollingUpdate", {})
+        surge, gone = int(rolling.get("maxSurge", 1)), int(rolling.get("maxUnavailable", 0))
+        for pod in (*sorted(old, key=_ready), *new[wanted:]):
+            if not _ready(pod) or sum(map(_ready, pods)) > wanted - gone:
+                self.store.delete(_key(pod))
+                pods.remove(pod)
+        new = new[:wanted]
+        while len(new) < wanted and len(pods) < wanted + surge:
+            labels = {"pod-template-hash": digest}
+            pod = self._make(one, spec["template"], f"{one['metadata']['name']}-{digest}-", labels)
+            new.append(pod)
+            pods.append(pod)
+        ready = [p for p in pods if _ready(p)]
+        updated = len(new)
+        available = len(ready) >= wanted - gone
+        self.store.status(
+            _key(one), observedGeneration=one["metadata"]["generation"], replicas=len(pods), updatedReplicas=updated,
+            readyReplicas=len(ready), availableReplicas=len(ready), unavailableReplicas=max(0, wanted - len(ready)),
+            conditions=[{"type": "Available", "status": str(available), "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable", "message": ""}],
+        )  # fmt: skip
+
+    def _group(self, one: Object) -> None:
+        spec, name = one["spec"], one["metadata"]["name"]
+        parts = spec["leaderWorkerTemplate"]
+        size, wanted = parts.get("size", 1), spec.get("replicas", 1)
+        digest = _digest(parts)
+        pods = self._children(one)
+        for pod in list(pods):
+            labels = pod["metadata"]["labels"]
+            if (
+                int(labels[f"{LWS}/group-index"]) >= wanted
+                or labels[f"{LWS}/template-revision-hash"] != digest
+            ):
+                self.store.delete(_key(pod))
+                pods.remove(pod)
+        there = {pod["metadata"]["name"] for pod in pods}
+        for index in range(wanted):
+            for rank in range(size):
+                pod_name = f"{name}-{index}" + (f"-{rank}" if rank else "")
+                if pod_name in there:
+                    continue
+                template = parts[
+                    "leaderTemplate" if rank == 0 and "leaderTemplate" in parts else "workerTemplate"
+                ]
+                labels = {
+                    f"{LWS}/name": name, f"{LWS}/group-index": str(index), f"{LWS}/worker-index": str(rank),
+                    f"{LWS}/template-revision-hash": digest,
+                }  # fmt: skip
+                pods.append(self._make(one, template, pod_name, labels, exact=True))
+        groups = [
+            [p for p in pods if p["metadata"]["labels"][f"{LWS}/group-index"] == str(i)]
+            for i in range(wanted)
+        ]
+        ready = sum(len(group) == size and all(map(_ready, group)) for group in groups)
+        self.store.status(_key(one), replicas=wanted, readyReplicas=ready, updatedReplicas=wanted, observedGeneration=one["metadata"]["generation"])  # fmt: skip
+
+    def _job(self, one: Object) -> None:
+        pods = self._children(one)
+        if not pods:
+            self._make(
+                one,
+                one["spec"]["template"],
+                f"{one['metadata']['name']}-",
+                {"job-name": one["metadata"]["name"]},
+            )
+            self.store.status(_key(one), active=1, startTime=now())
+            return
+        phase = pods[0].get("status", {}).get("phase")
+        if phase == "Succeeded":
+            done = {"type": "Complete", "status": "True", "reason": "CompletionsReached", "message": ""}
+            self.store.status(_key(one), active=0, succeeded=1, conditions=[done])
+        elif phase == "Failed":
+            failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}  # fmt: skip
+            self.store.status(_key(one), active=0, failed=1, conditions=[failed])
+
+    def _hpa(self, hpa: Object) -> None:
+        target = hpa["spec"]["scaleTargetRef"]
+        key = (target["kind"], hpa["metadata"]["namespace"], target["name"])
+        there = self.store.objects.get(key)
+        if there is None:
+            return
+        low = hpa["spec"].get("minReplicas", 1)
+        current = there["spec"].get("replicas", 1)
+        if current < low:
+            self.store.put(
+                key, {**there, "spec": {**there["spec"], "replicas": low}}, "horizontal-pod-autoscaler"
+            )
+        self.store.status(
+            _key(hpa), currentReplicas=current, desiredReplicas=max(low, current),
+            conditions=[
+                {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
+                {"type": "ScalingActive", "status": "False", "reason": "FailedGetPodsMetric", "message": "unable to get metric: no metrics returned from custom metrics API"},
+            ],
+        )  # fmt: skip
+
+    def _children(self, owner: Object) -> list[Object]:
+        uid = owner["metadata"]["uid"]
+        pods = self.store.list("Pod", owner["metadata"]["namespace"])
+        return [p for p in pods if any(o["uid"] == uid for o in p["metadata"].get("ownerReferences", ()))]
+
+    def _make(
+        self, owner: Object, template: Any, name: str, labels: dict[str, str], *, exact: bool = False
+    ) -> Object:
+        meta = deepcopy(template.get("metadata", {}))
+        meta |= {"name": name} if exact else {"generateName": name}
+        meta["labels"] = {**meta.get("labels", {}), **labels}
+        meta["ownerReferences"] = [
+            {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
+        ]  # fmt: skip
+        return self.store.create(BY_KIND["Pod"], owner["metadata"]["namespace"], {"metadata": meta, "spec": deepcopy(template["spec"])})  # fmt: skip
+
+    def _pod(self, pod: Object) -> None:
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            return
+        if not pod["spec"].get("nodeName"):
+            self._schedule(pod)
+            return
+        notes = pod["metadata"].get("annotations", {})
+        age = self._age(pod)
+        starts = float(notes.get("fake/start-seconds", 0.05))
+        ready = starts + float(notes.get("fake/ready-seconds", 0.05))
+        fault = notes.get("fake/fault")
+        image = pod["spec"]["containers"][0]["image"]
+        if fault in FAULTS and age > starts:
+            self._fault(pod, fault, image)
+        elif age <= starts:
+            self.store.event(pod, "Pulling", f'Pulling image "{image}"', source="kubelet")
+            self._running(pod, {"waiting": {"reason": "ContainerCreating"}}, "Pending", ready=False)
+        else:
+            self._run(pod, age, starts, ready, never=fault == "NeverReady")
+
+    def _run(self, pod: Object, age: float, starts: float, ready: float, *, never: bool) -> None:
+        notes, meta = pod["metadata"].get("annotations", {}), pod["metadata"]
+        self.logs[(meta["namespace"], meta["name"])] = notes.get("fake/log", "")
+        job = any(o["kind"] == "Job" for o in meta.get("ownerReferences", ()))
+        run = notes.get("fake/run-seconds", "0.1" if job else None)
+        if run is not None and age > starts + float(run):
+            code = int(notes.get("fake/exit-code", 0))
+            if job:
+                state = {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}}
+                self._running(pod, state, "Succeeded" if code == 0 else "Failed", ready=False)
+                return
+            self._fault(pod, "CrashLoopBackOff", "", code)
+            return
+        self.store.event(pod, "Started", "Started container engine", source="kubelet")
+        self._running(
+            pod, {"running": {"startedAt": now()}}, "Running", ready=age > ready and not never and not job
+        )
+
+    def _fault(self, pod: Object, fault: str, image: str, code: int = 1) -> None:
+        how, reason, message = FAULTS[fault]
+        text = message.format(image=image)
+        last: dict[str, Any] = {}
+        if fault == "OOMKilled":
+            last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+        elif fault == "CrashLoopBackOff":
+            last = {"terminated": {"exitCode": code, "reason": "Error"}}
+        if fault == "ImagePullBackOff":
+            self.store.event(
+                pod, "Failed", f'Failed to pull image "{image}": not found', "Warning", "kubelet"
+            )
+        if last:
+            self.store.event(pod, "BackOff", f"Back-off restarting failed container in pod {pod['metadata']['name']}", "Warning", "kubelet")  # fmt: skip
+        restarts = min(5, 1 + int(self._age(pod))) if last else 0
+        notes, meta = pod["metadata"].get("annotations", {}), pod["metadata"]
+        self.logs[(meta["namespace"], meta["name"])] = notes.get("fake/log", "")
+        phase = "Running" if last else "Pending"
+        self._running(
+            pod, {how: {"reason": reason, "message": text}}, phase, ready=False, last=last, restarts=restarts
+        )
+
+    def _running(
+        self, pod: Object, state: dict[str, Any], phase: str, *, ready: bool, last: dict[str, Any] | None = None,
+        restarts: int = 0,
+    ) -> None:  # fmt: skip
+        old = pod.get("status", {}).get("containerStatuses", [{}])[0].get("state", {})
+        if "running" in state and "running" in old:
+            state = old
+        container = pod["spec"]["containers"][0]
+        status = {
+            "name": container["name"], "image": container["image"], "ready": ready, "restartCount": restarts,
+            "state": state, "lastState": last or {},
+        }  # fmt: skip
+        conditions = [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "Ready", "status": str(ready)},
+        ]
+        self.store.status(
+            _key(pod), phase=phase, conditions=conditions, containerStatuses=[status], podIP="10.0.0.1"
+        )
+
+    def _schedule(self, pod: Object) -> None:
+        for volume in pod["spec"].get("volumes", ()):
+            name = volume.get("persistentVolumeClaim", {}).get("claimName")
+            claim = self.store.objects.get(("PersistentVolumeClaim", pod["metadata"]["namespace"], name)) if name else None  # fmt: skip
+            if name and (claim is None or claim.get("status", {}).get("phase") != "Bound"):
+                text = f'persistentvolumeclaim "{name}" not found' if claim is None else "pod has unbound immediate PersistentVolumeClaims"  # fmt: skip
+                self._unschedulable(pod, text)
+                return
+        nodes = self.store.list("Node")
+        wrong: dict[str, int] = {}
+        for node in nodes:
+            why = self._unfit(pod, node)
+            if why is None:
+                self.store.event(pod, "Scheduled", f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to {node['metadata']['name']}", source="scheduler")  # fmt: skip
+                self.store.put(
+                    _key(pod), {**pod, "spec": {**pod["spec"], "nodeName": node["metadata"]["name"]}}
+                )
+                self.begun[pod["metadata"]["uid"]] = time.monotonic()
+                return
+            wrong[why] = wrong.get(why, 0) + 1
+        reasons = ", ".join(f"{count} {why}" for why, count in sorted(wrong.items()))
+        self._unschedulable(pod, f"0/{len(nodes)} nodes are available: {reasons}.")
+
+    def _unschedulable(self, pod: Object, text: str) -> None:
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
+        self.store.status(_key(pod), phase="Pending", conditions=[condition])
+        self.store.event(pod, "FailedScheduling", text, "Warning", "default-scheduler")
+
+    def _unfit(self, pod: Object, node: Object) -> str | None:
+        labels = node["metadata"].get("labels", {})
+        if any(labels.get(k) != v for k, v in pod["spec"].get("nodeSelector", {}).items()):
+            return "node(s) didn't match Pod's node affinity/selector"
+        for taint in node.get("spec", {}).get("taints", ()):
+            if not any(t.get("key") == taint["key"] for t in pod["spec"].get("tolerations", ())):
+                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+        free = dict(node.get("status", {}).get("allocatable", {}))
+        others = [p for p in self.store.list("Pod") if p["spec"].get("nodeName") == node["metadata"]["name"]]
+        for name, asked in _requests(pod).items():
+            if "/" in name:
+                used = sum(_requests(p).get(name, 0) for p in others if p.get("status", {}).get("phase") not in ("Succeeded", "Failed"))  # fmt: skip
+                if int(free.get(name, 0)) - used < asked:
+                    return f"Insufficient {name}"
+        return None
+
+
+def _requests(pod: Object) -> dict[str, int]:
+    """Devices that a pod asks for."""
+    found: dict[str, int] = {}
+    for container in pod["spec"]["containers"]:
+        for name, value in container.get("resources", {}).get("limits", {}).items():
+            if "/" in name:
+                found[name] = found.get(name, 0) + int(value)
+    return found
+
+
+def _ready(pod: Object) -> bool:
+    return any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", ())
+    )
+
+
+def _digest(template: Any) -> str:
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:9]
+
+
+def _key(body: Object) -> tuple[str, str, str]:
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
