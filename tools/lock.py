@@ -21,7 +21,7 @@ FLAGS = (
     "pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all:"
     " --no-header --no-emit-index-url --no-emit-find-links"
 )
-SERVES = "pyproject.toml locks/in/build.in --extra local --extra page --extra buckets"
+SERVES = "pyproject.toml locks/in/build.in --extra local --extra page --extra buckets --extra kubernetes"
 NEVER = "--excludes locks/in/never.in"
 NO_TORCH = "--excludes locks/in/not-on-cpu.in"  # the flavour brings its own, or none
 FOLLOW = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import chosen_name, read_spec
+from stoker.cli.common import chosen_name, cluster_fleet, read_spec
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
@@ -22,6 +22,8 @@ from stoker.ui.terminal import Story
 @click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]")
 @click.option("-f", "--file", "file", metavar="FILE", help="The spec that names the fleet.")
 @click.option("--name", help="The fleet. Default: the only one that runs.")
+@click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file.")
+@click.option("-n", "--namespace", help="Namespace, on a cluster.")
 @click.option("--url", help="Any OpenAI-compatible endpoint, with or without /v1.")
 @click.option("--model", help="The model to ask for, with --url.")
 @click.option("--key", metavar="REF", help="The endpoint's key, with --url: env:NAME or file:PATH.")
@@ -31,7 +33,7 @@ from stoker.ui.terminal import Story
 )
 @click.option("--stats", is_flag=True, help="Time to first token and tokens/s after each answer.")
 def command(
-    words: tuple[str, ...], file: str | None, name: str | None, url: str | None, model: str | None, key: str | None,
+    words: tuple[str, ...], file: str | None, name: str | None, target: str | None, namespace: str | None, url: str | None, model: str | None, key: str | None,
     system: str, params: tuple[str, ...], stats: bool,
 ) -> None:  # fmt: skip
     """A conversation, or one answer to PROMPT (or to what is piped in).
@@ -49,7 +51,12 @@ def command(
                 fix='stoker chat "Hello!"',
             )
     with ExitStack() as stack:
-        endpoint = _endpoint(stack, source, file, name, url, model, key)
+        cluster = None if url or source else cluster_fleet(name, file, target, namespace)
+        endpoint = (
+            stack.enter_context(cluster.endpoint())
+            if cluster is not None
+            else _endpoint(stack, source, file, name, url, model, key)
+        )
         talk = Conversation(endpoint, system, parse_params(" ".join(params)))
         if prompt is not None:
             answer(talk, prompt, _write, stats)

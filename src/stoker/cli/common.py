@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from stoker.errors import Mistake, SpecError
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
+
+if TYPE_CHECKING:
+    from stoker.operate.cluster import ClusterFleet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +55,11 @@ def output_option(*formats: str) -> Callable[[F], F]:
 
 
 def fleet_options(function: F) -> F:
-    """--name and -f: which fleet of this machine."""
+    """--name, -f, --target and -n: which fleet, of this machine or of a cluster."""
+    function = click.option("-n", "--namespace", help="Namespace, on a cluster.")(function)
+    function = click.option(
+        "--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file."
+    )(function)
     function = click.option("--name", help="The fleet. Default: the spec's, or the only one that runs.")(
         function
     )
@@ -115,6 +122,26 @@ def chosen_name(name: str | None, file: str | None) -> str | None:
         if mine in names() or len(names()) != 1:
             return mine
     return None
+
+
+def cluster_fleet(
+    name: str | None, file: str | None, target: str | None = None, namespace: str | None = None
+) -> "ClusterFleet | None":
+    """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine."""
+    if target == "local" or (file is None and not Path(DEFAULT_FILE).exists()):
+        return None
+    sets = (f"name={name}",) if name is not None else ()
+    try:
+        spec = read_spec(None, file, sets, target, namespace)
+    except Mistake:
+        if file is None and target is None:
+            return None  # a broken stoker.yaml is no reason not to look at what runs here
+        raise
+    if spec.target != "kubernetes":
+        return None
+    from stoker.operate.cluster import ClusterFleet
+
+    return ClusterFleet(spec)
 
 
 def plain(value: Any) -> Any:

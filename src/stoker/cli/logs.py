@@ -2,7 +2,7 @@
 
 import click
 
-from stoker.cli.common import chosen_name
+from stoker.cli.common import chosen_name, cluster_fleet
 from stoker.operate.fleet import Fleet, connect
 
 
@@ -11,9 +11,22 @@ from stoker.operate.fleet import Fleet, connect
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("--file", "file", metavar="FILE", help="The spec that names the fleet.")
 @click.option("--name", help="The fleet. Default: the only one that runs.")
-def command(replica: str | None, follow: bool, file: str | None, name: str | None) -> None:
-    """Prints the logs of all processes, or of one: REPLICA is its number, `gateway`, `page` or `supervisor`."""
-    chosen = chosen_name(name, file)
-    fleet = Fleet(chosen) if chosen else connect(None)
+@click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file.")
+@click.option("-n", "--namespace", help="Namespace, on a cluster.")
+def command(
+    replica: str | None,
+    follow: bool,
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+) -> None:
+    """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster), `gateway`,
+    `page` or `supervisor`."""
+    fleet = cluster_fleet(name, file, target, namespace) or _local(chosen_name(name, file))
     for line in fleet.logs(replica, follow):
         click.echo(line.text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {line.text}")
+
+
+def _local(name: str | None) -> Fleet:
+    return Fleet(name) if name else connect(None)

@@ -2,7 +2,7 @@
 
 import click
 
-from stoker.cli.common import chosen_name, fleet_options
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options
 from stoker.operate.fleet import START_TIMEOUT, connect
 from stoker.ui.terminal import Story
 
@@ -12,10 +12,12 @@ from stoker.ui.terminal import Story
 @click.option(
     "--timeout", type=float, default=START_TIMEOUT, metavar="SECONDS", help="Deadline until all are replaced."
 )
-def command(file: str | None, name: str | None, timeout: float) -> None:
+def command(
+    file: str | None, name: str | None, target: str | None, namespace: str | None, timeout: float
+) -> None:
     """Replaces every replica, one after another, without losing a request."""
     story = Story()
-    fleet = connect(chosen_name(name, file))
+    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
     state = fleet.restart(story, timeout)
     story.done()
     click.echo(f"{fleet.name}: {state.ready} of {state.wanted} replicas ready")

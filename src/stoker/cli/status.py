@@ -2,10 +2,11 @@
 
 import sys
 import time
+from typing import Any
 
 import click
 
-from stoker.cli.common import chosen_name, fleet_options, output_option, print_json
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json
 from stoker.fleet.state import FleetState, Replica
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names
@@ -19,10 +20,21 @@ HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
 @click.option("-w", "--watch", "watch", is_flag=True, help="Follow it, once a second.")
 @click.option("-A", "--all", "every", is_flag=True, help="All fleets of this machine.")
 @output_option("table", "json")
-def command(file: str | None, name: str | None, watch: bool, every: bool, output: str) -> None:
+def command(
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    watch: bool,
+    every: bool,
+    output: str,
+) -> None:
     """Shows a fleet: its endpoint, and each replica with phase and load."""
+    cluster = None if every else cluster_fleet(name, file, target, namespace)
     while True:
-        fleets = [Fleet(n) for n in names()] if every else [connect(chosen_name(name, file))]
+        fleets: list[Any] = (
+            [Fleet(n) for n in names()] if every else [cluster or connect(chosen_name(name, file))]
+        )
         states: list[FleetState] = [fleet.status() for fleet in fleets]
         if output == "json":
             print_json(states if every else states[0])
@@ -51,6 +63,7 @@ def text(state: FleetState) -> str:
         lines.append(
             f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
         )
+    lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
     lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import click
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
 from stoker.cli.group import group_options, read_group
 from stoker.errors import Interrupted, StokerError
+from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
 from stoker.operate.fleet import START_TIMEOUT, Fleet, dry_run, up
 from stoker.planner.group import Group
@@ -37,7 +38,12 @@ class _Duration(click.ParamType[Seconds]):
 @spec_options
 @click.option("-d", "--detach", is_flag=True, help="Return when the fleet is ready; it goes on.")
 @click.option("-y", "--yes", is_flag=True, help="Change a running fleet of this name to this spec.")
-@click.option("--dry-run", "dry", is_flag=True, help="Print the steps, take none.")
+@click.option(
+    "--dry-run", "dry", is_flag=True, help="Print the steps, take none; in a cluster, field by field."
+)
+@click.option(
+    "--force-conflicts", "force", is_flag=True, help="In a cluster: take fields out of other managers' hands."
+)
 @click.option(
     "--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m."
 )
@@ -45,17 +51,21 @@ class _Duration(click.ParamType[Seconds]):
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, dry: bool, timeout: Seconds, output: str, **node: Any,
+    detach: bool, yes: bool, dry: bool, force: bool, timeout: Seconds, output: str, **node: Any,
 ) -> None:  # fmt: skip
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
 
     Over several hosts: the same command on each, with --nnodes, --master-addr and the host's own --node-rank.
 
-    Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready.
+    Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready. In a cluster it returns when
+    the fleet is ready, and Ctrl-C stops the waiting only.
     """
     spec = read_spec(model, file, sets, target, namespace)
     group = read_group(node)
     story = Story()
+    if spec.target == "kubernetes":
+        _in_cluster(spec, story, dry, float(timeout), force, output)
+        return
     if dry:
         changes = dry_run(spec, story)
         print_json(changes) if output == "json" else click.echo(
@@ -70,6 +80,47 @@ def command(
         box(_box(fleet, spec, detach or was_up))
     if not detach and not was_up:
         _attend(fleet, story)
+
+
+def _in_cluster(spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str) -> None:
+    """`up` with `target: kubernetes`."""
+    from stoker.operate.cluster import dry_run_cluster, up_cluster
+
+    if dry:
+        changes = dry_run_cluster(spec)
+        print_json(changes) if output == "json" else click.echo(
+            "\n".join(_step(step) for step in changes.steps) or "nothing to do"
+        )
+        return
+    try:
+        state = up_cluster(spec, report=story, timeout=timeout, force=force)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped waiting; the fleet goes on",
+            why="Ctrl-C",
+            fix="`stoker up` waits on, `stoker down` takes it away",
+        ) from None
+    finally:
+        story.done()
+    if output == "json":
+        print_json(state)
+        return
+    space = spec.kubernetes.namespace
+    box(
+        [
+            f"{spec.name} is served: {state.ready} of {state.wanted} replicas ready",
+            f"endpoint  {state.endpoint}/v1   inside the cluster",
+            f"from here {_me()} chat, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
+            f"stop      {_me()} down",
+        ]
+    )
+
+
+def _step(step: Step) -> str:
+    """A step with each field that it changes on a line of its own."""
+    if step.action != "update":
+        return str(step)
+    return "\n  ".join([f"update {step.subject}", *step.why.split("; ")])
 
 
 def _terminate_as_interrupt() -> None:

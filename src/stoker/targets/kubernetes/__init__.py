@@ -1,0 +1,1 @@
+"""A cluster as a place where a fleet runs."""

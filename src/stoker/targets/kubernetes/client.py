@@ -1,0 +1,233 @@
+"""The Kubernetes API: the kubeconfig's connection, plain values in and out, and errors that say what to do."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+from lightkube.config.client_adapter import Client, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
+
+from stoker.errors import Mistake, WorldFailed
+from stoker.targets.kubernetes.kinds import RESOURCES
+
+MANAGER = "stoker"
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 10.0
+Object = dict[str, Any]
+
+
+class Api:
+    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none."""
+
+    def __init__(self, context: str | None = None) -> None:
+        config = _config(context)
+        self.context = config.context_name or "in-cluster"
+        self.server = config.cluster.server
+        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            self._http = Client(config, ConnectionParams(timeout=timeout))
+        except (ConfigError, OSError, ValueError) as error:
+            raise Mistake(
+                f"the context {self.context} cannot be used", why=str(error), fix="`kubectl config view` shows it",
+                rule="kube-config",
+            ) from error  # fmt: skip
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._http.close()
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
+        """The object; None where it, or its kind, is not there."""
+        return self._json("GET", RESOURCES[kind].path(namespace, name), f"{kind}/{name}")
+
+    def list(self, kind: str, namespace: str | None, selector: str = "") -> tuple[Object, ...]:
+        """All of a kind; empty where the kind is not there."""
+        query = {"labelSelector": selector} if selector else {}
+        found = self._json("GET", RESOURCES[kind].path(namespace), f"every {kind}", query)
+        # a list leaves the kind of its items out
+        about = {"apiVersion": RESOURCES[kind].version, "kind": kind}
+        return tuple({**about, **item} for item in found["items"]) if found else ()
+
+    def serves(self, kind: str) -> bool:
+        """Whether the cluster knows the kind at all."""
+        return self._json("GET", RESOURCES[kind].path("default"), kind, {"limit": "1"}) is not None
+
+    def apply(self, body: Object, *, force: bool = False, dry: bool = False) -> Object:
+        """Server-side apply with Stoker's own field manager. Raises: Mistake, with what the server says."""
+        meta, resource = body["metadata"], RESOURCES[body["kind"]]
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query |= {"force": "true"} if force else {}
+        query |= {"dryRun": "All"} if dry else {}
+        what = f"{body['kind']}/{meta['name']}"
+        path = resource.path(meta.get("namespace"), meta["name"])
+        found = self._json("PATCH", path, what, query, body, "application/apply-patch+yaml")
+        if found is None:
+            raise Mistake(
+                f"{what} cannot be applied", why=_not_there(body), fix="install it, or choose another way in the file",
+                rule="kube-missing",
+            )  # fmt: skip
+        return found
+
+    def merge(self, kind: str, namespace: str, name: str, patch: Object) -> Object | None:
+        """A JSON merge patch, as Stoker."""
+        path = RESOURCES[kind].path(namespace, name)
+        return self._json(
+            "PATCH", path, f"{kind}/{name}", {"fieldManager": MANAGER}, patch, "application/merge-patch+json"
+        )
+
+    def delete(self, kind: str, namespace: str | None, name: str) -> None:
+        """Takes an object away, and what it owns after it; nothing where it is gone."""
+        query = {"propagationPolicy": "Background"}
+        self._json("DELETE", RESOURCES[kind].path(namespace, name), f"{kind}/{name}", query)
+
+    def log(self, namespace: str, pod: str, lines: int) -> tuple[str, ...]:
+        """The last lines of a pod's engine; none where there is no log yet."""
+        path = RESOURCES["Pod"].path(namespace, pod)
+        try:
+            answer = self._send("GET", f"{path}/log", {"tailLines": str(lines), "container": "engine"})
+        except (Mistake, WorldFailed):
+            return ()
+        return tuple(answer.text.splitlines()) if answer.status_code == 200 else ()
+
+    def follow(self, namespace: str, pod: str) -> Iterator[str]:
+        """The lines of a pod's engine as they come, until it ends."""
+        path = RESOURCES["Pod"].path(namespace, pod)
+        query = {"follow": "true", "container": "engine"}
+        with self._http.stream("GET", f"{path}/log?{urlencode(query)}", timeout=None) as answer:
+            if answer.status_code == 200:
+                yield from answer.iter_lines()
+
+    def allowed(self, verb: str, kind: str, namespace: str | None) -> bool:
+        """Whether this user may do it: a SelfSubjectAccessReview."""
+        resource = RESOURCES[kind]
+        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        attributes |= {"namespace": namespace} if resource.namespaced and namespace else {}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }  # fmt: skip
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        found = self._json("POST", path, "SelfSubjectAccessReview", {}, body, "application/json")
+        return found is None or bool(found["status"]["allowed"])
+
+    def version(self) -> str:
+        """The server's release. Raises: WorldFailed, where it does not answer."""
+        found = self._json("GET", "/version", "the version")
+        return str(found["gitVersion"]) if found else ""
+
+    def _json(
+        self, method: str, path: str, what: str, query: dict[str, str] | None = None, body: Object | None = None,
+        kind: str = "",
+    ) -> Object | None:  # fmt: skip
+        answer = self._send(method, path, query or {}, body, kind)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code >= 400:
+            raise self._refused(answer, method, path, what)
+        found: Object = answer.json()
+        return found
+
+    def _send(
+        self, method: str, path: str, query: dict[str, str], body: Object | None = None, kind: str = ""
+    ) -> httpx2.Response:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": kind} if kind else {}
+        try:
+            return self._http.request(method, path, params=query, content=content, headers=headers)
+        except ConfigError as error:
+            raise Mistake(
+                f"the credentials of {self.context} cannot be had", why=str(error),
+                fix="sign in again, such as with `gcloud auth login`", rule="kube-credentials",
+            ) from error  # fmt: skip
+        except httpx2.HTTPError as error:
+            raise WorldFailed(
+                f"the cluster {self.context} does not answer", why=f"{self.server}: {str(error) or type(error).__name__}",
+                fix="`kubectl cluster-info` shows the same; a VPN, another --set kubernetes.context, or a stopped cluster?",
+                rule="kube-unreachable",
+            ) from error  # fmt: skip
+
+    def _refused(self, answer: httpx2.Response, method: str, path: str, what: str) -> Mistake | WorldFailed:
+        try:
+            said = str(answer.json().get("message") or answer.text)
+        except ValueError:
+            said = answer.text[:300]
+        match answer.status_code:
+            case 401:
+                return Mistake(
+                    f"the cluster {self.context} does not take these credentials", why=said,
+                    fix="they have expired, or are another cluster's: sign in again, or name the context", rule="kube-credentials",
+                )  # fmt: skip
+            case 403:
+                return Mistake(
+                    f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule="kube-forbidden"
+                )
+            case 409:
+                return Mistake(
+                    f"{what} belongs to somebody else in part", why=said,
+                    fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
+                )  # fmt: skip
+            case code if code >= 500:
+                return WorldFailed(
+                    f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
+                    rule="kube-server",
+                )  # fmt: skip
+        return Mistake(
+            f"{what} is not admitted", why=said, fix="the server's words are above", rule="kube-admission"
+        )
+
+
+def _config(context: str | None) -> Any:
+    """The kubeconfig's entry. Raises: Mistake."""
+    try:
+        whole = KubeConfig.from_env()
+    except Exception as error:  # whatever the library meets in a file that is none
+        raise Mistake(
+            "no kubeconfig can be used", why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
+            fix="`gcloud container clusters get-credentials NAME --location PLACE` writes one", rule="kube-config",
+        ) from error  # fmt: skip
+    try:
+        found = whole.get(context) if context else whole.get()
+    except ConfigError as error:
+        known = ", ".join(whole.contexts) or "none"
+        raise Mistake(
+            f"the context {context or whole.current_context!r} is not in the kubeconfig", at="kubernetes.context",
+            why=f"known: {known}", fix="one of these", rule="kube-context",
+        ) from error  # fmt: skip
+    if found is None or not found.cluster.server:
+        raise Mistake(
+            "the kubeconfig names no cluster", why=f"known contexts: {', '.join(whole.contexts) or 'none'}",
+            fix="--set kubernetes.context=NAME, or `kubectl config use-context NAME`", rule="kube-context",
+        )  # fmt: skip
+    return found
+
+
+def _why(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+
+
+def _not_there(body: Object) -> str:
+    resource = RESOURCES[body["kind"]]
+    if resource.namespaced and "." not in resource.group:
+        return f"the namespace {body['metadata'].get('namespace')} is not there"
+    return f"the cluster has no {resource.plural}.{resource.group}, or no namespace {body['metadata'].get('namespace')}"
+
+
+def _role_rule(method: str, path: str) -> str:
+    """The rule that a Role lacks."""
+    words = path.strip("/").split("/")
+    group = words[1] if words[0] == "apis" else ""
+    rest = words[3:] if group else words[2:]
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    verb = {
+        "GET": "get" if len(rest) > 1 else "list",
+        "PATCH": "patch",
+        "DELETE": "delete",
+        "POST": "create",
+    }[method]
+    return (
+        f'a Role with {{apiGroups: ["{group}"], resources: ["{rest[0]}"], verbs: ["{verb}"]}}, bound to you'
+    )

@@ -1,0 +1,49 @@
+"""Where the API serves each kind that a fleet is made of."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind's group and version, plural name, and whether it stands in a namespace."""
+
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core."""
+        return self.version.rpartition("/")[0]
+
+    def path(self, namespace: str | None, name: str = "") -> str:
+        """The path of one object, or of all."""
+        root = f"/apis/{self.version}" if "/" in self.version else f"/api/{self.version}"
+        space = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{space}/{self.plural}{f'/{name}' if name else ''}"
+
+
+RESOURCES = {
+    "Namespace": Resource("v1", "namespaces", namespaced=False),
+    "Node": Resource("v1", "nodes", namespaced=False),
+    "PersistentVolume": Resource("v1", "persistentvolumes", namespaced=False),
+    "PersistentVolumeClaim": Resource("v1", "persistentvolumeclaims"),
+    "Pod": Resource("v1", "pods"),
+    "Service": Resource("v1", "services"),
+    "ServiceAccount": Resource("v1", "serviceaccounts"),
+    "Secret": Resource("v1", "secrets"),
+    "ConfigMap": Resource("v1", "configmaps"),
+    "Event": Resource("v1", "events"),
+    "Deployment": Resource("apps/v1", "deployments"),
+    "Job": Resource("batch/v1", "jobs"),
+    "HorizontalPodAutoscaler": Resource("autoscaling/v2", "horizontalpodautoscalers"),
+    "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
+    "NetworkPolicy": Resource("networking.k8s.io/v1", "networkpolicies"),
+    "StorageClass": Resource("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "VolumeSnapshot": Resource("snapshot.storage.k8s.io/v1", "volumesnapshots"),
+    "VolumeSnapshotClass": Resource("snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
+    "LeaderWorkerSet": Resource("leaderworkerset.x-k8s.io/v1", "leaderworkersets"),
+    "PodMonitoring": Resource("monitoring.googleapis.com/v1", "podmonitorings"),
+    "PodMonitor": Resource("monitoring.coreos.com/v1", "podmonitors"),
+    "ComputeClass": Resource("cloud.google.com/v1", "computeclasses", namespaced=False),
+}

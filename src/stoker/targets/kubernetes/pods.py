@@ -1,0 +1,135 @@
+"""Pods as replicas: phases, ranks, last words, and the signs around them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from stoker.engine.last_words import last_words
+from stoker.engine.log import StartLog
+from stoker.fleet.state import Phase, Rank, Replica, Sign
+
+LWS = "leaderworkerset.sigs.k8s.io"
+BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")  # fmt: skip
+# the worst first: a replica is as far as its last rank
+ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
+Log = Callable[[str], Sequence[str]]
+
+
+def replicas(pods: Iterable[dict[str, Any]], log: Log) -> tuple[Replica, ...]:
+    """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for pod in pods:
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and not _restarting(pod):
+            continue
+        labels = pod["metadata"].get("labels", {})
+        groups.setdefault(labels.get(f"{LWS}/group-index", pod["metadata"]["name"]), []).append(pod)
+    out = [_replica(members, log) for members in groups.values()]
+    return tuple(sorted(out, key=lambda one: (one.started, one.name)))
+
+
+def _restarting(pod: dict[str, Any]) -> bool:
+    return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
+
+
+def _replica(members: list[dict[str, Any]], log: Log) -> Replica:
+    members = sorted(members, key=_rank)
+    looked = [(pod, *_phase(pod, log)) for pod in members]
+    ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, _, _ in looked)
+    pod, phase, detail, words = min(looked, key=lambda one: ORDER.index(one[1]))
+    lead = members[0]["metadata"]
+    begun = _time(lead.get("creationTimestamp"))
+    return Replica(
+        name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_words=words,
+        restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
+        hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})),
+    )  # fmt: skip
+
+
+def _rank(pod: dict[str, Any]) -> int:
+    return int(pod["metadata"].get("labels", {}).get(f"{LWS}/worker-index", 0))
+
+
+def _status(pod: dict[str, Any]) -> dict[str, Any]:
+    found: list[dict[str, Any]] = pod.get("status", {}).get("containerStatuses") or [{}]
+    return next((one for one in found if one.get("name") == "engine"), found[0])
+
+
+def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
+    """The phase, more in words, and last words."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Draining", "", None
+    container = _status(pod)
+    waiting = container.get("state", {}).get("waiting", {})
+    if waiting.get("reason") in BROKEN:
+        return "Failed", str(waiting["reason"]), _words(pod, container, log)
+    if _condition(pod, "Ready") == "True":
+        return "Ready", "", None
+    if "running" in container.get("state", {}):
+        started = StartLog()
+        for line in log(pod["metadata"]["name"]):
+            started = started.feed(line)
+        phase: Phase = "Warming" if started.phase == "Ready" else started.phase
+        return phase, started.detail, None
+    if pod["spec"].get("nodeName"):
+        return ("Pulling" if container.get("state") else "Scheduled"), "", None
+    return "Pending", _reason(pod), None
+
+
+def _words(pod: dict[str, Any], container: dict[str, Any], log: Log) -> str:
+    """Why it does not run: what the engine said last, else what the kubelet says."""
+    last = container.get("lastState", {}).get("terminated", {})
+    if last.get("reason") == "OOMKilled":
+        return "the host's memory ran out (OOMKilled)"
+    lines = log(pod["metadata"]["name"])
+    if lines and (finding := last_words(lines)).what:
+        return finding.what
+    return str(container.get("state", {}).get("waiting", {}).get("message") or "")
+
+
+def _reason(pod: dict[str, Any]) -> str:
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message", ""))
+    return ""
+
+
+def _condition(pod: dict[str, Any], kind: str) -> str | None:
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition["type"] == kind:
+            return str(condition["status"])
+    return None
+
+
+def _since(pod: dict[str, Any], phase: Phase) -> float:
+    if phase == "Ready":
+        for condition in pod.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Ready":
+                return _time(condition.get("lastTransitionTime"))
+    return 0.0
+
+
+def _time(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:
+    """The warnings about the fleet's objects, the newest last."""
+    out = []
+    for event in events:
+        about = event.get("involvedObject", {})
+        name = str(about.get("name", ""))
+        if event.get("type") != "Warning" or not (name == fleet or name.startswith(f"{fleet}-")):
+            continue
+        subject = f"{about.get('kind', '')}/{name}"
+        seen = _time(event.get("lastTimestamp") or event.get("eventTime"))
+        out.append(
+            Sign(
+                "event",
+                subject,
+                event.get("reason", ""),
+                event.get("message", ""),
+                event.get("count") or 1,
+                seen,
+            )
+        )
+    return tuple(sorted(out, key=lambda sign: sign.last_seen))

@@ -1,0 +1,349 @@
+"""KubernetesTarget: a namespace of a cluster as a place where a fleet runs."""
+
+import base64
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+from stoker.errors import MissingPart, Mistake, TimedOut, WorldFailed
+from stoker.fleet.changes import Changes, Step
+from stoker.fleet.state import FleetState
+from stoker.fleet.target import Endpoint, LogLine
+from stoker.planner.plan import Hardware, Plan
+from stoker.render.manifests import Manifest, choose, manifests
+from stoker.spec.nouns import KeyRef, ServeSpec
+from stoker.system import keys
+from stoker.targets.kubernetes.client import Api, Object
+from stoker.targets.kubernetes.diff import changed
+from stoker.targets.kubernetes.kinds import RESOURCES
+from stoker.targets.kubernetes.pods import replicas, signs
+
+# What a change of would be refused: they are made once, under a name that says what they hold.
+ONCE = (
+    "Job",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "VolumeSnapshot",
+    "VolumeSnapshotClass",
+)
+# What a fleet may own, in the order in which it is taken away.
+OWNED = (
+    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "PodDisruptionBudget", "Service", "Deployment",
+    "LeaderWorkerSet", "Job", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
+)  # fmt: skip
+WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
+RESTARTED = "stoker/restarted-at"
+LOG_LINES = 400
+FORWARD_SECONDS = 20.0
+
+
+class KubernetesTarget:
+    """One fleet in one namespace of one cluster.
+
+    force takes fields out of other managers' hands. weights takes the claims and snapshots down too.
+    """
+
+    interval = 1.0
+
+    def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
+        self.spec, self.name, self.namespace = spec, spec.name, spec.kubernetes.namespace
+        self.api = Api(spec.kubernetes.context)
+        self.force, self.weights = force, weights
+        self._same: dict[str, tuple[str, Object]] = {}
+        self._wanted: dict[str, Object] = {}
+        self._restart: str | None = None
+
+    def offer(self) -> Hardware:
+        """What could run here: a cluster is asked, not searched."""
+        return Hardware()
+
+    @property
+    def selector(self) -> str:
+        """Labels of everything of the fleet."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/managed-by=stoker"
+
+    def workload(self) -> Object | None:
+        """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
+        for kind in ("Deployment", "LeaderWorkerSet"):
+            found = self.api.get(kind, self.namespace, self.name)
+            if found is not None and _ours(found):
+                return found
+        return None
+
+    def observe(self) -> FleetState:
+        """Pods, their owner and the warnings about them, as one value."""
+        now, owner = time.time(), self.workload()
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
+        found = replicas(pods, self._log)
+        warnings = signs(self.api.list("Event", self.namespace), self.name)
+        notes = owner["metadata"].get("annotations", {}) if owner else {}
+        return FleetState(
+            self.name, f"kubernetes/{self.namespace}", now,
+            revision=int(notes.get("deployment.kubernetes.io/revision") or (owner or {}).get("metadata", {}).get("generation", 0)),
+            endpoint=f"http://{self.name}.{self.namespace}:{self.spec.endpoint.port}" if owner else None,
+            model=self.spec.model.served_name, wanted=_count(owner), replicas=found, signs=warnings,
+            stopping=owner is None and bool(found),
+        )  # fmt: skip
+
+    def _log(self, pod: str) -> tuple[str, ...]:
+        return self.api.log(self.namespace, pod, LOG_LINES)
+
+    def restarting(self) -> "KubernetesTarget":
+        """The same target, where the next changes replace every replica."""
+        self._restart = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return self
+
+    def changes(self, plan: Plan | None) -> Changes:
+        """The steps towards the plan. Raises: Mistake, where an object is not Stoker's or is refused."""
+        if plan is None:
+            return Changes(self._down(), 0)
+        self._wanted = {}
+        steps: list[Step] = []
+        if self.namespace != "default" and self.api.get("Namespace", None, self.namespace) is None:
+            return Changes(self._new_namespace(plan), 0)
+        objects = [Manifest(body) for body in self._secret(plan)] + list(manifests(plan))
+        for one in objects:
+            if (step := self._step(self._marked(one.body), one)) is not None:
+                steps.append(step)
+        steps += self._stale(objects)
+        return Changes(tuple(steps) or self._waiting(plan), 0)
+
+    def _marked(self, body: Object) -> Object:
+        """The workload with its mark of the last restart, which an apply must not take away."""
+        if body["kind"] not in ("Deployment", "LeaderWorkerSet"):
+            return body
+        mark = self._restart
+        if mark is None:
+            live = self.api.get(body["kind"], self.namespace, self.name)
+            mark = _template(live)["metadata"].get("annotations", {}).get(RESTARTED) if live else None
+        if mark is None:
+            return body
+        body = deepcopy(body)
+        for template in _templates(body):
+            template["metadata"].setdefault("annotations", {})[RESTARTED] = mark
+        return body
+
+    def _new_namespace(self, plan: Plan) -> tuple[Step, ...]:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        self._wanted = {f"Namespace/{self.namespace}": body}
+        rest = [*(Manifest(body) for body in self._secret(plan)), *manifests(plan)]
+        first = Step("create", f"Namespace/{self.namespace}", "")
+        return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))
+
+    def _step(self, body: Object, one: Manifest) -> Step | None:
+        """What there is to do for one object; None where it is as it should be."""
+        subject = str(one)
+        live = self.api.get(one.kind, one.namespace, one.name)
+        if live is None:
+            if why := self._too_early(one):
+                return Step("wait", subject, why)
+            self._wanted[subject] = body
+            return Step("create", subject, "")
+        shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
+        if not _ours(live) or (
+            not shared and live["metadata"]["labels"].get("app.kubernetes.io/instance") != self.name
+        ):
+            raise Mistake(
+                f"a {one.kind} named {one.name} is there already, and is not this fleet's",
+                at=f"{one.namespace or 'the cluster'}", why="Stoker changes only what it made",
+                fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
+            )  # fmt: skip
+        if one.kind in ONCE:
+            return None
+        version = live["metadata"]["resourceVersion"]
+        if self._same.get(subject) == (version, body):
+            return None
+        differs = changed(live, self.api.apply(body, force=True, dry=True))
+        if not differs:
+            self._same[subject] = (version, body)
+            return None
+        self._wanted[subject] = body
+        return Step("update", subject, "; ".join(differs) if one.kind != "Secret" else "another key")
+
+    def _too_early(self, one: Manifest) -> str:
+        """Why an object cannot be made yet: what it is made from is not there."""
+        if not one.waits:
+            return ""
+        if one.kind == "VolumeSnapshot":
+            job = self.api.get("Job", self.namespace, f"{one.name}-copy")
+            return "" if job and _finished(job) else "the copy of the weights goes on"
+        snapshot = self.api.get("VolumeSnapshot", self.namespace, one.body["spec"]["dataSource"]["name"])
+        return (
+            "" if snapshot and snapshot.get("status", {}).get("readyToUse") else "the snapshot is being taken"
+        )
+
+    def _stale(self, objects: list[Manifest]) -> list[Step]:
+        """Objects of the fleet that the plan has no more, but the weights of others."""
+        wanted = {(one.kind, one.name) for one in objects}
+        return [
+            Step("delete", f"{kind}/{body['metadata']['name']}", "the plan has it no more")
+            for kind in OWNED
+            if kind != "Job"
+            for body in self.api.list(kind, self.namespace, self.selector)
+            if (kind, body["metadata"]["name"]) not in wanted
+        ]
+
+    def _waiting(self, plan: Plan) -> tuple[Step, ...]:
+        """What is not ready yet of what is there."""
+        owner = self.workload()
+        cluster = choose(plan)
+        count = _count(owner) if cluster.scaled else plan.spec.replicas.low
+        status = (owner or {}).get("status", {})
+        seen = owner is not None and status.get("observedGeneration", 0) >= owner["metadata"].get(
+            "generation", 0
+        )
+        ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+        if seen and ready >= count and updated >= count and status.get("replicas", 0) <= max(count, ready):
+            return ()
+        return (Step("wait", f"{max(1, count - min(ready, updated))} of {count} replicas", ""),)
+
+    def _secret(self, plan: Plan) -> list[Object]:
+        """The Secret with what `env:` and `file:` name; nothing where the cluster holds it all."""
+        endpoint, token = plan.spec.endpoint.api_key, plan.spec.model.token
+        found = {"api-key": (endpoint, "endpoint.api_key"), "hub-token": (token, "model.token")}
+        data = {
+            name: _encoded(ref, field) for name, (ref, field) in found.items() if ref and ref.kind != "secret"
+        }
+        if not data:
+            return []
+        meta = choose(plan).meta(f"{self.name}-keys")
+        return [{"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "data": data}]
+
+    def _down(self) -> tuple[Step, ...]:
+        """Everything of the fleet, against the order in which it was made; weights only where asked."""
+        kinds = (*OWNED, *WEIGHTS) if self.weights else OWNED
+        there = [
+            f"{kind}/{body['metadata']['name']}"
+            for kind in kinds
+            for body in self.api.list(
+                kind, self.namespace if RESOURCES[kind].namespaced else None, self.selector
+            )
+            if not body["metadata"].get("deletionTimestamp")
+        ]
+        if there:
+            return tuple(Step("delete", subject, "") for subject in there)
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
+        return tuple(Step("wait", f"pod {pod['metadata']['name']}", "it drains") for pod in pods)
+
+    def apply(self, changes: Changes) -> None:
+        """Takes every step that can be taken now, in order. Raises: Mistake, where the cluster refuses one."""
+        for step in changes.acting:
+            if step.action == "delete":
+                kind, _, name = step.subject.partition("/")
+                self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
+            elif step.subject in self._wanted:
+                self.api.apply(self._wanted[step.subject], force=self.force)
+        self._restart = None
+
+    def scale(self, count: int) -> None:
+        """Sets the number of replicas of a fleet that no HPA moves. Raises: Mistake, where one does."""
+        owner = self.workload()
+        assert owner is not None
+        self.api.merge(owner["kind"], self.namespace, self.name, {"spec": {"replicas": count}})
+
+    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Lines of every engine's log, or of one replica's."""
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
+        names = [pod["metadata"]["name"] for pod in pods if replica in (None, pod["metadata"]["name"])]
+        if replica is not None and not names:
+            known = ", ".join(pod["metadata"]["name"] for pod in pods) or "none"
+            raise Mistake(f"there is no replica {replica}", why=f"there are: {known}", fix="one of these")
+        for name in names:
+            lines = self.api.follow(self.namespace, name) if follow and len(names) == 1 else self._log(name)
+            for line in lines:
+                yield LogLine(name, line)
+
+    @contextmanager
+    def endpoint(self) -> Iterator[Endpoint]:
+        """The Service, through kubectl's port-forward, while it is needed. Raises: MissingPart, TimedOut."""
+        argv = [
+            "kubectl",
+            "port-forward",
+            f"service/{self.name}",
+            f":{self.spec.endpoint.port}",
+            "-n",
+            self.namespace,
+        ]
+        argv += ["--context", self.spec.kubernetes.context] if self.spec.kubernetes.context else []
+        try:
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        except FileNotFoundError as error:
+            raise MissingPart(
+                "kubectl is not here", why="the way into the cluster is its port-forward", fix="install kubectl",
+                rule="kubectl-missing",
+            ) from error  # fmt: skip
+        try:
+            port = _forwarded(process)
+            ref = self.spec.endpoint.api_key
+            yield Endpoint(
+                f"http://127.0.0.1:{port}", self.spec.model.served_name, self._key(ref) if ref else None
+            )
+        finally:
+            process.terminate()
+            process.wait(5)
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+
+    def _key(self, ref: KeyRef) -> str:
+        if ref.kind != "secret":
+            return keys.read(ref, "endpoint.api_key")
+        name, _, key = ref.where.partition("/")
+        found = self.api.get("Secret", self.namespace, name)
+        data = (found or {}).get("data", {}).get(key or "api-key")
+        if data is None:
+            raise Mistake(f"the secret {ref.where} is not in {self.namespace}", why="the endpoint's key is there", fix=f"kubectl create secret generic {name}")  # fmt: skip
+        return base64.b64decode(data).decode()
+
+
+def _forwarded(process: "subprocess.Popen[str]") -> int:
+    """The local port of a port-forward. Raises: TimedOut, WorldFailed."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()
+    if match := re.search(r"127\.0\.0\.1:(\d+)", line):
+        return int(match[1])
+    said = process.stderr.read().strip()
+    if not said:
+        raise TimedOut(
+            "the port-forward did not start",
+            why=f"kubectl said nothing in {FORWARD_SECONDS:.0f} s",
+            fix="try again",
+        )
+    raise WorldFailed(
+        "the port-forward did not start", why=said.splitlines()[-1], fix="`stoker status` shows what runs"
+    )
+
+
+def _ours(body: Object) -> bool:
+    return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
+
+
+def _count(owner: Object | None) -> int:
+    return int(owner["spec"].get("replicas", 1)) if owner else 0
+
+
+def _finished(job: Object) -> bool:
+    return any(
+        c["type"] == "Complete" and c["status"] == "True" for c in job.get("status", {}).get("conditions", ())
+    )
+
+
+def _encoded(ref: KeyRef, field: str) -> str:
+    return base64.b64encode(keys.read(ref, field).encode()).decode()
+
+
+def _templates(body: Object) -> list[Any]:
+    spec = body["spec"]
+    if body["kind"] == "Deployment":
+        return [spec["template"]]
+    return [spec["leaderWorkerTemplate"]["leaderTemplate"], spec["leaderWorkerTemplate"]["workerTemplate"]]
+
+
+def _template(body: Object) -> Any:
+    return _templates(body)[0]

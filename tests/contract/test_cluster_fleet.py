@@ -1,0 +1,339 @@
+"""A fleet in a cluster, verb by verb, against the API-server double."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests import models
+from tests.conftest import Ran, Stoker
+
+from stoker.targets.simulated.cluster import Cluster
+from stoker.targets.simulated.cluster.kinds import BY_KIND
+
+SPEC: dict[str, Any] = {
+    "name": "shop", "hardware": "l4:1", "engine": {"max-model-len": "4K"}, "target": "kubernetes", "drain_timeout": "1s",
+    "kubernetes": {"weights": {"disk": "projects/p/zones/us-east4-a/disks/d"}},
+}  # fmt: skip
+COPIED: dict[str, Any] = {"weights": "disk"}
+
+
+class User:
+    """A person with a kubeconfig and a stoker.yaml."""
+
+    def __init__(self, stoker: Stoker, cluster: Cluster) -> None:
+        self.stoker, self.cluster = stoker, cluster
+        self.config = stoker.home / "kubeconfig"
+        self.config.write_text(cluster.kubeconfig())
+        folder = stoker.home / "gemma-ft"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(models.LLAMA_8B | {"num_hidden_layers": 4}))
+        self.write()
+
+    def write(self, **changes: Any) -> None:
+        """The stoker.yaml, with changes."""
+        spec = {"model": "./gemma-ft", **SPEC, **changes}
+        (self.stoker.home / "stoker.yaml").write_text(json.dumps(spec))
+
+    def __call__(self, *argv: str, **env: str) -> Ran:
+        return self.stoker(*argv, KUBECONFIG=str(self.config), **env)
+
+    def ok(self, *argv: str, **env: str) -> Ran:
+        ran = self(*argv, **env)
+        assert ran.code == 0, ran.err
+        return ran
+
+    def there(self) -> set[str]:
+        """What the cluster holds, but what it held before."""
+        kinds = {"Namespace", "Node", "Event", "Pod"}
+        return {f"{kind}/{name}" for kind, _, name in self.cluster.store.objects if kind not in kinds}
+
+    def live(self, kind: str, name: str = "shop", namespace: str = "default") -> Any:
+        return self.cluster.store.objects[(kind, namespace, name)]
+
+    def writes(self) -> list[str]:
+        return [
+            r
+            for r in self.cluster.requests
+            if not r.startswith("GET") and "accessreviews" not in r and "dryRun" not in r
+        ]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as made:
+        for number in range(3):
+            made.node(f"l4-{number}", 1, "nvidia-l4")
+        yield made
+
+
+@pytest.fixture
+def user(stoker: Stoker, cluster: Cluster) -> User:
+    return User(stoker, cluster)
+
+
+def test_up_twice_status_and_down(user: User) -> None:
+    ran = user.ok("up")
+    assert "1 of 1 replicas ready" in ran.out
+    assert "endpoint  http://shop.default:8000/v1" in ran.out
+    assert "Deployment/shop" in user.there()
+    state = user.ok("status", "-o", "json").json()
+    assert (state["target"], state["wanted"], [r["phase"] for r in state["replicas"]]) == (
+        "kubernetes/default",
+        1,
+        ["Ready"],
+    )
+    assert state["replicas"][0]["ranks"][0]["host"].startswith("l4-")
+    before = len(user.writes())
+    user.ok("up")
+    assert len(user.writes()) == before, "a second up does nothing"
+    assert user.ok("up", "--dry-run").out == "nothing to do\n"
+    user.ok("down")
+    left = user.there()
+    assert left == {name for name in left if name.startswith("Persistent")}
+    assert left
+    assert user("status").code == 2
+    user.ok("up")
+    user.ok("down", "--weights")
+    assert user.there() == set()
+
+
+def test_a_dry_run_is_the_difference_field_by_field(user: User) -> None:
+    assert "create Deployment/shop" in user.ok("up", "--dry-run").out
+    assert user.there() == set()
+    user.ok("up")
+    user.write(engine={"max-model-len": "8K"})
+    out = user.ok("up", "--dry-run").out
+    assert "update Deployment/shop\n" in out
+    assert "spec.template.spec.containers[engine].command --max-model-len: 4K -> 8K" in out
+    assert out.count("update") == 1
+
+
+def test_a_change_rolls_out(user: User) -> None:
+    user.write(replicas=2)
+    user.ok("up")
+    user.write(replicas=2, engine={"max-model-len": "8K"})
+    user.ok("up")
+    pods = [body for (kind, _, _), body in user.cluster.store.objects.items() if kind == "Pod"]
+    assert len(pods) == 2
+    assert all("8K" in pod["spec"]["containers"][0]["command"] for pod in pods)
+
+
+def test_weights_are_copied_then_snapshot_then_claimed(user: User) -> None:
+    (user.stoker.home / "gemma-ft" / "config.json").unlink()
+    user.write(model="gs://acme-models/gemma-ft", kubernetes=COPIED, engine={})
+    seen: list[str] = []
+    store = user.cluster.store
+    store.admit.append(lambda kind, body: seen.append(f"{kind}/{body['metadata']['name']}"))
+    user.ok("up", STOKER_OFFLINE="1")
+    order = [seen.index(next(s for s in seen if s.startswith(kind))) for kind in ("Job/", "VolumeSnapshot/")]
+    assert order == sorted(order)
+    claims = sorted(name for kind, _, name in store.objects if kind == "PersistentVolumeClaim")
+    assert len(claims) == 2
+    user.ok("down")
+    assert {name.partition("/")[0] for name in user.there()} >= {"PersistentVolumeClaim", "VolumeSnapshot"}
+
+
+def test_scale_and_restart(user: User) -> None:
+    user.ok("up")
+    assert "3 of 3 replicas ready" in user.ok("scale", "3").out
+    before = {name for kind, _, name in user.cluster.store.objects if kind == "Pod"}
+    user.ok("restart")
+    after = {name for kind, _, name in user.cluster.store.objects if kind == "Pod"}
+    assert len(after) == 3
+    assert not before & after
+
+
+def test_a_range_is_the_hpas_to_move(user: User) -> None:
+    user.write(replicas="2..3", scaling={"metrics": {"queue-depth": 5}})
+    user.ok("up")
+    assert user.live("HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 3
+    key = ("Deployment", "default", "shop")
+    live = user.cluster.store.objects[key]
+    user.cluster.store.put(
+        key, {**live, "spec": {**live["spec"], "replicas": 3}}, "horizontal-pod-autoscaler"
+    )
+    user.ok("up")
+    assert user.live("Deployment")["spec"]["replicas"] == 3, "up does not fight the HPA"
+    ran = user("scale", "1")
+    assert ran.code == 2
+    assert "an HPA moves the replicas" in ran.err
+
+
+def test_what_the_file_has_no_more_goes(user: User) -> None:
+    user.write(replicas="1..3", scaling={"metrics": {"queue-depth": 5}})
+    user.ok("up")
+    user.write(kubernetes={**SPEC["kubernetes"], "network_policy": False})
+    user.ok("up")
+    assert not {name for name in user.there() if name.startswith(("Horizontal", "NetworkPolicy"))}
+
+
+def test_keys_travel_in_a_secret_alone(user: User) -> None:
+    user.write(endpoint={"api_key": "env:SHOP_KEY"})
+    ran = user.ok("up", SHOP_KEY="s3cret-value")
+    assert "s3cret-value" not in ran.out + ran.err
+    assert user.live("Secret", "shop-keys")["data"] == {"api-key": "czNjcmV0LXZhbHVl"}
+    pods = json.dumps(
+        [body for (kind, _, _), body in user.cluster.store.objects.items() if kind in ("Pod", "Deployment")]
+    )
+    assert "s3cret-value" not in pods
+    before = len(user.writes())
+    user.ok("up", SHOP_KEY="s3cret-value")
+    assert len(user.writes()) == before
+    out = user.ok("up", "--dry-run", SHOP_KEY="another").out
+    assert out == "update Secret/shop-keys\n  another key\n"
+
+
+def test_fields_of_others_are_theirs(user: User) -> None:
+    user.ok("up")
+    key = ("Deployment", "default", "shop")
+    live = json.loads(json.dumps(user.cluster.store.objects[key]))
+    live["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 7
+    user.cluster.store.put(key, live, "kubectl-edit")
+    assert "terminationGracePeriodSeconds: 7 -> " in user.ok("up", "--dry-run").out
+    ran = user("up")
+    assert ran.code == 2
+    assert 'conflict with "kubectl-edit"' in ran.err
+    assert ".spec.template.spec.terminationGracePeriodSeconds" in ran.err
+    user.ok("up", "--force-conflicts")
+    assert user.live("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 7
+
+
+def test_a_name_that_is_taken_is_left_alone(user: User) -> None:
+    user.cluster.store.create(BY_KIND["Deployment"], "default", {"metadata": {"name": "shop"}, "spec": {"replicas": 0, "template": {"metadata": {"labels": {}}, "spec": {"containers": []}}}})  # fmt: skip
+    ran = user("up")
+    assert ran.code == 2
+    assert "a Deployment named shop is there already" in ran.err
+    assert user.there() == {"Deployment/shop"}, "nothing was applied"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("ImagePullBackOff", "ImagePullBackOff"), ("OOMKilled", "the host's memory ran out"), ("NeverReady", "has been Starting")],
+)  # fmt: skip
+def test_a_deadline_says_why(user: User, fault: str, said: str) -> None:
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/fault": fault}})
+    ran = user("up", "--timeout", "4s")
+    assert ran.code == 4
+    assert said in ran.out + ran.err
+
+
+def test_a_pod_without_a_gpu_says_so(user: User) -> None:
+    user.write(replicas=4)
+    ran = user("up", "--timeout", "4s")
+    assert ran.code == 4
+    assert "3 Insufficient nvidia.com/gpu" in ran.err
+
+
+def test_missing_definitions_and_rights_are_found_before_anything_is_applied(user: User) -> None:
+    user.cluster.absent.add("PodMonitoring")
+    ran = user("up")
+    assert ran.code == 2
+    assert "has no PodMonitoring" in ran.err
+    user.cluster.absent.clear()
+    user.cluster.forbidden.add(("create", "deployments"))
+    ran = user("up")
+    assert ran.code == 2
+    assert "you may not create deployments in default" in ran.err
+    assert 'apiGroups: ["apps"], resources: ["deployments"]' in ran.err
+    assert user.there() == set()
+
+
+def test_a_namespace_that_is_not_there_is_made(user: User) -> None:
+    user.ok("up", "-n", "ml-serve")
+    assert ("Deployment", "ml-serve", "shop") in user.cluster.store.objects
+    user.ok("down", "-n", "ml-serve")
+
+
+def test_logs_are_the_pods(user: User) -> None:
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/log": "one\ntwo"}})
+    user.ok("up")
+    assert [line.partition(" | ")[2] for line in user.ok("logs").out.splitlines()] == ["one", "two"]
+    assert user("logs", "nobody").code == 2
+
+
+def test_an_admission_refusal_is_shown_as_it_is(user: User) -> None:
+    from stoker.targets.simulated.cluster.store import Refused
+
+    def deny(kind: str, _: Any) -> None:
+        if kind == "Deployment":
+            raise Refused(
+                400, "BadRequest", 'admission webhook "policy.acme" denied the request: no GPUs on Mondays'
+            )
+
+    user.cluster.store.admit.append(deny)
+    ran = user("up")
+    assert ran.code == 2
+    assert "Deployment/shop is not admitted" in ran.err
+    assert 'admission webhook "policy.acme" denied the request: no GPUs on Mondays' in ran.err
+
+
+def test_a_cluster_that_comes_back_is_resumed(user: User) -> None:
+    failing = {"left": 2}
+
+    def flaky(kind: str, _: Any) -> None:
+        from stoker.targets.simulated.cluster.store import Refused
+
+        if kind == "Service" and failing["left"]:
+            failing["left"] -= 1
+            raise Refused(503, "ServiceUnavailable", "etcd leader changed")
+
+    user.cluster.store.admit.append(flaky)
+    for _ in range(3):
+        ran = user("up")
+        if ran.code == 0:
+            break
+        assert ran.code == 1
+        assert "etcd leader changed" in ran.err
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "said"),
+    [
+        ("", 2, "no kubeconfig can be used"),
+        ("apiVersion: v1\nkind: Config\n", 2, "it has no 'clusters'"),
+        ("nonsense: [", 2, "no kubeconfig can be used"),
+        ("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+         "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n", 1, "does not answer"),
+    ],
+)  # fmt: skip
+def test_a_kubeconfig_that_leads_nowhere(user: User, config: str, code: int, said: str) -> None:
+    user.config.write_text(config)
+    begun = time.monotonic()
+    ran = user("up", "--dry-run")
+    assert ran.code == code, ran.err
+    assert said in ran.err
+    assert time.monotonic() - begun < 10
+
+
+def test_a_context_that_is_not_there_and_credentials_that_are_not_taken(user: User) -> None:
+    ran = user("up", "--set", "kubernetes.context=other")
+    assert ran.code == 2
+    assert "known: double" in ran.err
+    user.cluster.token = "fresh"
+    ran = user("up")
+    assert ran.code == 2
+    assert "does not take these credentials" in ran.err
+
+
+def test_ctrl_c_stops_the_waiting_only(user: User) -> None:
+    import signal
+
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/ready-seconds": "60"}})
+    import os
+    import subprocess
+    import sys
+
+    env = {**user.stoker.env, "KUBECONFIG": str(user.config)}
+    process = subprocess.Popen([sys.executable, "-m", "stoker", "up"], env=env, cwd=user.stoker.home, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    deadline = time.monotonic() + 20
+    while "Deployment/shop" not in user.there():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "the fleet goes on" in err
+    assert "Deployment/shop" in user.there()
