@@ -63,7 +63,8 @@ def text(state: FleetState) -> str:
         lines.append(
             f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
         )
-    lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
+    if state.ready < state.wanted:
+        lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
     lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
     return "\n".join(lines)
 

@@ -46,4 +46,10 @@ def _service(before: Service | None, after: Service) -> list[Event]:
         out.append(Event(after.role, f"Ready  {after.url or ''}".rstrip()))
     if after.phase == "Failed" and (before is None or before.phase != "Failed"):
         out.append(Event(after.role, f"Failed  {after.last_words or ''}".rstrip(), "fail"))
+    if (
+        after.detail
+        and after.phase not in ("Ready", "Failed")
+        and (before is None or before.detail != after.detail)
+    ):
+        out.append(Event(after.role, after.detail, "..."))
     return out

@@ -56,7 +56,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What stands beside the replicas: the gateway, the web page."""
+    """What stands beside the replicas: the gateway, the web page, the copy of the weights; `detail` in words."""
 
     role: str
     phase: Phase
@@ -66,6 +66,7 @@ class Service:
     restarts: int = 0
     last_words: str | None = None
     current: bool = True
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

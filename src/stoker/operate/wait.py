@@ -26,11 +26,19 @@ def converge(target: Target, plan: Plan | None, report: Report, timeout: float) 
             report(event)
         changes = target.changes(plan)
         if not changes.steps:
-            return state
+            return state if before is None else _last(target, state, report)
         target.apply(changes)
         if clock.monotonic() > deadline:
             raise _timed_out(changes, state, timeout)
         clock.sleep(target.interval)
+
+
+def _last(target: Target, state: FleetState, report: Report) -> FleetState:
+    """One more look: the world may have come to the plan after the last one."""
+    after = target.observe()
+    for event in events(state, after):
+        report(event)
+    return after
 
 
 def _quiet(state: FleetState) -> FleetState:

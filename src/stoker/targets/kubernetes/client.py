@@ -83,11 +83,11 @@ class Api:
         query = {"propagationPolicy": "Background"}
         self._json("DELETE", RESOURCES[kind].path(namespace, name), f"{kind}/{name}", query)
 
-    def log(self, namespace: str, pod: str, lines: int) -> tuple[str, ...]:
-        """The last lines of a pod's engine; none where there is no log yet."""
+    def log(self, namespace: str, pod: str, lines: int, container: str = "engine") -> tuple[str, ...]:
+        """The last lines of a pod's container; none where there is no log yet."""
         path = RESOURCES["Pod"].path(namespace, pod)
         try:
-            answer = self._send("GET", f"{path}/log", {"tailLines": str(lines), "container": "engine"})
+            answer = self._send("GET", f"{path}/log", {"tailLines": str(lines), "container": container})
         except (Mistake, WorldFailed):
             return ()
         return tuple(answer.text.splitlines()) if answer.status_code == 200 else ()

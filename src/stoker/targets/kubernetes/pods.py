@@ -37,7 +37,7 @@ def _replica(members: list[dict[str, Any]], log: Log) -> Replica:
     ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, _, _ in looked)
     pod, phase, detail, words = min(looked, key=lambda one: ORDER.index(one[1]))
     lead = members[0]["metadata"]
-    begun = _time(lead.get("creationTimestamp"))
+    begun = moment(lead.get("creationTimestamp"))
     return Replica(
         name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_words=words,
         restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
@@ -104,11 +104,12 @@ def _since(pod: dict[str, Any], phase: Phase) -> float:
     if phase == "Ready":
         for condition in pod.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready":
-                return _time(condition.get("lastTransitionTime"))
+                return moment(condition.get("lastTransitionTime"))
     return 0.0
 
 
-def _time(text: str | None) -> float:
+def moment(text: str | None) -> float:
+    """A time of the API in epoch seconds; 0 where there is none."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
@@ -121,7 +122,7 @@ def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:
         if event.get("type") != "Warning" or not (name == fleet or name.startswith(f"{fleet}-")):
             continue
         subject = f"{about.get('kind', '')}/{name}"
-        seen = _time(event.get("lastTimestamp") or event.get("eventTime"))
+        seen = moment(event.get("lastTimestamp") or event.get("eventTime"))
         out.append(
             Sign(
                 "event",

@@ -11,12 +11,13 @@ from typing import Any
 
 from stoker.errors import MissingPart, Mistake, TimedOut, WorldFailed
 from stoker.fleet.changes import Changes, Step
-from stoker.fleet.state import FleetState
+from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
+from stoker.targets.kubernetes import stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -80,15 +81,30 @@ class KubernetesTarget:
         now, owner = time.time(), self.workload()
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
         found = replicas(pods, self._log)
+        before = self._stages()
         warnings = signs(self.api.list("Event", self.namespace), self.name)
         notes = owner["metadata"].get("annotations", {}) if owner else {}
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get("deployment.kubernetes.io/revision") or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=f"http://{self.name}.{self.namespace}:{self.spec.endpoint.port}" if owner else None,
-            model=self.spec.model.served_name, wanted=_count(owner), replicas=found, signs=warnings,
+            model=self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
             stopping=owner is None and bool(found),
         )  # fmt: skip
+
+    def _stages(self) -> tuple[Service, ...]:
+        """The copy and the snapshot of the weights, where the fleet has them."""
+        if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
+            return ()
+        jobs = self.api.list("Job", self.namespace, self.selector)
+        if not jobs:
+            return ()
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=copy")
+        taken = self.api.list("VolumeSnapshot", self.namespace, self.selector)
+        return (*stages.copy(jobs, pods, self._container_log), *stages.snapshots(taken))
+
+    def _container_log(self, pod: str, container: str) -> tuple[str, ...]:
+        return self.api.log(self.namespace, pod, 20, container)
 
     def _log(self, pod: str) -> tuple[str, ...]:
         return self.api.log(self.namespace, pod, LOG_LINES)

@@ -1,0 +1,55 @@
+"""The copy of the weights and its snapshot, as stages of an `up`."""
+
+from typing import Any
+
+import pytest
+
+from stoker.targets.kubernetes import stages
+
+AT = "2026-11-02T10:00:00Z"
+JOB: dict[str, Any] = {"metadata": {"name": "j", "creationTimestamp": AT}}
+STATS = '{"level":"notice","msg":"","stats":{"bytes":1073741824,"totalBytes":3221225472,"speed":104857600,"eta":20}}'
+DENIED = '{"level":"error","msg":"googleapi: Error 403: shop does not have storage.objects.list access"}'
+
+
+def pod(**state: Any) -> dict[str, Any]:
+    containers = [{"name": "copy", "state": state}]
+    return {
+        "metadata": {"name": "p", "creationTimestamp": AT},
+        "status": {"initContainerStatuses": containers},
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "lines", "said"),
+    [
+        ({"running": {}}, ["not json", STATS, "{}"], "copying 1 GiB of 3 GiB, 100 MiB/s, 20 s left"),
+        ({"running": {}}, [], "copying"),
+        ({"waiting": {"reason": "ImagePullBackOff"}}, [], "the copy's container copy: ImagePullBackOff"),
+        ({"waiting": {"reason": "PodInitializing"}}, [], "the copy starts"),
+    ],
+)
+def test_a_copy_says_how_far_it_is(state: dict[str, Any], lines: list[str], said: str) -> None:
+    (found,) = stages.copy([JOB], [pod(**state)], lambda *_: lines)
+    assert (found.phase, found.detail.replace(".0 ", " ")) == ("Loading", said)
+
+
+def test_a_copy_that_ended() -> None:
+    done = {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}}
+    assert [s.phase for s in stages.copy([done], [], lambda *_: [])] == ["Ready"]
+    (found,) = stages.copy([failed], [pod(terminated={})], lambda *_: ["x", DENIED])
+    assert found.phase == "Failed"
+    assert "storage.objects.list" in (found.last_words or "")
+    (found,) = stages.copy([failed], [], lambda *_: [])
+    assert found.last_words == "backoff"
+    assert stages.copy([], [], lambda *_: []) == ()
+
+
+def test_snapshots() -> None:
+    one = {"metadata": {"creationTimestamp": AT}}
+    assert stages.snapshots([]) == ()
+    assert [s.phase for s in stages.snapshots([one])] == ["Loading"]
+    assert [s.phase for s in stages.snapshots([{**one, "status": {"readyToUse": True}}])] == ["Ready"]
+    (found,) = stages.snapshots([{**one, "status": {"error": {"message": "quota"}}}])
+    assert (found.phase, found.last_words) == ("Failed", "quota")
