@@ -114,7 +114,9 @@ def test_lint_checks_every_file_and_says_all(stoker: Stoker, tmp_path: Path) -> 
     assert stoker("lint", "good.yaml", "-o", "json").json() == []
 
 
-def test_a_cluster_is_planned_and_not_served_yet(stoker: Stoker) -> None:
-    for verb in (("up",), ("up", "--dry-run")):
-        failed(stoker, 2, "target kubernetes is not served yet", ran=stoker(*verb, "--target", "kubernetes"))
+def test_a_cluster_without_a_kubeconfig_or_hardware(stoker: Stoker) -> None:
+    nowhere = str(stoker.home / "no-such-kubeconfig")
+    for more in ((), ("--dry-run",)):
+        ran = stoker("up", *more, "--target", "kubernetes", "--set", "hardware=l4", KUBECONFIG=nowhere)
+        failed(stoker, 2, "no kubeconfig can be used", ran=ran)
     failed(stoker, 2, "the plan needs hardware", "--gpu l4", ran=stoker("plan", "--target", "kubernetes"))

@@ -121,7 +121,7 @@ def test_pods_live_and_a_rollout_replaces_them(client: Client) -> None:
     until(lambda: images() == ["a:1", "a:1"])
     client.apply(DEPLOYMENTS, deployment(image="a:2"))
     until(lambda: images() == ["a:2", "a:2"] and len(images(ready=False)) == 2)
-    assert client.get(f"{DEPLOYMENTS}/x")["status"]["readyReplicas"] == 2
+    until(lambda: client.get(f"{DEPLOYMENTS}/x")["status"]["readyReplicas"] == 2)
 
 
 def test_a_pod_without_a_gpu_waits_and_says_why(client: Client) -> None:

@@ -34,7 +34,10 @@ class Target(Protocol):
     """What every target does; plain synchronous calls."""
 
     name: str
-    interval: float
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look of a verb that waits."""
 
     def offer(self) -> Hardware:
         """What could run here."""

@@ -16,11 +16,11 @@ from stoker.system import keys, paths
 
 
 def check_target(spec: ServeSpec) -> None:
-    """Raises: Mistake, for a target that this release does not serve."""
+    """Raises: Mistake, for a cluster, where `operate.cluster` serves."""
     if spec.target != "local":
         raise Mistake(
-            f"target {spec.target} is not served yet", why="this release runs fleets on this machine",
-            fix="--target local", at=str(spec.origin.get("target") or ""),
+            f"target {spec.target} is not this machine", why="this call runs fleets here",
+            fix="`stoker up` serves clusters; --target local serves here", at=str(spec.origin.get("target") or ""),
         )  # fmt: skip
 
 

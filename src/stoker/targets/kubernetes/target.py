@@ -40,6 +40,7 @@ OWNED = (
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
 RESTARTED = "stoker/restarted-at"
 LOG_LINES = 400
+SLOWEST = 1.0
 FORWARD_SECONDS = 20.0
 
 
@@ -49,8 +50,6 @@ class KubernetesTarget:
     force takes fields out of other managers' hands. weights takes the claims and snapshots down too.
     """
 
-    interval = 1.0
-
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
         self.spec, self.name, self.namespace = spec, spec.name, spec.kubernetes.namespace
         self.api = Api(spec.kubernetes.context)
@@ -58,6 +57,13 @@ class KubernetesTarget:
         self._same: dict[str, tuple[str, Object]] = {}
         self._wanted: dict[str, Object] = {}
         self._restart: str | None = None
+        self._looks = 0
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks: short at first, a second later on."""
+        self._looks += 1
+        return min(SLOWEST, 0.1 * 1.3**self._looks)
 
     def offer(self) -> Hardware:
         """What could run here: a cluster is asked, not searched."""

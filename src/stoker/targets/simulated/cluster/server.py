@@ -98,6 +98,8 @@ class Cluster:
 class _Handler(BaseHTTPRequestHandler):
     double: Cluster
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one packet
 
     def log_message(self, *_: Any) -> None:
         pass
