@@ -145,6 +145,28 @@ def test_scale_and_restart(user: User) -> None:
     assert not before & after
 
 
+def test_a_rollback_goes_to_what_was_ready_weights_included(user: User) -> None:
+    first, second = (
+        {"weights": {"disk": f"projects/p/zones/us-east4-a/disks/{name}"}} for name in ("v1", "v2")
+    )
+    user.write(kubernetes=first)
+    user.ok("up")
+    claim = user.live("Deployment")["spec"]["template"]["spec"]["volumes"][3]
+    assert user("rollback").code == 2, "there is nothing to go back to"
+    user.write(kubernetes={**second, "annotations": {"fake/fault": "ImagePullBackOff"}})
+    assert user("up", "--timeout", "2s").code == 4
+    assert user.live("Deployment")["spec"]["template"]["spec"]["volumes"][3] != claim
+    out = user.ok("rollback").out
+    assert "1 of 1 replicas ready; the file still says otherwise" in out
+    assert user.live("Deployment")["spec"]["template"]["spec"]["volumes"][3] == claim
+    user.write(kubernetes=first, engine={"max-model-len": "8K"})
+    user.ok("up")
+    assert "8K" in user.live("Deployment")["spec"]["template"]["spec"]["containers"][0]["command"]
+    user.ok("rollback", "--to", "1")
+    assert "4K" in user.live("Deployment")["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert user("rollback", "--to", "9").code == 2
+
+
 def test_a_range_is_the_hpas_to_move(user: User) -> None:
     user.write(replicas="2..3", scaling={"metrics": {"queue-depth": 5}})
     user.ok("up")

@@ -18,6 +18,7 @@ GROUPS = {
         "up": "serve a model: start the fleet and its endpoint",
         "scale": "run more or fewer replicas",
         "restart": "replace every replica, one after another",
+        "rollback": "go back to what was ready before",
         "down": "drain and stop the fleet",
     },
     "look": {

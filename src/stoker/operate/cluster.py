@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from stoker.errors import Mistake, NoSuchFleet
-from stoker.events import Report, silent
+from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
+from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge
 from stoker.planner.plan import Plan
@@ -74,6 +75,21 @@ class ClusterFleet:
         )
         return converge(self.target.restarting(), plan_cluster(spec), report, timeout)
 
+    def rollback(
+        self, number: int | None = None, report: Report = silent, timeout: float = START_TIMEOUT
+    ) -> FleetState:
+        """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
+
+        Raises: Mistake, where none is kept.
+        """
+        self.status()
+        found = self.target.before(number)
+        spec = load_stored(found.spec)
+        report(Event("rollback", f"to revision {found.number}"))
+        state = converge(self.target, plan_cluster(spec), report, timeout)
+        self.target.record(spec)
+        return state
+
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
         """Takes it away; claims and snapshots that hold weights stay, unless the target was told otherwise."""
         converge(self.target, None, report, timeout or float(self.spec.drain_timeout) + 120.0)
@@ -98,7 +114,9 @@ def up_cluster(
     target.api.version()
     plan = plan_cluster(spec)
     check(target, plan)
-    return converge(target, plan, report, timeout)
+    state = converge(target, plan, report, timeout)
+    target.record(spec)
+    return state
 
 
 def dry_run_cluster(spec: ServeSpec) -> Changes:

@@ -1,6 +1,7 @@
 """KubernetesTarget: a namespace of a cluster as a place where a fleet runs."""
 
 import base64
+import json
 import re
 import subprocess
 import time
@@ -15,9 +16,10 @@ from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.manifests import Manifest, choose, manifests
+from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import stages
+from stoker.targets.kubernetes import revisions, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -35,7 +37,7 @@ ONCE = (
 # What a fleet may own, in the order in which it is taken away.
 OWNED = (
     "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "PodDisruptionBudget", "Service", "Deployment",
-    "LeaderWorkerSet", "Job", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
+    "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
 RESTARTED = "stoker/restarted-at"
@@ -130,22 +132,23 @@ class KubernetesTarget:
             return Changes(self._new_namespace(plan), 0)
         objects = [Manifest(body) for body in self._secret(plan)] + list(manifests(plan))
         for one in objects:
-            if (step := self._step(self._marked(one.body), one)) is not None:
+            if (step := self._step(self._marked(one.body, plan), one)) is not None:
                 steps.append(step)
         steps += self._stale(objects)
         return Changes(tuple(steps) or self._waiting(plan), 0)
 
-    def _marked(self, body: Object) -> Object:
-        """The workload with its mark of the last restart, which an apply must not take away."""
+    def _marked(self, body: Object, plan: Plan) -> Object:
+        """The workload with what it was made from, and its mark of the last restart, which an apply must not take away."""
         if body["kind"] not in ("Deployment", "LeaderWorkerSet"):
             return body
+        body = deepcopy(body)
+        body["metadata"].setdefault("annotations", {})[revisions.DIGEST] = _digest(plan.spec)
         mark = self._restart
         if mark is None:
             live = self.api.get(body["kind"], self.namespace, self.name)
             mark = _template(live)["metadata"].get("annotations", {}).get(RESTARTED) if live else None
         if mark is None:
             return body
-        body = deepcopy(body)
         for template in _templates(body):
             template["metadata"].setdefault("annotations", {})[RESTARTED] = mark
         return body
@@ -205,7 +208,7 @@ class KubernetesTarget:
         return [
             Step("delete", f"{kind}/{body['metadata']['name']}", "the plan has it no more")
             for kind in OWNED
-            if kind != "Job"
+            if kind not in ("Job", "ControllerRevision")
             for body in self.api.list(kind, self.namespace, self.selector)
             if (kind, body["metadata"]["name"]) not in wanted
         ]
@@ -261,6 +264,28 @@ class KubernetesTarget:
             elif step.subject in self._wanted:
                 self.api.apply(self._wanted[step.subject], force=self.force)
         self._restart = None
+
+    def record(self, spec: ServeSpec) -> int:
+        """Keeps a spec that is ready now, for a way back. Returns its number."""
+        labels = {"app.kubernetes.io/instance": self.name, "app.kubernetes.io/managed-by": "stoker"}
+        return revisions.record(self.api, self.namespace, self.name, self.selector, labels, dump(spec))
+
+    def before(self, number: int | None = None) -> revisions.Revision:
+        """The revision to go back to: the newest that was ready and is not what runs now, or that of a number.
+
+        Raises: Mistake, where there is none.
+        """
+        known = revisions.revisions(self.api, self.namespace, self.selector)
+        owner = self.workload()
+        runs = (owner or {"metadata": {}})["metadata"].get("annotations", {}).get(revisions.DIGEST)
+        fits = [one for one in known if (one.number == number if number is not None else one.digest != runs)]
+        if not fits:
+            raise Mistake(
+                f"{self.name} has no revision {number}" if number is not None else f"{self.name} has no other revision that was ready",
+                why=f"kept: {', '.join(str(one.number) for one in known) or 'none'}", fix="change the file, and `stoker up`",
+                rule="no-revision",
+            )  # fmt: skip
+        return fits[-1]
 
     def scale(self, count: int) -> None:
         """Sets the number of replicas of a fleet that no HPA moves. Raises: Mistake, where one does."""
@@ -340,6 +365,10 @@ def _forwarded(process: "subprocess.Popen[str]") -> int:
     raise WorldFailed(
         "the port-forward did not start", why=said.splitlines()[-1], fix="`stoker status` shows what runs"
     )
+
+
+def _digest(spec: ServeSpec) -> str:
+    return revisions.digest(json.loads(json.dumps(dump(spec), default=str)))
 
 
 def _ours(body: Object) -> bool:

@@ -1,0 +1,42 @@
+"""`stoker rollback`: back to what was ready before."""
+
+import click
+
+from stoker.cli.common import cluster_fleet, fleet_options
+from stoker.errors import Mistake
+from stoker.ui.terminal import Story
+
+
+@click.command("rollback")
+@fleet_options
+@click.option(
+    "--to",
+    "number",
+    type=click.IntRange(1),
+    metavar="REVISION",
+    help="This one, instead of the newest other.",
+)
+@click.option("--timeout", type=float, default=3600.0, metavar="SECONDS", help="Deadline until ready.")
+def command(
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    number: int | None,
+    timeout: float,
+) -> None:
+    """Goes back to the previous revision that was ready, weights included. In a cluster; the file stays as it is."""
+    fleet = cluster_fleet(name, file, target, namespace)
+    if fleet is None:
+        raise Mistake(
+            "a fleet on this machine keeps no revisions", why="its file is the only one there is",
+            fix="change the file back, and `stoker up -y`", rule="no-revision",
+        )  # fmt: skip
+    story = Story()
+    try:
+        state = fleet.rollback(number, story, timeout)
+    finally:
+        story.done()
+    click.echo(
+        f"{fleet.name}: {state.ready} of {state.wanted} replicas ready; the file still says otherwise, so `stoker up` applies it again"
+    )
