@@ -246,6 +246,21 @@ def test_a_pod_without_a_gpu_says_so(user: User) -> None:
     ran = user("up", "--timeout", "4s")
     assert ran.code == 4
     assert "3 Insufficient nvidia.com/gpu" in ran.err
+    assert "every GPU of that kind is taken" in ran.err
+    (found,) = user.ok("why", "-o", "json").json()
+    assert found["rule"] == "why-gpu-taken"
+    out = user.ok("why").out
+    assert "  cause  every GPU of that kind is taken\n" in out
+    user.write(replicas=3)
+    user.ok("up")
+    assert "nothing is wrong, 3 of 3 replicas are ready" in user.ok("why").out
+
+
+def test_an_hpa_without_metrics_is_explained(user: User) -> None:
+    user.write(replicas="1..3", scaling={"metrics": {"queue-depth": 5}})
+    user.ok("up")
+    (found,) = user.ok("why", "-o", "json").json()
+    assert found["rule"] == "why-hpa-adapter"
 
 
 def test_missing_definitions_and_rights_are_found_before_anything_is_applied(user: User) -> None:

@@ -24,6 +24,7 @@ GROUPS = {
     "look": {
         "status": "what runs, replica by replica",
         "logs": "what the processes say",
+        "why": "what holds it up, and what to do",
         "chat": "talk to the model",
     },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},

@@ -2,6 +2,7 @@
 
 import time
 
+from stoker.advise.why import why
 from stoker.errors import TimedOut
 from stoker.events import Report
 from stoker.fleet.changes import Changes
@@ -48,13 +49,11 @@ def _quiet(state: FleetState) -> FleetState:
 
 def _timed_out(changes: Changes, state: FleetState, timeout: float) -> TimedOut:
     waits = ", ".join(step.subject for step in changes.steps)
-    details = [
-        f"replica {r.name} has been {r.phase} for {time.time() - r.since:.0f} s{f' ({r.detail})' if r.detail else ''}"
-        for r in state.replicas
-        if r.phase != "Ready"
-    ]
+    found = why(state, time.time())
+    details = [f"{one.what} ({one.why})" if one.why else one.what for one in found]
+    fixes = [one.fix for one in found if one.fix]
     return TimedOut(
         f"not done after {timeout:.0f} s: waiting for {waits}",
-        why="; ".join(details) or "no phase is known",
-        fix="wait on with the same command, or look with `stoker logs`; --timeout sets the deadline",
+        why="\n".join(details) or "no phase is known",
+        fix="\n".join([*fixes, "or wait on with the same command; --timeout sets the deadline"]),
     )

@@ -6,12 +6,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
-from lightkube.config.client_adapter import Client, ConnectionParams
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ConfigError
 
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import MissingPart, Mistake, WorldFailed
 from stoker.targets.kubernetes.kinds import RESOURCES
+
+try:
+    from lightkube.config.client_adapter import Client, ConnectionParams
+    from lightkube.config.kubeconfig import KubeConfig
+    from lightkube.core.exceptions import ConfigError
+except ImportError as missing:
+    raise MissingPart(
+        "the Kubernetes client is not installed", why=str(missing), fix="pip install 'stoker[kubernetes]'",
+        rule="kubernetes-client",
+    ) from missing  # fmt: skip
 
 MANAGER = "stoker"
 CONNECT_SECONDS = 3.0

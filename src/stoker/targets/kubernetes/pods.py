@@ -10,6 +10,15 @@ from stoker.fleet.state import Phase, Rank, Replica, Sign
 
 LWS = "leaderworkerset.sigs.k8s.io"
 BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")  # fmt: skip
+TELLING = (
+    "TriggeredScaleUp",
+    "NotTriggerScaleUp",
+    "Preempted",
+    "Evicted",
+    "Killing",
+    "NodeNotReady",
+    "TaintManagerEviction",
+)
 # the worst first: a replica is as far as its last rank
 ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
 Log = Callable[[str], Sequence[str]]
@@ -113,13 +122,27 @@ def moment(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
+def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
+    """What is wrong with the fleet's HPA, by its own conditions."""
+    out = []
+    for body in scalers:
+        for one in body.get("status", {}).get("conditions", ()):
+            wrong = one["status"] == ("True" if one["type"] == "ScalingLimited" else "False")
+            if wrong and one.get("reason") not in ("DesiredWithinRange", "TooFewReplicas"):
+                subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
+                out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
+    return tuple(out)
+
+
 def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:
     """The warnings about the fleet's objects, the newest last."""
     out = []
     for event in events:
         about = event.get("involvedObject", {})
         name = str(about.get("name", ""))
-        if event.get("type") != "Warning" or not (name == fleet or name.startswith(f"{fleet}-")):
+        if (event.get("type") != "Warning" and event.get("reason") not in TELLING) or not (
+            name == fleet or name.startswith(f"{fleet}-")
+        ):
             continue
         subject = f"{about.get('kind', '')}/{name}"
         seen = moment(event.get("lastTimestamp") or event.get("eventTime"))

@@ -23,7 +23,7 @@ from stoker.targets.kubernetes import revisions, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.pods import replicas, signs
+from stoker.targets.kubernetes.pods import conditions, replicas, signs
 
 # What a change of would be refused: they are made once, under a name that says what they hold.
 ONCE = (
@@ -90,7 +90,8 @@ class KubernetesTarget:
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
         found = replicas(pods, self._log)
         before = self._stages()
-        warnings = signs(self.api.list("Event", self.namespace), self.name)
+        warnings = conditions(self.api.list("HorizontalPodAutoscaler", self.namespace, self.selector))
+        warnings += signs(self.api.list("Event", self.namespace), self.name)
         notes = owner["metadata"].get("annotations", {}) if owner else {}
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,

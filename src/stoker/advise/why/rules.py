@@ -1,0 +1,141 @@
+"""The causes that are known: what is seen, what it means, what to do. The first that fits a sign explains it.
+
+Texts are those of Kubernetes 1.30 to 1.36, cluster-autoscaler, GKE's CSI drivers, rclone and vLLM; each has a recorded
+case in the tests.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stoker.findings import Finding, Severity
+from stoker.fleet.state import Sign
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cause. reason and text are patterns of a sign; `{1}` in cause and fix is the text's first group.
+
+    beside: a reason that must be among all signs; without: one that must not.
+    """
+
+    name: str
+    reason: str
+    text: str
+    cause: str
+    fix: str
+    beside: str = ""
+    without: str = ""
+    severity: Severity = "error"
+
+    def fits(self, sign: Sign, signs: Sequence[Sign]) -> bool:
+        """Whether it explains a sign."""
+        reasons = {one.reason for one in signs}
+        return (
+            re.fullmatch(self.reason, sign.reason) is not None
+            and re.search(self.text, sign.text, re.I) is not None
+            and (not self.beside or self.beside in reasons)
+            and (not self.without or self.without not in reasons)
+        )
+
+    def finding(self, sign: Sign, subject: str, seen: str) -> Finding:
+        """The cause, with what it was seen by."""
+        match = re.search(self.text, sign.text, re.I)
+        groups = ["", *(match.groups() if match else ())]
+
+        def fill(text: str) -> str:
+            return re.sub(r"\{(\d)\}", lambda m: groups[int(m[1])] or "", text)
+
+        return Finding(
+            f"{subject}: {fill(self.cause)}",
+            seen,
+            fill(self.fix),
+            sign.subject,
+            self.severity,
+            f"why-{self.name}",
+        )
+
+
+def _rules(*rows: tuple[str, ...]) -> tuple[Rule, ...]:
+    return tuple(Rule(*row) for row in rows)  # type: ignore[arg-type]
+
+
+_WAITS = "FailedScheduling|Pending|NotTriggerScaleUp"
+RULES: tuple[Rule, ...] = (
+    # what an engine said as it died comes first: it is the nearest to the cause
+    *_rules(
+        ("host-memory", "Failed|OOMKilling", r"OOMKilled|host's memory ran out", "the host's memory ran out", "a machine type with more host memory, or fewer adapters and workers"),
+        ("gated-model", "Failed|BackOff", r"gated repo|403 Client Error.*huggingface|awaiting a review|access to model .* is restricted", "the hub does not give this model to the token", "ask for access on the model's page, and name the token: model.token"),
+        ("missing-token", "Failed|BackOff", r"401 Client Error|token is required|Invalid (?:user|username or) token|hub token", "the hub wants a token", "model: {token: 'env:HF_TOKEN'}"),
+        ("gpu-memory", "Failed|BackOff", r"CUDA out of memory|out of GPU memory|No available memory for the cache blocks|does not have enough memory|GPU.*memory ran out", "the GPU's memory is too small for this plan", "`stoker plan` shows what fits: a shorter max-model-len, more GPUs, or another GPU"),
+        ("length-above-cache", "Failed|BackOff", r"max.?(?:seq|model).?len.{0,80}(?:larger|greater|KV cache)|KV cache.{0,60}(?:needed|smaller)", "max-model-len is longer than the KV cache holds", "a shorter engine.max-model-len; `stoker plan` shows which"),
+        ("heads", "Failed|BackOff", r"divisible by (?:the )?tensor|does not divide|number of attention heads", "the tensor parallel size does not divide the model's heads", "another count in hardware; `stoker plan` names those that do"),
+        ("unknown-option", "Failed|BackOff", r"unrecognized arguments?: (\S+)|unknown option", "the image's vLLM does not know {1}", "engine.version must be the image's own release"),
+        ("nccl", "Failed|BackOff", r"NCCL (?:error|WARN)|ncclSystemError|unhandled (?:cuda|system) error|/dev/shm", "the ranks cannot speak with each other", "check /dev/shm and the network policy between the group's pods; NCCL_DEBUG=INFO in engine.env says more"),
+        ("driver", "Failed|BackOff", r"driver (?:on your system )?is too old|CUDA driver version is insufficient|no kernel image is available", "the node's GPU driver does not go with the image's CUDA", "a newer driver on the nodes, or an image built for an older CUDA: engine.image"),
+        ("no-model-files", "Failed|BackOff", r"config\.json.{0,40}(?:not found|does not exist|No such file)|no model files|Can't load the configuration", "the volume does not hold the model where the engine looks", "the folder on the disk must have the source's last name; `kubectl exec` shows /models"),
+        ("pickle", "Failed|BackOff", r"pickle|no safetensors", "the weights are no safetensors", "convert them: pickles are not served"),
+    ),
+    *_rules(
+        ("image-name", "Failed|BackOff|InspectFailed", r"InvalidImageName|couldn't parse image", "the image's name is not valid", "engine.image"),
+        ("image-credentials", "Failed|BackOff", r"(?:pull|image).*(?:unauthorized|denied|authentication required|403 Forbidden)", "the registry does not let the node pull the image", "grant the nodes' service account roles/artifactregistry.reader, or add an imagePullSecret to the service account"),
+        ("image-rate", "Failed|BackOff", r"toomanyrequests|rate limit|429 Too Many", "the registry's rate limit is reached", "mirror the image into your own registry, and name it: engine.image"),
+        ("image-missing", "Failed|BackOff", r"(?:pull|image).*(?:not found|manifest unknown)|ErrImagePull|ImagePullBackOff", "there is no such image", "engine.image, or engine.version: a release that has one"),
+        ("secret-missing", "Failed", r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret|CreateContainerConfigError', "the secret {1} is not there", "`stoker up` makes it from env: and file: references; a secret: reference must be there already"),
+    ),
+    *_rules(
+        ("pod-security", "FailedCreate|Failed", r"violates PodSecurity", "the namespace's Pod Security refuses the pods", "the sentence names the field; Stoker's pods pass `restricted`, so something else was added"),
+        ("namespace-quota", "FailedCreate", r"exceeded quota: ([^,]+)", "the namespace's quota {1} is used up", "raise the ResourceQuota, or fewer replicas"),
+        ("webhook-down", "FailedCreate|Failed", r'failed calling webhook "([^"]+)"', "the admission webhook {1} does not answer", "mend that webhook's own deployment: no pod can be made until it answers"),
+        ("webhook-denied", "FailedCreate|Failed", r'admission webhook "([^"]+)" denied', "the admission webhook {1} refuses the pods", "its sentence says why"),
+        ("no-service-account", "FailedCreate", r'serviceaccount "([^"]+)" not found', "the service account {1} is not there", "make it, or leave kubernetes.service_account out"),
+    ),
+    *_rules(
+        ("claim-missing", _WAITS, r'persistentvolumeclaim "([^"]+)" not found', "its claim {1} is not there yet", "it comes when the copy and the snapshot are ready; `stoker status` shows how far they are"),
+        ("claim-pending", _WAITS, r"unbound (?:immediate )?PersistentVolumeClaims", "its claim is not bound", "look at the claim's own events: `kubectl describe pvc`"),
+        ("zone", _WAITS, r"volume node affinity conflict", "the disk stands in another zone than the GPUs", "kubernetes.disk.zones: the zones of the GPU nodes, or hyperdisk-ml over several"),
+        ("multi-attach", "FailedAttachVolume", r"Multi-Attach|already (?:used|attached|exclusively)", "the disk is attached to another node for writing", "it must be read-only-many: `weights: disk`, or detach the other"),
+        ("disk-quota", "ProvisioningFailed|FailedBinding", r"quota '?([A-Z_]+)'? exceeded|QUOTA_EXCEEDED", "the project's disk quota {1} is used up", "ask for more quota, or a smaller kubernetes.disk.size"),
+        ("provision", "ProvisioningFailed|FailedBinding", r"(.+)", "the disk cannot be made", "the sentence says why; kubernetes.disk names type, size and zones"),
+        ("attach", "FailedAttachVolume|FailedMount", r"(.+)", "the weights' volume cannot be attached", "the sentence says why; is the disk in the nodes' zone and not in use for writing?"),
+    ),
+    *_rules(
+        ("gpu-coming", "FailedScheduling|Pending", r"Insufficient (nvidia\.com/gpu|amd\.com/gpu)|didn't match", "no node has a free GPU, and the autoscaler is adding one", "wait: a GPU node takes a few minutes", "TriggeredScaleUp", "", "note"),
+        ("pool-at-limit", "NotTriggerScaleUp", r"max node group size reached", "the node pool is at its limit", "gcloud container node-pools update POOL --enable-autoscaling --max-nodes N, or fewer replicas"),
+        ("no-pool", "NotTriggerScaleUp", r"(.+)", "no node pool can grow to take it", "a node pool with this GPU and autoscaling, or kubernetes.capacity"),
+        ("stockout", "FailedScaleUp", r"ZONE_RESOURCE_POOL_EXHAUSTED|resource_pool_exhausted|does not have enough resources", "the zone has no such GPU to give now", "another zone, a reservation, or a ladder: kubernetes.capacity"),
+        ("gpu-quota", "FailedScaleUp", r"quota", "the project's GPU quota is used up", "ask for more GPU quota in this region, or another GPU"),
+        ("scale-up-failed", "FailedScaleUp", r"(.+)", "the autoscaler cannot add a node", "the sentence says why"),
+        ("taint", _WAITS, r"untolerated taint \{([^}:]+)", "the nodes' taint {1} is not tolerated", "kubernetes: {tolerations: [{key: {1}, operator: Exists}]}"),
+        ("gpu-taken", _WAITS, r"Insufficient (nvidia\.com/gpu|amd\.com/gpu)", "every GPU of that kind is taken", "fewer replicas, more GPU nodes, or (during a rollout) surge: false"),
+        ("node-memory", _WAITS, r"Insufficient memory", "no node has so much memory free", "a larger machine type: hardware.machine"),
+        ("node-cpu", _WAITS, r"Insufficient cpu", "no node has so many cores free", "a larger machine type: hardware.machine"),
+        ("node-disk", _WAITS, r"Insufficient ephemeral-storage", "no node has so much local disk free", "node pools with a larger boot disk"),
+        ("no-accelerator", _WAITS, r"didn't match Pod's node affinity/selector", "no node has the GPU that was asked for", "`kubectl get nodes -L cloud.google.com/gke-accelerator` shows which there are; hardware.gpu"),
+    ),
+    *_rules(
+        ("copy-denied", "Failed|Loading", r"403|AccessDenied|does not have storage\.|permission", "the copy may not read the bucket", "grant the fleet's service account roles/storage.objectViewer on the bucket (workload identity)"),
+        ("bucket-missing", "Failed|Loading", r"bucket.*(?:not found|doesn't exist|does not exist)|NoSuchBucket|directory not found", "there is no such bucket or folder", "model.source"),
+        ("copy-full", "Failed|Loading", r"no space left on device", "the disk is too small for the weights", "kubernetes.disk.size"),
+        ("snapshot", "Failed|SnapshotContentCreationFailed|SnapshotCreationFailed|CreateSnapshotFailed", r"snapshot", "the snapshot of the weights failed", "the sentence says why; `kubectl describe volumesnapshot` says more"),
+    ),
+    *_rules(
+        ("probe-startup", "Unhealthy|Killing", r"failed startup probe|Startup probe failed", "it was not up within its start budget", "the budget follows from the size of the weights: is the source slow? `stoker logs` shows what it does"),
+        ("probe-liveness", "Unhealthy|Killing", r"failed liveness probe|Liveness probe failed", "its requests made no progress, so it is restarted", "`stoker logs`: a hanging rank or GPU; report it with the log"),
+        ("evicted", "Evicted|Evicting", r"(.+)", "the node ran short and evicted it", "larger nodes; the sentence names what ran short"),
+        ("preempted", "Preempted|Preempting", r"(.+)", "a pod of higher priority took its place", "kubernetes.priority_class"),
+        ("node-lost", "NodeNotReady|TaintManagerEviction|NodeLost", r"(.+)", "its node is gone", "another comes where nodes scale; Spot nodes go at any time"),
+        ("group-incomplete", "Pending|Starting", r"(?:waiting for|joins?).*(?:worker|rank|leader)", "its group is not complete", "each rank needs a node of its own: are there enough?"),
+    ),
+    *_rules(
+        ("hpa-rights", "FailedGet\\w*Metric", r"forbidden|PERMISSION_DENIED|403", "the metrics adapter may not read the metric", "grant the adapter's service account roles/monitoring.viewer"),
+        ("hpa-adapter", "FailedGet\\w*Metric", r"no metrics returned from custom metrics API|unable to fetch metrics from custom metrics API|could not find the requested resource|no custom metrics API", "no metric reaches the HPA", "is the metrics adapter installed, and are the pods scraped? The chain: PodMonitoring, metric name, adapter, HPA"),
+        ("hpa-metric", "FailedGet\\w*Metric", r"(.+)", "the HPA gets no figure for its metric", "the sentence says which; kubernetes.metrics names the adapter"),
+        ("hpa-target", "FailedGetScale", r"(.+)", "the HPA finds nothing to scale", "its scaleTargetRef must name the fleet"),
+        ("hpa-at-max", "TooManyReplicas", r"(.+)", "the HPA wants more replicas than its maximum", "a higher end of `replicas`, or a higher target value", "", "", "warning"),
+    ),
+    *_rules(
+        ("engine", "Failed", r"(.+)", "the engine ended: {1}", "`stoker logs` shows all of it"),
+        ("crash-loop", "BackOff", r"restarting failed container", "it ends again and again", "`stoker logs` shows its last words"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,152 @@
+"""Each known cause, by what a cluster says of it."""
+
+import pytest
+
+from stoker.advise.why import why
+from stoker.advise.why.rules import RULES
+from stoker.fleet.state import FleetState, Replica, Service, Sign
+
+NOW = 1000.0
+POD = "shop-7d9c-abcde"
+
+
+def state(*signs: Sign, replica: Replica | None = None, services: tuple[Service, ...] = ()) -> FleetState:
+    one = replica or Replica(POD, "Pending", NOW - 252)
+    return FleetState(
+        "shop", "kubernetes/ml-serve", NOW, wanted=1, replicas=(one,), services=services, signs=signs
+    )
+
+
+def event(reason: str, text: str, subject: str = f"Pod/{POD}", count: int = 7) -> Sign:
+    return Sign("event", subject, reason, text, count, NOW - 12)
+
+
+NONE = "0/23 nodes are available: "
+EVENTS = [
+    ("gpu-taken", "FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu. preemption: 0/23 nodes are available: 23 No preemption victims found for incoming pod."),
+    ("no-accelerator", "FailedScheduling", NONE + "23 node(s) didn't match Pod's node affinity/selector."),
+    ("taint", "FailedScheduling", NONE + "3 node(s) had untolerated taint {dedicated: ml}, 20 Insufficient nvidia.com/gpu."),
+    ("node-memory", "FailedScheduling", NONE + "23 Insufficient memory."),
+    ("node-cpu", "FailedScheduling", NONE + "23 Insufficient cpu."),
+    ("node-disk", "FailedScheduling", NONE + "1 Insufficient ephemeral-storage."),
+    ("zone", "FailedScheduling", NONE + "2 node(s) had volume node affinity conflict."),
+    ("claim-missing", "FailedScheduling", NONE + 'persistentvolumeclaim "shop-1a2b3c4d" not found.'),
+    ("claim-pending", "FailedScheduling", NONE + "pod has unbound immediate PersistentVolumeClaims."),
+    ("pool-at-limit", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached"),
+    ("no-pool", "NotTriggerScaleUp", "pod didn't trigger scale-up: 2 node(s) didn't match Pod's node affinity/selector"),
+    ("stockout", "FailedScaleUp", "Node scale up in zones us-east4-a associated with this pod failed: GCE out of resources. ZONE_RESOURCE_POOL_EXHAUSTED"),
+    ("gpu-quota", "FailedScaleUp", "Node scale up in zones us-east4-a associated with this pod failed: GCE quota exceeded. Pod is at risk of not being scheduled."),
+    ("multi-attach", "FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node and can\'t be attached to another'),
+    ("attach", "FailedMount", "MountVolume.MountDevice failed for volume: rpc error: code = Internal"),
+    ("image-missing", "Failed", 'Failed to pull image "vllm/vllm-openai:v0.99.0": rpc error: code = NotFound desc = failed to pull and unpack image: not found'),
+    ("image-credentials", "Failed", 'Failed to pull image "us-docker.pkg.dev/p/r/vllm:1": failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden'),
+    ("image-rate", "Failed", 'Failed to pull image "vllm/vllm-openai:v0.32.0": 429 Too Many Requests - toomanyrequests: You have reached your pull rate limit.'),
+    ("image-name", "InspectFailed", 'Failed to apply default image tag "Vllm:x:y": couldn\'t parse image name'),
+    ("secret-missing", "Failed", 'Error: secret "shop-keys" not found'),
+    ("probe-startup", "Killing", "Container engine failed startup probe, will be restarted"),
+    ("probe-liveness", "Killing", "Container engine failed liveness probe, will be restarted"),
+    ("evicted", "Evicted", "The node was low on resource: ephemeral-storage."),
+    ("preempted", "Preempted", "Preempted by pod 3f2a on node l4-0"),
+    ("node-lost", "NodeNotReady", "Node is not ready"),
+    ("crash-loop", "BackOff", "Back-off restarting failed container engine in pod shop-7d9c-abcde"),
+]  # fmt: skip
+OTHERS = [
+    ("pod-security", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: pods "shop-7d9c-x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'),
+    ("namespace-quota", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: pods "shop-7d9c-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=4, used: 8, limited: 8'),
+    ("webhook-down", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: Internal error occurred: failed calling webhook "policy.acme": connection refused'),
+    ("webhook-denied", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: admission webhook "policy.acme" denied the request: no GPUs on Mondays'),
+    ("no-service-account", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: pods "shop-7d9c-" is forbidden: error looking up service account ml/mlp: serviceaccount "mlp" not found'),
+    ("disk-quota", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", "failed to provision volume: googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded. Limit: 500.0 in region us-east4."),
+    ("provision", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found'),
+    ("hpa-adapter", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to get metric vllm_num_requests_waiting: unable to fetch metrics from custom metrics API: no known available metric versions found"),
+    ("hpa-rights", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to fetch metrics from custom metrics API: googleapi: Error 403: Permission monitoring.timeSeries.list denied, forbidden"),
+    ("hpa-metric", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to get metric x: did not receive metrics for any ready pods"),
+    ("hpa-target", "HorizontalPodAutoscaler/shop", "FailedGetScale", 'deployments.apps "shop" not found'),
+    ("hpa-at-max", "HorizontalPodAutoscaler/shop", "TooManyReplicas", "the desired replica count is more than the maximum replica count"),
+    ("snapshot", "VolumeSnapshot/shop-1a2b", "SnapshotCreationFailed", "failed to take snapshot: rate limited"),
+]  # fmt: skip
+WORDS = [
+    ("host-memory", "the host's memory ran out (OOMKilled)"),
+    ("gpu-memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ("gated-model", "Access to model google/gemma-3-27b-it is restricted and you are not in the authorized list."),
+    ("missing-token", "401 Client Error. Repository Not Found for url"),
+    ("unknown-option", "vllm serve: error: unrecognized arguments: --no-such-flag"),
+    ("heads", "Total number of attention heads (32) must be divisible by tensor parallel size (3)."),
+    ("length-above-cache", "To serve at least one request with max seq len (131072), 16.00 GiB KV cache is needed, which is larger than the available KV cache memory"),
+    ("nccl", "torch.distributed.DistBackendError: NCCL error: unhandled system error"),
+    ("driver", "RuntimeError: The NVIDIA driver on your system is too old (found version 12020)."),
+    ("engine", "something nobody has seen before"),
+]  # fmt: skip
+STAGES = [
+    (
+        "copy-denied",
+        "googleapi: Error 403: shop@p.iam does not have storage.objects.list access to the bucket",
+    ),
+    ("bucket-missing", "googleapi: Error 404: The specified bucket does not exist., notFound"),
+    ("copy-full", "write /models/m/model-1.safetensors: no space left on device"),
+]
+
+
+@pytest.mark.parametrize(("rule", "reason", "text"), EVENTS)
+def test_events_of_a_pod(rule: str, reason: str, text: str) -> None:
+    (found,) = why(state(event(reason, text)), NOW)
+    assert found.rule == f"why-{rule}"
+    assert found.what.startswith(f"replica {POD} has been Pending for 4m12s: ")
+    assert f"{reason}: {text} x7, 12s ago" in found.why
+    assert found.fix
+
+
+@pytest.mark.parametrize(("rule", "subject", "reason", "text"), OTHERS)
+def test_events_of_other_objects(rule: str, subject: str, reason: str, text: str) -> None:
+    (found,) = why(state(event(reason, text, subject)), NOW)
+    assert (found.rule, found.at) == (f"why-{rule}", subject)
+    assert "{" not in found.what
+
+
+@pytest.mark.parametrize(("rule", "text"), WORDS)
+def test_last_words(rule: str, text: str) -> None:
+    one = Replica(POD, "Failed", NOW - 60, detail="CrashLoopBackOff", last_words=text, restarts=3)
+    found = why(state(event("BackOff", "Back-off restarting failed container"), replica=one), NOW)
+    assert found[0].rule == f"why-{rule}", "the engine's own words come before the kubelet's"
+
+
+@pytest.mark.parametrize(("rule", "text"), STAGES)
+def test_the_copy(rule: str, text: str) -> None:
+    stage = Service("weights", "Failed", NOW - 60, last_words=text)
+    found = why(state(services=(stage,)), NOW)
+    assert found[0].rule == f"why-{rule}"
+
+
+def test_the_guides_own_trail() -> None:
+    """No GPU is free, the autoscaler adds a node: wait."""
+    text = "0/3 nodes are available: 1 Insufficient ephemeral-storage, 1 Insufficient nvidia.com/gpu, 2 node(s) didn't match Pod's node affinity/selector."
+    trail = (
+        event("FailedScheduling", text),
+        event("TriggeredScaleUp", "pod triggered scale-up: [{grp 1->2 (max: 20)}]"),
+    )
+    (found,) = why(state(*trail), NOW)
+    assert (found.rule, found.severity) == ("why-gpu-coming", "note")
+
+
+def test_several_causes_are_ranked() -> None:
+    trail = (
+        event("FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu."),
+        event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached"),
+    )
+    assert [found.rule for found in why(state(*trail), NOW)] == ["why-pool-at-limit", "why-gpu-taken"]
+
+
+def test_what_is_over_explains_nothing() -> None:
+    ready = Replica(POD, "Ready", NOW - 60)
+    assert why(state(event("FailedScheduling", NONE + "23 Insufficient cpu."), replica=ready), NOW) == ()
+    old = Sign("event", f"Pod/{POD}", "FailedScheduling", NONE + "23 Insufficient cpu.", 1, NOW - 7200)
+    (found,) = why(state(old), NOW)
+    assert found.rule == "why-unknown"
+
+
+def test_every_rule_has_a_recorded_case() -> None:
+    tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES)} | {"gpu-coming"}
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+    assert len(names) >= 30
+    assert set(names) - tested == {"scale-up-failed", "no-model-files", "pickle", "group-incomplete"}
