@@ -220,9 +220,8 @@ class KubernetesTarget:
         cluster = choose(plan)
         count = _count(owner) if cluster.scaled else plan.spec.replicas.low
         status = (owner or {}).get("status", {})
-        seen = owner is not None and status.get("observedGeneration", 0) >= owner["metadata"].get(
-            "generation", 0
-        )
+        generation = (owner or {"metadata": {}})["metadata"].get("generation", 0)
+        seen = bool(status) and status.get("observedGeneration", generation) >= generation
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         if seen and ready >= count and updated >= count and status.get("replicas", 0) <= max(count, ready):
             return ()
