@@ -253,6 +253,7 @@ def test_a_plan_that_changes_again_while_a_replica_starts_wastes_no_start(
 def test_a_second_ctrl_c_cuts_what_still_runs(stoker: Stoker, wait_until: Wait) -> None:
     attached = stoker.popen("up", "-f", stoker.spec(simulate={"itl": 0.5}))
     wait_until(lambda: stoker("status", "--name", "sim").out.count("1 of 1 ready"))
+    time.sleep(1)  # the fleet is ready a moment before `up` has seen it, and is attached
     body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 500,
             "ignore_eos": True}  # fmt: skip
     with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
