@@ -18,7 +18,7 @@ from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS, as_json
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
-from stoker.fleet.state import FleetState, Rank, Replica, Sample, Service, Sign
+from stoker.fleet.state import FleetState, Rank, Replica, Sample, ScaledBy, Scaling, Service, Sign
 from stoker.model.shape import ModelShape
 from stoker.spec import template
 from stoker.weights.entries import CacheEntry
@@ -42,7 +42,7 @@ PRINTED = (
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
 )
-NOUNS = (FleetState, Replica, Rank, Sample, Service, Sign, Changes, Step, Finding, CacheEntry)
+NOUNS = (FleetState, Replica, Rank, Sample, Service, Sign, Scaling, ScaledBy, Changes, Step, Finding, CacheEntry)
 
 
 def command_page() -> str:

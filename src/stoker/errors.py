@@ -8,6 +8,7 @@ StokerError            exit 1
 │   └── PortTaken               the endpoint's port belongs to somebody else
 ├── WorldFailed        exit 1   the world did not do as asked
 │   ├── EngineFailed            an engine died in start-up, or was given up
+│   ├── Unreachable             a cluster that does not answer now, and may again
 │   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
 │   └── MissingPart             a package, a tool or a feature of this machine is not there
 ├── DoesNotFit         exit 3   the plan needs more than there is
@@ -63,6 +64,10 @@ class WorldFailed(StokerError):
 
 class EngineFailed(WorldFailed):
     """An engine died in start-up or was given up after its restarts; the finding holds its last words."""
+
+
+class Unreachable(WorldFailed):
+    """A cluster does not answer now: it is away, too busy or restarting, and may be back soon."""
 
 
 class WeightsFailed(WorldFailed):

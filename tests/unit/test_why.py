@@ -63,6 +63,8 @@ OTHERS = [
     ("hpa-metric", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to get metric x: did not receive metrics for any ready pods"),
     ("hpa-target", "HorizontalPodAutoscaler/shop", "FailedGetScale", 'deployments.apps "shop" not found'),
     ("hpa-at-max", "HorizontalPodAutoscaler/shop", "TooManyReplicas", "the desired replica count is more than the maximum replica count"),
+    ("scale-up-failed", "Pod/shop-7d9c-abcde", "FailedScaleUp", "Node scale up in zones us-east4-a associated with this pod failed: Internal error."),
+    ("no-controller", "LeaderWorkerSet/shop", "NoController", "no controller has looked at it in 20 s"),
     ("snapshot", "VolumeSnapshot/shop-1a2b", "SnapshotCreationFailed", "failed to take snapshot: rate limited"),
 ]  # fmt: skip
 WORDS = [
@@ -75,6 +77,18 @@ WORDS = [
     ("length-above-cache", "To serve at least one request with max seq len (131072), 16.00 GiB KV cache is needed, which is larger than the available KV cache memory"),
     ("nccl", "torch.distributed.DistBackendError: NCCL error: unhandled system error"),
     ("driver", "RuntimeError: The NVIDIA driver on your system is too old (found version 12020)."),
+    ("no-model-files", "OSError: Can't load the configuration of '/models/gemma-ft'. Make sure it is the correct path to a directory containing a config.json file"),
+    ("pickle", "Cannot find any model weights with `/models/m`: no safetensors files are there"),
+    ("gated-model", "the hub refuses the model"),
+    ("gpu-memory", "the GPU is out of memory: 2.00 GiB could not be had"),
+    ("gpu-memory", "3.1 of the GPU's 22.0 GiB are free, and the engine is to take 20.2 GiB"),
+    ("unknown-option", "vLLM does not know --no-such-flag"),
+    ("heads", "tensor-parallel-size 3 does not divide the model's 32 attention heads"),
+    ("length-above-cache", "max-model-len 131072 needs 16.00 GiB of KV cache, and there are 5.2 GiB"),
+    ("length-above-cache", "no memory is left for the KV cache"),
+    ("nccl", "the GPUs cannot talk to each other: ncclSystemError"),
+    ("driver", "this GPU is not among those vLLM is built for"),
+    ("no-model-files", "there is no model folder /models/gemma-ft"),
     ("engine", "something nobody has seen before"),
 ]  # fmt: skip
 STAGES = [
@@ -110,6 +124,12 @@ def test_last_words(rule: str, text: str) -> None:
     assert found[0].rule == f"why-{rule}", "the engine's own words come before the kubelet's"
 
 
+def test_the_fix_of_an_engines_own_cause_is_that_causes() -> None:
+    one = Replica(POD, "Failed", NOW - 60, detail="CrashLoopBackOff", last_words="max-num-batched-tokens 512 is below max-num-seqs 1024")
+    (found,) = why(state(replica=one), NOW)
+    assert found.fix == "max-num-batched-tokens: 1024 or more, or a smaller max-num-seqs"
+
+
 @pytest.mark.parametrize(("rule", "text"), STAGES)
 def test_the_copy(rule: str, text: str) -> None:
     stage = Service("weights", "Failed", NOW - 60, last_words=text)
@@ -128,12 +148,27 @@ def test_the_guides_own_trail() -> None:
     assert (found.rule, found.severity) == ("why-gpu-coming", "note")
 
 
+def test_a_rollout_without_a_spare_gpu() -> None:
+    old = Replica("shop-1-a", "Ready", NOW - 900, current=False)
+    new = Replica(POD, "Pending", NOW - 60, detail=NONE + "23 Insufficient nvidia.com/gpu.")
+    seen = FleetState("shop", "kubernetes/ml-serve", NOW, wanted=1, replicas=(old, new))
+    (found,) = why(seen, NOW)
+    assert found.rule == "why-rollout-gpu"
+    assert "surge: false" in found.fix
+
+
 def test_several_causes_are_ranked() -> None:
     trail = (
         event("FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu."),
         event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached"),
     )
     assert [found.rule for found in why(state(*trail), NOW)] == ["why-pool-at-limit", "why-gpu-taken"]
+
+
+def test_a_leader_without_workers() -> None:
+    one = Replica("shop-0", "Starting", NOW - 60, detail="1 of 2 pods of its group are there")
+    (found,) = why(state(replica=one), NOW)
+    assert found.rule == "why-group-incomplete"
 
 
 def test_what_is_over_explains_nothing() -> None:
@@ -145,8 +180,9 @@ def test_what_is_over_explains_nothing() -> None:
 
 
 def test_every_rule_has_a_recorded_case() -> None:
-    tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES)} | {"gpu-coming"}
+    tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES)}
+    tested |= {"gpu-coming", "rollout-gpu", "group-incomplete"}
     names = [rule.name for rule in RULES]
     assert len(names) == len(set(names))
     assert len(names) >= 30
-    assert set(names) - tested == {"scale-up-failed", "no-model-files", "pickle", "group-incomplete"}
+    assert set(names) == tested

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json
-from stoker.fleet.state import FleetState, Replica
+from stoker.fleet.state import FleetState, Replica, Scaling
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names
 from stoker.ui.terminal import age, table
@@ -58,6 +58,7 @@ def text(state: FleetState) -> str:
         lines.append("it is being taken down")
     rows = [HEAD, *(row for replica in state.replicas for row in (_row(replica, state.at), *_ranks(replica)))]
     lines.append(table(rows, right=frozenset({2, 4, 5, 6, 7})))
+    lines += scaling(state.scaling, state.at) if state.scaling else []
     gateway = state.service("gateway")
     if gateway is not None and gateway.phase != "Ready":
         lines.append(
@@ -67,6 +68,20 @@ def text(state: FleetState) -> str:
         lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
     lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
     return "\n".join(lines)
+
+
+def scaling(by: Scaling, now: float) -> list[str]:
+    """The line of `kubectl get hpa`, and what it means."""
+    targets = ", ".join(f"{_plain(one.value)}/{_plain(one.target)} (avg)" for one in by.metrics)
+    rows = [
+        ["HPA", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"],
+        [by.by.partition(" ")[0], by.by.partition(" ")[2], targets, str(by.low), str(by.high), str(by.now), age(now - by.since)],
+    ]  # fmt: skip
+    return ["", table(rows, right=frozenset({3, 4, 5, 6})), by.reason]
+
+
+def _plain(value: float | None) -> str:
+    return "<unknown>" if value is None else f"{value:g}"
 
 
 def _row(replica: Replica, now: float) -> list[str]:

@@ -50,6 +50,21 @@ def last_words(lines: Sequence[str]) -> Finding:
     return next(silent, Finding("", rule="engine-unknown"))
 
 
+def explained(words: str) -> Finding | None:
+    """The finding again, of what alone was kept of it; None for words that are nobody's, or whose fix needs the log."""
+    for cause in (*CAUSES, *SILENT):
+        numbers = re.findall(r"\{(\d)\}", cause.what)
+        parts = [re.escape(part) for part in re.split(r"\{\d\}", cause.what)]
+        if len(parts[0]) < 3 and len(parts) > 1:
+            continue  # it begins with a path or a name: too little to know it by
+        if match := re.search("(.*?)".join(parts) + "$", words):
+            said = dict(zip(numbers, match.groups(), strict=True))
+            if set(re.findall(r"\{(\d)\}", cause.fix)) <= set(said):
+                fix = re.sub(r"\{(\d)\}", lambda number, said=said: said[number[1]], cause.fix)  # type: ignore[misc]
+                return Finding(words, "", fix, rule=cause.rule)
+    return None
+
+
 def _spoken(lines: Sequence[str]) -> Iterator[str]:
     """The lines of the last run that may tell of a failure, without prefixes."""
     starts = [n for n, line in enumerate(lines) if "non-default args:" in line]

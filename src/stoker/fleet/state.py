@@ -82,6 +82,29 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaledBy:
+    """A metric that moves the number of replicas: its average a replica, and the target of that. None: no figure yet."""
+
+    metric: str
+    value: float | None
+    target: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The autoscaler of a fleet: its bounds, what it has and wants now, and its reason in words."""
+
+    by: str
+    low: int
+    high: int
+    now: int
+    wanted: int
+    metrics: tuple[ScaledBy, ...]
+    reason: str
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetState:
     """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas."""
 
@@ -99,6 +122,7 @@ class FleetState:
     supervised: bool = True
     stopping: bool = False
     command: str = ""
+    scaling: Scaling | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,4 +154,9 @@ def from_json(raw: dict[str, Any]) -> FleetState:
     )
     services = tuple(Service(**s) for s in raw["services"])
     signs = tuple(Sign(**s) for s in raw["signs"])
-    return FleetState(**{**raw, "replicas": replicas, "services": services, "signs": signs})
+    scaled = raw.get("scaling")
+    scaling = (
+        Scaling(**{**scaled, "metrics": tuple(ScaledBy(**m) for m in scaled["metrics"])}) if scaled else None
+    )
+    parts = {"replicas": replicas, "services": services, "signs": signs, "scaling": scaling}
+    return FleetState(**{**raw, **parts})

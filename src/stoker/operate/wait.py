@@ -3,8 +3,8 @@
 import time
 
 from stoker.advise.why import why
-from stoker.errors import TimedOut
-from stoker.events import Report
+from stoker.errors import TimedOut, Unreachable
+from stoker.events import Event, Report
 from stoker.fleet.changes import Changes
 from stoker.fleet.diff import events
 from stoker.fleet.state import FleetState
@@ -13,24 +13,40 @@ from stoker.planner.plan import Plan
 from stoker.system import clock
 
 
+PATIENCE = 300.0  # seconds for which a cluster that answered before may be away
+
+
 def converge(target: Target, plan: Plan | None, report: Report, timeout: float) -> FleetState:
     """Leads the target to the plan (None: down) and returns the last state.
 
-    Level-triggered: an interrupted one resumes, and one with nothing to do returns at once.
+    Level-triggered: an interrupted one resumes, and one with nothing to do returns at once. A cluster that has answered
+    and is away for a while, as while its control plane is upgraded, is waited for.
     Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` raises.
     """
     deadline = clock.monotonic() + timeout
     state: FleetState | None = None
+    lost: float | None = None
     while True:
-        before, state = state, target.observe()
-        for event in events(before or _quiet(state), state):
-            report(event)
-        changes = target.changes(plan)
-        if not changes.steps:
-            return state if before is None else _last(target, state, report)
-        target.apply(changes)
-        if clock.monotonic() > deadline:
-            raise _timed_out(changes, state, timeout)
+        before = state
+        try:
+            state = target.observe()
+            for event in events(before or _quiet(state), state):
+                report(event)
+            changes = target.changes(plan)
+            if not changes.steps:
+                return state if before is None else _last(target, state, report)
+            target.apply(changes)
+        except Unreachable as error:
+            now = clock.monotonic()
+            if state is None or now > min(deadline, (lost or now) + PATIENCE):
+                raise
+            if lost is None:
+                lost = now
+                report(Event("cluster", f"away, tried again: {error.finding.why}", "warn"))
+        else:
+            lost = None
+            if clock.monotonic() > deadline:
+                raise _timed_out(changes, state, timeout)
         clock.sleep(target.interval)
 
 

@@ -1,6 +1,9 @@
 """Why a fleet is not as it was asked to be: its state in, findings out, the likeliest cause first."""
 
+from dataclasses import replace
+
 from stoker.advise.why.rules import RULES, Rule
+from stoker.engine.last_words import explained
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState, Replica, Sign
 from stoker.units import Seconds
@@ -13,6 +16,8 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
     found: dict[str, tuple[int, Finding]] = {}
     for rank, rule, sign in _matches(state, now):
         finding = rule.finding(sign, _subject(state, sign, now), _seen(sign, now))
+        if rule.name == "engine" and (known := explained(sign.text)) is not None:
+            finding = replace(finding, fix=known.fix)
         if rule.name not in found:
             found[rule.name] = rank, finding
     ranked = [finding for _, finding in sorted(found.values(), key=lambda pair: pair[0])]
@@ -33,9 +38,14 @@ def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:
 def _own_signs(state: FleetState) -> list[Sign]:
     """What replicas and stages say of themselves."""
     out = []
+    rolling = any(not one.current and one.phase == "Ready" for one in state.replicas)
     for replica in state.replicas:
         if replica.phase == "Ready":
             continue
+        if rolling and replica.current and replica.phase == "Pending":
+            out.append(
+                Sign("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at)
+            )
         text = " ".join(part for part in (replica.detail, replica.last_words) if part)
         if text:
             out.append(

@@ -1,13 +1,14 @@
 """The Kubernetes API: the kubeconfig's connection, plain values in and out, and errors that say what to do."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 
-from stoker.errors import MissingPart, Mistake, WorldFailed
+from stoker.errors import MissingPart, Mistake, Unreachable, WorldFailed
 from stoker.targets.kubernetes.kinds import RESOURCES
 
 try:
@@ -150,7 +151,7 @@ class Api:
                 fix="sign in again, such as with `gcloud auth login`", rule="kube-credentials",
             ) from error  # fmt: skip
         except httpx2.HTTPError as error:
-            raise WorldFailed(
+            raise Unreachable(
                 f"the cluster {self.context} does not answer", why=f"{self.server}: {str(error) or type(error).__name__}",
                 fix="`kubectl cluster-info` shows the same; a VPN, another --set kubernetes.context, or a stopped cluster?",
                 rule="kube-unreachable",
@@ -167,17 +168,17 @@ class Api:
                     f"the cluster {self.context} does not take these credentials", why=said,
                     fix="they have expired, or are another cluster's: sign in again, or name the context", rule="kube-credentials",
                 )  # fmt: skip
-            case 403:
+            case 403 if _by_rights(said):
                 return Mistake(
                     f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule="kube-forbidden"
                 )
-            case 409:
+            case 409 if "conflict" in said:
                 return Mistake(
                     f"{what} belongs to somebody else in part", why=said,
                     fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
                 )  # fmt: skip
-            case code if code >= 500:
-                return WorldFailed(
+            case code if code >= 500 or code == 429:
+                return Unreachable(
                     f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
                     rule="kube-server",
                 )  # fmt: skip
@@ -213,6 +214,11 @@ def _config(context: str | None) -> Any:
 
 def _why(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+
+
+def _by_rights(said: str) -> bool:
+    """Whether a refusal is a missing right; quotas, policies and webhooks refuse with the same code."""
+    return re.search(r"cannot \w+ (?:resource|path)", said) is not None
 
 
 def _not_there(body: Object) -> str:

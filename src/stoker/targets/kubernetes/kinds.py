@@ -35,6 +35,7 @@ RESOURCES = {
     "ConfigMap": Resource("v1", "configmaps"),
     "Event": Resource("v1", "events"),
     "Deployment": Resource("apps/v1", "deployments"),
+    "ReplicaSet": Resource("apps/v1", "replicasets"),
     "ControllerRevision": Resource("apps/v1", "controllerrevisions"),
     "Job": Resource("batch/v1", "jobs"),
     "HorizontalPodAutoscaler": Resource("autoscaling/v2", "horizontalpodautoscalers"),

@@ -21,18 +21,22 @@ TELLING = (
 )
 # the worst first: a replica is as far as its last rank
 ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
+UNATTENDED_SECONDS = 15.0
 Log = Callable[[str], Sequence[str]]
 
 
-def replicas(pods: Iterable[dict[str, Any]], log: Log) -> tuple[Replica, ...]:
-    """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine."""
+def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None) -> tuple[Replica, ...]:
+    """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine.
+
+    newest: the template hash of pods that stay; those of another one are not current.
+    """
     groups: dict[str, list[dict[str, Any]]] = {}
     for pod in pods:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and not _restarting(pod):
             continue
         labels = pod["metadata"].get("labels", {})
         groups.setdefault(labels.get(f"{LWS}/group-index", pod["metadata"]["name"]), []).append(pod)
-    out = [_replica(members, log) for members in groups.values()]
+    out = [_replica(members, log, newest) for members in groups.values()]
     return tuple(sorted(out, key=lambda one: (one.started, one.name)))
 
 
@@ -40,16 +44,21 @@ def _restarting(pod: dict[str, Any]) -> bool:
     return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
 
 
-def _replica(members: list[dict[str, Any]], log: Log) -> Replica:
+def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Replica:
     members = sorted(members, key=_rank)
     looked = [(pod, *_phase(pod, log)) for pod in members]
     ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, _, _ in looked)
     pod, phase, detail, words = min(looked, key=lambda one: ORDER.index(one[1]))
     lead = members[0]["metadata"]
+    size = int(lead.get("annotations", {}).get(f"{LWS}/size", 1))
+    if len(members) < size and phase != "Failed":
+        phase = phase if phase in ("Pending", "Draining") else "Starting"
+        detail = f"{len(members)} of {size} pods of its group are there{f'; {detail}' if detail else ''}"
     begun = moment(lead.get("creationTimestamp"))
     return Replica(
         name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_words=words,
         restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
+        current=newest is None or lead.get("labels", {}).get("pod-template-hash") in (None, newest),
         hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})),
     )  # fmt: skip
 
@@ -132,6 +141,19 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
                 out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
     return tuple(out)
+
+
+def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
+    """A workload of which no controller has taken notice since it was made or changed."""
+    if owner is None:
+        return ()
+    meta, seen = owner["metadata"], owner.get("status", {}).get("observedGeneration")
+    untouched = not owner.get("status") if owner["kind"] == "LeaderWorkerSet" else seen is None
+    age = now - moment(meta.get("creationTimestamp"))
+    if not untouched or age < UNATTENDED_SECONDS:
+        return ()
+    subject, text = f"{owner['kind']}/{meta['name']}", f"no controller has looked at it in {age:.0f} s"
+    return (Sign("condition", subject, "NoController", text),)
 
 
 def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:

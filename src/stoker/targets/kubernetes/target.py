@@ -19,11 +19,11 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import revisions, stages
+from stoker.targets.kubernetes import revisions, scaling, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.pods import conditions, replicas, signs
+from stoker.targets.kubernetes.pods import conditions, replicas, signs, unattended
 
 # What a change of would be refused: they are made once, under a name that says what they hold.
 ONCE = (
@@ -40,6 +40,7 @@ OWNED = (
     "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
+REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "stoker/restarted-at"
 LOG_LINES = 400
 SLOWEST = 1.0
@@ -88,18 +89,30 @@ class KubernetesTarget:
         """Pods, their owner and the warnings about them, as one value."""
         now, owner = time.time(), self.workload()
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        found = replicas(pods, self._log)
+        found = replicas(pods, self._log, self._newest(owner))
         before = self._stages()
-        warnings = conditions(self.api.list("HorizontalPodAutoscaler", self.namespace, self.selector))
+        scalers = self.api.list("HorizontalPodAutoscaler", self.namespace, self.selector)
+        warnings = conditions(scalers) + unattended(owner, now)
         warnings += signs(self.api.list("Event", self.namespace), self.name)
         notes = owner["metadata"].get("annotations", {}) if owner else {}
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
-            revision=int(notes.get("deployment.kubernetes.io/revision") or (owner or {}).get("metadata", {}).get("generation", 0)),
+            revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=f"http://{self.name}.{self.namespace}:{self.spec.endpoint.port}" if owner else None,
             model=self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
-            stopping=owner is None and bool(found),
+            stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
+
+    def _newest(self, owner: Object | None) -> str | None:
+        """The template hash of the Deployment's newest ReplicaSet: pods of another one are about to go."""
+        if owner is None or owner["kind"] != "Deployment":
+            return None
+        engines = f"{self.selector},app.kubernetes.io/component=engine"
+        number = owner["metadata"].get("annotations", {}).get(REVISION)
+        for one in self.api.list("ReplicaSet", self.namespace, engines) if number else ():
+            if one["metadata"].get("annotations", {}).get(REVISION) == number:
+                return str(one["metadata"]["labels"].get("pod-template-hash", "")) or None
+        return None
 
     def _stages(self) -> tuple[Service, ...]:
         """The copy and the snapshot of the weights, where the fleet has them."""

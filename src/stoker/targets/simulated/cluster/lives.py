@@ -13,6 +13,7 @@ from typing import Any
 from stoker.targets.simulated.cluster.kinds import BY_KIND
 from stoker.targets.simulated.cluster.store import Object, Store, now
 
+REVISION = "deployment.kubernetes.io/revision"
 LWS = "leaderworkerset.sigs.k8s.io"
 FAULTS = {
     "ImagePullBackOff": ("waiting", "ImagePullBackOff", 'Back-off pulling image "{image}"'),
@@ -72,6 +73,7 @@ class Lives:
     def _deployment(self, one: Object) -> None:
         spec = one["spec"]
         wanted, digest = spec.get("replicas", 1), _digest(spec["template"])
+        self._replica_set(one, digest)
         pods = self._children(one)
         new = [p for p in pods if p["metadata"]["labels"]["pod-template-hash"] == digest]
         old = [p for p in pods if p not in new]
@@ -95,6 +97,22 @@ class Lives:
             readyReplicas=len(ready), availableReplicas=len(ready), unavailableReplicas=max(0, wanted - len(ready)),
             conditions=[{"type": "Available", "status": str(available), "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable", "message": ""}],
         )  # fmt: skip
+
+    def _replica_set(self, one: Object, digest: str) -> None:
+        """The record of a revision; the pods are the Deployment's own here."""
+        meta = one["metadata"]
+        name = f"{meta['name']}-{digest}"
+        if ("ReplicaSet", meta["namespace"], name) in self.store.objects:
+            return
+        number = 1 + int(meta.get("annotations", {}).get(REVISION, 0))
+        labels = {**one["spec"]["template"].get("metadata", {}).get("labels", {}), "pod-template-hash": digest}
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
+        self.store.create(BY_KIND["ReplicaSet"], meta["namespace"], {
+            "metadata": {"name": name, "labels": labels, "annotations": {REVISION: str(number)}, "ownerReferences": [owner]},
+            "spec": {},
+        })  # fmt: skip
+        notes = {**meta.get("annotations", {}), REVISION: str(number)}
+        self.store.put(_key(one), {**one, "metadata": {**meta, "annotations": notes}}, "kube-controller-manager")
 
     def _group(self, one: Object) -> None:
         spec, name = one["spec"], one["metadata"]["name"]

@@ -1,0 +1,128 @@
+"""What goes wrong in a cluster: `up` ends at its deadline with the cause, and `why` names it."""
+
+import pytest
+from tests.cluster.conftest import GPU, Place
+
+CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+FLAG = "vllm serve: error: unrecognized arguments: --no-such-flag"
+FAULTS = [
+    ({"fake/fault": "ImagePullBackOff"}, "why-image-missing", "there is no such image"),
+    ({"fake/fault": "OOMKilled"}, "why-host-memory", "the host's memory ran out"),
+    ({"fake/fault": "CrashLoopBackOff", "fake/log": CUDA}, "why-gpu-memory", "the GPU's memory is too small"),
+    ({"fake/fault": "CrashLoopBackOff", "fake/log": FLAG}, "why-unknown-option", "does not know --no-such-flag"),
+    ({"fake/run-seconds": "0.5", "fake/exit-code": "1", "fake/log": CUDA}, "why-gpu-memory", "the GPU's memory is too small"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("annotations", "rule", "said"), FAULTS)
+def test_a_pod_that_does_not_come_up(place: Place, annotations: dict[str, str], rule: str, said: str) -> None:
+    place.write(annotations={"fake/ready-seconds": "300", **annotations})
+    ran = place("up", "--timeout", "15s")
+    assert ran.code == 4, ran.err
+    assert said in ran.err
+    assert place.rules()[0] == rule
+
+
+@pytest.mark.parametrize("fault", ["NeverReady", "ContainerCreating"])
+def test_a_pod_that_says_nothing(place: Place, fault: str) -> None:
+    place.write(annotations={"fake/fault": fault})
+    ran = place("up", "--timeout", "8s")
+    assert ran.code == 4
+    assert "stoker logs" in ran.err, "the next thing to look at"
+    (replica,) = place.ok("status", "-o", "json").json()["replicas"]
+    assert replica["phase"] in ("Starting", "Loading", "Warming", "Scheduled", "Pulling")
+
+
+def test_more_replicas_than_gpus(place: Place) -> None:
+    total = place.offer.nodes * place.offer.each
+    place.write(replicas=total + 1)
+    ran = place("up", "--timeout", "20s")
+    assert ran.code == 4
+    assert f"Insufficient {GPU}" in ran.err
+    assert place.rules()[0] == "why-gpu-taken"
+    place.write(replicas=1)
+    place.up()
+    assert place.rules() == []
+
+
+def test_a_rollout_without_a_spare_gpu(place: Place) -> None:
+    total = place.offer.nodes * place.offer.each
+    place.write(replicas=total, kubernetes={"surge": True})
+    place.up()
+    place.write(replicas=total, kubernetes={"surge": True}, engine={"max-model-len": "8K"})
+    ran = place("up", "--timeout", "15s")
+    assert ran.code == 4
+    assert place.rules()[0] == "why-rollout-gpu"
+    assert "surge: false" in ran.err
+    place.write(replicas=total, kubernetes={"surge": False}, engine={"max-model-len": "8K"})
+    place.up()
+
+
+def test_a_gpu_that_no_node_has(place: Place) -> None:
+    if place.offer.platform != "gke":
+        pytest.skip("nodes are not labelled with their GPU")
+    other = "h100-80gb" if place.offer.gpu != "h100-80gb" else "l4"
+    place.write(hardware=f"{other}:1")
+    ran = place("up", "--timeout", "10s")
+    assert ran.code == 4
+    assert "no node has the GPU that was asked for" in ran.err
+    assert "why-no-accelerator" in place.rules()
+
+
+def test_a_label_that_no_node_has(place: Place) -> None:
+    place.write(kubernetes={"node_selector": {"acme/no-such": "node"}})
+    ran = place("up", "--timeout", "10s")
+    assert ran.code == 4
+    assert "why-no-accelerator" in place.rules()
+
+
+def test_a_quota_of_the_namespace(place: Place, real: None) -> None:
+    place.kubectl.ok("create", "namespace", place.kubectl.namespace)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {f"requests.{GPU}": "0"}}}  # fmt: skip
+    place.kubectl.create(quota)
+    ran = place("up", "--timeout", "20s")
+    assert ran.code == 4
+    assert "the namespace's quota gpus is used up" in ran.err
+    assert place.rules()[0] == "why-namespace-quota"
+
+
+def test_a_service_account_that_is_not_there(place: Place, real: None) -> None:
+    place.write(kubernetes={"service_account": "nobody"})
+    ran = place("up", "--timeout", "20s")
+    assert ran.code == 4
+    assert place.rules()[0] == "why-no-service-account"
+
+
+def test_a_secret_that_is_not_there(place: Place, real: None) -> None:
+    """Real kubelets say so; fake nodes may run the pod all the same."""
+    place.write(endpoint={"api_key": "secret:nobody/key"})
+    ran = place("up", "--timeout", "15s")
+    if ran.code == 4:
+        assert place.rules()[0] == "why-secret-missing"
+
+
+def test_a_group_whose_controller_is_not_there(place: Place) -> None:
+    if "LeaderWorkerSet" not in place.offer.kinds:
+        pytest.skip("the cluster does not know LeaderWorkerSet")
+    place.write(hardware={"gpu": place.offer.gpu, "count": 2, "per_node": 1}, strategy="multi-node")
+    ran = place("up", "--timeout", "20s")
+    if not place.real or ran.code == 0:
+        return  # its controller runs there
+    assert ran.code == 4
+    assert place.rules()[0] == "why-no-controller"
+    place.ok("down")
+
+
+def test_an_hpa_without_its_metric(place: Place) -> None:
+    inside = {"metrics": "stackdriver" if place.offer.platform == "gke" else "prometheus"}
+    place.write(replicas="1..2", scaling={"metrics": {"queue-depth": 5}}, kubernetes=inside)
+    ran = place("up", "--timeout", "120s")
+    if ran.code == 2 and "has no Pod" in ran.err:
+        pytest.skip("the cluster has no PodMonitoring and no PodMonitor")
+    assert ran.code == 0
+    import time
+
+    deadline = time.monotonic() + 60
+    while not any(rule.startswith("why-hpa") for rule in place.rules()):
+        assert time.monotonic() < deadline
+        time.sleep(1)

@@ -1,0 +1,160 @@
+"""What others own, forbid or refuse: nothing is taken, nothing is half-applied, and every refusal says what to do."""
+
+import json
+
+import pytest
+import yaml
+from tests.cluster.conftest import Place, as_user
+from tests.golden.cases import CASES
+
+
+def test_a_field_in_another_hand_is_a_conflict_that_names_the_owner(place: Place) -> None:
+    place.up()
+    patch = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"},
+        "spec": {"progressDeadlineSeconds": 77},
+    }  # fmt: skip
+    place.kubectl.ok("apply", "--server-side", "--force-conflicts", "--field-manager=acme-controller", "-f", "-", stdin=json.dumps(patch))  # fmt: skip
+    out = place.ok("up", "--dry-run").out
+    assert "progressDeadlineSeconds: 77 -> " in out
+    ran = place("up")
+    assert ran.code == 2
+    assert "acme-controller" in ran.err
+    assert "progressDeadlineSeconds" in ran.err
+    assert "--force-conflicts" in ran.err
+    place.up("--force-conflicts")
+    assert place.kubectl.get("deployment", "shop")["spec"]["progressDeadlineSeconds"] != 77
+
+
+def test_what_others_added_stays(place: Place) -> None:
+    place.up()
+    place.kubectl.ok("annotate", "deployment", "shop", "acme/note=keep")
+    place.kubectl.ok("label", "service", "shop", "acme=keep")
+    assert place.ok("up", "--dry-run").out == "nothing to do\n"
+    place.write(engine={"max-model-len": "8K"})
+    place.up()
+    assert place.kubectl.get("deployment", "shop")["metadata"]["annotations"]["acme/note"] == "keep"
+    assert place.kubectl.get("service", "shop")["metadata"]["labels"]["acme"] == "keep"
+
+
+def test_a_name_that_is_taken_is_left_alone(place: Place) -> None:
+    place.kubectl.ok("create", "namespace", place.kubectl.namespace)
+    labels = {"app": "theirs"}
+    theirs = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"},
+        "spec": {
+            "replicas": 0, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}},
+        },
+    }  # fmt: skip
+    place.kubectl.create(theirs)
+    ran = place("up")
+    assert ran.code == 2
+    assert "a Deployment named shop is there already" in ran.err
+    assert place.marks() == {}, "nothing was applied"
+    place("down")
+    assert place.kubectl.get("deployment", "shop")["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_keys_are_in_a_secret_and_nowhere_else(place: Place) -> None:
+    place.write(endpoint={"api_key": "env:SHOP_KEY"})
+    ran = place.up(SHOP_KEY="s3cret-value")
+    assert "s3cret-value" not in ran.out + ran.err
+    assert place.kubectl.get("secret", "shop-keys")["data"] == {"api-key": "czNjcmV0LXZhbHVl"}
+    everything = place.kubectl.ok("get", "all,configmaps,controllerrevisions", "-o", "yaml")
+    assert "s3cret-value" not in everything
+    assert "czNjcmV0LXZhbHVl" not in everything
+
+
+def test_a_verb_that_is_forbidden_names_the_rule(place: Place, real: None) -> None:
+    place.kubectl.ok("create", "namespace", place.kubectl.namespace)
+    look = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
+    make = {"apiGroups": [""], "resources": ["services", "configmaps", "serviceaccounts"], "verbs": ["*"]}
+    config = as_user(place, [look, make])
+    ran = place("up", KUBECONFIG=str(config))
+    assert ran.code == 2
+    assert "you may not create deployments" in ran.err
+    assert 'apiGroups: ["apps"], resources: ["deployments"]' in ran.err
+    assert place.marks() == {}, "nothing was applied"
+
+
+def test_a_token_that_is_not_taken(place: Place, real: None) -> None:
+    config = yaml.safe_load(place.kubectl.ok("config", "view", "--raw", "--minify", "--flatten"))
+    config["users"][0]["user"] = {"token": "expired"}
+    path = place.stoker.home / "expired"
+    path.write_text(yaml.safe_dump(config))
+    ran = place("up", KUBECONFIG=str(path))
+    assert ran.code == 2
+    assert "does not take these credentials" in ran.err
+
+
+def test_pods_pass_pod_security_restricted(place: Place, real: None) -> None:
+    place.kubectl.ok("create", "namespace", place.kubectl.namespace)
+    place.kubectl.ok("label", "namespace", place.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")  # fmt: skip
+    assert "1 of 1 replicas ready" in place.up().out
+
+
+def test_a_policy_that_refuses_is_quoted(place: Place, real: None) -> None:
+    """A ValidatingAdmissionPolicy refuses as a missing right does, with 403, and is something else."""
+    name = place.kubectl.namespace
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}  # fmt: skip
+    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+    place.kubectl.create({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "false", "message": "no GPUs on Mondays"}],
+        },
+    })  # fmt: skip
+    try:
+        place.kubectl.create({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": where},
+        })  # fmt: skip
+        place.kubectl.ok("create", "namespace", name)
+        import time
+
+        deadline = time.monotonic() + 30
+        while True:  # a policy takes a moment to be in force
+            ran = place("up", "--timeout", "5s")
+            if "no GPUs on Mondays" in ran.err or time.monotonic() > deadline:
+                break
+            place("down")
+        assert ran.code == 2
+        assert "Deployment/shop is not admitted" in ran.err
+        assert "no GPUs on Mondays" in ran.err
+        assert "a Role with" not in ran.err
+    finally:
+        place.kubectl.run("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+
+
+KINDS = {"PodMonitoring", "PodMonitor", "LeaderWorkerSet", "VolumeSnapshot"}
+
+
+@pytest.mark.parametrize("case", sorted(name for name, (_, config) in CASES.items() if config is not None))
+def test_the_api_server_admits_every_golden_manifest(place: Place, case: str) -> None:
+    """A dry run on the server: its schemas, its defaults and its CEL rules, under strict field validation."""
+    text, config = CASES[case]
+    home, space = place.stoker.home, place.kubectl.namespace
+    place.kubectl.ok("create", "namespace", space)
+    model = home / "model"
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps(config))
+    (home / "case.yaml").write_text(text)
+    ran = place("render", "-f", "case.yaml", "-n", space, "-O", "out", "--set", "name=shop")
+    assert ran.code == 0, ran.err
+    tried = 0
+    for path in sorted((home / "out").glob("*.yaml")):
+        body = yaml.safe_load(path.read_text())
+        kind = (body or {}).get("kind")
+        if kind in (None, "Kustomization") or (kind in KINDS and kind not in place.offer.kinds):
+            continue
+        if kind in ("ComputeClass", "VolumeSnapshotClass") and place.kubectl.run("get", kind.lower()).returncode:
+            continue
+        done = place.kubectl.run(
+            "apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=stoker", "-f", str(path)
+        )  # fmt: skip
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+        tried += 1
+    assert tried >= 4
