@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from stoker.targets.local.gateway.upstream import Headers, Pool, request_bytes
+from stoker.targets.gateway.upstream import Headers, Pool, request_bytes
 
 
 @dataclass
@@ -136,7 +136,7 @@ def answers(port: int, path: str = "/health", seconds: float = 60.0) -> None:
 def gateway(engine_ports: list[int], key: str = "k") -> Iterator[tuple[int, psutil.Process]]:
     """Stoker's gateway in front of engines that run already."""
     from stoker.catalog import vllm
-    from stoker.targets.local.gateway.config import Route, Routes
+    from stoker.targets.gateway.config import Route, Routes
 
     port = free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -153,7 +153,7 @@ def gateway(engine_ports: list[int], key: str = "k") -> Iterator[tuple[int, psut
         }  # fmt: skip
         (folder / "gateway.json").write_text(json.dumps(settings))
         with process(
-            [sys.executable, "-m", "stoker.targets.local.gateway", str(folder / "gateway.json")]
+            [sys.executable, "-m", "stoker.targets.gateway", str(folder / "gateway.json")]
         ) as started:
             answers(port)
             yield port, started

@@ -53,7 +53,11 @@ class Kubectl:
 
     def create(self, body: dict[str, Any]) -> None:
         """Makes an object."""
-        self.ok("create", "-f", "-", stdin=json.dumps(body))
+        self.ok("create", "--validate=false", "-f", "-", stdin=json.dumps(body))
+
+    def space(self) -> None:
+        """Makes the test's namespace."""
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
 
 
 @dataclass
@@ -122,7 +126,7 @@ class Place:
     def marks(self) -> dict[str, Any]:
         """What changes when somebody writes an object: its generation, or its content's version."""
         out = {}
-        for kind in ("deployments", "services", "serviceaccounts", "networkpolicies", "poddisruptionbudgets", "configmaps", "secrets", "hpa"):  # fmt: skip
+        for kind in ("deployments", "services", "serviceaccounts", "networkpolicies", "poddisruptionbudgets", "configmaps", "secrets", "horizontalpodautoscalers"):  # fmt: skip
             for body in self.kubectl.get(kind, "-l", "app.kubernetes.io/managed-by=stoker"):
                 meta = body["metadata"]
                 out[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation", meta["resourceVersion"]))

@@ -77,7 +77,7 @@ def test_a_label_that_no_node_has(place: Place) -> None:
 
 
 def test_a_quota_of_the_namespace(place: Place, real: None) -> None:
-    place.kubectl.ok("create", "namespace", place.kubectl.namespace)
+    place.kubectl.space()
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {f"requests.{GPU}": "0"}}}  # fmt: skip
     place.kubectl.create(quota)
     ran = place("up", "--timeout", "20s")

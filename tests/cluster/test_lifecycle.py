@@ -29,7 +29,7 @@ def test_from_an_empty_namespace_to_ready_and_away_again(place: Place) -> None:
     assert state["replicas"][0]["name"] == pod["metadata"]["name"]
     assert "nothing is wrong" in place.ok("why").out
     place.ok("down")
-    left = place.kubectl.get("all,configmaps,secrets,serviceaccounts,networkpolicies,pdb", "-l", "app.kubernetes.io/managed-by=stoker")  # fmt: skip
+    left = place.kubectl.get("deployments,replicasets,pods,services,jobs,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets", "-l", "app.kubernetes.io/managed-by=stoker")  # fmt: skip
     assert [one["kind"] for one in left if not one["metadata"].get("deletionTimestamp")] == []
     assert place("status").code == 2
 
@@ -126,14 +126,14 @@ def test_the_number_of_replicas_is_the_hpas(place: Place) -> None:
     if ran.code == 2 and "has no Pod" in ran.err:
         pytest.skip("the cluster has no PodMonitoring and no PodMonitor")
     assert ran.code == 0, ran.err
-    spec = place.kubectl.get("hpa", "shop")["spec"]
+    spec = place.kubectl.get("horizontalpodautoscaler", "shop")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 2)
-    place.kubectl.ok("patch", "hpa", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 2}}))
+    place.kubectl.ok("patch", "horizontalpodautoscaler", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 2}}))
     deadline = time.monotonic() + 90
     while place.kubectl.get("deployment", "shop")["spec"].get("replicas") != 2:
         assert time.monotonic() < deadline, "the HPA did not take it to its minimum"
         time.sleep(0.5)
-    place.kubectl.ok("patch", "hpa", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 1}}))
+    place.kubectl.ok("patch", "horizontalpodautoscaler", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 1}}))
     place.up()
     assert place.kubectl.get("deployment", "shop")["spec"]["replicas"] == 2, "up does not fight the HPA"
     ran = place("scale", "1")

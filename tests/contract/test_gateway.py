@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import free_port
 
 from stoker.catalog import vllm
-from stoker.targets.local.gateway.app import labels_of
-from stoker.targets.local.gateway.config import Route, Routes, Seen
+from stoker.targets.gateway.app import labels_of
+from stoker.targets.gateway.config import Route, Routes, Seen
 
 Wait = Callable[..., None]
 GUIDE = {
@@ -48,7 +48,7 @@ class Endpoint:
             "seen_file": str(self.folder / "seen.json"), "model": "m", **settings,
         }  # fmt: skip
         (self.folder / "gateway.json").write_text(json.dumps(raw))
-        argv = [sys.executable, "-m", "stoker.targets.local.gateway", str(self.folder / "gateway.json")]
+        argv = [sys.executable, "-m", "stoker.targets.gateway", str(self.folder / "gateway.json")]
         log = (self.folder / "gateway.log").open("wb")
         self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         log.close()

@@ -26,6 +26,11 @@ INSTALLS = {
     "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
     "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
     "PodMonitor": "install the Prometheus operator, or --set kubernetes.metrics=none",
+    "Gateway": "switch the Gateway API on: gcloud container clusters update NAME --gateway-api=standard; or routing: service",
+    "HTTPRoute": "switch the Gateway API on, as for Gateway",
+    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.0.1/manifests.yaml",
+    "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
+    "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }
 

@@ -148,6 +148,8 @@ def _as_file(raw: dict[str, Any]) -> dict[str, Any]:
         out[table] = {k: v for k, v in out[table].items() if v is not None}
     cluster = {k: v for k, v in out.get("kubernetes", {}).items() if v is not None}
     disk = {k: v for k, v in cluster.pop("disk", {}).items() if v is not None}
+    if gateway := cluster.pop("gateway", None):
+        cluster["gateway"] = {k: v for k, v in gateway.items() if v is not None}
     if handle := disk.pop("handle", None):
         cluster["weights"] = {"disk": handle}
     out["kubernetes"] = {**cluster, "disk": disk}

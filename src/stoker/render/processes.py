@@ -88,7 +88,7 @@ def _vllm() -> tuple[str, ...]:
 
 def _gateway(plan: Plan, folder: str) -> Process:
     endpoint = plan.spec.endpoint
-    argv = (sys.executable, "-m", "stoker.targets.local.gateway", f"{folder}/gateway.json")
+    argv = (sys.executable, "-m", "stoker.targets.gateway", f"{folder}/gateway.json")
     # what the settings file holds, so that a changed endpoint replaces the process
     env = {"STOKER_GATEWAY": json.dumps(gateway_settings(plan, folder), sort_keys=True)}
     return Process("gateway", "gateway", argv, env, port=endpoint.port, host=endpoint.host, surge=False)

@@ -5,7 +5,7 @@ from typing import Any
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import KubernetesFile
-from stoker.spec.nouns import DiskAsk, KubernetesAsk
+from stoker.spec.nouns import DiskAsk, GatewayAsk, KubernetesAsk
 
 TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
@@ -42,12 +42,22 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
                 f"known: {', '.join(TOLERATION)}",
                 "",
             )
+    if parsed.routing == "gateway" and not parsed.image:
+        raise _error(
+            tree, "routing", "routing: gateway needs Stoker's own image", "no registry at hand publishes it",
+            "`make image`, push it to your registry, and image: REGISTRY/stoker:TAG",
+        )  # fmt: skip
     return KubernetesAsk(
         context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
         metrics=parsed.metrics, service_account=parsed.service_account, capacity=tuple(parsed.capacity),
         compute_class=parsed.compute_class, surge=parsed.surge, priority_class=parsed.priority_class,
         node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
-        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients,
+        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image,
+        routing=parsed.routing, project=parsed.project,
+        gateway=GatewayAsk(
+            parsed.gateway.class_name, parsed.gateway.host, parsed.gateway.tls_secret, tuple(parsed.gateway.proxies),
+            parsed.gateway.picker_image,
+        ),
     )  # fmt: skip
 
 

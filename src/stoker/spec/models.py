@@ -150,6 +150,25 @@ class DiskFile(Strict):
     )
 
 
+class GatewayFile(Strict):
+    """The Gateway of `routing: gateway-api`."""
+
+    class_name: str = Field(
+        "gke-l7-rilb", description="GatewayClass. Default: GKE's internal regional load balancer."
+    )
+    host: str | None = Field(None, description="Host name that the route answers to. Default: any.")
+    tls_secret: str | None = Field(
+        None, description="Secret with a certificate for HTTPS. Default: HTTP, inside the network only."
+    )
+    proxies: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$")]] = Field(
+        [], description="Networks that the load balancer's proxies come from, as CIDRs. Default: every private one."
+    )
+    picker_image: str = Field(
+        "registry.k8s.io/gateway-api-inference-extension/epp:v1.0.1",
+        description="Image of the endpoint picker that chooses a replica for the InferencePool.",
+    )
+
+
 class KubernetesFile(Strict):
     """What only a cluster knows."""
 
@@ -194,6 +213,21 @@ class KubernetesFile(Strict):
     )
     labels: dict[str, str] = Field({}, description="Labels of the engine's pods, besides Stoker's.")
     annotations: dict[str, str] = Field({}, description="Annotations of the engine's pods, besides Stoker's.")
+    image: str | None = Field(
+        None,
+        description="Stoker's own image (`make image` builds it), for the gateway and the chat page. Default: neither runs.",
+    )
+    routing: Literal["service", "gateway", "gateway-api"] = Field(
+        "service",
+        description="How requests find a replica: a Service; Stoker's gateway in pods, with the contract of the endpoint on "
+        "one machine; or the Gateway API with an InferencePool.",
+    )
+    gateway: GatewayFile = Field(
+        default_factory=lambda: GatewayFile(), description="The Gateway of `routing: gateway-api`."
+    )
+    project: str | None = Field(
+        None, description="Google Cloud project of the cluster. Default: from the context's name `gke_PROJECT_…`."
+    )
     network_policy: bool = Field(
         True, description="Only clients, monitoring and ranks reach the engine's pods."
     )

@@ -11,6 +11,7 @@ EngineKind = Literal["vllm", "simulated"]
 TargetName = Literal["local", "kubernetes"]
 DiskType = Literal["pd-ssd", "hyperdisk-ml"]
 WeightsBy = Literal["disk", "gcsfuse", "stream", "hub"]
+Routing = Literal["service", "gateway", "gateway-api"]
 MetricsBy = Literal["stackdriver", "prometheus", "none"]
 
 
@@ -160,13 +161,33 @@ class DiskAsk:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayAsk:
+    """The Gateway of `routing: gateway-api`. host: None answers to any name; tls_secret: None is plain HTTP.
+
+    proxies: networks that the load balancer's proxies come from; none means every private one.
+    """
+
+    class_name: str = "gke-l7-rilb"
+    host: str | None = None
+    tls_secret: str | None = None
+    proxies: tuple[str, ...] = ()
+    picker_image: str = "registry.k8s.io/gateway-api-inference-extension/epp:v1.0.1"
+
+    @property
+    def internal(self) -> bool:
+        """Whether its class is known to be reached from inside the network alone."""
+        return "rilb" in self.class_name or "internal" in self.class_name
+
+
+@dataclass(frozen=True, slots=True)
 class KubernetesAsk:
     """What only a cluster knows.
 
     platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
     the source. metrics: whose metrics adapter the HPA asks, and who scrapes. capacity: the ladder of a ComputeClass,
     tried from the left; compute_class: an existing one. surge: whether there are spare GPUs for a rollout.
-    clients: labels of the pods that may reach the endpoint; None is every pod of the namespace.
+    clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image: Stoker's own, for
+    the gateway and the page. routing: what stands between a request and a replica.
     """
 
     context: str | None = None
@@ -186,6 +207,10 @@ class KubernetesAsk:
     annotations: Mapping[str, str] = field(default_factory=dict)
     network_policy: bool = True
     clients: Mapping[str, str] | None = None
+    image: str | None = None
+    routing: Routing = "service"
+    gateway: GatewayAsk = GatewayAsk()
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

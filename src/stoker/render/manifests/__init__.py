@@ -4,10 +4,12 @@ from stoker.planner.plan import Plan
 from stoker.render.manifests.capacity import compute_class
 from stoker.render.manifests.choices import choose
 from stoker.render.manifests.configmap import scripts
+from stoker.render.manifests.gateway_api import gateway_api
 from stoker.render.manifests.identity import service_account
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.monitoring import monitoring
 from stoker.render.manifests.network import network_policies
+from stoker.render.manifests.own import gateway, page
 from stoker.render.manifests.scaling import autoscaler
 from stoker.render.manifests.service import service
 from stoker.render.manifests.weights import weights_objects
@@ -28,6 +30,9 @@ def manifests(plan: Plan) -> tuple[Manifest, ...]:
         *network_policies(cluster),
         service(cluster),
         workload(cluster),
+        *gateway(cluster),
+        *gateway_api(cluster),
+        *page(cluster),
         disruption_budget(cluster),
         *monitoring(cluster),
         *autoscaler(cluster),

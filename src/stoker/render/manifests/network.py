@@ -8,28 +8,37 @@ from typing import Any
 
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
+from stoker.render.manifests.own import has_page
 
 COLLECTORS = {"stackdriver": ("gmp-system", "gke-gmp-system"), "prometheus": ("monitoring",), "none": ()}
+# Google's health checks: https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges
+HEALTH_CHECKS = ("35.191.0.0/16", "130.211.0.0/22")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
 
 
 def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
-    """One for the engine, one for the copy of the weights; none where the file says so."""
+    """One for the engine, one for each thing beside it; none where the file says so."""
     if not cluster.ask.network_policy:
         return ()
     out = [_engine(cluster)]
     if cluster.weights == "disk" and not cluster.disk.handle:
         out.append(_policy(cluster, "copy", [], [_dns(), *_identity(cluster), _storage()]))
+    engines = {"to": [{"podSelector": {"matchLabels": cluster.serving}}], "ports": _http()}
+    clients = [{"from": _clients(cluster), "ports": _http()}]
+    if cluster.ask.routing == "gateway":
+        out.append(_policy(cluster, "gateway", clients + _scrapers(cluster), [_dns(), engines, _api_server()]))
+    if cluster.ask.routing == "gateway-api":
+        calls = [{"from": _proxies(cluster), "ports": [{"port": "grpc", "protocol": "TCP"}]}]
+        out.append(_policy(cluster, "picker", calls, [_dns(), engines, _api_server()]))
+    if has_page(cluster):
+        behind = cluster.selector("gateway") if cluster.ask.routing == "gateway" else cluster.serving
+        endpoint = {"to": [{"podSelector": {"matchLabels": behind}}], "ports": _http()}
+        out.append(_policy(cluster, "page", clients, [_dns(), endpoint]))
     return tuple(out)
 
 
 def _engine(cluster: Cluster) -> Manifest:
-    port = [{"port": "http", "protocol": "TCP"}]
-    clients = {"matchLabels": dict(cluster.ask.clients)} if cluster.ask.clients else {}
-    arriving: list[dict[str, Any]] = [{"from": [{"podSelector": clients}], "ports": port}]
-    if spaces := COLLECTORS[cluster.metrics]:
-        wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(spaces)}
-        arriving.append({"from": [{"namespaceSelector": {"matchExpressions": [wanted]}}], "ports": port})
+    arriving: list[dict[str, Any]] = [{"from": _callers(cluster), "ports": _http()}, *_scrapers(cluster)]
     leaving = [_dns()]
     if cluster.plan.nodes > 1:
         ranks = [{"podSelector": {"matchLabels": cluster.selector("engine")}}]
@@ -40,6 +49,48 @@ def _engine(cluster: Cluster) -> Manifest:
     if cluster.weights != "disk" and cluster.spec.engine.kind != "simulated":
         leaving.append(_storage())
     return _policy(cluster, "engine", arriving, leaving)
+
+
+def _http() -> list[dict[str, Any]]:
+    return [{"port": "http", "protocol": "TCP"}]
+
+
+def _clients(cluster: Cluster) -> list[dict[str, Any]]:
+    """The pods that may use the endpoint."""
+    return [{"podSelector": {"matchLabels": dict(cluster.ask.clients)} if cluster.ask.clients else {}}]
+
+
+def _callers(cluster: Cluster) -> list[dict[str, Any]]:
+    """Who speaks with the engine itself: the gateway, or the load balancer and its picker, or the clients."""
+    own = [{"podSelector": {"matchLabels": cluster.selector("page")}}] if has_page(cluster) else []
+    match cluster.ask.routing:
+        case "gateway":
+            return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}]
+        case "gateway-api":
+            picker = {"podSelector": {"matchLabels": cluster.selector("picker")}}
+            return [picker, *_proxies(cluster), *_clients(cluster), *own]
+        case _:
+            return [*_clients(cluster), *own] if cluster.ask.clients else _clients(cluster)
+
+
+def _proxies(cluster: Cluster) -> list[dict[str, Any]]:
+    """The load balancer's proxies, and on GKE the hosts that check health."""
+    own = list(cluster.ask.gateway.proxies) or list(PRIVATE[:3])
+    return [{"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])]
+
+
+def _scrapers(cluster: Cluster) -> list[dict[str, Any]]:
+    """Monitoring, in namespaces of its own."""
+    spaces = COLLECTORS[cluster.metrics]
+    if not spaces:
+        return []
+    wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(spaces)}
+    return [{"from": [{"namespaceSelector": {"matchExpressions": [wanted]}}], "ports": _http()}]
+
+
+def _api_server() -> dict[str, Any]:
+    """The API server: its address is the cluster's own secret, its ports are these two."""
+    return {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}
 
 
 def _policy(cluster: Cluster, component: str, arriving: list[Any], leaving: list[Any]) -> Manifest:

@@ -31,7 +31,7 @@ class Api:
     """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none."""
 
     def __init__(self, context: str | None = None) -> None:
-        config = _config(context)
+        config = connection(context)
         self.context = config.context_name or "in-cluster"
         self.server = config.cluster.server
         timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -187,7 +187,7 @@ class Api:
         )
 
 
-def _config(context: str | None) -> Any:
+def connection(context: str | None) -> Any:
     """The kubeconfig's entry. Raises: Mistake."""
     try:
         whole = KubeConfig.from_env()

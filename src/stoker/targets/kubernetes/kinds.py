@@ -48,4 +48,11 @@ RESOURCES = {
     "PodMonitoring": Resource("monitoring.googleapis.com/v1", "podmonitorings"),
     "PodMonitor": Resource("monitoring.coreos.com/v1", "podmonitors"),
     "ComputeClass": Resource("cloud.google.com/v1", "computeclasses", namespaced=False),
+    "Role": Resource("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": Resource("rbac.authorization.k8s.io/v1", "rolebindings"),
+    "Gateway": Resource("gateway.networking.k8s.io/v1", "gateways"),
+    "HTTPRoute": Resource("gateway.networking.k8s.io/v1", "httproutes"),
+    "InferencePool": Resource("inference.networking.k8s.io/v1", "inferencepools"),
+    "GCPBackendPolicy": Resource("networking.gke.io/v1", "gcpbackendpolicies"),
+    "HealthCheckPolicy": Resource("networking.gke.io/v1", "healthcheckpolicies"),
 }

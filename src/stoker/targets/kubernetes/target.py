@@ -36,7 +36,8 @@ ONCE = (
 )
 # What a fleet may own, in the order in which it is taken away.
 OWNED = (
-    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "PodDisruptionBudget", "Service", "Deployment",
+    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "GCPBackendPolicy", "HealthCheckPolicy", "HTTPRoute",
+    "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
     "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")

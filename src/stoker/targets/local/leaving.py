@@ -5,7 +5,7 @@ import time
 
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.gateway.config import Seen
+from stoker.targets.gateway.config import Seen
 from stoker.targets.local.watch import Watch
 
 QUIET_LOOKS = 2  # looks in a row at an engine that says it is idle

@@ -12,7 +12,7 @@ from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, to_jso
 from stoker.system.files import read_json, write_json
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.gateway.config import Route, Routes
+from stoker.targets.gateway.config import Route, Routes
 
 AT_LEAST_EVERY = 1.0
 

@@ -8,7 +8,7 @@ from stoker.engine import metrics
 from stoker.engine.log import StartLog
 from stoker.fleet.state import Sample
 from stoker.targets.local.child import Child
-from stoker.targets.local.gateway.upstream import Pool, fetch
+from stoker.targets.gateway.upstream import Pool, fetch
 
 STARTING_INTERVAL = 0.1
 READY_INTERVAL = 1.0

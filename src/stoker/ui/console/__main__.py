@@ -65,7 +65,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         settings = read()
-        if not settings.loopback and settings.key is None:
+        if not settings.loopback and settings.key is None and not settings.unlocked:
             raise Mistake(
                 f"anyone who reaches {settings.host}:{settings.port} could chat: lock it with --key-file"
             )

@@ -52,6 +52,11 @@ KINDS = (
     Kind("LeaderWorkerSet", "leaderworkerset.x-k8s.io/v1", "leaderworkersets", custom=True),
     Kind("PodMonitoring", "monitoring.googleapis.com/v1", "podmonitorings", custom=True),
     Kind("PodMonitor", "monitoring.coreos.com/v1", "podmonitors", custom=True),
+    Kind("Gateway", "gateway.networking.k8s.io/v1", "gateways", custom=True),
+    Kind("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes", custom=True),
+    Kind("InferencePool", "inference.networking.k8s.io/v1", "inferencepools", custom=True),
+    Kind("GCPBackendPolicy", "networking.gke.io/v1", "gcpbackendpolicies", custom=True),
+    Kind("HealthCheckPolicy", "networking.gke.io/v1", "healthcheckpolicies", custom=True),
     Kind("ComputeClass", "cloud.google.com/v1", "computeclasses", namespaced=False, custom=True),
 )
 BY_KIND = {kind.kind: kind for kind in KINDS}

@@ -111,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refused(401, "Unauthorized", "Unauthorized")
             length = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(length) if length else b""
+            if "protobuf" in self.headers.get("Content-Type", ""):
+                raise Refused(415, "UnsupportedMediaType", "the double reads JSON and YAML, no protobuf")
             self.double.requests.append(f"{self.command} {self.path}")
             found = self._route(raw)
             if found is not None:

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass, field
 
 from stoker.system.http1 import Exchange
-from stoker.targets.local.gateway import answers
-from stoker.targets.local.gateway.balance import Balancer, prefix_keys
-from stoker.targets.local.gateway.replicas import Replica, Replicas
-from stoker.targets.local.gateway.upstream import Connection, Headers, request_bytes
+from stoker.targets.gateway import answers
+from stoker.targets.gateway.balance import Balancer, prefix_keys
+from stoker.targets.gateway.replicas import Replica, Replicas
+from stoker.targets.gateway.upstream import Connection, Headers, request_bytes
 
 MAX_LOSSES = 3  # replicas that one request may see die: a request that kills engines must not kill them all
 HOP_BY_HOP = frozenset(
@@ -180,11 +180,11 @@ class Attempt:
 class Relay:
     """Sends requests to replicas until one has answered."""
 
-    def __init__(self, replicas: Replicas, engine_key: str, hold: float) -> None:
+    def __init__(self, replicas: Replicas, engine_key: str | None, hold: float) -> None:
         self.counts = Counts()
         self._replicas = replicas
         self._balancer = Balancer()
-        self._key = [(b"authorization", b"Bearer " + engine_key.encode())]
+        self._key = [(b"authorization", b"Bearer " + engine_key.encode())] if engine_key else []
         self._hold = hold
 
     async def relay(self, exchange: Exchange, extra: Headers) -> None:

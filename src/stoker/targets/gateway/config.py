@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Read at start from the file that the plan rendered. Keys are in files of mode 0600, named here."""
+    """Read at start from the file that the plan rendered. Keys are in files of mode 0600, named here.
+
+    engine_key: None where the engines ask for none. routes_file and seen_file: of a local fleet; a pod watches pods.
+    """
 
     host: str
     port: int
@@ -18,16 +21,17 @@ class Settings:
     hosts: tuple[str, ...]
     inference_routes: frozenset[str]
     key: str | None
-    engine_key: str
-    routes_file: Path
-    seen_file: Path
+    engine_key: str | None
+    routes_file: Path | None
+    seen_file: Path | None
     model: str
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
         """Reads the settings and the keys that they name. Raises: OSError, ValueError."""
         raw: dict[str, Any] = json.loads(path.read_text())
-        key_file = raw["key_file"]
+        key_file, engine_file = raw["key_file"], raw["engine_key_file"]
+        routes, seen = raw.get("routes_file"), raw.get("seen_file")
         return cls(
             host=raw["host"],
             port=raw["port"],
@@ -36,9 +40,9 @@ class Settings:
             hosts=tuple(raw["hosts"]),
             inference_routes=frozenset(raw["inference_routes"]),
             key=Path(key_file).read_text().strip() if key_file else None,
-            engine_key=Path(raw["engine_key_file"]).read_text().strip(),
-            routes_file=Path(raw["routes_file"]),
-            seen_file=Path(raw["seen_file"]),
+            engine_key=Path(engine_file).read_text().strip() if engine_file else None,
+            routes_file=Path(routes) if routes else None,
+            seen_file=Path(seen) if seen else None,
             model=raw["model"],
         )
 

@@ -1,0 +1,59 @@
+"""The gateway as a process: it listens, follows its replicas, and lets answers in progress finish when it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from stoker.system.http1 import HttpServer
+from stoker.targets.gateway.app import App
+from stoker.targets.gateway.config import Settings
+from stoker.targets.gateway.replicas import Replicas
+
+STOP_SECONDS = 10.0
+Follow = Callable[[Settings, Replicas], Awaitable[None]]
+
+log = logging.getLogger("stoker.gateway")
+
+
+def raise_open_files() -> None:
+    """A relayed stream takes two files: the soft limit goes up to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def serve(settings: Settings, follow: Follow, linger: float = 0.0) -> None:
+    """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers in progress finish."""
+    replicas = Replicas()
+    server = HttpServer(App(settings, replicas))
+    await server.listen(settings.host, settings.port)
+    log.warning("listening on %s:%d", settings.host, settings.port)
+    following = asyncio.ensure_future(follow(settings, replicas))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await asyncio.sleep(linger)
+    following.cancel()
+    await server.stop(STOP_SECONDS if not linger else linger)
+
+
+def run(settings: Settings, follow: Follow, linger: float = 0.0) -> int:
+    """Runs the gateway; 0 after a stop, 1 where the port cannot be had."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
+    raise_open_files()
+    try:
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, follow, linger))
+    except OSError as error:
+        log.error("%s:%d cannot be bound: %s", settings.host, settings.port, error)
+        return 1
+    return 0
