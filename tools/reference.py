@@ -42,7 +42,20 @@ PRINTED = (
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
 )
-NOUNS = (FleetState, Replica, Rank, Sample, Service, Sign, Scaling, ScaledBy, Changes, Step, Finding, CacheEntry)
+NOUNS = (
+    FleetState,
+    Replica,
+    Rank,
+    Sample,
+    Service,
+    Sign,
+    Scaling,
+    ScaledBy,
+    Changes,
+    Step,
+    Finding,
+    CacheEntry,
+)
 
 
 def command_page() -> str:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import Ran, Stoker
 
 from stoker.catalog.gpus import gpus
 from stoker.targets.simulated.cluster import Cluster
+from tests.conftest import Ran, Stoker
 
 GPU = "nvidia.com/gpu"
 LABEL = "cloud.google.com/gke-accelerator"
@@ -174,15 +174,11 @@ def offer(kubeconfig: tuple[Path, bool]) -> Offer:
         pytest.skip(f"no node of the cluster has {GPU}")
     (label, each), nodes = max(found.items(), key=lambda pair: (pair[0][0] in names, pair[1]))
     labelled = label in names
-    return Offer(
-        names.get(label, "l4"), each, nodes, "gke" if labelled else "plain", kinds
-    )
+    return Offer(names.get(label, "l4"), each, nodes, "gke" if labelled else "plain", kinds)
 
 
 @pytest.fixture
-def place(
-    stoker: Stoker, kubeconfig: tuple[Path, bool], offer: Offer
-) -> Iterator[Place]:
+def place(stoker: Stoker, kubeconfig: tuple[Path, bool], offer: Offer) -> Iterator[Place]:
     """A namespace of its own, which `up` makes; it goes after the test."""
     config, real = kubeconfig
     made = Place(stoker, Kubectl(config, f"stoker-test-{secrets.token_hex(3)}"), offer, real)
@@ -203,9 +199,16 @@ def as_user(place: Place, rules: list[dict[str, Any]]) -> Path:
     """A kubeconfig for a service account that may do just what the rules say."""
     kubectl, name = place.kubectl, "limited"
     kubectl.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": name},
+        "rules": rules,
+    }
     kubectl.create(role)
-    kubectl.ok("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={kubectl.namespace}:{name}")
+    kubectl.ok(
+        "create", "rolebinding", name, f"--role={name}", f"--serviceaccount={kubectl.namespace}:{name}"
+    )
     token = kubectl.ok("create", "token", name).strip()
     config = yaml.safe_load(kubectl.ok("config", "view", "--raw", "--minify", "--flatten"))
     config["users"] = [{"name": name, "user": {"token": token}}]

@@ -1,6 +1,7 @@
 """What goes wrong in a cluster: `up` ends at its deadline with the cause, and `why` names it."""
 
 import pytest
+
 from tests.cluster.conftest import GPU, Place
 
 CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."

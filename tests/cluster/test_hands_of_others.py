@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+
 from tests.cluster.conftest import Place, as_user
 from tests.golden.cases import CASES
 
@@ -61,7 +62,9 @@ def test_keys_are_in_a_secret_and_nowhere_else(place: Place) -> None:
     ran = place.up(SHOP_KEY="s3cret-value")
     assert "s3cret-value" not in ran.out + ran.err
     assert place.kubectl.get("secret", "shop-keys")["data"] == {"api-key": "czNjcmV0LXZhbHVl"}
-    everything = place.kubectl.ok("get", "deployments,replicasets,pods,services,configmaps,controllerrevisions", "-o", "yaml")
+    everything = place.kubectl.ok(
+        "get", "deployments,replicasets,pods,services,configmaps,controllerrevisions", "-o", "yaml"
+    )
     assert "s3cret-value" not in everything
     assert "czNjcmV0LXZhbHVl" not in everything
 
@@ -150,7 +153,10 @@ def test_the_api_server_admits_every_golden_manifest(place: Place, real: None, c
         kind = (body or {}).get("kind")
         if kind in (None, "Kustomization") or (kind in KINDS and kind not in place.offer.kinds):
             continue
-        if kind in ("ComputeClass", "VolumeSnapshotClass") and place.kubectl.run("get", kind.lower()).returncode:
+        if (
+            kind in ("ComputeClass", "VolumeSnapshotClass")
+            and place.kubectl.run("get", kind.lower()).returncode
+        ):
             continue
         done = place.kubectl.run(
             "apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=stoker", "-f", str(path)

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from tests.cluster.conftest import Place
 
 
@@ -128,12 +129,26 @@ def test_the_number_of_replicas_is_the_hpas(place: Place) -> None:
     assert ran.code == 0, ran.err
     spec = place.kubectl.get("horizontalpodautoscaler", "shop")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (1, 2)
-    place.kubectl.ok("patch", "horizontalpodautoscaler", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 2}}))
+    place.kubectl.ok(
+        "patch",
+        "horizontalpodautoscaler",
+        "shop",
+        "--type=merge",
+        "-p",
+        json.dumps({"spec": {"minReplicas": 2}}),
+    )
     deadline = time.monotonic() + 90
     while place.kubectl.get("deployment", "shop")["spec"].get("replicas") != 2:
         assert time.monotonic() < deadline, "the HPA did not take it to its minimum"
         time.sleep(0.5)
-    place.kubectl.ok("patch", "horizontalpodautoscaler", "shop", "--type=merge", "-p", json.dumps({"spec": {"minReplicas": 1}}))
+    place.kubectl.ok(
+        "patch",
+        "horizontalpodautoscaler",
+        "shop",
+        "--type=merge",
+        "-p",
+        json.dumps({"spec": {"minReplicas": 1}}),
+    )
     place.up()
     assert place.kubectl.get("deployment", "shop")["spec"]["replicas"] == 2, "up does not fight the HPA"
     ran = place("scale", "1")

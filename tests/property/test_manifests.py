@@ -39,6 +39,11 @@ CLUSTER = st.fixed_dictionaries(
         "annotations": st.just({"fake/ready-seconds": "3"}),
         "network_policy": st.booleans(),
         "clients": st.just({"app": "web"}),
+        "image": st.just("registry.example/stoker:1"),
+        "routing": st.sampled_from(["service", "gateway", "gateway-api"]),
+        "gateway": st.fixed_dictionaries(
+            {}, optional={"class_name": st.sampled_from(["gke-l7-rilb", "istio"]), "host": st.just("a.example"), "tls_secret": st.just("tls"), "proxies": st.just(["10.0.0.0/8"])},
+        ),
     },
 )  # fmt: skip
 SCALED: dict[str, Any] = {"metrics": {"queue-depth": 5, "batch-size": 12.5}, "behavior": {"scaleUp": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}]}}}  # fmt: skip
@@ -73,8 +78,9 @@ def test_every_spec_renders_valid_manifests(
     except StokerError as error:
         assert error.finding.why  # noqa: PT017
         return
-    manifests.check(objects)
+    manifests.check(objects, manifests.RELEASES[-1:])
     text = "".join(one.text() for one in objects)
-    assert "secret:" not in text
+    assert "secret:keys" not in text
+    assert "secret:hub" not in text
     assert "env:KEY" not in text
     assert (len([o for o in objects if o.kind == "HorizontalPodAutoscaler"]) == 1) == scaled

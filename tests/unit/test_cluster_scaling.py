@@ -10,9 +10,15 @@ from stoker.targets.kubernetes.scaling import read
 METRIC = "prometheus.googleapis.com|vllm:num_requests_waiting|gauge"
 
 
-def hpa(value: str | None, now: int, wanted: int, *conditions: dict[str, str], high: int = 5) -> dict[str, Any]:
+def hpa(
+    value: str | None, now: int, wanted: int, *conditions: dict[str, str], high: int = 5
+) -> dict[str, Any]:
     pods = {"metric": {"name": METRIC}, "target": {"type": "AverageValue", "averageValue": "10"}}
-    status: dict[str, Any] = {"currentReplicas": now, "desiredReplicas": wanted, "conditions": list(conditions)}
+    status: dict[str, Any] = {
+        "currentReplicas": now,
+        "desiredReplicas": wanted,
+        "conditions": list(conditions),
+    }
     if value is not None:
         current = {"metric": {"name": METRIC}, "current": {"averageValue": value}}
         status["currentMetrics"] = [{"type": "Pods", "pods": current}]

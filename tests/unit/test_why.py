@@ -125,7 +125,13 @@ def test_last_words(rule: str, text: str) -> None:
 
 
 def test_the_fix_of_an_engines_own_cause_is_that_causes() -> None:
-    one = Replica(POD, "Failed", NOW - 60, detail="CrashLoopBackOff", last_words="max-num-batched-tokens 512 is below max-num-seqs 1024")
+    one = Replica(
+        POD,
+        "Failed",
+        NOW - 60,
+        detail="CrashLoopBackOff",
+        last_words="max-num-batched-tokens 512 is below max-num-seqs 1024",
+    )
     (found,) = why(state(replica=one), NOW)
     assert found.fix == "max-num-batched-tokens: 1024 or more, or a smaller max-num-seqs"
 

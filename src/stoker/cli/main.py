@@ -26,6 +26,7 @@ GROUPS = {
         "logs": "what the processes say",
         "why": "what holds it up, and what to do",
         "chat": "talk to the model",
+        "ui": "open the chat page, a cluster's too",
     },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
 }

@@ -12,7 +12,6 @@ from stoker.fleet.target import Target
 from stoker.planner.plan import Plan
 from stoker.system import clock
 
-
 PATIENCE = 300.0  # seconds for which a cluster that answered before may be away
 
 

@@ -161,7 +161,8 @@ class GatewayFile(Strict):
         None, description="Secret with a certificate for HTTPS. Default: HTTP, inside the network only."
     )
     proxies: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$")]] = Field(
-        [], description="Networks that the load balancer's proxies come from, as CIDRs. Default: every private one."
+        [],
+        description="Networks that the load balancer's proxies come from, as CIDRs. Default: every private one.",
     )
     picker_image: str = Field(
         "registry.k8s.io/gateway-api-inference-extension/epp:v1.0.1",
@@ -226,7 +227,8 @@ class KubernetesFile(Strict):
         default_factory=lambda: GatewayFile(), description="The Gateway of `routing: gateway-api`."
     )
     project: str | None = Field(
-        None, description="Google Cloud project of the cluster. Default: from the context's name `gke_PROJECT_…`."
+        None,
+        description="Google Cloud project of the cluster. Default: from the context's name `gke_PROJECT_…`.",
     )
     network_policy: bool = Field(
         True, description="Only clients, monitoring and ranks reach the engine's pods."

@@ -43,9 +43,7 @@ def _own_signs(state: FleetState) -> list[Sign]:
         if replica.phase == "Ready":
             continue
         if rolling and replica.current and replica.phase == "Pending":
-            out.append(
-                Sign("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at)
-            )
+            out.append(Sign("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at))
         text = " ".join(part for part in (replica.detail, replica.last_words) if part)
         if text:
             out.append(

@@ -93,7 +93,9 @@ def _policies(cluster: Cluster) -> tuple[Manifest, ...]:
     probe = {"type": "HTTP", "httpHealthCheck": {"requestPath": "/health", "port": cluster.port}}
     health = {"default": {"checkIntervalSec": 5, "timeoutSec": 5, "config": probe}, "targetRef": target}
     return tuple(
-        Manifest({"apiVersion": "networking.gke.io/v1", "kind": kind, "metadata": cluster.meta(), "spec": spec})
+        Manifest(
+            {"apiVersion": "networking.gke.io/v1", "kind": kind, "metadata": cluster.meta(), "spec": spec}
+        )
         for kind, spec in (("GCPBackendPolicy", backend), ("HealthCheckPolicy", health))
     )
 

@@ -26,7 +26,9 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     engines = {"to": [{"podSelector": {"matchLabels": cluster.serving}}], "ports": _http()}
     clients = [{"from": _clients(cluster), "ports": _http()}]
     if cluster.ask.routing == "gateway":
-        out.append(_policy(cluster, "gateway", clients + _scrapers(cluster), [_dns(), engines, _api_server()]))
+        out.append(
+            _policy(cluster, "gateway", clients + _scrapers(cluster), [_dns(), engines, _api_server()])
+        )
     if cluster.ask.routing == "gateway-api":
         calls = [{"from": _proxies(cluster), "ports": [{"port": "grpc", "protocol": "TCP"}]}]
         out.append(_policy(cluster, "picker", calls, [_dns(), engines, _api_server()]))

@@ -11,7 +11,6 @@ from stoker.render.manifests.manifest import Manifest
 SETTINGS = "/etc/stoker"
 KEYS = "/etc/stoker-keys"
 GATEWAYS = 2  # one may be drained with its node while the other serves
-GRACE = 60
 MARGIN = 10
 
 
@@ -77,6 +76,7 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
         "selector": ",".join(f"{label}={value}" for label, value in picked.items()),
         "engine_port": cluster.port,
         "linger": PRE_STOP,
+        "drain": int(cluster.spec.drain_timeout),
     }
 
 
@@ -113,7 +113,7 @@ def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manif
         "serviceAccountName": f"{cluster.name}-gateway" if role == "gateway" else "default",
         "automountServiceAccountToken": role == "gateway",
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE,
+        "terminationGracePeriodSeconds": PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN if role == "gateway" else MARGIN,
         "securityContext": {
             "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
@@ -153,7 +153,9 @@ def _container(cluster: Cluster, role: str) -> dict[str, Any]:
         mounts.append({"name": "settings", "mountPath": SETTINGS, "readOnly": True})
     if cluster.key_secret:
         mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
-    resources = {"cpu": "500m", "memory": "256Mi"} if role == "gateway" else {"cpu": "250m", "memory": "512Mi"}
+    resources = (
+        {"cpu": "500m", "memory": "256Mi"} if role == "gateway" else {"cpu": "250m", "memory": "512Mi"}
+    )
     return {
         "name": role,
         "image": cluster.ask.image,
@@ -178,7 +180,14 @@ def _command(cluster: Cluster, role: str) -> list[str]:
     if role == "gateway":
         return ["python", "-m", "stoker.targets.kubernetes.gateway", f"{SETTINGS}/gateway.json"]
     words = ["python", "-m", "stoker.ui.console", "--endpoint", f"http://{cluster.name}:{cluster.port}"]
-    words += ["--model", cluster.spec.model.served_name, "--host", "0.0.0.0", "--port", str(page_port(cluster))]
+    words += [
+        "--model",
+        cluster.spec.model.served_name,
+        "--host",
+        "0.0.0.0",
+        "--port",
+        str(page_port(cluster)),
+    ]
     return words + (["--key-file", f"{KEYS}/key"] if cluster.key_secret else ["--unlocked"])
 
 
@@ -188,5 +197,7 @@ def _volumes(cluster: Cluster, role: str) -> list[dict[str, Any]]:
         out.append({"name": "settings", "configMap": {"name": f"{cluster.name}-gateway"}})
     if secret := cluster.key_secret:
         items = [{"key": secret[1], "path": "key"}]
-        out.append({"name": "keys", "secret": {"secretName": secret[0], "items": items, "defaultMode": 0o440}})
+        out.append(
+            {"name": "keys", "secret": {"secretName": secret[0], "items": items, "defaultMode": 0o440}}
+        )
     return out

@@ -28,8 +28,8 @@ def raise_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(settings: Settings, follow: Follow, linger: float = 0.0) -> None:
-    """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers in progress finish."""
+async def serve(settings: Settings, follow: Follow, linger: float, drain: float) -> None:
+    """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers finish for `drain` more."""
     replicas = Replicas()
     server = HttpServer(App(settings, replicas))
     await server.listen(settings.host, settings.port)
@@ -41,10 +41,10 @@ async def serve(settings: Settings, follow: Follow, linger: float = 0.0) -> None
     await stop.wait()
     await asyncio.sleep(linger)
     following.cancel()
-    await server.stop(STOP_SECONDS if not linger else linger)
+    await server.stop(drain)
 
 
-def run(settings: Settings, follow: Follow, linger: float = 0.0) -> int:
+def run(settings: Settings, follow: Follow, *, linger: float = 0.0, drain: float = STOP_SECONDS) -> int:
     """Runs the gateway; 0 after a stop, 1 where the port cannot be had."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
     raise_open_files()
@@ -52,7 +52,7 @@ def run(settings: Settings, follow: Follow, linger: float = 0.0) -> int:
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, follow, linger))
+            runner.run(serve(settings, follow, linger, drain))
     except OSError as error:
         log.error("%s:%d cannot be bound: %s", settings.host, settings.port, error)
         return 1

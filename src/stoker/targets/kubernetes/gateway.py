@@ -1,7 +1,8 @@
 """The endpoint as a pod: `python -m stoker.targets.kubernetes.gateway SETTINGS`. Its routes are the fleet's pods, watched.
 
-The pod's own account may get, list and watch pods of its namespace. SETTINGS is the gateway's file with three fields
-more: namespace, selector (labels of the pods that answer) and engine_port.
+The pod's own account may get, list and watch pods of its namespace. SETTINGS is the gateway's file with fields
+more: namespace, selector (labels of the pods that answer), engine_port, linger (seconds in which Services learn that
+this pod leaves) and drain (seconds for answers in progress).
 """
 
 import asyncio
@@ -22,7 +23,6 @@ from stoker.targets.kubernetes.client import connection
 
 WATCH_SECONDS = 300
 RETRY_SECONDS = 1.0
-LINGER_SECONDS = 15.0  # in which Services and load balancers learn that the pod leaves
 Object = dict[str, Any]
 
 log = logging.getLogger("stoker.gateway")
@@ -83,7 +83,9 @@ class Watch:
     def routes(self) -> Routes:
         """Every pod that has an address; those that are on their way out get nothing new."""
         self._revision += 1
-        return Routes(self._revision, tuple(routes(self._pods.values(), self._port)), reason(self._pods.values()))
+        return Routes(
+            self._revision, tuple(routes(self._pods.values(), self._port)), reason(self._pods.values())
+        )
 
 
 def routes(pods: Iterable[Object], port: int) -> list[Route]:
@@ -117,7 +119,7 @@ def main() -> int:
         async with AsyncClient(config, params) as http:
             await Watch(http, raw["namespace"], raw["selector"], raw["engine_port"]).keep(replicas)
 
-    return run(Settings.read(path), follow, linger=float(raw.get("linger", LINGER_SECONDS)))
+    return run(Settings.read(path), follow, linger=float(raw["linger"]), drain=float(raw["drain"]))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 from stoker.engine.last_words import last_words
 from stoker.engine.log import StartLog
-from stoker.fleet.state import Phase, Rank, Replica, Sign
+from stoker.fleet.state import Phase, Rank, Replica, Service, Sign
 
 LWS = "leaderworkerset.sigs.k8s.io"
 BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")  # fmt: skip
@@ -141,6 +141,24 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
                 out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
     return tuple(out)
+
+
+def beside(role: str, owner: dict[str, Any], pods: Iterable[dict[str, Any]]) -> Service:
+    """A Deployment of Stoker's own image: ready where all of its newest pods are."""
+    meta, spec, status = owner["metadata"], owner["spec"], owner.get("status", {})
+    begun = moment(meta.get("creationTimestamp"))
+    wanted = int(spec.get("replicas", 1))
+    fresh = status.get("observedGeneration", 0) >= meta.get("generation", 0)
+    if fresh and min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) >= wanted:
+        return Service(role, "Ready", begun)
+    for pod in pods:
+        if pod["metadata"].get("labels", {}).get("app.kubernetes.io/component") != role:
+            continue
+        state = _status(pod).get("state", {}).get("waiting", {})
+        if state.get("reason") in BROKEN:
+            words = str(state.get("message") or state["reason"])
+            return Service(role, "Failed", begun, last_words=f"{state['reason']} {words}")
+    return Service(role, "Starting", begun, detail=f"{status.get('readyReplicas', 0)} of {wanted} ready")
 
 
 def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:

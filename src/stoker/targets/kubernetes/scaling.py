@@ -37,7 +37,7 @@ def _metric(one: Object, status: Object) -> ScaledBy:
     kind = one["type"][0].lower() + one["type"][1:]
     asked = one.get(kind, {})
     name = _name(asked)
-    current = next(
+    current: Object = next(
         (
             found[kind].get("current", {})
             for found in status.get("currentMetrics") or ()
@@ -75,9 +75,7 @@ def _reason(by: Scaling, conditions: dict[str, Object]) -> str:
         return f"it cannot scale: {able.get('message', '')}"
     if by.now == 0 and active.get("reason") == "ScalingDisabled":
         return "it is off: the fleet was scaled to 0"
-    ratios = [
-        (one.value / one.target, one) for one in by.metrics if one.value is not None and one.target
-    ]
+    ratios = [(one.value / one.target, one) for one in by.metrics if one.value is not None and one.target]
     if not ratios:
         said = active.get("message", "")
         return f"no figure reaches it{f': {said}' if said else ' yet'}"

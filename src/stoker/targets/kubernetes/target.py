@@ -2,15 +2,13 @@
 
 import base64
 import json
-import re
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-from stoker.errors import MissingPart, Mistake, TimedOut, WorldFailed
+from stoker.errors import Mistake
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
@@ -23,7 +21,8 @@ from stoker.targets.kubernetes import revisions, scaling, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.pods import conditions, replicas, signs, unattended
+from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
+from stoker.targets.kubernetes.portforward import PortForward
 
 # What a change of would be refused: they are made once, under a name that says what they hold.
 ONCE = (
@@ -45,7 +44,6 @@ REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "stoker/restarted-at"
 LOG_LINES = 400
 SLOWEST = 1.0
-FORWARD_SECONDS = 20.0
 
 
 class KubernetesTarget:
@@ -91,7 +89,7 @@ class KubernetesTarget:
         now, owner = time.time(), self.workload()
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
         found = replicas(pods, self._log, self._newest(owner))
-        before = self._stages()
+        before = self._stages() + self._beside()
         scalers = self.api.list("HorizontalPodAutoscaler", self.namespace, self.selector)
         warnings = conditions(scalers) + unattended(owner, now)
         warnings += signs(self.api.list("Event", self.namespace), self.name)
@@ -101,6 +99,7 @@ class KubernetesTarget:
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=f"http://{self.name}.{self.namespace}:{self.spec.endpoint.port}" if owner else None,
             model=self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
+            page=next((f"http://{self.name}-page.{self.namespace}:{page_port(self.spec)}" for s in before if s.role == "page"), None),
             stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
 
@@ -125,6 +124,14 @@ class KubernetesTarget:
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=copy")
         taken = self.api.list("VolumeSnapshot", self.namespace, self.selector)
         return (*stages.copy(jobs, pods, self._container_log), *stages.snapshots(taken))
+
+    def _beside(self) -> tuple[Service, ...]:
+        """The gateway, the picker and the page, where the fleet has them."""
+        picked = f"{self.selector},app.kubernetes.io/component in (gateway,picker,page)"
+        found = self.api.list("Deployment", self.namespace, picked)
+        roles = {str(one["metadata"]["labels"]["app.kubernetes.io/component"]): one for one in found}
+        pods = self.api.list("Pod", self.namespace, picked) if found else ()
+        return tuple(beside(role, one, pods) for role, one in sorted(roles.items()))
 
     def _container_log(self, pod: str, container: str) -> tuple[str, ...]:
         return self.api.log(self.namespace, pod, 20, container)
@@ -238,7 +245,8 @@ class KubernetesTarget:
         seen = bool(status) and status.get("observedGeneration", generation) >= generation
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         if seen and ready >= count and updated >= count and status.get("replicas", 0) <= max(count, ready):
-            return ()
+            late = [one.role for one in self._beside() if one.phase != "Ready"]
+            return tuple(Step("wait", role, "") for role in late)
         return (Step("wait", f"{max(1, count - min(ready, updated))} of {count} replicas", ""),)
 
     def _secret(self, plan: Plan) -> list[Object]:
@@ -322,34 +330,12 @@ class KubernetesTarget:
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
         """The Service, through kubectl's port-forward, while it is needed. Raises: MissingPart, TimedOut."""
-        argv = [
-            "kubectl",
-            "port-forward",
-            f"service/{self.name}",
-            f":{self.spec.endpoint.port}",
-            "-n",
-            self.namespace,
-        ]
-        argv += ["--context", self.spec.kubernetes.context] if self.spec.kubernetes.context else []
-        try:
-            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        except FileNotFoundError as error:
-            raise MissingPart(
-                "kubectl is not here", why="the way into the cluster is its port-forward", fix="install kubectl",
-                rule="kubectl-missing",
-            ) from error  # fmt: skip
-        try:
-            port = _forwarded(process)
-            ref = self.spec.endpoint.api_key
-            yield Endpoint(
-                f"http://127.0.0.1:{port}", self.spec.model.served_name, self._key(ref) if ref else None
-            )
-        finally:
-            process.terminate()
-            process.wait(5)
-            for stream in (process.stdout, process.stderr):
-                if stream:
-                    stream.close()
+        flags = ["-n", self.namespace]
+        flags += ["--context", self.spec.kubernetes.context] if self.spec.kubernetes.context else []
+        ref = self.spec.endpoint.api_key
+        with PortForward(self.name, self.spec.endpoint.port, flags) as port:
+            url = f"http://127.0.0.1:{port}"
+            yield Endpoint(url, self.spec.model.served_name, self._key(ref) if ref else None)
 
     def _key(self, ref: KeyRef) -> str:
         if ref.kind != "secret":
@@ -362,27 +348,13 @@ class KubernetesTarget:
         return base64.b64decode(data).decode()
 
 
-def _forwarded(process: "subprocess.Popen[str]") -> int:
-    """The local port of a port-forward. Raises: TimedOut, WorldFailed."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    line = process.stdout.readline()
-    if match := re.search(r"127\.0\.0\.1:(\d+)", line):
-        return int(match[1])
-    said = process.stderr.read().strip()
-    if not said:
-        raise TimedOut(
-            "the port-forward did not start",
-            why=f"kubectl said nothing in {FORWARD_SECONDS:.0f} s",
-            fix="try again",
-        )
-    raise WorldFailed(
-        "the port-forward did not start", why=said.splitlines()[-1], fix="`stoker status` shows what runs"
-    )
-
-
 def _digest(spec: ServeSpec) -> str:
     return revisions.digest(json.loads(json.dumps(dump(spec), default=str)))
+
+
+def page_port(spec: ServeSpec) -> int:
+    """The port of the page's Service."""
+    return spec.endpoint.page_port or spec.endpoint.port + 1
 
 
 def _ours(body: Object) -> bool:

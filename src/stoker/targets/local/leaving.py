@@ -3,9 +3,9 @@
 import logging
 import time
 
+from stoker.targets.gateway.config import Seen
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
-from stoker.targets.gateway.config import Seen
 from stoker.targets.local.watch import Watch
 
 QUIET_LOOKS = 2  # looks in a row at an engine that says it is idle

@@ -10,9 +10,9 @@ from typing import Any
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, to_json
 from stoker.system.files import read_json, write_json
+from stoker.targets.gateway.config import Route, Routes
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
-from stoker.targets.gateway.config import Route, Routes
 
 AT_LEAST_EVERY = 1.0
 

@@ -7,8 +7,8 @@ import time
 from stoker.engine import metrics
 from stoker.engine.log import StartLog
 from stoker.fleet.state import Sample
-from stoker.targets.local.child import Child
 from stoker.targets.gateway.upstream import Pool, fetch
+from stoker.targets.local.child import Child
 
 STARTING_INTERVAL = 0.1
 READY_INTERVAL = 1.0

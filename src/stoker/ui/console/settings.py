@@ -49,14 +49,18 @@ def read(argv: Sequence[str] | None = None) -> Settings:
         "--wait-for", metavar="URL", help="load the chat when this answers 200 (ENDPOINT/health)"
     )
     parser.add_argument(
-        "--unlocked", action="store_true", help="serve without a key beyond this machine: the network lets nobody in"
+        "--unlocked",
+        action="store_true",
+        help="serve without a key beyond this machine: the network lets nobody in",
     )
     given = parser.parse_args(argv)
     endpoint = given.endpoint.rstrip("/")
     if not endpoint.startswith(("http://", "https://")):
         raise Mistake(f"--endpoint {endpoint} is no URL: expected http://HOST:PORT")
     wait_for = given.wait_for or f"{endpoint}/health"
-    return Settings(endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked)
+    return Settings(
+        endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked
+    )
 
 
 def _read_key(path: Path | None) -> str | None:

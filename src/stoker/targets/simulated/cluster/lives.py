@@ -105,14 +105,19 @@ class Lives:
         if ("ReplicaSet", meta["namespace"], name) in self.store.objects:
             return
         number = 1 + int(meta.get("annotations", {}).get(REVISION, 0))
-        labels = {**one["spec"]["template"].get("metadata", {}).get("labels", {}), "pod-template-hash": digest}
+        labels = {
+            **one["spec"]["template"].get("metadata", {}).get("labels", {}),
+            "pod-template-hash": digest,
+        }
         owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
         self.store.create(BY_KIND["ReplicaSet"], meta["namespace"], {
             "metadata": {"name": name, "labels": labels, "annotations": {REVISION: str(number)}, "ownerReferences": [owner]},
             "spec": {},
         })  # fmt: skip
         notes = {**meta.get("annotations", {}), REVISION: str(number)}
-        self.store.put(_key(one), {**one, "metadata": {**meta, "annotations": notes}}, "kube-controller-manager")
+        self.store.put(
+            _key(one), {**one, "metadata": {**meta, "annotations": notes}}, "kube-controller-manager"
+        )
 
     def _group(self, one: Object) -> None:
         spec, name = one["spec"], one["metadata"]["name"]

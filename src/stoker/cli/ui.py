@@ -1,0 +1,118 @@
+"""`stoker ui`: the web page of a fleet."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import webbrowser
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import httpx2
+
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options
+from stoker.errors import MissingPart, WorldFailed
+from stoker.fleet.target import Endpoint
+from stoker.operate.fleet import connect
+
+START_SECONDS = 30.0
+
+
+@click.command("ui")
+@fleet_options
+@click.option("--port", type=click.IntRange(1, 65535), help="Local port of the page. Default: a free one.")
+@click.option("--browser/--no-browser", default=True, help="Open it in the browser.")
+def command(
+    file: str | None, name: str | None, target: str | None, namespace: str | None, port: int | None, browser: bool
+) -> None:  # fmt: skip
+    """Opens the chat page: the one beside a fleet here, or one of this machine in front of a cluster's fleet.
+
+    A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both.
+    """
+    with ExitStack() as stack:
+        fleet = cluster_fleet(name, file, target, namespace)
+        if fleet is None:
+            local = connect(chosen_name(name, file))
+            state = local.status()
+            if state.page is not None and port is None:
+                click.echo(state.page)
+                _open(state.page, browser)
+                return
+            endpoint = stack.enter_context(local.endpoint())
+        else:
+            fleet.status()
+            endpoint = stack.enter_context(fleet.endpoint())
+        _serve(stack, endpoint, port or _free(), browser)
+
+
+def _open(url: str, wanted: bool) -> None:
+    if wanted and sys.stdout.isatty():
+        webbrowser.open(url)
+
+
+def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool) -> None:
+    """Runs the page until Ctrl-C. Raises: MissingPart, WorldFailed."""
+    if find_spec("gradio") is None or find_spec("uvicorn") is None:
+        raise MissingPart(
+            "the web page is not installed", why="gradio or uvicorn is not here", fix="pip install 'stoker[page]'",
+            rule="page-missing",
+        )  # fmt: skip
+    argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint.url, "--model", endpoint.model]
+    argv += ["--host", "127.0.0.1", "--port", str(port)]
+    if endpoint.key:
+        argv += ["--key-file", _private(stack, endpoint.key)]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{port}/chat"
+    try:
+        _wait(process, port)
+        click.echo(f"chat  {url}   Ctrl-C stops it")
+        _open(url, browser)
+        _, said = process.communicate()
+        raise WorldFailed("the page ended", why=_last(said), fix="start it again")
+    except KeyboardInterrupt:
+        return
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(process: "subprocess.Popen[str]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            assert process.stderr is not None
+            raise WorldFailed(
+                "the page did not start", why=_last(process.stderr.read()), fix="another --port?"
+            )
+        try:
+            httpx2.get(f"http://127.0.0.1:{port}/", timeout=1)
+        except httpx2.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise WorldFailed(
+        "the page did not start", why=f"it does not listen after {START_SECONDS:.0f} s", fix="try again"
+    )
+
+
+def _last(said: str) -> str:
+    lines = [line.removeprefix("error: ") for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _private(stack: ExitStack, key: str) -> str:
+    """A file of mode 0600 with the key, for as long as the page runs."""
+    path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoker-"))) / "key"
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key)
+    return str(path)
+
+
+def _free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
