@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test docs examples check test-fast test-engine test-browser lock clean python setup system
+.PHONY: help up test image docs examples check test-fast test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,12 @@ test-engine: setup ## the tests with real vLLM
 
 test-browser: setup system ## the tests in headless Chromium
 	@exec $(TIERS) browser
+
+IMAGE ?= stoker:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image: ## build Stoker's own image (IMAGE=REGISTRY/stoker:TAG), for a cluster's gateway and chat page
+	@command -v docker >/dev/null || { echo "error: docker is not here: podman's docker command does as well" >&2; exit 1; }
+	docker build --tag $(IMAGE) .
+	docker run --rm --read-only --tmpfs /tmp --cap-drop ALL $(IMAGE) stoker --version
 
 docs: setup ## write the generated reference pages again
 	@$(BIN)/python tools/reference.py
