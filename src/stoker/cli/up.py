@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
 from stoker.cli.group import group_options, read_group
-from stoker.errors import Interrupted, StokerError
+from stoker.errors import Interrupted, Mistake, StokerError
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
 from stoker.operate.fleet import START_TIMEOUT, Fleet, dry_run, up
@@ -21,6 +22,7 @@ from stoker.ui.terminal import Story, box
 from stoker.units import Seconds
 
 LOOK_SECONDS = 0.5
+Agree = Callable[[tuple[Step, ...]], bool]
 
 
 class _Duration(click.ParamType[Seconds]):
@@ -37,7 +39,18 @@ class _Duration(click.ParamType[Seconds]):
 @click.argument("model", required=False)
 @spec_options
 @click.option("-d", "--detach", is_flag=True, help="Return when the fleet is ready; it goes on.")
-@click.option("-y", "--yes", is_flag=True, help="Change a running fleet of this name to this spec.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Change a running fleet of this name; in a cluster: run gcloud's steps unasked.",
+)
+@click.option(
+    "--no-gcloud",
+    "by_hand",
+    is_flag=True,
+    help="In a cluster: print what gcloud would have to do, run none of it.",
+)
 @click.option(
     "--dry-run", "dry", is_flag=True, help="Print the steps, take none; in a cluster, field by field."
 )
@@ -51,7 +64,7 @@ class _Duration(click.ParamType[Seconds]):
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, dry: bool, force: bool, timeout: Seconds, output: str, **node: Any,
+    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, timeout: Seconds, output: str, **node: Any,
 ) -> None:  # fmt: skip
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
 
@@ -64,7 +77,8 @@ def command(
     group = read_group(node)
     story = Story()
     if spec.target == "kubernetes":
-        _in_cluster(spec, story, dry, float(timeout), force, output)
+        agree = _agreement(story, yes, by_hand)
+        _in_cluster(spec, story, dry, float(timeout), force, output, agree)
         return
     if dry:
         changes = dry_run(spec, story)
@@ -82,18 +96,39 @@ def command(
         _attend(fleet, story)
 
 
-def _in_cluster(spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str) -> None:
+def _agreement(story: Story, yes: bool, by_hand: bool) -> Agree:
+    """Whether gcloud's steps are run: as -y or --no-gcloud say, else as the person at the terminal does."""
+
+    def agree(steps: tuple[Step, ...]) -> bool:
+        if yes or by_hand:
+            return yes and not by_hand
+        story.done()
+        listing = "\n".join(f"  {step.subject}\n      {step.why}" for step in steps)
+        if not sys.stdin.isatty():
+            raise Mistake(
+                "gcloud has something to do first, and nobody is asked", why="\n".join(step.subject for step in steps),
+                fix="-y runs it, --no-gcloud goes on without", rule="gcloud-agree",
+            )  # fmt: skip
+        click.echo(f"outside of the cluster, gcloud would run:\n{listing}", err=True)
+        return click.confirm("run it?", err=True)
+
+    return agree
+
+
+def _in_cluster(
+    spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str, agree: Agree
+) -> None:
     """`up` with `target: kubernetes`."""
     from stoker.operate.cluster import dry_run_cluster, up_cluster
 
     if dry:
-        changes = dry_run_cluster(spec)
+        changes = dry_run_cluster(spec, story)
         print_json(changes) if output == "json" else click.echo(
             "\n".join(_step(step) for step in changes.steps) or "nothing to do"
         )
         return
     try:
-        state = up_cluster(spec, report=story, timeout=timeout, force=force)
+        state = up_cluster(spec, report=story, timeout=timeout, force=force, agree=agree)
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped waiting; the fleet goes on",
@@ -110,7 +145,7 @@ def _in_cluster(spec: ServeSpec, story: Story, dry: bool, timeout: float, force:
         [
             f"{spec.name} is served: {state.ready} of {state.wanted} replicas ready",
             f"endpoint  {state.endpoint}/v1   inside the cluster",
-            f"from here {_me()} chat, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
+            f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
             f"stop      {_me()} down",
         ]
     )

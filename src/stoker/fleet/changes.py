@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["start", "stop", "replace", "wait", "update", "create", "delete"]
+Action = Literal["start", "stop", "replace", "wait", "update", "create", "delete", "run"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,30 @@
 """A fleet in a cluster: the same verbs as on this machine, by the same loop."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from stoker.errors import Mistake, NoSuchFleet
+from stoker.advise.cluster import check_cluster
+from stoker.errors import DoesNotFit, Mistake, NoSuchFleet
 from stoker.events import Event, Report, silent
-from stoker.fleet.changes import Changes
+from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge
 from stoker.planner.plan import Plan
-from stoker.render.manifests import manifests
+from stoker.render.manifests import choose
 from stoker.spec.nouns import ServeSpec
+from stoker.targets.kubernetes.cloud import Cloud, step
+from stoker.targets.kubernetes.facts import facts
 from stoker.targets.kubernetes.target import KubernetesTarget
 from stoker.units import Range
 
 START_TIMEOUT = 3600.0
-# What installs a kind that is not every cluster's.
-INSTALLS = {
-    "LeaderWorkerSet": "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml",
-    "VolumeSnapshot": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
-    "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
-    "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
-    "PodMonitor": "install the Prometheus operator, or --set kubernetes.metrics=none",
-    "Gateway": "switch the Gateway API on: gcloud container clusters update NAME --gateway-api=standard; or routing: service",
-    "HTTPRoute": "switch the Gateway API on, as for Gateway",
-    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.0.1/manifests.yaml",
-    "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
-    "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
-    "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
-}
+
+Agree = Callable[[tuple[Step, ...]], bool]
 
 
 class ClusterFleet:
@@ -108,56 +100,51 @@ class ClusterFleet:
         return self.target.endpoint()
 
 
+def print_only(_: tuple[Step, ...]) -> bool:
+    """An Agree that runs nothing outside of the cluster."""
+    return False
+
+
 def up_cluster(
-    spec: ServeSpec, *, report: Report = silent, timeout: float = START_TIMEOUT, force: bool = False
-) -> FleetState:
+    spec: ServeSpec, *, report: Report = silent, timeout: float = START_TIMEOUT, force: bool = False,
+    agree: Agree = print_only,
+) -> FleetState:  # fmt: skip
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
 
-    force takes fields out of other managers' hands. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
+    force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be made, and says
+    whether to make them; where it does not, they are reported. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
     """
-    target = KubernetesTarget(spec, force=force)
-    target.api.version()
-    plan = plan_cluster(spec)
-    check(target, plan)
+    target, plan = _checked(spec, report, force)
+    cloud = Cloud(choose(plan), target.api.context)
+    pending = cloud.pending()
+    if pending and not cloud.missing and agree(tuple(map(step, pending))):
+        target.calls = pending
+    else:
+        for call in pending:
+            report(Event("gcloud", f"to be run by hand: {shlex.join(call.argv)}", "warn"))
+        if pending and cloud.missing:
+            report(Event("gcloud", cloud.missing, "warn"))
     state = converge(target, plan, report, timeout)
     target.record(spec)
     return state
 
 
-def dry_run_cluster(spec: ServeSpec) -> Changes:
-    """What `up` would do, field by field, without doing it."""
-    target = KubernetesTarget(spec)
-    target.api.version()
-    plan = plan_cluster(spec)
-    check(target, plan)
+def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
+    """What `up` would do, field by field, gcloud's calls included, without doing it."""
+    target, plan = _checked(spec, report, force=False)
+    target.calls = Cloud(choose(plan), target.api.context).pending()
     return target.changes(plan)
 
 
-def check(target: KubernetesTarget, plan: Plan) -> None:
-    """Before anything is applied: does the cluster have what the plan needs, and may this user make it?
-
-    Raises: Mistake, naming all that is missing.
-    """
-    kinds = list(dict.fromkeys(one.kind for one in manifests(plan)))
-    missing = [kind for kind in kinds if kind in INSTALLS and not target.api.serves(kind)]
-    if missing:
-        raise Mistake(
-            f"the cluster {target.api.context} has no {', '.join(missing)}", why="the definition is not installed",
-            fix="; ".join(dict.fromkeys(INSTALLS[kind] for kind in missing)), rule="kube-missing",
-        )  # fmt: skip
-    denied = [
-        (verb, kind) for kind in kinds for verb in ("create", "patch")
-        if not target.api.allowed(verb, kind, target.namespace)
-    ]  # fmt: skip
-    if denied:
-        from stoker.targets.kubernetes.kinds import RESOURCES
-
-        rules = [
-            f'{{apiGroups: ["{RESOURCES[kind].group}"], resources: ["{RESOURCES[kind].plural}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
-            for kind in dict.fromkeys(kind for _, kind in denied)
-        ]
-        raise Mistake(
-            f"you may not {denied[0][0]} {RESOURCES[denied[0][1]].plural} in {target.namespace}",
-            why="; ".join(f"{verb} {RESOURCES[kind].plural}" for verb, kind in denied),
-            fix=f"a Role with {', '.join(rules)}, bound to you", rule="kube-forbidden",
-        )  # fmt: skip
+def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:
+    """The target and the plan, after the checks. Raises: Mistake, DoesNotFit, for what would keep it from coming up."""
+    target = KubernetesTarget(spec, force=force)
+    target.api.version()
+    plan = plan_cluster(spec)
+    cluster = choose(plan)
+    found = check_cluster(facts(target, plan), cluster)
+    for finding in found:
+        if finding.severity == "error":
+            raise DoesNotFit(finding) if finding.rule == "kube-quota" else Mistake(finding)
+        report(Event("check", f"{finding.what} ({finding.why}); {finding.fix}", "warn"))
+    return target, plan

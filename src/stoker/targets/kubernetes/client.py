@@ -121,6 +121,10 @@ class Api:
         found = self._json("POST", path, "SelfSubjectAccessReview", {}, body, "application/json")
         return found is None or bool(found["status"]["allowed"])
 
+    def group(self, name: str) -> bool:
+        """Whether an API group is served at all, such as `custom.metrics.k8s.io`."""
+        return self._json("GET", f"/apis/{name}", name) is not None
+
     def version(self) -> str:
         """The server's release. Raises: WorldFailed, where it does not answer."""
         found = self._json("GET", "/version", "the version")

@@ -48,6 +48,7 @@ RESOURCES = {
     "PodMonitoring": Resource("monitoring.googleapis.com/v1", "podmonitorings"),
     "PodMonitor": Resource("monitoring.coreos.com/v1", "podmonitors"),
     "ComputeClass": Resource("cloud.google.com/v1", "computeclasses", namespaced=False),
+    "ResourceQuota": Resource("v1", "resourcequotas"),
     "Role": Resource("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": Resource("rbac.authorization.k8s.io/v1", "rolebindings"),
     "Gateway": Resource("gateway.networking.k8s.io/v1", "gateways"),

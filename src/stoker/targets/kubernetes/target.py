@@ -13,11 +13,12 @@ from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
+from stoker.render.gcloud import Call
 from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import revisions, scaling, stages
+from stoker.targets.kubernetes import cloud, revisions, scaling, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -49,7 +50,7 @@ SLOWEST = 1.0
 class KubernetesTarget:
     """One fleet in one namespace of one cluster.
 
-    force takes fields out of other managers' hands. weights takes the claims and snapshots down too.
+    force takes fields out of other managers' hands. calls: what gcloud is to do first. weights takes the claims and snapshots down too.
     """
 
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
@@ -59,6 +60,7 @@ class KubernetesTarget:
         self._same: dict[str, tuple[str, Object]] = {}
         self._wanted: dict[str, Object] = {}
         self._restart: str | None = None
+        self.calls: tuple[Call, ...] = ()
         self._looks = 0
 
     @property
@@ -149,9 +151,9 @@ class KubernetesTarget:
         if plan is None:
             return Changes(self._down(), 0)
         self._wanted = {}
-        steps: list[Step] = []
+        steps = [cloud.step(call) for call in self.calls]
         if self.namespace != "default" and self.api.get("Namespace", None, self.namespace) is None:
-            return Changes(self._new_namespace(plan), 0)
+            return Changes((*steps, *self._new_namespace(plan)), 0)
         objects = [Manifest(body) for body in self._secret(plan)] + list(manifests(plan))
         for one in objects:
             if (step := self._step(self._marked(one.body, plan), one)) is not None:
@@ -279,6 +281,9 @@ class KubernetesTarget:
 
     def apply(self, changes: Changes) -> None:
         """Takes every step that can be taken now, in order. Raises: Mistake, where the cluster refuses one."""
+        for call in self.calls:
+            cloud.make(call)
+        self.calls = ()
         for step in changes.acting:
             if step.action == "delete":
                 kind, _, name = step.subject.partition("/")

@@ -1,0 +1,208 @@
+"""Is this cluster ready for this fleet? Rules over facts about it: findings, each with a fix. Errors come first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker.findings import Finding
+from stoker.render.manifests.choices import Cluster
+
+# What installs a kind that is not every cluster's.
+INSTALLS = {
+    "LeaderWorkerSet": "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml",
+    "VolumeSnapshot": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
+    "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
+    "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
+    "PodMonitor": "install the Prometheus operator, or --set kubernetes.metrics=none",
+    "Gateway": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
+    "HTTPRoute": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
+    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.0.1/manifests.yaml",
+    "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
+    "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
+    "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
+}  # fmt: skip
+ADAPTERS = {
+    "stackdriver": "kubectl apply -f https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
+    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f prometheus-adapter.yaml (which `stoker render -O DIR` writes)",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its labels, and GPUs that pods may have."""
+
+    labels: Mapping[str, str]
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One node pool: its GPUs a node, and how many nodes it may have (None: as many as it has)."""
+
+    name: str
+    accelerator: str
+    gpus: int
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of a limit: `where` names it."""
+
+    where: str
+    limit: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What was asked before `up`. None: nobody could tell.
+
+    missing: kinds without a definition. denied: (verb, kind, group, plural) that this user may not do. running: GPUs
+    that the fleet holds already. growing: whether nodes are made as pods ask for them (Autopilot, auto-provisioning).
+    """
+
+    context: str
+    missing: tuple[str, ...] = ()
+    denied: tuple[tuple[str, str, str, str], ...] = ()
+    nodes: tuple[Node, ...] | None = None
+    pools: tuple[Pool, ...] | None = None
+    growing: bool = False
+    quotas: tuple[Quota, ...] = ()
+    project: Quota | None = None
+    running: int = 0
+    adapter: bool | None = None
+    classes: tuple[str, ...] | None = field(default=None)
+
+
+def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
+    """Everything that would keep the fleet from coming up, or from scaling."""
+    return (
+        *_kinds(facts),
+        *_rights(facts, cluster),
+        *_class(facts, cluster),
+        *_namespace_quota(facts, cluster),
+        *_nodes(facts, cluster),
+        *_project_quota(facts, cluster),
+        *_adapter(facts, cluster),
+    )
+
+
+def need(cluster: Cluster) -> int:
+    """GPUs of the least number of replicas."""
+    return cluster.spec.replicas.low * cluster.plan.gpus_per_replica
+
+
+def _kinds(facts: ClusterFacts) -> list[Finding]:
+    if not facts.missing:
+        return []
+    return [
+        Finding(
+            f"the cluster {facts.context} has no {', '.join(facts.missing)}", "the definition is not installed",
+            "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing)), rule="kube-missing",
+        )
+    ]  # fmt: skip
+
+
+def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    if not facts.denied:
+        return []
+    verb, _, _, plural = facts.denied[0]
+    rules = [
+        f'{{apiGroups: ["{group}"], resources: ["{name}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
+        for group, name in dict.fromkeys((group, name) for _, _, group, name in facts.denied)
+    ]
+    return [
+        Finding(
+            f"you may not {verb} {plural} in {cluster.namespace}",
+            "; ".join(f"{verb} {plural}" for verb, _, _, plural in facts.denied),
+            f"a Role with {', '.join(rules)}, bound to you", rule="kube-forbidden",
+        )
+    ]  # fmt: skip
+
+
+def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    asked = cluster.ask.compute_class
+    if not asked or facts.classes is None or asked in facts.classes:
+        return []
+    known = ", ".join(facts.classes) or "none"
+    return [Finding(f"there is no ComputeClass {asked}", f"there are: {known}", "kubernetes.compute_class, or kubernetes.capacity, which makes one", rule="kube-compute-class")]  # fmt: skip
+
+
+def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    wanted = need(cluster)
+    out = []
+    for quota in facts.quotas:
+        left = quota.limit - quota.used + facts.running
+        if left < wanted:
+            out.append(
+                Finding(
+                    f"{quota.where} of {cluster.namespace} leaves {max(0, left)} GPUs, and the fleet needs {wanted}",
+                    f"{quota.used} of {quota.limit} are used, {facts.running} of them by this fleet",
+                    "raise the ResourceQuota, or fewer replicas", rule="kube-quota",
+                )
+            )  # fmt: skip
+    return out
+
+
+def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    """Whether any node, or any pool that may grow, has the GPU."""
+    if facts.nodes is None or cluster.spec.engine.kind == "simulated":
+        return []
+    if cluster.ask.capacity or cluster.ask.compute_class or facts.growing:
+        return []
+    label, each = "cloud.google.com/gke-accelerator", cluster.gpus_per_node
+    kind = cluster.plan.hardware.gpu_type
+    wanted = kind.accelerator if kind and cluster.gke else None
+    fits = [
+        node
+        for node in facts.nodes
+        if node.gpus >= each
+        and (wanted is None or node.labels.get(label) == wanted)
+        and all(node.labels.get(k) == v for k, v in cluster.ask.node_selector.items())
+    ]
+    pools = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted]
+    if fits or pools:
+        return []
+    what = f"no node has {each} x {wanted or 'GPU'}" + (
+        f" and the labels {dict(cluster.ask.node_selector)}" if cluster.ask.node_selector else ""
+    )
+    seen = sorted({f"{node.labels.get(label, 'GPU')} x {node.gpus}" for node in facts.nodes if node.gpus})
+    why = f"nodes have: {', '.join(seen) or 'no GPU'}"
+    why += (
+        "; node pools that grow from zero were not looked at"
+        if facts.pools is None
+        else "; no node pool has it"
+    )
+    machine = cluster.plan.hardware.machine
+    fix = "another hardware.gpu, or nodes that have it"
+    if cluster.gke:
+        fix = (
+            f"gcloud container node-pools create {wanted} --cluster NAME --location PLACE --machine-type {machine.machine if machine else 'TYPE'} "
+            f"--accelerator type={wanted},count={each},gpu-driver-version=default --enable-autoscaling --min-nodes 0 --max-nodes {cluster.spec.replicas.high * cluster.plan.nodes}; "
+            "or kubernetes: {capacity: [on-demand, spot]}"
+        )
+    return [Finding(what, why, fix, severity="warning", rule="kube-no-gpu-node")]
+
+
+def _project_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    quota, wanted = facts.project, need(cluster)
+    if quota is None or quota.limit - quota.used + facts.running >= wanted:
+        return []
+    return [
+        Finding(
+            f"the quota {quota.where} leaves {max(0, quota.limit - quota.used)} GPUs, and the fleet needs {wanted}",
+            f"{quota.used} of {quota.limit} are used", "ask for more at https://console.cloud.google.com/iam-admin/quotas, or another GPU or region",
+            severity="warning", rule="kube-gpu-quota",
+        )
+    ]  # fmt: skip
+
+
+def _adapter(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    if not cluster.scaled or facts.adapter is not False:
+        return []
+    return [
+        Finding(
+            "the cluster serves no custom metrics, so the HPA will not move the replicas", "custom.metrics.k8s.io is not there",
+            ADAPTERS.get(cluster.metrics, "install the metrics adapter"), severity="warning", rule="kube-adapter",
+        )
+    ]  # fmt: skip

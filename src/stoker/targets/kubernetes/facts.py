@@ -1,0 +1,161 @@
+"""What is looked at before `up`: the cluster through its API, and what only gcloud knows where it is here."""
+
+import json
+from typing import Any
+
+from lightkube.utils.quantity import parse_quantity
+
+from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota
+from stoker.errors import Mistake
+from stoker.planner.plan import Plan
+from stoker.render.manifests import choose, manifests
+from stoker.render.manifests.choices import Cluster
+from stoker.system.run import run
+from stoker.targets.kubernetes.cloud import place_of, project_of
+from stoker.targets.kubernetes.kinds import RESOURCES
+from stoker.targets.kubernetes.target import KubernetesTarget
+
+SECONDS = 20.0
+# The project's quota of each GPU: https://cloud.google.com/compute/resource-usage#gpu_quota
+QUOTAS = {
+    "nvidia-l4": "NVIDIA_L4_GPUS", "nvidia-tesla-t4": "NVIDIA_T4_GPUS", "nvidia-tesla-v100": "NVIDIA_V100_GPUS",
+    "nvidia-tesla-a100": "NVIDIA_A100_GPUS", "nvidia-a100-80gb": "NVIDIA_A100_80GB_GPUS",
+    "nvidia-h100-80gb": "NVIDIA_H100_GPUS",
+}  # fmt: skip
+
+
+def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
+    """All of it, in a second or so. Raises: WorldFailed, where the cluster does not answer."""
+    api, cluster = target.api, choose(plan)
+    kinds = list(dict.fromkeys(one.kind for one in manifests(plan)))
+    denied = tuple(
+        (verb, kind, RESOURCES[kind].group, RESOURCES[kind].plural)
+        for kind in kinds
+        for verb in ("create", "patch")
+        if not api.allowed(verb, kind, target.namespace)
+    )
+    nodes = _nodes(target, cluster.gpu_resource)
+    classes = _list(target, "ComputeClass") if cluster.ask.compute_class else None
+    found = ClusterFacts(
+        api.context, missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)), denied=denied,
+        nodes=nodes, quotas=_quotas(target, cluster.gpu_resource), running=_running(target, cluster.gpu_resource),
+        adapter=api.group("custom.metrics.k8s.io") if cluster.scaled else None,
+        classes=tuple(one["metadata"]["name"] for one in classes) if classes is not None else None,
+    )  # fmt: skip
+    return found if denied or found.missing or _there(nodes, cluster) else _outside(found, cluster)
+
+
+def _list(target: KubernetesTarget, kind: str) -> tuple[dict[str, Any], ...] | None:
+    """All of a kind; None where this user may not look."""
+    try:
+        return target.api.list(kind, target.namespace if RESOURCES[kind].namespaced else None)
+    except Mistake:
+        return None
+
+
+def _nodes(target: KubernetesTarget, resource: str) -> tuple[Node, ...] | None:
+    found = _list(target, "Node")
+    if found is None:
+        return None
+    return tuple(
+        Node(
+            one["metadata"].get("labels", {}),
+            _count(one.get("status", {}).get("allocatable", {}).get(resource)),
+        )
+        for one in found
+    )
+
+
+def _quotas(target: KubernetesTarget, resource: str) -> tuple[Quota, ...]:
+    """The namespace's quotas on GPUs."""
+    out = []
+    for one in _list(target, "ResourceQuota") or ():
+        status = one.get("status", {})
+        for key in (f"requests.{resource}", f"limits.{resource}"):
+            limit = (status.get("hard") or one["spec"].get("hard", {})).get(key)
+            if limit is not None:
+                used = status.get("used", {}).get(key)
+                out.append(Quota(f"the quota {one['metadata']['name']}", _count(limit), _count(used)))
+    return tuple(out)
+
+
+def _running(target: KubernetesTarget, resource: str) -> int:
+    """GPUs that pods of the fleet hold."""
+    pods = target.api.list("Pod", target.namespace, target.selector)
+    return sum(
+        _count(container.get("resources", {}).get("limits", {}).get(resource))
+        for pod in pods
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        for container in pod["spec"]["containers"]
+    )
+
+
+def _count(text: Any) -> int:
+    found = parse_quantity(str(text)) if text is not None else None
+    return int(found) if found is not None else 0
+
+
+def _there(nodes: tuple[Node, ...] | None, cluster: Cluster) -> bool:
+    """Whether nodes that are there will do: then nobody outside is asked."""
+    kind = cluster.plan.hardware.gpu_type
+    wanted = kind.accelerator if kind and cluster.gke else None
+    return nodes is None or any(
+        node.gpus >= cluster.gpus_per_node
+        and (wanted is None or node.labels.get("cloud.google.com/gke-accelerator") == wanted)
+        for node in nodes
+    )
+
+
+def _outside(found: ClusterFacts, cluster: Cluster) -> ClusterFacts:
+    """Node pools and the project's quota, by gcloud; as it was where gcloud or the cluster's name is not known."""
+    from dataclasses import replace
+
+    place, project = place_of(found.context), project_of(cluster, found.context)
+    if not cluster.gke or place is None or project is None:
+        return found
+    location, name = place
+    where = ("--location", location, "--project", project, "--format", "json")
+    described = _json(("gcloud", "container", "clusters", "describe", name, *where))
+    if described is None:
+        return found
+    growing = bool(
+        described.get("autopilot", {}).get("enabled")
+        or described.get("autoscaling", {}).get("enableNodeAutoprovisioning")
+    )
+    pools = tuple(pool for one in described.get("nodePools", ()) for pool in _pools(one))
+    return replace(found, growing=growing, pools=pools, project=_project_quota(cluster, location, project))
+
+
+def _pools(pool: dict[str, Any]) -> list[Pool]:
+    scaling = pool.get("autoscaling", {})
+    most = scaling.get("totalMaxNodeCount") or scaling.get("maxNodeCount") if scaling.get("enabled") else None
+    return [
+        Pool(pool["name"], one.get("acceleratorType", ""), int(one.get("acceleratorCount", 0)), most)
+        for one in pool.get("config", {}).get("accelerators", ())
+    ]
+
+
+def _project_quota(cluster: Cluster, location: str, project: str) -> Quota | None:
+    kind = cluster.plan.hardware.gpu_type
+    metric = QUOTAS.get(kind.accelerator or "") if kind else None
+    region = location if location.count("-") == 1 else location.rpartition("-")[0]
+    if metric is None:
+        return None
+    described = _json(
+        ("gcloud", "compute", "regions", "describe", region, "--project", project, "--format", "json(quotas)")
+    )
+    for one in (described or {}).get("quotas", ()):
+        if one.get("metric") == metric:
+            return Quota(f"{metric} in {region}", int(one["limit"]), int(one["usage"]))
+    return None
+
+
+def _json(argv: tuple[str, ...]) -> dict[str, Any] | None:
+    ran = run(argv, SECONDS)
+    if ran is None or ran.code:
+        return None
+    try:
+        found = json.loads(ran.out)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
