@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test image docs examples check test-fast test-engine test-browser lock clean python setup system
+.PHONY: help up test image docs examples check test-fast test-cluster test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,13 +18,16 @@ up: python ## install, prepare the demo model, serve it with vLLM
 	@exec $(BIN)/stoker up $(ARGS)
 
 test: setup system ## everything: checks, fast tests, real vLLM, a real browser
-	@exec $(TIERS) check fast engine browser
+	@env -u KUBECONFIG $(TIERS) check fast cluster engine browser
 
 check: setup ## lint, format, types, layers
 	@exec $(TIERS) check
 
 test-fast: setup ## the tests that need nothing, in seconds
 	@exec $(TIERS) fast
+
+test-cluster: setup ## a fleet's life in the cluster that KUBECONFIG names, or in the double
+	@exec $(TIERS) cluster
 
 test-engine: setup ## the tests with real vLLM
 	@exec $(TIERS) engine

@@ -1,4 +1,4 @@
-"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast engine browser."""
+"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast cluster engine browser."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def commands(tier: str) -> list[list[str]]:
         return [[str(BIN / program), *flags] for program, *flags in lint + types]
     if tier == "fast":
         return [[*PYTEST, "-n", "2", *(f"tests/{name}" for name in FAST if (ROOT / "tests" / name).is_dir())]]
+    if tier == "cluster":
+        return [[*PYTEST, "-n", "2", "--timeout", "300", "tests/cluster"]]
     return [[*PYTEST, "--timeout", "600", f"tests/{tier}"]]
 
 
@@ -44,6 +46,8 @@ def why_skipped(tier: str, flavour: str, programs: frozenset[str]) -> str | None
     """Why this machine cannot run a tier, or None."""
     if tier == "engine" and flavour == "none":
         return "no engine fits this machine"
+    if tier == "cluster" and "kubectl" not in programs:
+        return "kubectl is not here"
     if tier == "browser" and not {"chromium", "chromedriver"} <= programs:
         return "no Chromium here, and it takes root to install: sudo apt-get install chromium chromium-driver"
     return None
@@ -52,7 +56,7 @@ def why_skipped(tier: str, flavour: str, programs: frozenset[str]) -> str | None
 def run(tier: str) -> Outcome:
     """Runs one tier."""
     setup = json.loads((ROOT / ".venv" / "stoker-setup.json").read_text())
-    programs = frozenset(name for name in ("chromium", "chromedriver") if shutil.which(name))
+    programs = frozenset(name for name in ("chromium", "chromedriver", "kubectl") if shutil.which(name))
     reason = why_skipped(tier, setup["flavour"], programs)
     if reason:
         return Outcome(tier, "skipped", reason)

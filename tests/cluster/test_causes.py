@@ -78,10 +78,26 @@ def test_a_label_that_no_node_has(place: Place) -> None:
 
 
 def test_a_quota_of_the_namespace(place: Place, real: None) -> None:
+    if place.offer.nodes * place.offer.each < 2:
+        pytest.skip("two GPUs are needed")
     place.kubectl.space()
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {f"requests.{GPU}": "0"}}}  # fmt: skip
+    hard = {f"requests.{GPU}": "1"}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "gpus"},
+        "spec": {"hard": hard},
+    }
     place.kubectl.create(quota)
-    ran = place("up", "--timeout", "20s")
+    place.write(replicas=2)
+    ran = place("up")
+    assert ran.code == 3
+    assert "the quota gpus" in ran.err
+    assert "the fleet needs 2" in ran.err
+    assert place.marks() == {}, "nothing was applied"
+    place.write()
+    place.up()
+    ran = place("scale", "2", "--timeout", "20")
     assert ran.code == 4
     assert "the namespace's quota gpus is used up" in ran.err
     assert place.rules()[0] == "why-namespace-quota"

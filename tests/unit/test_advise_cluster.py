@@ -1,0 +1,76 @@
+"""The checks before `up`: what a cluster lacks for a fleet, as findings."""
+
+from dataclasses import replace
+from typing import Any
+
+from tests.support.manifests import plan_of
+
+from stoker.advise.cluster import ClusterFacts, Node, Pool, Quota, check_cluster
+from stoker.render.manifests import choose
+from stoker.render.manifests.choices import Cluster
+
+L4 = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+GOOD = ClusterFacts("gke_p_us-east4_c", nodes=(Node(L4, 4), Node({}, 0)), adapter=True)
+
+
+def cluster(more: str = "", **kubernetes: Any) -> Cluster:
+    text = f"name: shop\nmodel: gs://b/m\nhardware: l4:4\nengine: {{max-model-len: 4K}}\ntarget: kubernetes\nkubernetes: {kubernetes}\n{more}"
+    return choose(plan_of(text))
+
+
+SCALED = "replicas: 1..5\nscaling: {metrics: {queue-depth: 5}}\n"
+
+
+def rules(facts: ClusterFacts, about: Cluster | None = None) -> list[str]:
+    return [f"{one.severity} {one.rule}" for one in check_cluster(facts, about or cluster())]
+
+
+def test_a_cluster_that_has_it_all() -> None:
+    assert rules(GOOD, cluster(SCALED)) == []
+
+
+def test_what_is_missing_and_forbidden() -> None:
+    bare = replace(
+        GOOD, missing=("PodMonitoring",), denied=(("create", "Deployment", "apps", "deployments"),)
+    )
+    first, second = check_cluster(bare, cluster())
+    assert "has no PodMonitoring" in first.what
+    assert second.what == "you may not create deployments in default"
+    assert 'apiGroups: ["apps"], resources: ["deployments"]' in second.fix
+
+
+def test_a_quota_counts_what_the_fleet_holds_already() -> None:
+    full = Quota("the quota gpus", 8, 8)
+    assert rules(replace(GOOD, quotas=(full,))) == ["error kube-quota"]
+    assert rules(replace(GOOD, quotas=(full,), running=4)) == []
+    (found,) = check_cluster(replace(GOOD, quotas=(Quota("the quota gpus", 8, 6),)), cluster())
+    assert found.what == "the quota gpus of default leaves 2 GPUs, and the fleet needs 4"
+
+
+def test_no_node_has_the_gpu() -> None:
+    none = replace(
+        GOOD, nodes=(Node(L4, 1), Node({"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}, 4))
+    )
+    (found,) = check_cluster(none, cluster())
+    assert (found.rule, found.severity) == ("kube-no-gpu-node", "warning")
+    assert found.what == "no node has 4 x nvidia-l4"
+    assert "nodes have: nvidia-l4 x 1, nvidia-tesla-t4 x 4" in found.why
+    assert "--machine-type g2-standard-48" in found.fix
+    assert rules(replace(none, pools=(Pool("l4", "nvidia-l4", 4, 20),))) == [], "a pool that grows from zero"
+    assert rules(replace(none, growing=True)) == []
+    assert rules(none, cluster(capacity=["on-demand"])) == []
+    assert rules(replace(none, nodes=None)) == [], "nobody could look"
+
+
+def test_a_compute_class_that_is_not_there() -> None:
+    asked = cluster(compute_class="gpus")
+    assert rules(replace(GOOD, classes=("other",)), asked) == ["error kube-compute-class"]
+    assert rules(replace(GOOD, classes=("gpus",)), asked) == []
+
+
+def test_the_projects_quota_and_the_adapter_are_warnings() -> None:
+    assert rules(replace(GOOD, project=Quota("NVIDIA_L4_GPUS in us-east4", 8, 6))) == [
+        "warning kube-gpu-quota"
+    ]
+    assert rules(replace(GOOD, adapter=False), cluster(SCALED)) == ["warning kube-adapter"]
+    assert rules(replace(GOOD, adapter=False)) == [], "no HPA asks for it"
