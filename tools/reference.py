@@ -38,7 +38,10 @@ PRINTED = (
     ("`stoker status -o json`", "FleetState; with `-A` a list of them"),
     ("`stoker up -o json`", "FleetState; with `--dry-run` Changes"),
     ("`stoker plan -o json`", "Plan"),
-    ("`stoker lint -o json`, `stoker doctor -o json`", "a list of Finding"),
+    (
+        "`stoker lint -o json`, `stoker doctor -o json`",
+        "a list of Finding; `lint -o sarif` writes SARIF 2.1.0",
+    ),
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
 )

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from stoker.findings import Finding
     from stoker.fleet.state import FleetState, Replica
     from stoker.fleet.target import Endpoint
-    from stoker.operate.fleet import Fleet, connect, up
+    from stoker.operate.cluster import ClusterFleet
+    from stoker.operate.fleet import Fleet
+    from stoker.operate.front import connect, up
     from stoker.operate.plan import plan
     from stoker.planner.plan import Plan
     from stoker.spec.loader import load
@@ -41,7 +43,9 @@ _HOMES = {
     **dict.fromkeys(("ServeSpec",), "stoker.spec.nouns"),
     **dict.fromkeys(("plan",), "stoker.operate.plan"),
     **dict.fromkeys(("Plan",), "stoker.planner.plan"),
-    **dict.fromkeys(("Fleet", "connect", "up"), "stoker.operate.fleet"),
+    **dict.fromkeys(("Fleet",), "stoker.operate.fleet"),
+    **dict.fromkeys(("ClusterFleet",), "stoker.operate.cluster"),
+    **dict.fromkeys(("connect", "up"), "stoker.operate.front"),
     **dict.fromkeys(("FleetState", "Replica"), "stoker.fleet.state"),
     **dict.fromkeys(("Endpoint",), "stoker.fleet.target"),
     **dict.fromkeys(("Event", "Progress"), "stoker.events"),
@@ -58,7 +62,7 @@ _HOMES = {
 __version__ = "0.1.0"
 
 __all__ = [
-    "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
+    "ClusterFleet", "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
     "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
     "StokerError", "TimedOut", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
 ]  # fmt: skip

@@ -373,3 +373,23 @@ def test_ctrl_c_stops_the_waiting_only(user: User) -> None:
     assert process.returncode == 130
     assert "the fleet goes on" in err
     assert "Deployment/shop" in user.there()
+
+
+def test_the_library_in_a_cluster(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    import stoker
+
+    monkeypatch.setenv("KUBECONFIG", str(user.config))
+    monkeypatch.setenv("STOKER_HOME", str(user.stoker.home))
+    monkeypatch.chdir(user.stoker.home)
+    spec = stoker.load((user.stoker.home / "stoker.yaml").read_text())
+    with pytest.raises(stoker.NoSuchFleet):
+        stoker.connect(spec)
+    with stoker.up(spec) as fleet:
+        assert fleet.url == "http://shop.default:8000"
+        assert fleet.status().ready == 1
+        assert fleet.scale(2).ready == 2
+    again = stoker.connect(spec)
+    assert again.status().ready == 2, "a cluster's fleet outlives the block"
+    again.down()
+    with pytest.raises(stoker.NoSuchFleet):
+        again.status()

@@ -15,6 +15,7 @@ from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge
 from stoker.planner.plan import Plan
+from stoker.render.gcloud import Call
 from stoker.render.manifests import choose
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes.cloud import Cloud, step
@@ -28,11 +29,22 @@ Agree = Callable[[tuple[Step, ...]], bool]
 
 
 class ClusterFleet:
-    """A handle on one fleet of a cluster, named by its spec."""
+    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running."""
 
     def __init__(self, spec: ServeSpec) -> None:
         self.spec, self.name = spec, spec.name
         self.target = KubernetesTarget(spec)
+
+    def __enter__(self) -> "ClusterFleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.target.api.close()
+
+    @property
+    def url(self) -> str:
+        """The endpoint's base URL inside the cluster, without `/v1`; `endpoint()` leads in from here."""
+        return f"http://{self.name}.{self.target.namespace}:{self.spec.endpoint.port}"
 
     def status(self) -> FleetState:
         """What runs now. Raises: NoSuchFleet."""
@@ -115,15 +127,11 @@ def up_cluster(
     whether to make them; where it does not, they are reported. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
     """
     target, plan = _checked(spec, report, force)
-    cloud = Cloud(choose(plan), target.api.context)
-    pending = cloud.pending()
-    if pending and not cloud.missing and agree(tuple(map(step, pending))):
+    pending = _outside(target, plan, report)
+    if pending and agree(tuple(map(step, pending))):
         target.calls = pending
     else:
-        for call in pending:
-            report(Event("gcloud", f"to be run by hand: {shlex.join(call.argv)}", "warn"))
-        if pending and cloud.missing:
-            report(Event("gcloud", cloud.missing, "warn"))
+        _by_hand(pending, report)
     state = converge(target, plan, report, timeout)
     target.record(spec)
     return state
@@ -132,8 +140,24 @@ def up_cluster(
 def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
     """What `up` would do, field by field, gcloud's calls included, without doing it."""
     target, plan = _checked(spec, report, force=False)
-    target.calls = Cloud(choose(plan), target.api.context).pending()
+    target.calls = _outside(target, plan, report)
     return target.changes(plan)
+
+
+def _outside(target: KubernetesTarget, plan: Plan, report: Report) -> tuple[Call, ...]:
+    """gcloud's calls that can be made from here. Where they cannot, a fleet that is not there yet has them reported."""
+    cloud = Cloud(choose(plan), target.api.context)
+    if not cloud.missing:
+        return cloud.pending()
+    if target.workload() is None:
+        report(Event("gcloud", cloud.missing, "warn"))
+        _by_hand(cloud.all, report)
+    return ()
+
+
+def _by_hand(calls: tuple[Call, ...], report: Report) -> None:
+    for call in calls:
+        report(Event("gcloud", f"to be run by hand: {shlex.join(call.argv)}", "warn"))
 
 
 def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import weakref
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -42,6 +43,7 @@ class Api:
                 f"the context {self.context} cannot be used", why=str(error), fix="`kubectl config view` shows it",
                 rule="kube-config",
             ) from error  # fmt: skip
+        weakref.finalize(self, self._http.close)
 
     def close(self) -> None:
         """Gives the connections back."""

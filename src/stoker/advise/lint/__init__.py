@@ -1,0 +1,55 @@
+"""What would hurt in manifests that others wrote: their text in, findings out, with rule id, line, why and fix.
+
+`lint(files)` reads all files together: a PodMonitoring in one file and the Deployment in another belong to each other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from stoker.advise.lint import engine, objects
+from stoker.advise.lint.reading import Manifest, read
+from stoker.findings import Finding
+
+Rules = Callable[[Manifest, Sequence[Manifest]], Iterable[Finding]]
+
+
+def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Everything that is found in the files (name to text), in the order of files and lines."""
+    found: list[tuple[str, int, Finding]] = []
+    everything: list[Manifest] = []
+    for name, text in files.items():
+        manifests, broken = read(text, name)
+        everything += manifests
+        found += [_placed(one) for one in broken]
+    for manifest in everything:
+        for rules in (objects.rules, engine.rules):
+            found += [_placed(one) for one in _found(rules, manifest, everything)]
+    order = {name: index for index, name in enumerate(files)}
+    found = list(dict.fromkeys(found))
+    return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))
+
+
+def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list[Finding]:
+    """What the rules find; of an object that is not shaped as its kind is, just that."""
+    try:
+        return list(rules(manifest, everything))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        kind = manifest.kind or "object"
+        return [
+            manifest.finding(
+                "shape", (), f"it, or what belongs to it, is not shaped as a {kind}", str(error),
+                "`kubectl apply --dry-run=server` names the field",
+            )
+        ]  # fmt: skip
+
+
+def _placed(finding: Finding) -> tuple[str, int, Finding]:
+    file, _, rest = finding.at.partition(":")
+    return file, int(rest.partition(":")[0] or 0), finding
+
+
+def is_manifest(text: str) -> bool:
+    """Whether a file holds Kubernetes objects rather than a spec; one that holds nothing may have been meant as some."""
+    lines = text.splitlines()
+    return any(line.startswith("apiVersion:") for line in lines) or not "".join(
+        line.partition("#")[0].strip("-. ") for line in lines
+    )

@@ -1,0 +1,218 @@
+"""Rules over objects and how they belong together: monitoring, scaling, claims, Services, copies of a value."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stoker.advise.lint.reading import Manifest
+from stoker.catalog import vllm
+from stoker.catalog.changes import missing
+from stoker.findings import Finding
+
+LWS = "leaderworkerset.sigs.k8s.io"
+WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "LeaderWorkerSet", "Job", "Pod")
+_PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)")  # fmt: skip
+_METRIC = re.compile(r"vllm:[a-z_]+")
+
+
+def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """All findings about one object."""
+    yield from _placeholders(one)
+    yield from _twice(one, everything)
+    yield from _metrics(one)
+    match one.kind:
+        case "Service":
+            yield from _service(one, everything)
+        case "PodMonitoring" | "PodMonitor" | "ServiceMonitor":
+            yield from _monitoring(one, everything)
+        case "HorizontalPodAutoscaler":
+            yield from _scaling(one, everything)
+        case "PersistentVolumeClaim" | "PersistentVolume":
+            yield from _volume(one, everything)
+
+
+def templates(one: Manifest) -> list[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """The pod templates of a workload, with their paths."""
+    paths: dict[str, list[tuple[str | int, ...]]] = {
+        "Pod": [()],
+        "CronJob": [("spec", "jobTemplate", "spec", "template")],
+        "LeaderWorkerSet": [
+            ("spec", "leaderWorkerTemplate", "leaderTemplate"),
+            ("spec", "leaderWorkerTemplate", "workerTemplate"),
+        ],
+    }
+    wanted = paths.get(one.kind, [("spec", "template")] if one.kind in WORKLOADS else [])
+    return [
+        (path, found) for path in wanted if isinstance(found := one.get(*path), dict) and found.get("spec")
+    ]
+
+
+def _placeholders(one: Manifest) -> Iterator[Finding]:
+    """A value that a sed was to fill in, and did not; scripts and their own variables are none."""
+    for path, text in one.texts():
+        scripts = {"command", "args", "data", "stringData"} & {str(part) for part in path}
+        match = _PLACEHOLDER.search(text)
+        if match and not (scripts and match[0].startswith("$")):
+            yield one.finding(
+                "placeholder", path, f"{match[0]} is still to be filled in", "kubectl applies it as it stands",
+                "its value",
+            )  # fmt: skip
+
+
+def _twice(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    mine = (one.kind, one.namespace, one.name)
+    first = next(other for other in everything if (other.kind, other.namespace, other.name) == mine)
+    if first is not one and one.name:
+        yield one.finding(
+            "twice", ("metadata", "name"), "it stands here a second time",
+            f"the first is {first.at('metadata', 'name')}: whichever is applied last wins", "another name, or one of them",
+        )  # fmt: skip
+
+
+def _metrics(one: Manifest) -> Iterator[Finding]:
+    """Metric names that today's vLLM does not have."""
+    release = vllm.DEFAULT
+    known = vllm.nearest_release(release).metrics
+    for path, text in one.texts():
+        for name in dict.fromkeys(_METRIC.findall(text)):
+            gone = missing("metric", [name], release)
+            if gone:
+                yield one.finding("metric", path, f"vLLM {release} has no metric {name}", gone[0].why(release), gone[0].fix or "a metric of its /metrics page")  # fmt: skip
+            elif name not in known and not any(name == f"{family}{end}" for family in known for end in ("_total", "_sum", "_count", "_bucket")):  # fmt: skip
+                yield one.finding("metric", path, f"vLLM {release} has no metric {name}", "its /metrics page does not list it", "a metric of that page", "warning")  # fmt: skip
+
+
+def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    notes = one.get("metadata", "annotations", default={})
+    inside = (
+        any("internal" in f"{k}{v}".lower() for k, v in notes.items()) if isinstance(notes, dict) else False
+    )
+    if one.get("spec", "type") == "LoadBalancer" and not inside:
+        yield one.finding(
+            "public", ("spec", "type"), "it has a public address and no authentication of its own",
+            "anyone on the internet may use the GPUs behind it", "type: ClusterIP with a port-forward, or an internal load balancer",
+        )  # fmt: skip
+    selector = one.get("spec", "selector", default={})
+    pods = [labels for other in everything if _same_space(one, other) for labels in _labels(other)]
+    if (
+        isinstance(selector, dict)
+        and selector
+        and pods
+        and not any(selector.items() <= labels.items() for labels in pods)
+    ):
+        yield one.finding(
+            "service-selector", ("spec", "selector"), "it selects no pod of these files",
+            f"{_words(selector)} is on none of their templates", "the labels of a pod template",
+            "warning",
+        )  # fmt: skip
+
+
+def _labels(one: Manifest) -> list[dict[str, Any]]:
+    """The labels of its pods: those of the templates, and those that a LeaderWorkerSet adds."""
+    out = []
+    for path, found in templates(one):
+        labels = dict((found.get("metadata") or {}).get("labels") or {})
+        if one.kind == "LeaderWorkerSet":
+            labels[f"{LWS}/name"] = one.name
+            if "leaderTemplate" in path:
+                labels[f"{LWS}/worker-index"] = "0"
+        out.append(labels)
+    return out
+
+
+def _same_space(one: Manifest, other: Manifest) -> bool:
+    return (one.namespace or "") == (other.namespace or "")
+
+
+def _words(selector: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in selector.items())
+
+
+def _monitoring(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """It selects pods of its own namespace alone."""
+    selector = one.get("spec", "selector", "matchLabels", default={})
+    if not isinstance(selector, dict) or not selector:
+        return
+    owners = [w for w in everything if any(selector.items() <= labels.items() for labels in _labels(w))]
+    if not owners and any(_labels(w) for w in everything):
+        yield one.finding(
+            "monitoring-selector", ("spec", "selector"), "it selects no pod of these files",
+            f"{_words(selector)} is on none of their templates", "the labels of the engine's pod template", "warning",
+        )  # fmt: skip
+    elsewhere = sorted({w.namespace for w in owners if w.namespace and w.namespace != one.namespace})
+    if elsewhere and not one.get("spec", "namespaceSelector"):
+        yield one.finding(
+            "monitoring-namespace", ("metadata",), "it scrapes nothing",
+            f"it stands in {one.namespace or 'whatever namespace is current'} and selects pods there alone; the pods are in {elsewhere[0]}",
+            f"namespace: {elsewhere[0]}",
+        )  # fmt: skip
+
+
+def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    reference = one.get("spec", "scaleTargetRef", default={})
+    targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
+    others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
+    if others and not targets:
+        yield one.finding(
+            "hpa-target", ("spec", "scaleTargetRef"), f"there is no {reference.get('kind')} {reference.get('name')} in these files",
+            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}", "the workload's own kind and name", "warning",
+        )  # fmt: skip
+    first = next(
+        other
+        for other in everything
+        if other.kind == one.kind and other.get("spec", "scaleTargetRef") == reference
+    )
+    for target in targets if first is one else ():
+        if target.get("spec", "replicas") is not None:
+            yield target.finding(
+                "hpa-replicas", ("spec", "replicas"), "it fixes the replicas that an HPA moves",
+                "every apply sets them back, and drops replicas that serve", "leave spec.replicas out", "warning",
+            )  # fmt: skip
+    if one.get("spec", "behavior") is None:
+        yield one.finding(
+            "hpa-behavior", ("spec",), "it has no behavior",
+            "by default it may double the replicas at once, and a GPU replica takes minutes to be of use",
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: {stabilizationWindowSeconds: 300}}",
+            "note",
+        )  # fmt: skip
+    for index, metric in enumerate(one.get("spec", "metrics", default=[])):
+        if isinstance(metric, dict) and (metric.get("resource") or {}).get("name") in ("cpu", "memory"):
+            yield one.finding(
+                "hpa-resource", ("spec", "metrics", index), f"it scales on {metric['resource']['name']}",
+                "the work is on the GPU: it says little about the engine's load", "vllm:num_requests_waiting or vllm:num_requests_running",
+                "warning",
+            )  # fmt: skip
+
+
+def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """A claim that several nodes are to read must say so."""
+    modes = one.get("spec", "accessModes", default=[])
+    if modes != ["ReadWriteOnce"]:
+        return
+    if one.kind == "PersistentVolume":
+        if (
+            one.get("spec", "csi", "readOnly") is True
+            or one.get("spec", "gcePersistentDisk", "readOnly") is True
+        ):
+            yield one.finding("volume-mode", ("spec", "accessModes"), "it is read-only and ReadWriteOnce", "only one node attaches it, so a second replica on another node never starts", "accessModes: [ReadOnlyMany]")  # fmt: skip
+        return
+    for user in everything:
+        if user.kind not in ("Deployment", "LeaderWorkerSet") or not _same_space(one, user):
+            continue
+        for path, template in templates(user):
+            for index, volume in enumerate(template["spec"].get("volumes") or ()):
+                claim = volume.get("persistentVolumeClaim", {}) if isinstance(volume, dict) else {}
+                if claim.get("claimName") == one.name and _many(user, everything):
+                    yield user.finding(
+                        "volume-mode", (*path, "spec", "volumes", index), f"its replicas share the claim {one.name}, which is ReadWriteOnce",
+                        f"{one.at('spec', 'accessModes')}: one node attaches it, so a replica on another node waits for ever (Multi-Attach)",
+                        "accessModes: [ReadOnlyMany]",
+                    )  # fmt: skip
+
+
+def _many(user: Manifest, everything: Sequence[Manifest]) -> bool:
+    scaled = any(
+        other.kind == "HorizontalPodAutoscaler" and other.get("spec", "scaleTargetRef", "name") == user.name
+        for other in everything
+    )
+    return scaled or int(user.get("spec", "replicas", default=1)) > 1 or user.kind == "LeaderWorkerSet"

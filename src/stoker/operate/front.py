@@ -1,0 +1,50 @@
+"""The library's two ways to a fleet, wherever its spec says that it runs."""
+
+from typing import TYPE_CHECKING
+
+from stoker.events import Report, silent
+from stoker.operate import fleet
+from stoker.operate.fleet import START_TIMEOUT, Fleet
+from stoker.spec.nouns import ServeSpec
+
+if TYPE_CHECKING:
+    from stoker.operate.cluster import ClusterFleet
+
+
+def up(
+    spec: ServeSpec | None = None,
+    *,
+    report: Report = silent,
+    timeout: float = START_TIMEOUT,
+    replace_running: bool = False,
+    gcloud: bool = False,
+) -> "Fleet | ClusterFleet":
+    """Brings a fleet up, here or in the spec's cluster, and returns when it is ready; a second call does nothing.
+
+    As a context manager it is taken down at the end of the block here, and left running in a cluster.
+    timeout: seconds until ready. replace_running: change a fleet of this name that runs here. gcloud: make the calls
+    outside of the cluster that it needs (IAM, uniform bucket access); otherwise they are reported only.
+    Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
+    """
+    if spec is None or spec.target == "local":
+        return fleet.up(spec, replace_running=replace_running, report=report, timeout=timeout)
+    from stoker.operate.cluster import ClusterFleet, up_cluster
+
+    up_cluster(spec, report=report, timeout=timeout, agree=lambda _: gcloud)
+    return ClusterFleet(spec)
+
+
+def connect(which: str | ServeSpec | None = None) -> "Fleet | ClusterFleet":
+    """A handle on a fleet that runs: here by its name (the only one without), in a cluster by its spec.
+
+    Raises: NoSuchFleet, Mistake.
+    """
+    if isinstance(which, ServeSpec):
+        if which.target != "local":
+            from stoker.operate.cluster import ClusterFleet
+
+            found = ClusterFleet(which)
+            found.status()
+            return found
+        which = which.name
+    return fleet.connect(which)

@@ -1,0 +1,38 @@
+"""`stoker lint` as a command: files, folders, specs and manifests together, and its exit codes."""
+
+import json
+import shutil
+from pathlib import Path
+
+from tests.conftest import Stoker
+
+GUIDE = Path(__file__).resolve().parents[1] / "data/guide"
+
+
+def test_a_folder_of_manifests(stoker: Stoker) -> None:
+    shutil.copytree(GUIDE, stoker.home / "guide")
+    ran = stoker("lint", "guide")
+    assert ran.code == 2
+    assert "  at   guide/model_deployment.yaml:21:11\n" in ran.err
+    assert "  rule lint-readiness\n" in ran.err
+    assert ran.err.splitlines()[-1] == "13 errors, 9 warnings, 3 notes"
+    whole = json.loads(stoker("lint", "guide", "-o", "sarif").out)
+    assert len(whole["runs"][0]["results"]) == 25
+    assert len(stoker("lint", "guide", "-o", "json").json()) == 25
+
+
+def test_a_spec_beside_its_manifests(stoker: Stoker) -> None:
+    text = "model: gs://b/m\nname: shop\nhardware: l4:1\ntarget: kubernetes\nengine: {max-model-len: 4K}\n"
+    (stoker.home / "stoker.yaml").write_text(text)
+    assert stoker("render", "-O", "out").code == 0
+    ran = stoker("lint", "stoker.yaml", "out")
+    assert ran.code == 0, ran.err
+    assert "stoker.yaml: ok, fleet shop\n" in ran.out
+    assert "out/deployment-shop.yaml: ok\n" in ran.out
+    assert ran.err == ""
+
+
+def test_what_is_no_file(stoker: Stoker) -> None:
+    (stoker.home / "empty").mkdir()
+    assert "holds no manifest" in stoker("lint", "empty").err
+    assert stoker("lint", "nowhere.yaml").code == 2
