@@ -293,6 +293,28 @@ def test_logs_are_the_pods(user: User) -> None:
     assert user("logs", "nobody").code == 2
 
 
+def test_logs_of_all_pods_are_followed_until_the_last_is_gone(user: User) -> None:
+    import subprocess
+    import sys
+
+    user.write(replicas=2, kubernetes={**SPEC["kubernetes"], "annotations": {"fake/log": "one\ntwo"}})
+    user.ok("up")
+    env = {**user.stoker.env, "KUBECONFIG": str(user.config)}
+    argv = [sys.executable, "-m", "stoker", "logs", "-f"]
+    process = subprocess.Popen(argv, env=env, cwd=user.stoker.home, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen = [process.stdout.readline() for _ in range(4)]
+    user.ok("scale", "3")
+    seen += [process.stdout.readline() for _ in range(2)]
+    user.ok("down")
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert out == ""
+    pods = {line.partition(" | ")[0].strip() for line in seen}
+    assert len(pods) == 3, "the new pod's lines come too"
+    assert sorted(line.partition(" | ")[2].strip() for line in seen) == ["one"] * 3 + ["two"] * 3
+
+
 def test_an_admission_refusal_is_shown_as_it_is(user: User) -> None:
     from stoker.targets.simulated.cluster.store import Refused
 

@@ -102,13 +102,16 @@ class Api:
             return ()
         return tuple(answer.text.splitlines()) if answer.status_code == 200 else ()
 
-    def follow(self, namespace: str, pod: str) -> Iterator[str]:
-        """The lines of a pod's engine as they come, until it ends."""
+    def follow(self, namespace: str, pod: str, container: str = "engine") -> Iterator[str]:
+        """The lines of a pod's container as they come, until it ends. Raises: Unreachable, where the stream breaks."""
         path = RESOURCES["Pod"].path(namespace, pod)
-        query = {"follow": "true", "container": "engine"}
-        with self._http.stream("GET", f"{path}/log?{urlencode(query)}", timeout=None) as answer:
-            if answer.status_code == 200:
-                yield from answer.iter_lines()
+        query = {"follow": "true", "container": container}
+        try:
+            with self._http.stream("GET", f"{path}/log?{urlencode(query)}", timeout=None) as answer:
+                if answer.status_code == 200:
+                    yield from answer.iter_lines()
+        except httpx2.HTTPError as error:
+            raise Unreachable(f"the log of {pod} broke off", why=str(error) or type(error).__name__, fix="again", rule="kube-log") from error  # fmt: skip
 
     def allowed(self, verb: str, kind: str, namespace: str | None) -> bool:
         """Whether this user may do it: a SelfSubjectAccessReview."""

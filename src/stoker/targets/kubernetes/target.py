@@ -18,7 +18,7 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import cloud, revisions, scaling, stages
+from stoker.targets.kubernetes import cloud, logs, revisions, scaling, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -321,16 +321,10 @@ class KubernetesTarget:
         self.api.merge(owner["kind"], self.namespace, self.name, {"spec": {"replicas": count}})
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of every engine's log, or of one replica's."""
-        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        names = [pod["metadata"]["name"] for pod in pods if replica in (None, pod["metadata"]["name"])]
-        if replica is not None and not names:
-            known = ", ".join(pod["metadata"]["name"] for pod in pods) or "none"
-            raise Mistake(f"there is no replica {replica}", why=f"there are: {known}", fix="one of these")
-        for name in names:
-            lines = self.api.follow(self.namespace, name) if follow and len(names) == 1 else self._log(name)
-            for line in lines:
-                yield LogLine(name, line)
+        """Lines of every pod's log, or of one; followed, they come from all pods as they are written."""
+        if follow:
+            return logs.follow(self.api, self.namespace, self.selector, replica)
+        return logs.read(self.api, self.namespace, self.selector, replica, LOG_LINES)
 
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
