@@ -4,9 +4,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,8 +20,10 @@ from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import Story, box
 from stoker.units import Seconds
 
+if TYPE_CHECKING:
+    from stoker.operate.cluster import Agree
+
 LOOK_SECONDS = 0.5
-Agree = Callable[[tuple[Step, ...]], bool]
 
 
 class _Duration(click.ParamType[Seconds]):
@@ -96,7 +97,7 @@ def command(
         _attend(fleet, story)
 
 
-def _agreement(story: Story, yes: bool, by_hand: bool) -> Agree:
+def _agreement(story: Story, yes: bool, by_hand: bool) -> "Agree":
     """Whether gcloud's steps are run: as -y or --no-gcloud say, else as the person at the terminal does."""
 
     def agree(steps: tuple[Step, ...]) -> bool:
@@ -116,7 +117,7 @@ def _agreement(story: Story, yes: bool, by_hand: bool) -> Agree:
 
 
 def _in_cluster(
-    spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str, agree: Agree
+    spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str, agree: "Agree"
 ) -> None:
     """`up` with `target: kubernetes`."""
     from stoker.operate.cluster import dry_run_cluster, up_cluster
