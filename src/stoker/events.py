@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from stoker.findings import Finding
 from stoker.units import Bytes, Seconds
 
 Mark = Literal["ok", "...", "warn", "fail"]
@@ -11,12 +12,13 @@ Mark = Literal["ok", "...", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a story: a subject (`weights`, `replica 1`) and what happened to it."""
+    """One line of a story: a subject (`weights`, `replica 1`) and what happened to it; a finding says more below it."""
 
     subject: str
     text: str
     mark: Mark = "ok"
     took: Seconds | None = None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -181,6 +183,52 @@ def test_a_range_is_the_hpas_to_move(user: User) -> None:
     ran = user("scale", "1")
     assert ran.code == 2
     assert "an HPA moves the replicas" in ran.err
+
+
+def test_scale_and_restart_keep_to_what_runs(user: User) -> None:
+    user.ok("up")
+    user.write(engine={"max-model-len": "8K"})
+    assert "3 of 3 replicas ready" in user.ok("scale", "3").out
+    assert "4K" in user.live("Deployment")["spec"]["template"]["spec"]["containers"][0]["command"], (
+        "an edit is for `up`"
+    )
+    user.ok("restart")
+    live = user.live("Deployment")["spec"]
+    assert live["replicas"] == 3
+    assert "4K" in live["template"]["spec"]["containers"][0]["command"]
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/fault": "ImagePullBackOff"}})
+    assert user("up", "--timeout", "2s").code == 4
+    user.write()
+    ran = user("scale", "2")
+    assert ran.code == 2
+    assert "runs another spec than this one, which was never ready" in ran.err
+
+
+def test_all_fleets_of_a_cluster(user: User) -> None:
+    user.ok("up")
+    user.write(name="other", endpoint={"port": 9000})
+    user.ok("up", "-n", "ml")
+    found = json.loads(user.ok("status", "-A", "-o", "json").out)
+    assert [(one["name"], one["target"], one["endpoint"], one["model"]) for one in found] == [
+        ("shop", "kubernetes/default", "http://shop.default:8000", "gemma-ft"),
+        ("other", "kubernetes/ml", "http://other.ml:9000", "gemma-ft"),
+    ]
+    assert "other   kubernetes/ml   revision 1   1 of 1 ready" in user.ok("status", "-A", "-n", "ml").out
+    assert "shop" not in user.ok("status", "-A", "-n", "ml").out
+    (user.stoker.home / "stoker.yaml").unlink()
+    assert "shop" in user.ok("status", "-A", "--target", "kubernetes").out
+    assert "no fleet runs there" in user.ok("status", "-A").out, "this machine's"
+
+
+def test_a_fleet_is_known_without_its_file(user: User) -> None:
+    user.ok("up")
+    (user.stoker.home / "stoker.yaml").unlink()
+    far = ("--target", "kubernetes")
+    assert "1 of 1 ready" in user.ok("status", *far).out
+    assert "2 of 2 replicas ready" in user.ok("scale", "2", "--name", "shop", *far).out
+    assert user("status", "--name", "nobody", *far).code == 2
+    user.ok("down", *far)
+    assert "no fleet is in default" in user("why", *far).err
 
 
 def test_what_the_file_has_no_more_goes(user: User) -> None:
@@ -364,6 +412,29 @@ def test_a_kubeconfig_that_leads_nowhere(user: User, config: str, code: int, sai
     assert ran.code == code, ran.err
     assert said in ran.err
     assert time.monotonic() - begun < 10
+
+
+def test_something_that_is_no_api_server(user: User) -> None:
+    statuses = iter([200, 404])
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(next(statuses))
+            self.end_headers()
+            self.wfile.write(b"<html>sign in</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        config = user.cluster.kubeconfig().replace(user.cluster.url, f"http://127.0.0.1:{server.server_port}")
+        user.config.write_text(config)
+        for _ in range(2):
+            ran = user("up", "--dry-run")
+            assert ran.code == 2
+            assert "is no Kubernetes API server" in ran.err
+        server.shutdown()
 
 
 def test_a_context_that_is_not_there_and_credentials_that_are_not_taken(user: User) -> None:

@@ -48,6 +48,7 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(out)
 
 
+@cache
 def memory_rules(version: str) -> MemoryRules:
     """The rules of a release, known to the catalog or not."""
     mine = numbers(version)

@@ -2,14 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from stoker import __version__
 from stoker.errors import Mistake, SpecError
+from stoker.findings import Finding
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
@@ -127,9 +129,18 @@ def chosen_name(name: str | None, file: str | None) -> str | None:
 def cluster_fleet(
     name: str | None, file: str | None, target: str | None = None, namespace: str | None = None
 ) -> "ClusterFleet | None":
-    """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine."""
-    if target == "local" or (file is None and not Path(DEFAULT_FILE).exists()):
+    """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine.
+
+    Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
+    """
+    if target == "local":
         return None
+    if file is None and not Path(DEFAULT_FILE).exists():
+        if target is None:
+            return None
+        from stoker.operate.cluster import connect_cluster
+
+        return connect_cluster(name, namespace)
     sets = (f"name={name}",) if name is not None else ()
     try:
         spec = read_spec(None, file, sets, target, namespace)
@@ -158,6 +169,21 @@ def plain(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """One noun, as JSON."""
     click.echo(json.dumps(plain(value), indent=2, default=str))
+
+
+def print_findings(
+    found: Sequence[Finding], output: str, shown: Callable[[Finding], str], err: bool = False
+) -> None:
+    """Findings, as `-o json` or `-o sarif` has them, or each as text: to stderr where that is asked."""
+    if output == "json":
+        print_json(list(found))
+    elif output == "sarif":
+        from stoker.advise.sarif import sarif
+
+        print_json(sarif(found, __version__))
+    else:
+        for one in found:
+            click.echo(shown(one), err=err)
 
 
 def quiet_tty() -> bool:

@@ -4,31 +4,16 @@ import sys
 
 import click
 
-from stoker.cli.common import output_option, print_json
-from stoker.findings import Finding
+from stoker.cli.common import output_option, print_findings
 from stoker.operate.doctor import doctor
-
-_MARKS = {"note": ("ok", "green"), "warning": ("warn", "yellow"), "error": ("fail", "red")}
+from stoker.ui.findings import checked
 
 
 @click.command("doctor")
-@output_option("text", "json")
+@output_option("text", "json", "sarif")
 def command(output: str) -> None:
     """Looks at this machine: Python, engine, CPU or GPU, memory, disk, ports. Exit 1 where something is broken."""
-    findings = doctor()
-    if output == "json":
-        print_json(findings)
-    else:
-        for finding in findings:
-            click.echo(_line(finding))
-    if any(finding.severity == "error" for finding in findings):
+    found = doctor()
+    print_findings(found, output, checked)
+    if any(one.severity == "error" for one in found):
         sys.exit(1)
-
-
-def _line(finding: Finding) -> str:
-    mark, color = _MARKS[finding.severity]
-    head = f"  {click.style(f'{mark:<4}', fg=color)}  {finding.what}"
-    more = [
-        f"        {label:<4} {text}" for label, text in (("why", finding.why), ("fix", finding.fix)) if text
-    ]
-    return "\n".join([head, *more])

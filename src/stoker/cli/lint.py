@@ -4,12 +4,11 @@ from pathlib import Path
 
 import click
 
-from stoker import __version__
 from stoker.advise.lint import is_manifest, lint
-from stoker.advise.sarif import sarif
-from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.cli.common import output_option, print_findings, read_spec, spec_options
 from stoker.errors import Mistake
 from stoker.findings import Finding
+from stoker.ui.findings import ruled
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -47,21 +46,17 @@ def command(
         except Mistake as error:
             found.append(error.finding)
     found += lint(manifests)
-    if output == "json":
-        print_json(found)
-    elif output == "sarif":
-        print_json(sarif(found, __version__))
-    else:
-        _print(found, good, manifests)
+    for line in good if output == "text" else ():
+        click.echo(line)
+    print_findings(found, output, ruled, err=True)
+    if output == "text":
+        _sum(found, manifests)
     if any(one.severity == "error" for one in found):
         raise SystemExit(Mistake.exit_code)
 
 
-def _print(found: list[Finding], good: list[str], manifests: dict[str, str]) -> None:
-    for line in good:
-        click.echo(line)
-    for one in found:
-        click.echo(f"{one}\n  rule {one.rule}" if one.rule else str(one), err=True)
+def _sum(found: list[Finding], manifests: dict[str, str]) -> None:
+    """Files without a word about them, and how many findings there are."""
     for name in manifests:
         if not any(one.at.startswith(f"{name}:") for one in found):
             click.echo(f"{name}: ok")

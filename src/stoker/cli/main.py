@@ -86,36 +86,32 @@ def run(argv: Sequence[str] | None = None) -> int:
             args=None if argv is None else list(argv), prog_name="stoker", standalone_mode=False
         )
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
-        return _said(130, "interrupted")
-    except KeyboardInterrupt:
-        return _said(130, "interrupted")
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
     except click.ClickException as error:
         error.show()
         return 2
     except StokerError as error:
-        return _said(error.exit_code, str(error))
+        from stoker.ui.findings import plain
+
+        click.echo(plain(error.finding), err=True)
+        return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if os.environ.get("STOKER_DEBUG"):
             raise
-        return _said(1, _unexpected(error))
+        return _unexpected(error)
 
 
-def _said(code: int, text: str) -> int:
-    first, _, rest = text.partition("\n")
-    label, colon, what = first.partition(": ")
-    if colon and label in ("error", "warning"):
-        first = f"{click.style(label + ':', fg='red', bold=True)} {what}"
-    click.echo(first + (f"\n{rest}" if rest else ""), err=True)
-    return code
-
-
-def _unexpected(error: Exception) -> str:
+def _unexpected(error: Exception) -> int:
     from stoker.findings import Finding
+    from stoker.ui.findings import plain
 
     what = f"unexpected: {type(error).__name__}: {error}"
     fix = "STOKER_DEBUG=1 shows where; please report it with that output"
-    return str(Finding(what, "this is a defect of Stoker, or of something it did not foresee", fix))
+    why = "this is a defect of Stoker, or of something it did not foresee"
+    click.echo(plain(Finding(what, why, fix)), err=True)
+    return 1

@@ -2,11 +2,12 @@
 
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json, read_spec
+from stoker.errors import Mistake
 from stoker.fleet.state import FleetState, Replica, Scaling
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names
@@ -18,7 +19,13 @@ HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
 @click.command("status")
 @fleet_options
 @click.option("-w", "--watch", "watch", is_flag=True, help="Follow it, once a second.")
-@click.option("-A", "--all", "every", is_flag=True, help="All fleets of this machine.")
+@click.option(
+    "-A",
+    "--all",
+    "every",
+    is_flag=True,
+    help="All fleets of this machine; or of the cluster, -n: of a namespace.",
+)
 @output_option("table", "json")
 def command(
     file: str | None,
@@ -30,21 +37,41 @@ def command(
     output: str,
 ) -> None:
     """Shows a fleet: its endpoint, and each replica with phase and load."""
-    cluster = None if every else cluster_fleet(name, file, target, namespace)
+    look = _every(file, target, namespace) if every else _one(file, name, target, namespace)
     while True:
-        fleets: list[Any] = (
-            [Fleet(n) for n in names()] if every else [cluster or connect(chosen_name(name, file))]
-        )
-        states: list[FleetState] = [fleet.status() for fleet in fleets]
+        states = look()
         if output == "json":
             print_json(states if every else states[0])
         else:
             if watch and sys.stdout.isatty():
                 click.clear()
-            click.echo("\n\n".join(text(state) for state in states) or "no fleet runs on this machine")
+            click.echo("\n\n".join(text(state) for state in states) or "no fleet runs there")
         if not watch:
             return
         time.sleep(1)
+
+
+def _one(
+    file: str | None, name: str | None, target: str | None, namespace: str | None
+) -> Callable[[], list[FleetState]]:
+    cluster = cluster_fleet(name, file, target, namespace)
+    return lambda: [(cluster or connect(chosen_name(name, file))).status()]
+
+
+def _every(file: str | None, target: str | None, namespace: str | None) -> Callable[[], list[FleetState]]:
+    """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
+    try:
+        spec = read_spec(None, file, (), target)
+    except Mistake:
+        if file or target:
+            raise
+        spec = None  # a broken stoker.yaml is no reason not to look at what runs here
+    if spec is None or spec.target != "kubernetes":
+        return lambda: [Fleet(one).status() for one in names()]
+    from stoker.operate.cluster import every_fleet
+
+    context = spec.kubernetes.context
+    return lambda: list(every_fleet(context, namespace))
 
 
 def text(state: FleetState) -> str:

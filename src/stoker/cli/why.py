@@ -5,13 +5,14 @@ import time
 import click
 
 from stoker.advise.why import why
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_findings
 from stoker.operate.fleet import connect
+from stoker.ui.findings import explained
 
 
 @click.command("why")
 @fleet_options
-@output_option("text", "json")
+@output_option("text", "json", "sarif")
 def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
 ) -> None:
@@ -19,14 +20,6 @@ def command(
     fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
     state = fleet.status()
     found = why(state, time.time())
-    if output == "json":
-        print_json(list(found))
-        return
-    if not found:
+    if not found and output == "text":
         click.echo(f"{state.name}: nothing is wrong, {state.ready} of {state.wanted} replicas are ready")
-    for finding in found:
-        what, _, cause = finding.what.rpartition(": ")
-        click.echo(f"{state.name}: {what or finding.what}")
-        click.echo(f"  cause  {cause}" if what else "")
-        for label, text in (("seen", finding.why), ("fix", finding.fix)):
-            click.echo(f"  {label:<5}  {text}")
+    print_findings(found, output, lambda one: explained(one, state.name))

@@ -59,6 +59,11 @@ class ModelShape:
         return Bytes(sum(_token_bytes(layer.cache, element) for layer in self.decoder if layer.cache))
 
     @property
+    def kinds(self) -> tuple[Layer, ...]:
+        """Its different layers, each once."""
+        return tuple({id(layer): layer for layer in self.decoder}.values())
+
+    @property
     def caches(self) -> tuple[Cache, ...]:
         """What the layers keep, in their order."""
         return tuple(layer.cache for layer in self.decoder if layer.cache)
@@ -76,7 +81,8 @@ def read_shape(files: ModelFiles) -> ModelShape:
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
     _check(text)
     layers = number(text, "num_hidden_layers", "n_layer", "n_layers")
-    decoder = tuple(_layer(text, family, index) for index in range(layers))
+    kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
+    decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
     counted = _count(decoder) + sum(part.parameters for part in (*first, *last))

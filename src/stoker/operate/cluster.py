@@ -8,6 +8,7 @@ from dataclasses import replace
 from stoker.advise.cluster import check_cluster
 from stoker.errors import DoesNotFit, Mistake, NoSuchFleet
 from stoker.events import Event, Report, silent
+from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
@@ -17,10 +18,12 @@ from stoker.operate.wait import converge
 from stoker.planner.plan import Plan
 from stoker.render.gcloud import Call
 from stoker.render.manifests import choose
+from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
+from stoker.targets.kubernetes.client import Api
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
-from stoker.targets.kubernetes.target import KubernetesTarget
+from stoker.targets.kubernetes.target import KubernetesTarget, workloads
 from stoker.units import Range
 
 START_TIMEOUT = 3600.0
@@ -65,23 +68,33 @@ class ClusterFleet:
         """Runs so many replicas and returns when they are ready. Raises: Mistake, where an HPA moves them."""
         if count < 0:
             raise Mistake(f"{count} replicas cannot be had", why="the count is negative", fix="0 or more")
-        if not self.spec.replicas.fixed:
+        self.status()
+        spec = self.running()
+        if not spec.replicas.fixed:
             raise Mistake(
-                f"an HPA moves the replicas of {self.name}", why=f"replicas: {self.spec.replicas}, on {', '.join(self.spec.scaling.metrics if self.spec.scaling else ())}",
+                f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
-        self.status()
-        plan = plan_cluster(replace(self.spec, replicas=Range(count, count)))
+        plan = plan_cluster(replace(spec, replicas=Range(count, count)))
         return converge(self.target, plan, report, timeout)
+
+    def running(self) -> ServeSpec:
+        """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
+        if not self.target.differs():
+            return self.spec
+        found = self.target.running()
+        if found is None:
+            raise Mistake(
+                f"{self.name} runs another spec than this one, which was never ready", why="only a spec that was ready is kept",
+                fix="`stoker up` applies the file", rule="fleet-differs",
+            )  # fmt: skip
+        return load_stored(found)
 
     def restart(self, report: Report = silent, timeout: float = START_TIMEOUT) -> FleetState:
         """Replaces every replica, as the rollout strategy says."""
-        state = self.status()
-        spec = (
-            self.spec
-            if not self.spec.replicas.fixed
-            else replace(self.spec, replicas=Range(state.wanted, state.wanted))
-        )
+        state, spec = self.status(), self.running()
+        if spec.replicas.fixed:
+            spec = replace(spec, replicas=Range(state.wanted, state.wanted))
         return converge(self.target.restarting(), plan_cluster(spec), report, timeout)
 
     def rollback(
@@ -110,6 +123,37 @@ class ClusterFleet:
     def endpoint(self) -> AbstractContextManager[Endpoint]:
         """URL, model and key, through a port-forward while it is needed."""
         return self.target.endpoint()
+
+
+def connect_cluster(name: str | None, namespace: str | None = None) -> ClusterFleet:
+    """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
+
+    Raises: NoSuchFleet.
+    """
+    space = (f"kubernetes.namespace={namespace}",) if namespace else ()
+    asked = load("", "<command line>", ("target=kubernetes", f"name={name or 'any'}", *space))
+    if name is None:
+        found = [one["metadata"]["name"] for one in workloads(Api(), asked.kubernetes.namespace)]
+        if len(found) != 1:
+            raise NoSuchFleet(
+                f"which fleet of {asked.kubernetes.namespace}?" if found else f"no fleet is in {asked.kubernetes.namespace}",
+                why=f"there are {', '.join(found)}" if found else "no Deployment and no LeaderWorkerSet there is Stoker's",
+                fix="--name NAME" if found else "-n NAMESPACE, or -f FILE; `stoker status -A --target kubernetes` lists all",
+            )  # fmt: skip
+        asked = replace(asked, name=found[0])
+    kept = KubernetesTarget(asked).running()
+    return ClusterFleet(load_stored(kept) if kept else asked)
+
+
+def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:
+    """The state of each fleet of a namespace, or of the whole cluster."""
+    spec, api = load("", "<command line>", ("target=kubernetes",)), Api(context)
+    return tuple(
+        KubernetesTarget(
+            replace(spec, name=one["metadata"]["name"], kubernetes=replace(spec.kubernetes, context=context, namespace=one["metadata"]["namespace"]))
+        ).observe()
+        for one in workloads(api, namespace)
+    )  # fmt: skip
 
 
 def print_only(_: tuple[Step, ...]) -> bool:
@@ -165,10 +209,17 @@ def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTa
     target = KubernetesTarget(spec, force=force)
     target.api.version()
     plan = plan_cluster(spec)
-    cluster = choose(plan)
-    found = check_cluster(facts(target, plan), cluster)
-    for finding in found:
-        if finding.severity == "error":
-            raise DoesNotFit(finding) if finding.rule == "kube-quota" else Mistake(finding)
-        report(Event("check", f"{finding.what} ({finding.why}); {finding.fix}", "warn"))
+    found = check_cluster(facts(target, plan), choose(plan))
+    errors = [one for one in found if one.severity == "error"]
+    if errors:
+        for one in found:
+            _tell(one, report) if one is not errors[0] else None
+        raise DoesNotFit(errors[0]) if errors[0].rule == "kube-quota" else Mistake(errors[0])
+    if found and target.changes(plan).acting:  # who only waits, or asks again, has been told
+        for one in found:
+            _tell(one, report)
     return target, plan
+
+
+def _tell(one: Finding, report: Report) -> None:
+    report(Event("check", one.what, "fail" if one.severity == "error" else "warn", finding=one))

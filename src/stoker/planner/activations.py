@@ -5,6 +5,7 @@ Derived from the tensors that are alive at once; checked against real logs by `b
 
 from dataclasses import dataclass
 
+from stoker.model.parts import Layer
 from stoker.model.shape import ModelShape
 from stoker.planner.layout import Layout
 from stoker.planner.settings import GIB, Settings
@@ -43,16 +44,15 @@ def _forward(shape: ModelShape, layout: Layout, settings: Settings) -> Peak:
     tokens, size = settings.max_num_batched_tokens, settings.dtype_bytes
     heads = shape.heads * shape.head_dim + 2 * max(shape.kv_heads, layout.tensor) * shape.head_dim
     stream = RESIDUALS * shape.hidden + heads / layout.tensor
-    widest = max(_between(shape, index, layout.tensor) for index in range(shape.layers))
+    widest = max(_between(shape, layer, layout.tensor) for layer in shape.kinds)
     images = _images(shape, settings)
     total = tokens * (stream + widest) * size + images + WORKSPACE
     formula = f"{tokens:,} tokens x (6 x hidden {shape.hidden:,} + attention + MLP) x {size} B"
     return Peak(Bytes(int(total)), "forward", formula)
 
 
-def _between(shape: ModelShape, index: int, tensor: int) -> float:
+def _between(shape: ModelShape, layer: Layer, tensor: int) -> float:
     """Elements a token between a layer's input and output: gate, up and their product; or its experts' turn."""
-    layer = shape.decoder[index]
     dense = 3 * layer.width / tensor
     if layer.experts is None:
         return dense

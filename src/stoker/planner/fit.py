@@ -33,6 +33,8 @@ class Fit:
     @property
     def tightest(self) -> RankMemory:
         """The rank with the least room for the KV cache, for the layers it holds."""
+        if len(self.ranks) == 1:
+            return self.ranks[0]
         return min(self.ranks, key=lambda rank: rank.kv_cache / max(1, _widest(self.groups, rank)))
 
 

@@ -7,10 +7,13 @@ Source: vLLM 0.32 `v1/core/kv_cache_utils.py` (get_kv_cache_groups, get_kv_cache
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TypeVar
 
 from stoker.model.parts import Cache, Kind
 from stoker.planner.settings import Settings
 from stoker.units import Bytes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,34 @@ class Group:
 
     def size(self, layers: range | None = None) -> int:
         """Bytes of one block: of all layers, or of those on one pipeline stage."""
-        return sum(p.size for i, p in zip(self.layers, self.pages, strict=True) if layers is None or i in layers)  # fmt: skip
+        if layers is None or (layers.start <= min(self.layers) and max(self.layers) < layers.stop):
+            return sum([page.size for page in self.pages])
+        return sum(p.size for i, p in zip(self.layers, self.pages, strict=True) if i in layers)
 
     def needed(self, length: int, in_flight: int) -> int:
         """Blocks that one request holds at most."""
-        return max(page.needed(length, in_flight) for page in set(self.pages))
+        return max(page.needed(length, in_flight) for page in self.kinds)
+
+    @property
+    def kinds(self) -> tuple[Page, ...]:
+        """Its different pages, each once."""
+        return _distinct(self.pages)
 
 
 def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> dict[int, Page]:
     """Each layer's page on one rank of a tensor-parallel group, by the layer's index; none for those that share."""
     block = _block_size(caches, settings, tensor)
     sized = replace(settings, block_size=block)
-    made = {cache: _page(cache, sized, tensor) for cache in set(caches) if cache is not None}
-    out = {index: made[cache] for index, cache in enumerate(caches) if cache is not None}
-    if any(page.kind == "state" for page in out.values()):
-        widest = max(page.size for page in out.values())
-        return {i: replace(p, size=widest) if p.kind == "state" else p for i, p in out.items()}
-    return out
+    made = {id(cache): _page(cache, sized, tensor) for cache in _distinct(caches) if cache is not None}
+    if any(page.kind == "state" for page in made.values()):
+        widest = max(page.size for page in made.values())
+        made = {i: replace(p, size=widest) if p.kind == "state" else p for i, p in made.items()}
+    return {index: made[id(cache)] for index, cache in enumerate(caches) if cache is not None}
+
+
+def _distinct(values: Sequence[T]) -> tuple[T, ...]:
+    """Each value once, told apart by what it is in memory: layers that are alike are one value, and hashing is slow."""
+    return tuple({id(value): value for value in values}.values())
 
 
 def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
@@ -76,7 +90,7 @@ def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
 def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> int:
     """Hybrids of attention and state: tokens a block are raised until an attention page holds a state."""
     one = replace(settings, block_size=1)
-    there = [cache for cache in set(caches) if cache is not None]
+    there = [cache for cache in _distinct(caches) if cache is not None]
     states = [_page(c, one, tensor).size for c in there if c.kind == "state"]
     attention = [_page(c, one, tensor).size for c in there if c.kind != "state"]
     if not states or not attention:
@@ -104,6 +118,7 @@ def groups(by_layer: dict[int, Page]) -> tuple[Group, ...]:
 
 def _uniform(found: Sequence[Page]) -> bool:
     """Whether all layers keep the same tokens, whatever the sizes of their pages."""
+    found = _distinct(found)
     kinds = {("full" if page.kind == "mla" else page.kind, page.window, page.block) for page in found}
     same_state = len({page.size for page in found}) == 1 or found[0].kind != "state"
     return len(kinds) == 1 and same_state
@@ -156,10 +171,13 @@ def _block_bytes(laid: tuple[Group, ...], layers: range) -> int:
 
 def longest(laid: tuple[Group, ...], blocks: int, settings: Settings, most: int) -> int:
     """The longest request that so many blocks hold, one of them kept free as vLLM does; 0 where none fits."""
-    each = [set(group.pages) for group in laid]
-    low, high = 0, most
+    each, in_flight = [group.kinds for group in laid], settings.in_flight
+
+    def fits(length: int) -> bool:
+        return sum(max(page.needed(length, in_flight) for page in alike) for alike in each) <= blocks - 1
+
+    low, high = (most, most) if fits(most) else (0, most)
     while low < high:
         middle = (low + high + 1) // 2
-        needed = sum(max(page.needed(middle, settings.in_flight) for page in alike) for alike in each)
-        low, high = (middle, high) if needed <= blocks - 1 else (low, middle - 1)
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low

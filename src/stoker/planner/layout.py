@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stoker.model.parts import Layer
 from stoker.model.shape import ModelShape
 from stoker.spec.nouns import Strategy
 
@@ -47,14 +48,22 @@ def stages(layers: int, pipeline: int) -> tuple[range, ...]:
 
 def divides(shape: ModelShape, tensor: int) -> str | None:
     """Why a tensor parallel size cannot split the model; None where it can."""
+    return _divides(shape, shape.kinds, tensor)
+
+
+def _divides(shape: ModelShape, kinds: tuple[Layer, ...], tensor: int) -> str | None:
     if shape.heads % tensor:
         return f"{tensor} does not divide the model's {shape.heads} attention heads"
     for kv in sorted(
-        {cache.kv_heads for cache in shape.caches if cache.kind in ("full", "sliding", "chunked")}
+        {
+            one.cache.kv_heads
+            for one in kinds
+            if one.cache and one.cache.kind in ("full", "sliding", "chunked")
+        }
     ):
         if kv % tensor and tensor % kv:
             return f"{tensor} neither divides the model's {kv} KV heads nor is a multiple of them"
-    for layer in shape.decoder:
+    for layer in kinds:
         for width in (layer.width, layer.experts.width if layer.experts else 0):
             if width % tensor:
                 return f"{tensor} does not divide the model's intermediate size {width}"
@@ -63,4 +72,5 @@ def divides(shape: ModelShape, tensor: int) -> str | None:
 
 def tensor_sizes(shape: ModelShape, most: int) -> tuple[int, ...]:
     """Tensor parallel sizes up to `most` that split the model."""
-    return tuple(size for size in range(1, most + 1) if divides(shape, size) is None)
+    kinds = shape.kinds
+    return tuple(size for size in range(1, most + 1) if _divides(shape, kinds, size) is None)

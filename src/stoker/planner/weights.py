@@ -1,5 +1,6 @@
 """Weights of one rank, as vLLM loads them: split, padded, and in the dtype or quantization that was asked."""
 
+from collections.abc import Iterator
 from math import ceil
 
 from stoker.model.parts import Part
@@ -14,13 +15,22 @@ VOCABULARY_PADDING = 64  # vLLM `layers/vocab_parallel_embedding.py`, DEFAULT_VO
 
 def rank_weights(shape: ModelShape, layout: Layout, stage: int, held: range, settings: Settings) -> Bytes:
     """Bytes of weights on one rank of a pipeline stage that holds the layers `held`."""
-    total = sum(
-        _bytes(part, layout.tensor, settings, index) for index in held for part in shape.decoder[index].parts
-    )
+    total = sum(_layers(shape, layout, held, settings))
     for part in _ends(shape, layout, stage):
         total += _bytes(part, layout.tensor, settings, None)
     tables = sum(_bytes(part, 1, settings, None) for part in shape.every)
     return Bytes(int(total * _scale(shape) + tables))
+
+
+def _layers(shape: ModelShape, layout: Layout, held: range, settings: Settings) -> Iterator[float]:
+    """Each layer's bytes; those of layers that are alike, and quantized alike, are counted once."""
+    alike: dict[int, float] = {}
+    spares = settings.quantization is not None and bool(settings.quantization.ignore)
+    for index in held:
+        layer = shape.decoder[index]
+        if spares or id(layer) not in alike:
+            alike[id(layer)] = sum(_bytes(part, layout.tensor, settings, index) for part in layer.parts)
+        yield alike[id(layer)]
 
 
 def lora_buffers(shape: ModelShape, layout: Layout, held: range, settings: Settings) -> Bytes:

@@ -45,7 +45,8 @@ class Story:
             self._show(text)
         else:
             self.done()
-            click.echo(text, file=self._out, color=None)
+            more = event.finding.lines("        ") if event.finding else []
+            click.echo("\n".join([text, *more]), file=self._out, color=None)
 
     def _progress(self, progress: Progress) -> None:
         text = _line("...", progress.subject, _amount(progress))

@@ -1,5 +1,6 @@
 """The small programs that pods run beside the engine: their text, in a ConfigMap."""
 
+from functools import cache
 from importlib.resources import files
 
 from stoker.render.manifests.choices import Cluster
@@ -13,10 +14,7 @@ def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
     if cluster.spec.engine.kind == "simulated":
         return ()
     names = ["alive.py"] + ["outlive.py"] * (cluster.plan.nodes > 1)
-    texts = {
-        name: files("stoker.render.manifests").joinpath(f"scripts/{name}").read_text("utf-8")
-        for name in names
-    }
+    texts = {name: _script(name) for name in names}
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -24,3 +22,8 @@ def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
         "data": texts,
     }
     return (Manifest(body),)
+
+
+@cache
+def _script(name: str) -> str:
+    return files("stoker.render.manifests").joinpath(f"scripts/{name}").read_text("utf-8")

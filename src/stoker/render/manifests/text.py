@@ -18,41 +18,43 @@ _BLOCK = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uff
 def write(value: dict[str, Any]) -> str:
     """The text of a table of plain values."""
     lines: list[str] = []
-    _table(value, "", lines)
+    _table(value, "", "", lines)
     return "\n".join(lines) + "\n"
 
 
-def _table(value: dict[str, Any], indent: str, lines: list[str], first: str | None = None) -> None:
-    lead = indent if first is None else first
+def _table(value: dict[str, Any], lead: str, indent: str, lines: list[str]) -> None:
+    """lead stands before the first key, in place of the indent: a list's dash."""
+    deeper = indent + "  "
     for key, inner in value.items():
-        _entry(f"{lead}{_scalar(key)}:", inner, indent, lines)
+        head = f"{lead}{_word(key)}:"
         lead = indent
+        if isinstance(inner, str):
+            if "\n" in inner and _is_block(inner):
+                lines.append(f"{head} |")
+                lines += [f"{deeper}{line}" if line else "" for line in inner[:-1].split("\n")]
+            else:
+                lines.append(f"{head} {_word(inner)}")
+        elif not inner or not isinstance(inner, dict | list):
+            lines.append(f"{head} {_scalar(inner)}")
+        else:
+            lines.append(head)
+            _inside(inner, deeper, lines)
 
 
-def _entry(head: str, value: Any, indent: str, lines: list[str]) -> None:
-    if isinstance(value, dict) and value:
-        lines.append(head)
-        _table(value, indent + "  ", lines)
-    elif isinstance(value, list) and value:
-        lines.append(head)
-        for one in value:
-            _item(one, indent + "  ", lines)
-    elif isinstance(value, str) and _is_block(value):
-        lines.append(f"{head} |")
-        lines += [f"{indent}  {line}" if line else "" for line in value[:-1].split("\n")]
-    else:
-        lines.append(f"{head} {_scalar(value)}")
-
-
-def _item(value: Any, indent: str, lines: list[str]) -> None:
-    if isinstance(value, dict) and value:
-        _table(value, indent + "  ", lines, first=f"{indent}- ")
-    elif isinstance(value, list) and value:
-        lines.append(f"{indent}-")
-        for one in value:
-            _item(one, indent + "  ", lines)
-    else:
-        lines.append(f"{indent}- {_scalar(value)}")
+def _inside(value: dict[str, Any] | list[Any], indent: str, lines: list[str]) -> None:
+    if isinstance(value, dict):
+        _table(value, indent, indent, lines)
+        return
+    for one in value:
+        if isinstance(one, str):
+            lines.append(f"{indent}- {_word(one)}")
+        elif not one or not isinstance(one, dict | list):
+            lines.append(f"{indent}- {_scalar(one)}")
+        elif isinstance(one, dict):
+            _table(one, f"{indent}- ", indent + "  ", lines)
+        else:
+            lines.append(f"{indent}-")
+            _inside(one, indent + "  ", lines)
 
 
 def _is_block(text: str) -> bool:
@@ -68,6 +70,8 @@ def _scalar(value: Any) -> str:
         return _word(value)
     if type(value) is int:
         return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     text = json.dumps(value)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
 

@@ -131,9 +131,18 @@ class Api:
         return self._json("GET", f"/apis/{name}", name) is not None
 
     def version(self) -> str:
-        """The server's release. Raises: WorldFailed, where it does not answer."""
+        """The server's release. Raises: WorldFailed, where it does not answer; Mistake, where it is something else."""
         found = self._json("GET", "/version", "the version")
-        return str(found["gitVersion"]) if found else ""
+        if found is None or "gitVersion" not in found:
+            raise self._no_server("GET /version does not tell a release of Kubernetes")
+        return str(found["gitVersion"])
+
+    def _no_server(self, why: str) -> Mistake:
+        """What answers is a proxy's page, another service, a portal."""
+        return Mistake(
+            f"what answers at {self.server} is no Kubernetes API server", why=why,
+            fix=f"mend the cluster's address of the context {self.context}, or the proxy or VPN before it", rule="kube-no-server",
+        )  # fmt: skip
 
     def _json(
         self, method: str, path: str, what: str, query: dict[str, str] | None = None, body: Object | None = None,
@@ -144,7 +153,12 @@ class Api:
             return None
         if answer.status_code >= 400:
             raise self._refused(answer, method, path, what)
-        found: Object = answer.json()
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise self._no_server(f"{method} {path} is answered with {answer.text[:80]!r}")
         return found
 
     def _send(
@@ -168,9 +182,9 @@ class Api:
 
     def _refused(self, answer: httpx2.Response, method: str, path: str, what: str) -> Mistake | WorldFailed:
         try:
-            said = str(answer.json().get("message") or answer.text)
-        except ValueError:
-            said = answer.text[:300]
+            said = str(answer.json()["message"])
+        except (ValueError, KeyError, TypeError):
+            said = answer.text[:300] or f"{answer.status_code} without a word"
         match answer.status_code:
             case 401:
                 return Mistake(

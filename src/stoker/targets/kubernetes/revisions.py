@@ -26,8 +26,9 @@ class Revision:
 
 
 def digest(spec: dict[str, Any]) -> str:
-    """A short name of a spec's values."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    """A short name of a spec's values, but for the number of replicas: scaling makes no other fleet of it."""
+    kept = {key: value for key, value in spec.items() if key != "replicas"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def revisions(api: Api, namespace: str, selector: str) -> tuple[Revision, ...]:
@@ -47,7 +48,7 @@ def record(
     """Keeps a spec that is ready now, unless it is the newest already; the oldest go. Returns its number."""
     known = revisions(api, namespace, selector)
     plain = json.loads(json.dumps(spec, default=str))
-    if known and known[-1].digest == digest(plain):
+    if known and known[-1].spec == plain:
         return known[-1].number
     number = known[-1].number + 1 if known else 1
     api.apply(

@@ -96,14 +96,20 @@ class KubernetesTarget:
         warnings = conditions(scalers) + unattended(owner, now)
         warnings += signs(self.api.list("Event", self.namespace), self.name)
         notes = owner["metadata"].get("annotations", {}) if owner else {}
+        ports = self._ports()
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
-            endpoint=f"http://{self.name}.{self.namespace}:{self.spec.endpoint.port}" if owner else None,
-            model=self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
-            page=next((f"http://{self.name}-page.{self.namespace}:{page_port(self.spec)}" for s in before if s.role == "page"), None),
+            endpoint=f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}" if owner else None,
+            model=_served(owner) or self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
+            page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
             stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
+
+    def _ports(self) -> dict[str, int]:
+        """The first port of each of its Services."""
+        found = self.api.list("Service", self.namespace, self.selector)
+        return {one["metadata"]["name"]: int(one["spec"]["ports"][0]["port"]) for one in found}
 
     def _newest(self, owner: Object | None) -> str | None:
         """The template hash of the Deployment's newest ReplicaSet: pods of another one are about to go."""
@@ -297,14 +303,28 @@ class KubernetesTarget:
         labels = {"app.kubernetes.io/instance": self.name, "app.kubernetes.io/managed-by": "stoker"}
         return revisions.record(self.api, self.namespace, self.name, self.selector, labels, dump(spec))
 
+    def running(self) -> dict[str, Any] | None:
+        """The kept spec of what runs now, as `spec.dump` gives it; the newest kept, where nothing runs."""
+        known, runs = revisions.revisions(self.api, self.namespace, self.selector), self._runs()
+        fits = [one.spec for one in known if runs in (None, one.digest)]
+        return fits[-1] if fits else None
+
+    def differs(self) -> bool:
+        """Whether what runs now was made from another spec than this one, replicas aside."""
+        return self._runs() not in (None, _digest(self.spec))
+
+    def _runs(self) -> str | None:
+        owner = self.workload()
+        notes = owner["metadata"].get("annotations", {}) if owner else {}
+        return notes.get(revisions.DIGEST)
+
     def before(self, number: int | None = None) -> revisions.Revision:
         """The revision to go back to: the newest that was ready and is not what runs now, or that of a number.
 
         Raises: Mistake, where there is none.
         """
         known = revisions.revisions(self.api, self.namespace, self.selector)
-        owner = self.workload()
-        runs = (owner or {"metadata": {}})["metadata"].get("annotations", {}).get(revisions.DIGEST)
+        runs = self._runs()
         fits = [one for one in known if (one.number == number if number is not None else one.digest != runs)]
         if not fits:
             raise Mistake(
@@ -358,6 +378,21 @@ def page_port(spec: ServeSpec) -> int:
 
 def _ours(body: Object) -> bool:
     return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
+
+
+def _served(owner: Object | None) -> str | None:
+    """The name under which the engine serves its model, out of its command."""
+    containers = _template(owner)["spec"]["containers"] if owner else ()
+    words = [word for one in containers if one["name"] == "engine" for word in one.get("command", ())]
+    flag = "--served-model-name"
+    return words[words.index(flag) + 1] if flag in words[:-1] else None
+
+
+def workloads(api: Api, namespace: str | None) -> tuple[Object, ...]:
+    """The Deployment or LeaderWorkerSet of each fleet of a namespace, or of all, by namespace and name."""
+    engines = "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine"
+    found = [one for kind in ("Deployment", "LeaderWorkerSet") for one in api.list(kind, namespace, engines)]
+    return tuple(sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])))
 
 
 def _count(owner: Object | None) -> int:
