@@ -304,14 +304,46 @@ def test_a_pod_without_a_gpu_says_so(user: User) -> None:
     assert "nothing is wrong, 3 of 3 replicas are ready" in user.ok("why").out
 
 
-def test_an_hpa_without_metrics_is_explained(user: User) -> None:
+def test_an_hpa_without_metrics_is_explained_link_by_link(user: User) -> None:
+    def rules() -> list[str]:
+        return [one["rule"] for one in user.ok("why", "-o", "json").json()]
+
     user.write(replicas="1..3", scaling={"metrics": {"queue-depth": 5}})
     user.ok("up")
-    (found,) = user.ok("why", "-o", "json").json()
-    assert found["rule"] == "why-hpa-adapter"
     out = user.ok("status").out
     assert "<unknown>/5 (avg)" in out
     assert "no figure reaches it: unable to get metric" in out
+    assert rules() == ["why-hpa-no-figures"]
+    for said, rule in (
+        ("no custom metrics API (custom.metrics.k8s.io) registered", "why-hpa-adapter"),
+        ("the server is currently unable to handle the request", "why-hpa-adapter-down"),
+        ("Permission monitoring.timeSeries.list denied: 403", "why-hpa-rights"),
+        ("the server could not find the metric vllm_num_requests_waiting for pods", "why-hpa-name"),
+    ):
+        user.cluster.lives.hpa_says = said
+        time.sleep(0.3)
+        assert rules() == [rule]
+    space = user.live("PodMonitoring")
+    target = {"health": "down", "lastError": "context deadline exceeded"}
+    failing = {"name": "http", "unhealthyTargets": 1, "sampleGroups": [{"sampleTargets": [target]}]}
+    user.cluster.store.status(("PodMonitoring", "default", "shop"), endpointStatuses=[failing])
+    assert rules() == ["why-hpa-scrape"], "the link nearest to the engine, without what follows from it"
+    user.cluster.store.delete(("PodMonitoring", "default", "shop"))
+    assert rules() == ["why-hpa-no-scrape"]
+    assert space["spec"]["selector"]["matchLabels"]
+
+
+def test_a_metric_that_the_engine_does_not_serve_and_a_target_it_never_reaches(user: User) -> None:
+    notes = {"fake/metrics": "vllm:num_requests_waiting 0\n"}
+    user.write(
+        replicas="1..3", scaling={"metrics": {"batch-size": 300}}, kubernetes={**SPEC["kubernetes"], "annotations": notes},
+        engine={"max-model-len": "4K", "max-num-seqs": 64},
+    )  # fmt: skip
+    user.ok("up")
+    found = user.ok("why", "-o", "json").json()
+    assert [one["rule"] for one in found] == ["why-hpa-page", "why-hpa-unreachable"]
+    assert found[0]["what"].endswith("the engine serves no metric vllm:num_requests_running")
+    assert found[1]["what"].endswith("300 running a replica, and the engine runs 64 at once at most")
 
 
 def test_missing_definitions_and_rights_are_found_before_anything_is_applied(user: User) -> None:
@@ -319,13 +351,22 @@ def test_missing_definitions_and_rights_are_found_before_anything_is_applied(use
     ran = user("up")
     assert ran.code == 2
     assert "has no PodMonitoring" in ran.err
-    user.cluster.absent.clear()
     user.cluster.forbidden.add(("create", "deployments"))
+    said = user("up").err
+    assert "has no PodMonitoring" in said
+    assert "you may not create deployments" in said, "all of it at once"
+    user.cluster.absent.clear()
     ran = user("up")
     assert ran.code == 2
     assert "you may not create deployments in default" in ran.err
     assert 'apiGroups: ["apps"], resources: ["deployments"]' in ran.err
     assert user.there() == set()
+
+
+def test_what_only_warns_is_said_while_something_is_to_be_done(user: User) -> None:
+    user.write(replicas="1..2", scaling={"metrics": {"queue-depth": 5}})
+    assert "serves no custom metrics" in user.ok("up").err
+    assert "serves no custom metrics" not in user.ok("up").err
 
 
 def test_a_namespace_that_is_not_there_is_made(user: User) -> None:

@@ -35,7 +35,7 @@ class Rule:
             re.fullmatch(self.reason, sign.reason) is not None
             and re.search(self.text, sign.text, re.I) is not None
             and (not self.beside or self.beside in reasons)
-            and (not self.without or self.without not in reasons)
+            and (not self.without or not any(re.fullmatch(self.without, one) for one in reasons))
         )
 
     def finding(self, sign: Sign, subject: str, seen: str) -> Finding:
@@ -60,6 +60,7 @@ def _rules(*rows: tuple[str, ...]) -> tuple[Rule, ...]:
     return tuple(Rule(*row) for row in rows)  # type: ignore[arg-type]
 
 
+_NEARER = "NoSuchFamily|NoScrape|ScrapeFailed"  # links before the adapter, which then has nothing to say
 _WAITS = "FailedScheduling|Pending|NotTriggerScaleUp"
 RULES: tuple[Rule, ...] = (
     # what an engine said as it died comes first: it is the nearest to the cause
@@ -130,10 +131,17 @@ RULES: tuple[Rule, ...] = (
         ("group-incomplete", "Pending|Starting|Scheduled", r"(\d+ of \d+) pods of its group", "its group is not complete", "each rank needs a node of its own: are there enough?"),
     ),
     *_rules(
+        ("hpa-page", "NoSuchFamily", r"(.+)", "the engine serves no metric {1}", "scaling.metrics: this release's own; an image of another release than engine.version?"),
+        ("hpa-no-scrape", "NoScrape", r"no (\S+)", "nothing scrapes the engine's metrics", "`stoker up` makes the {1} in the fleet's own namespace, where alone it selects pods"),
+        ("hpa-scrape", "ScrapeFailed", r"(.+)", "the engine's metrics cannot be scraped: {1}", "the collectors must reach port 8000: kubernetes.clients, or another NetworkPolicy of the namespace"),
         ("hpa-rights", "FailedGet\\w*Metric", r"forbidden|PERMISSION_DENIED|403", "the metrics adapter may not read the metric", "grant the adapter's service account roles/monitoring.viewer"),
-        ("hpa-adapter", "FailedGet\\w*Metric", r"no metrics returned from custom metrics API|unable to fetch metrics from custom metrics API|could not find the requested resource|no custom metrics API", "no metric reaches the HPA", "is the metrics adapter installed, and are the pods scraped? The chain: PodMonitoring, metric name, adapter, HPA"),
-        ("hpa-metric", "FailedGet\\w*Metric", r"(.+)", "the HPA gets no figure for its metric", "the sentence says which; kubernetes.metrics names the adapter"),
+        ("hpa-adapter", "FailedGet\\w*Metric", r"no custom metrics API|could not find the requested resource|no known available metric versions", "the cluster has no metrics adapter", "`stoker up` prints the command that installs the one of kubernetes.metrics"),
+        ("hpa-adapter-down", "FailedGet\\w*Metric", r"currently unable to handle the request|connection refused|i/o timeout|no endpoints available", "the metrics adapter does not answer", "`kubectl get apiservice v1beta1.custom.metrics.k8s.io` and the adapter's own pods show why"),
+        ("hpa-name", "FailedGet\\w*Metric", r"Cannot find metric|could not find the metric|[Cc]ould not find descriptor", "the metrics adapter knows no such metric", "after the first scrape it takes up to 10 minutes to appear; then: is it scraped under this name, and has the Prometheus adapter the rule that `stoker render -O DIR` writes?", "", _NEARER),
+        ("hpa-no-figures", "FailedGet\\w*Metric", r"no metrics returned|did not receive metrics", "the metric is known, and has no figures of these pods", "are the pods ready and scraped? `stoker status` shows them, `kubectl get podmonitoring -o yaml` the scrapes", "", _NEARER),
+        ("hpa-metric", "FailedGet\\w*Metric", r"(.+)", "the HPA gets no figure for its metric", "the sentence says which; kubernetes.metrics names the adapter", "", _NEARER),
         ("hpa-target", "FailedGetScale", r"(.+)", "the HPA finds nothing to scale", "its scaleTargetRef must name the fleet"),
+        ("hpa-unreachable", "TargetUnreachable", r"(.+)", "the target of batch-size is never reached: {1}", "a lower target in scaling.metrics, a larger engine.max-num-seqs, or queue-depth", "", "", "warning"),
         ("hpa-at-max", "TooManyReplicas", r"(.+)", "the HPA wants more replicas than its maximum", "a higher end of `replicas`, or a higher target value", "", "", "warning"),
     ),
     *_rules(

@@ -10,6 +10,8 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.workload import LWS
 
+TOLERANCE = 0.1  # of the HPA: within it nothing moves
+MOST_RUNNING = "stoker/max-num-seqs"
 METRICS = {"queue-depth": "vllm:num_requests_waiting", "batch-size": "vllm:num_requests_running"}
 
 
@@ -42,10 +44,18 @@ def autoscaler(cluster: Cluster) -> tuple[Manifest, ...]:
     hpa = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": cluster.meta(),
+        "metadata": cluster.meta() | _most_running(cluster),
         "spec": spec,
     }
     return (Manifest(hpa),)
+
+
+def _most_running(cluster: Cluster) -> dict[str, Any]:
+    """How many requests a replica runs at once at most: a target of batch-size above it would never be reached."""
+    scaling, fit = cluster.spec.scaling, cluster.plan.fit
+    if scaling is None or fit is None or "batch-size" not in scaling.metrics:
+        return {}
+    return {"annotations": {MOST_RUNNING: str(fit.settings.max_num_seqs)}}
 
 
 def _pods(name: str, target: float) -> dict[str, Any]:

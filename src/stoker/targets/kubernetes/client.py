@@ -102,6 +102,14 @@ class Api:
             return ()
         return tuple(answer.text.splitlines()) if answer.status_code == 200 else ()
 
+    def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: Mistake, Unreachable."""
+        at = RESOURCES["Pod"].path(namespace, f"{pod}:{port}")
+        answer = self._send("GET", f"{at}/proxy{path}", {})
+        if answer.status_code >= 400 and answer.status_code != 404:
+            raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
+        return answer.text if answer.status_code == 200 else ""
+
     def follow(self, namespace: str, pod: str, container: str = "engine") -> Iterator[str]:
         """The lines of a pod's container as they come, until it ends. Raises: Unreachable, where the stream breaks."""
         path = RESOURCES["Pod"].path(namespace, pod)

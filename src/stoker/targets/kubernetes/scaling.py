@@ -9,10 +9,9 @@ from typing import Any
 from lightkube.utils.quantity import parse_quantity
 
 from stoker.fleet.state import ScaledBy, Scaling
-from stoker.render.manifests.scaling import METRICS
+from stoker.render.manifests.scaling import METRICS, TOLERANCE
 from stoker.targets.kubernetes.pods import moment
 
-TOLERANCE = 0.1
 Object = dict[str, Any]
 
 

@@ -18,7 +18,7 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import cloud, logs, revisions, scaling, stages
+from stoker.targets.kubernetes import chain, cloud, logs, revisions, scaling, stages
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -94,6 +94,7 @@ class KubernetesTarget:
         before = self._stages() + self._beside()
         scalers = self.api.list("HorizontalPodAutoscaler", self.namespace, self.selector)
         warnings = conditions(scalers) + unattended(owner, now)
+        warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
         warnings += signs(self.api.list("Event", self.namespace), self.name)
         notes = owner["metadata"].get("annotations", {}) if owner else {}
         ports = self._ports()

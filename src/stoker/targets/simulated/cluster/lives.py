@@ -30,6 +30,7 @@ class Lives:
         self.store, self.speed = store, speed
         self.begun: dict[str, float] = {}
         self.logs: dict[tuple[str, str], str] = {}
+        self.hpa_says = "no metrics returned from custom metrics API"
 
     def step(self) -> None:
         """One round of everything."""
@@ -189,7 +190,7 @@ class Lives:
             _key(hpa), currentReplicas=current, desiredReplicas=max(low, current),
             conditions=[
                 {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
-                {"type": "ScalingActive", "status": "False", "reason": "FailedGetPodsMetric", "message": "unable to get metric: no metrics returned from custom metrics API"},
+                {"type": "ScalingActive", "status": "False", "reason": "FailedGetPodsMetric", "message": f"unable to get metric: {self.hpa_says}"},
             ],
         )  # fmt: skip
 

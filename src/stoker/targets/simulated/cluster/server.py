@@ -20,6 +20,10 @@ from stoker.targets.simulated.cluster.store import Object, Refused, Store
 TICK = 0.02
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
+PAGE = """vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_waiting{engine="0",model_name="m"} 0.0
+"""
+
 
 class Cluster:
     """The double, running: `with Cluster() as cluster: cluster.kubeconfig()`.
@@ -195,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._collection(kind, space, query, raw)
         if sub == "log":
             return self._log(space, name)
+        if sub == "proxy":
+            return self._page(space, name.partition(":")[0], words[3:])
         if sub == "scale":
             return self._scale(kind, space, name, raw)
         return self._single(kind, space, name, sub, query, raw)
@@ -274,6 +280,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _log(self, space: str, name: str) -> bytes:
         self.double.store.get("Pod", space, name)
         return self.double.lives.logs.get((space, name), "").encode()
+
+    def _page(self, space: str, pod: str, path: list[str]) -> bytes:
+        """A ready engine's metrics, as its annotation `fake/metrics` gives them, or two families of vLLM's."""
+        live = self.double.store.get("Pod", space, pod)
+        if path != ["metrics"]:
+            raise Refused(404, "NotFound", "the server could not find the requested resource")
+        return str(live["metadata"].get("annotations", {}).get("fake/metrics", PAGE)).encode()
 
     def _scale(self, kind: Kind, space: str, name: str, raw: bytes) -> Object:
         store, key = self.double.store, (kind.kind, space, name)
