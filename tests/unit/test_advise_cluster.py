@@ -74,3 +74,10 @@ def test_the_projects_quota_and_the_adapter_are_warnings() -> None:
     ]
     assert rules(replace(GOOD, adapter=False), cluster(SCALED)) == ["warning kube-adapter"]
     assert rules(replace(GOOD, adapter=False)) == [], "no HPA asks for it"
+
+
+def test_several_nodes_of_machines_with_a_fabric_are_told() -> None:
+    text = "name: shop\nmodel: gs://b/m\nhardware: {{gpu: h100-80gb, count: {}, machine: a3-highgpu-8g}}\nstrategy: {}\ntarget: kubernetes\n"
+    ready = replace(GOOD, nodes=None)
+    assert rules(ready, choose(plan_of(text.format(16, "multi-node")))) == ["warning kube-fabric"]
+    assert rules(ready, choose(plan_of(text.format(8, "tensor-parallel")))) == []

@@ -84,6 +84,7 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
         *_nodes(facts, cluster),
         *_project_quota(facts, cluster),
         *_adapter(facts, cluster),
+        *_fabric(cluster),
     )
 
 
@@ -193,6 +194,26 @@ def _project_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
             f"the quota {quota.where} leaves {max(0, quota.limit - quota.used)} GPUs, and the fleet needs {wanted}",
             f"{quota.used} of {quota.limit} are used", "ask for more at https://console.cloud.google.com/iam-admin/quotas, or another GPU or region",
             severity="warning", rule="kube-gpu-quota",
+        )
+    ]  # fmt: skip
+
+
+def _fabric(cluster: Cluster) -> list[Finding]:
+    """Machines whose GPUs have network cards of their own, which a pod has only where the cluster was set up for it."""
+    machine = cluster.plan.hardware.machine
+    if (
+        not cluster.gke
+        or cluster.plan.nodes < 2
+        or machine is None
+        or machine.machine[:2] not in ("a3", "a4")
+    ):
+        return []
+    return [
+        Finding(
+            f"the ranks on {machine} speak over the node's plain network, not over its GPUs' own cards",
+            "GPUDirect wants node pools with extra networks, and pods that ask for them, which are not rendered",
+            "https://cloud.google.com/kubernetes-engine/docs/how-to/gpu-bandwidth-gpudirect-tcpx sets the pools up; or a plan of one node",
+            severity="warning", rule="kube-fabric",
         )
     ]  # fmt: skip
 

@@ -59,13 +59,15 @@ class _Duration(click.ParamType[Seconds]):
     "--force-conflicts", "force", is_flag=True, help="In a cluster: take fields out of other managers' hands."
 )
 @click.option(
-    "--timeout", type=_Duration(), default=f"{START_TIMEOUT:.0f}s", help="Deadline until ready. Default: 30m."
+    "--timeout",
+    type=_Duration(),
+    help="Deadline until ready. Default: 30m; in a cluster, where weights are copied, 1h.",
 )
 @group_options
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, timeout: Seconds, output: str, **node: Any,
+    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, timeout: Seconds | None, output: str, **node: Any,
 ) -> None:  # fmt: skip
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
 
@@ -79,7 +81,7 @@ def command(
     story = Story()
     if spec.target == "kubernetes":
         agree = _agreement(story, yes, by_hand)
-        _in_cluster(spec, story, dry, float(timeout), force, output, agree)
+        _in_cluster(spec, story, dry, timeout, force, output, agree)
         return
     if dry:
         changes = dry_run(spec, story)
@@ -88,7 +90,7 @@ def command(
         )
         return
     _terminate_as_interrupt()
-    fleet, was_up = _start(spec, story, yes, float(timeout), group)
+    fleet, was_up = _start(spec, story, yes, float(timeout or START_TIMEOUT), group)
     if output == "json":
         print_json(fleet.status())
     else:
@@ -117,10 +119,16 @@ def _agreement(story: Story, yes: bool, by_hand: bool) -> "Agree":
 
 
 def _in_cluster(
-    spec: ServeSpec, story: Story, dry: bool, timeout: float, force: bool, output: str, agree: "Agree"
+    spec: ServeSpec,
+    story: Story,
+    dry: bool,
+    timeout: Seconds | None,
+    force: bool,
+    output: str,
+    agree: "Agree",
 ) -> None:
     """`up` with `target: kubernetes`."""
-    from stoker.operate.cluster import dry_run_cluster, up_cluster
+    from stoker.operate.cluster import START_TIMEOUT, dry_run_cluster, up_cluster
 
     if dry:
         changes = dry_run_cluster(spec, story)
@@ -129,7 +137,8 @@ def _in_cluster(
         )
         return
     try:
-        state = up_cluster(spec, report=story, timeout=timeout, force=force, agree=agree)
+        limit = float(timeout or START_TIMEOUT)
+        state = up_cluster(spec, report=story, timeout=limit, force=force, agree=agree)
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped waiting; the fleet goes on",
