@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from stoker.targets.gateway.upstream import Headers, Pool, request_bytes
+from stoker.system.upstream import Headers, Pool, request_bytes
 
 
 @dataclass

@@ -102,7 +102,8 @@ def test_a_killed_replica_comes_back_and_the_restart_is_counted(stoker: Stoker, 
 def test_the_supervisor_killed_the_fleet_goes_on_and_the_next_verb_adopts_it(
     stoker: Stoker, wait_until: Wait
 ) -> None:
-    stoker("up", "-d", "-f", stoker.spec(replicas=2))
+    ran = stoker("up", "-d", "-f", stoker.spec(replicas=2))
+    assert ran.code == 0, ran.err
     before = stoker.state()
     supervisor = next(p for p in stoker.processes() if "stoker.targets.local.supervisor" in p.cmdline())
     supervisor.kill()

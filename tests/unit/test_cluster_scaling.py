@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stoker.cli.status import scaling as lines
 from stoker.targets.kubernetes.scaling import read
+from stoker.ui.board import scaling as lines
 
 METRIC = "prometheus.googleapis.com|vllm:num_requests_waiting|gauge"
 

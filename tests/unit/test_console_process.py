@@ -50,7 +50,7 @@ def test_it_serves_and_leaves_on_sigterm(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("a-secret-key")
     port = free_port()
     with started(port, "--key-file", str(tmp_path / "key")) as process:
-        assert b"<h1>m</h1>" in fetch(f"http://127.0.0.1:{port}/")
+        assert b'<h1 id="name">m</h1>' in fetch(f"http://127.0.0.1:{port}/")
         assert json.loads(fetch(f"http://127.0.0.1:{port}/health"))["chat"] == "starting"
         assert b"a-secret-key" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         begun = time.monotonic()

@@ -15,11 +15,24 @@ from stoker.findings import Finding
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
+from stoker.units import Seconds
 
 if TYPE_CHECKING:
     from stoker.operate.cluster import ClusterFleet
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType[Seconds]):
+    """A time such as 90s or 10m, as an option."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
+        try:
+            return Seconds.parse(value if isinstance(value, int | float) else str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def spec_options(function: F) -> F:

@@ -1,24 +1,47 @@
 """`stoker status`: what runs."""
 
+import asyncio
+import contextlib
+import csv
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_json, read_spec
+from stoker.cli.common import (
+    Duration,
+    chosen_name,
+    cluster_fleet,
+    fleet_options,
+    output_option,
+    print_json,
+    read_spec,
+)
 from stoker.errors import Mistake
-from stoker.fleet.state import FleetState, Replica, Scaling
+from stoker.fleet.points import COLUMNS, Point
+from stoker.fleet.state import FleetState
+from stoker.observe.store import kept
 from stoker.operate.fleet import Fleet, connect
+from stoker.system import paths
 from stoker.targets.local.target import names
-from stoker.ui.terminal import age, table
+from stoker.ui.board import charts, happened, text
+from stoker.units import Seconds
 
-HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
+if TYPE_CHECKING:
+    from stoker.observe import Watcher
+    from stoker.operate.cluster import ClusterFleet
+
+FRESH = 60.0  # seconds for which the last figures of the history are shown as today's
+Look = Callable[[], list[FleetState]]
 
 
 @click.command("status")
 @fleet_options
-@click.option("-w", "--watch", "watch", is_flag=True, help="Follow it, once a second.")
+@click.option("-w", "--watch", "watch", is_flag=True, help="Follow it: the console in a terminal.")
 @click.option(
     "-A",
     "--all",
@@ -26,39 +49,146 @@ HEAD = ["REPLICA", "PHASE", "AGE", "ON", "RUNNING", "WAITING", "KV", "RESTARTS"]
     is_flag=True,
     help="All fleets of this machine; or of the cluster, -n: of a namespace.",
 )
-@output_option("table", "json")
+@click.option(
+    "--since", type=Duration(), help="Its figures since then (10m, 2h; a day is kept), every 15 seconds."
+)
+@output_option("table", "json", "csv")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
-    watch: bool,
-    every: bool,
-    output: str,
-) -> None:
-    """Shows a fleet: its endpoint, and each replica with phase and load."""
-    look = _every(file, target, namespace) if every else _one(file, name, target, namespace)
+    file: str | None, name: str | None, target: str | None, namespace: str | None, watch: bool, every: bool,
+    since: Seconds | None, output: str,
+) -> None:  # fmt: skip
+    """Shows a fleet: its endpoint, and each replica with phase and load.
+
+    Rates and times are over the last 10 seconds; in the figures of --since, over 15.
+    """
+    if every:
+        return _follow(_every(file, target, namespace), watch, output)
+    cluster = cluster_fleet(name, file, target, namespace)
+    if since is not None:
+        return _since(_history(cluster, name, file), float(since), output)
+    if output == "csv":
+        raise Mistake(
+            "csv is for figures over time", why="a state is no table", fix="--since 10m -o csv, or -o json"
+        )
+    if watch and output == "table" and sys.stdout.isatty():
+        return _board(cluster, name, file)
+    return _follow(
+        lambda: [(cluster or connect(chosen_name(name, file))).status()],
+        watch,
+        output,
+        _history(cluster, name, file),
+    )
+
+
+def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -> None:
     while True:
         states = look()
         if output == "json":
-            print_json(states if every else states[0])
+            print_json(states if len(states) != 1 or history is None else states[0])
         else:
-            if watch and sys.stdout.isatty():
-                click.clear()
-            click.echo("\n\n".join(text(state) for state in states) or "no fleet runs there")
+            click.echo(
+                "\n\n".join(text(state, _latest(history)) for state in states) or "no fleet runs there"
+            )
         if not watch:
             return
         time.sleep(1)
 
 
-def _one(
-    file: str | None, name: str | None, target: str | None, namespace: str | None
-) -> Callable[[], list[FleetState]]:
-    cluster = cluster_fleet(name, file, target, namespace)
-    return lambda: [(cluster or connect(chosen_name(name, file))).status()]
+def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
+    """Where the fleet's figures are kept. Raises: NoSuchFleet."""
+    if cluster is None:
+        return connect(chosen_name(name, file)).target.folder.history
+    target = cluster.target
+    return paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
 
 
-def _every(file: str | None, target: str | None, namespace: str | None) -> Callable[[], list[FleetState]]:
+def _latest(history: Path | None) -> dict[str, Point]:
+    """The newest figures of each replica, where they are not old."""
+    points, _ = kept(history, time.time() - FRESH) if history else ((), ())
+    return {one.replica: one for one in points}
+
+
+def _since(history: Path, seconds: float, output: str) -> None:
+    points, events = kept(history, time.time() - seconds)
+    if output == "json":
+        print_json(
+            {
+                "points": [asdict(one) for one in points],
+                "events": [{"at": e.at, **asdict(e.event)} for e in events],
+            }
+        )
+        return
+    if output == "csv":
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        out.writerow(COLUMNS)
+        out.writerows([_cell(getattr(one, column)) for column in COLUMNS] for one in points)
+        return
+    if not points:
+        raise Mistake(
+            "no figures are kept of that time", why="the web page beside the fleet writes them, or `stoker ui` for a cluster",
+            fix="endpoint: {page: true}, or a longer --since", rule="no-history",
+        )  # fmt: skip
+    whole = [one for one in points if not one.replica]
+    click.echo(
+        "\n".join(
+            [
+                f"{len(whole)} rounds of 15 s, {len({one.replica for one in points}) - 1} replicas",
+                *charts(whole),
+                "",
+                *happened(events),
+            ]
+        )
+    )
+
+
+def _cell(value: object) -> object:
+    return "" if value is None else round(value, 6) if isinstance(value, float) else value
+
+
+def _board(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> None:
+    """Looks by itself, once a second, until Ctrl-C."""
+    from stoker.observe import Watcher
+    from stoker.ui.console.source import Cluster, Local
+
+    if cluster is not None:
+        source: Cluster | Local = Cluster(cluster)
+    else:
+        fleet = connect(chosen_name(name, file))
+        fleet.status()
+        source = Local(fleet.name)
+    watcher = Watcher(source.state, source.pages, interval=source.interval, state_every=source.state_every)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_show(watcher))
+
+
+async def _show(watcher: "Watcher") -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    running = asyncio.create_task(watcher.run())
+    wide = (sys.stdout.encoding or "").lower().startswith("utf")
+    with Live(Text("looking"), screen=True, auto_refresh=False) as live:
+        while not running.done():
+            look = await watcher.news()
+            lines = [watcher.why] if watcher.why else []
+            if look is not None:
+                board = text(look.state, {one.replica: one for one in look.points}, look.silent)
+                lines += [
+                    board,
+                    "",
+                    *charts(watcher.history.points(), wide),
+                    "",
+                    *happened(list(watcher.history.events)),
+                ]
+            live.update(
+                Text.from_ansi(
+                    "\n".join([*lines, "", watcher.slowed or "Ctrl-C ends this; the fleet goes on"])
+                ),
+                refresh=True,
+            )
+
+
+def _every(file: str | None, target: str | None, namespace: str | None) -> Look:
     """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
     try:
         spec = read_spec(None, file, (), target)
@@ -72,78 +202,3 @@ def _every(file: str | None, target: str | None, namespace: str | None) -> Calla
 
     context = spec.kubernetes.context
     return lambda: list(every_fleet(context, namespace))
-
-
-def text(state: FleetState) -> str:
-    """One fleet as a person reads it."""
-    where = f"   revision {state.revision}   {state.ready} of {state.wanted} ready"
-    lines = [f"{state.name}   {state.target}{where}   {state.endpoint or ''}".rstrip()]
-    if state.page:
-        page = state.service("page")
-        lines.append(f"chat   {state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}")
-    if state.stopping:
-        lines.append("it is being taken down")
-    rows = [HEAD, *(row for replica in state.replicas for row in (_row(replica, state.at), *_ranks(replica)))]
-    lines.append(table(rows, right=frozenset({2, 4, 5, 6, 7})))
-    lines += scaling(state.scaling, state.at) if state.scaling else []
-    gateway = state.service("gateway")
-    if gateway is not None and gateway.phase != "Ready":
-        lines.append(
-            f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
-        )
-    if state.ready < state.wanted:
-        lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
-    lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
-    return "\n".join(lines)
-
-
-def scaling(by: Scaling, now: float) -> list[str]:
-    """The line of `kubectl get hpa`, and what it means."""
-    targets = ", ".join(f"{_plain(one.value)}/{_plain(one.target)} (avg)" for one in by.metrics)
-    rows = [
-        ["HPA", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"],
-        [by.by.partition(" ")[0], by.by.partition(" ")[2], targets, str(by.low), str(by.high), str(by.now), age(now - by.since)],
-    ]  # fmt: skip
-    return ["", table(rows, right=frozenset({3, 4, 5, 6})), by.reason]
-
-
-def _plain(value: float | None) -> str:
-    return "<unknown>" if value is None else f"{value:g}"
-
-
-def _row(replica: Replica, now: float) -> list[str]:
-    sample = replica.sample if replica.phase in ("Ready", "Draining") else None
-    phase = f"{replica.phase} {replica.detail}".strip()
-    return [
-        replica.name,
-        phase,
-        age(now - replica.since),
-        replica.hardware or "-",
-        _figure(sample.running if sample else None),
-        _figure(sample.waiting if sample else None),
-        "-" if sample is None or sample.kv_cache_usage is None else f"{sample.kv_cache_usage * 100:.0f} %",
-        str(replica.restarts),
-    ]
-
-
-def _ranks(replica: Replica) -> list[list[str]]:
-    """One line a rank, where a replica has several: where it stands."""
-    if len(replica.ranks) < 2:
-        return []
-    return [
-        [
-            f"  rank {rank.index}",
-            rank.phase,
-            "",
-            f"{rank.host} pid {rank.pid}" if rank.pid else "-",
-            "",
-            "",
-            "",
-            "",
-        ]
-        for rank in replica.ranks
-    ]
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"

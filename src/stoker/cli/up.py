@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.cli.common import Duration, output_option, print_json, read_spec, spec_options
 from stoker.cli.group import group_options, read_group
 from stoker.errors import Interrupted, Mistake, StokerError
 from stoker.fleet.changes import Step
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from stoker.operate.cluster import Agree
 
 LOOK_SECONDS = 0.5
-
-
-class _Duration(click.ParamType[Seconds]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
-        try:
-            return Seconds.parse(value if isinstance(value, int | float) else str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("up")
@@ -60,7 +50,7 @@ class _Duration(click.ParamType[Seconds]):
 )
 @click.option(
     "--timeout",
-    type=_Duration(),
+    type=Duration(),
     help="Deadline until ready. Default: 30m; in a cluster, where weights are copied, 1h.",
 )
 @group_options

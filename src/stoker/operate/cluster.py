@@ -125,15 +125,18 @@ class ClusterFleet:
         return self.target.endpoint()
 
 
-def connect_cluster(name: str | None, namespace: str | None = None) -> ClusterFleet:
+def connect_cluster(
+    name: str | None, namespace: str | None = None, context: str | None = None
+) -> ClusterFleet:
     """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
 
     Raises: NoSuchFleet.
     """
-    space = (f"kubernetes.namespace={namespace}",) if namespace else ()
-    asked = load("", "<command line>", ("target=kubernetes", f"name={name or 'any'}", *space))
+    place = [f"kubernetes.namespace={namespace}"] if namespace else []
+    place += [f"kubernetes.context={context}"] if context else []
+    asked = load("", "<command line>", ("target=kubernetes", f"name={name or 'any'}", *place))
     if name is None:
-        found = [one["metadata"]["name"] for one in workloads(Api(), asked.kubernetes.namespace)]
+        found = [one["metadata"]["name"] for one in workloads(Api(context), asked.kubernetes.namespace)]
         if len(found) != 1:
             raise NoSuchFleet(
                 f"which fleet of {asked.kubernetes.namespace}?" if found else f"no fleet is in {asked.kubernetes.namespace}",
@@ -142,7 +145,12 @@ def connect_cluster(name: str | None, namespace: str | None = None) -> ClusterFl
             )  # fmt: skip
         asked = replace(asked, name=found[0])
     kept = KubernetesTarget(asked).running()
-    return ClusterFleet(load_stored(kept) if kept else asked)
+    if kept:
+        spec = load_stored(kept)
+        asked = replace(
+            spec, kubernetes=replace(spec.kubernetes, context=context, namespace=asked.kubernetes.namespace)
+        )
+    return ClusterFleet(asked)
 
 
 def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:

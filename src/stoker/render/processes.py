@@ -121,9 +121,10 @@ def _page(plan: Plan, folder: str) -> Process:
     endpoint = plan.spec.endpoint
     argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint_url(plan)]
     argv += ["--model", plan.spec.model.served_name, "--host", "127.0.0.1", "--port", str(page_port(plan))]
+    argv += ["--fleet", plan.spec.name]
     if endpoint.api_key:
         argv += ["--key-file", f"{folder}/endpoint.key"]
-    return Process("page", "page", tuple(argv), port=page_port(plan), after="engine", surge=False)
+    return Process("page", "page", tuple(argv), port=page_port(plan), surge=False)
 
 
 def endpoint_url(plan: Plan) -> str:

@@ -38,6 +38,11 @@ def fleet(name: str) -> Path:
     return fleets() / name
 
 
+def watched(fleet: str) -> Path:
+    """The file with a day of figures of a cluster's fleet that is watched from here."""
+    return _base("state") / "watched" / f"{re.sub(r'[^-a-zA-Z0-9_.]', '_', fleet)}.sqlite"
+
+
 def weights() -> Path:
     """The content-addressed cache of weights."""
     return _base("cache") / "weights"

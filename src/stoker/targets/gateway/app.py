@@ -6,11 +6,11 @@ import re
 
 from stoker.engine import metrics
 from stoker.system.http1 import Exchange, Request
+from stoker.system.upstream import Headers, fetch
 from stoker.targets.gateway import answers
 from stoker.targets.gateway.config import Settings
 from stoker.targets.gateway.relay import Counts, Relay
 from stoker.targets.gateway.replicas import Replicas
-from stoker.targets.gateway.upstream import Headers, fetch
 
 METRICS_SECONDS = 2.0
 _PROMETHEUS = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]

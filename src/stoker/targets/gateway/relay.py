@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass, field
 
 from stoker.system.http1 import Exchange
+from stoker.system.upstream import Connection, Headers, request_bytes
 from stoker.targets.gateway import answers
 from stoker.targets.gateway.balance import Balancer, prefix_keys
 from stoker.targets.gateway.replicas import Replica, Replicas
-from stoker.targets.gateway.upstream import Connection, Headers, request_bytes
 
 MAX_LOSSES = 3  # replicas that one request may see die: a request that kills engines must not kill them all
 HOP_BY_HOP = frozenset(

@@ -5,8 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
+from stoker.system.upstream import Pool, fetch
 from stoker.targets.gateway.config import Route, Routes
-from stoker.targets.gateway.upstream import Pool, fetch
 
 log = logging.getLogger(__name__)
 

@@ -59,8 +59,20 @@ def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Rep
         name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_words=words,
         restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
         current=newest is None or lead.get("labels", {}).get("pod-template-hash") in (None, newest),
-        hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})),
+        hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})), url=_url(pod),
     )  # fmt: skip
+
+
+def _url(pod: dict[str, Any]) -> str | None:
+    """Where the engine listens inside the cluster."""
+    address = pod.get("status", {}).get("podIP")
+    return (
+        f"http://[{address}]:8000"
+        if address and ":" in address
+        else f"http://{address}:8000"
+        if address
+        else None
+    )
 
 
 def _rank(pod: dict[str, Any]) -> int:

@@ -58,6 +58,11 @@ class Folder:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def history(self) -> Path:
+        """A day of figures, for post-mortems."""
+        return self.path / "history.sqlite"
+
     def make(self) -> None:
         """Makes the folder and its logs, private to the user."""
         private(self.path.parent)

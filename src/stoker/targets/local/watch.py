@@ -7,7 +7,7 @@ import time
 from stoker.engine import metrics
 from stoker.engine.log import StartLog
 from stoker.fleet.state import Sample
-from stoker.targets.gateway.upstream import Pool, fetch
+from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
 
 STARTING_INTERVAL = 0.1

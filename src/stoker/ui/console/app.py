@@ -1,4 +1,4 @@
-"""The web app: the start page at `/`, its state as JSON, and the door to the chat at `/chat`."""
+"""The web app: the console at `/`, what it shows as JSON and as a stream, and the door to the chat at `/chat`."""
 
 import asyncio
 import html
@@ -16,13 +16,24 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stoker.ui.console import source as sources
+from stoker.ui.console.api import api
 from stoker.ui.console.ask import Endpoint
 from stoker.ui.console.door import Door
+from stoker.ui.console.live import Live
 from stoker.ui.console.settings import LOOPBACK, Settings
+from stoker.ui.console.source import Source
 
 STATIC = Path(__file__).parent / "static"
 INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
 ICON = (STATIC / "icon.svg").read_bytes()
+FILES = {
+    "uplot-1.6.32.min.js": "text/javascript",
+    "uplot-1.6.32.min.css": "text/css",
+    "console.js": "text/javascript",
+    "console.css": "text/css",
+}
+BODIES = {name: (STATIC / name).read_bytes() for name in FILES}
 # What a model writes may hold images and links: nothing is fetched from another host.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -51,13 +62,19 @@ class SafeHeaders:
         await self._app(scope, receive, send_safe)
 
 
-def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> Starlette:
-    """The app. `load` makes the chat's app once the endpoint is healthy; by default it imports Gradio."""
+def create(
+    settings: Settings, load: Callable[[], Starlette] | None = None, source: Source | None = None
+) -> Starlette:
+    """The app. `load` makes the chat's app once the endpoint is healthy; by default it imports Gradio.
+
+    source: what is watched; by default what the settings name.
+    """
     endpoint = Endpoint(settings.endpoint, settings.model, settings.key)
     door = Door(
         lambda: endpoint.unhealthy(settings.wait_for), load or (lambda: _chat(endpoint, settings.key))
     )
     page = index(settings)
+    live = Live(source or watched(settings))
 
     async def start(_: Request) -> Response:
         return HTMLResponse(page)
@@ -72,6 +89,13 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
             {**said, "chat": door.state, "chat_why": door.why}, headers={"cache-control": "no-store"}
         )
 
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in FILES:
+            return Response(status_code=404)
+        known = "max-age=86400" if name.startswith("uplot") else "no-cache"
+        return Response(BODIES[name], media_type=FILES[name], headers={"cache-control": known})
+
     async def icon(_: Request) -> Response:
         return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
@@ -80,10 +104,11 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(door.keep())
+        keeping = [asyncio.create_task(door.keep()), asyncio.create_task(live.watcher.run())]
         yield
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        for one in keeping:
+            one.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
         await endpoint.close()
 
     hosts = [*LOOPBACK, "[::1]"] if settings.loopback else ["*"]
@@ -92,6 +117,8 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
             Route("/", start),
             Route("/health", health),
             Route("/fleet", fleet),
+            Route("/static/{name}", static),
+            *api(live, settings),
             Route("/favicon.ico", icon),
             Route("/manifest.json", manifest),
             Route("/chat", door),
@@ -104,7 +131,8 @@ def create(settings: Settings, load: Callable[[], Starlette] | None = None) -> S
 
 def index(settings: Settings) -> str:
     """The start page, filled in."""
-    filled = {"model": settings.model, "endpoint": settings.endpoint, "curl": curl(settings)}
+    name = settings.fleet or settings.model
+    filled = {"name": name, "model": settings.model, "endpoint": settings.endpoint, "curl": curl(settings)}
     page = INDEX
     for name, text in filled.items():
         page = page.replace("{{" + name + "}}", html.escape(text))
@@ -120,6 +148,18 @@ def curl(settings: Settings) -> str:
     ]
     lines += ['-H "Authorization: Bearer $API_KEY"'] if settings.key else []
     return " \\\n  ".join([*lines, f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"])
+
+
+def watched(settings: Settings) -> Source:
+    """The fleet that the settings name, or the endpoint alone. Raises: StokerError."""
+    if not settings.fleet:
+        return sources.Endpoint(settings.endpoint, settings.model, settings.key)
+    if settings.target == "local":
+        return sources.Local(settings.fleet)
+    from stoker.operate.cluster import connect_cluster
+
+    fleet = connect_cluster(settings.fleet, settings.namespace, settings.context)
+    return sources.Cluster(fleet, inside=settings.inside)
 
 
 def _chat(endpoint: Endpoint, key: str | None) -> Starlette:

@@ -24,6 +24,11 @@ class Settings:
     key: str | None = field(default=None, repr=False)
     wait_for: str = ""
     unlocked: bool = False
+    fleet: str = ""
+    target: str = "local"
+    namespace: str = "default"
+    context: str | None = None
+    inside: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -53,14 +58,24 @@ def read(argv: Sequence[str] | None = None) -> Settings:
         action="store_true",
         help="serve without a key beyond this machine: the network lets nobody in",
     )
+    parser.add_argument(
+        "--fleet", default="", metavar="NAME", help="the fleet to watch; without it, the endpoint alone"
+    )
+    parser.add_argument(
+        "--target", choices=["local", "kubernetes"], default="local", help="where the fleet runs"
+    )
+    parser.add_argument("--namespace", default="default")
+    parser.add_argument("--context", help="of the kubeconfig")
+    parser.add_argument("--inside", action="store_true", help="this runs in the fleet's own cluster")
     given = parser.parse_args(argv)
     endpoint = given.endpoint.rstrip("/")
     if not endpoint.startswith(("http://", "https://")):
         raise Mistake(f"--endpoint {endpoint} is no URL: expected http://HOST:PORT")
     wait_for = given.wait_for or f"{endpoint}/health"
     return Settings(
-        endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked
-    )
+        endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked,
+        given.fleet, given.target, given.namespace, given.context, given.inside,
+    )  # fmt: skip
 
 
 def _read_key(path: Path | None) -> str | None:

@@ -1,0 +1,154 @@
+"""The console in a terminal: the fleet's table, its last minutes as lines of blocks, and what happened."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+from stoker.fleet.points import Point
+from stoker.fleet.state import FleetState, Replica, Scaling
+from stoker.observe.store import Record
+from stoker.ui.terminal import age, table
+
+HEAD = [
+    "REPLICA",
+    "PHASE",
+    "AGE",
+    "ON",
+    "RUNNING",
+    "WAITING",
+    "KV",
+    "TOKENS/S",
+    "TTFT P99",
+    "ITL P99",
+    "RESTARTS",
+]
+RIGHT = frozenset({2, 4, 5, 6, 7, 8, 9, 10})
+BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "_.-=*#"
+CHARTS = (
+    ("generation_tokens_rate", "tokens/s"),
+    ("running", "running"),
+    ("waiting", "waiting"),
+    ("ttft_p99", "TTFT p99"),
+)
+WIDTH, EVENTS = 60, 8
+
+
+def text(
+    state: FleetState, points: Mapping[str, Point] | None = None, silent: Mapping[str, str] | None = None
+) -> str:
+    """One fleet as a person reads it; points give each replica's rates and times, where somebody measures them."""
+    where = f"   revision {state.revision}   {state.ready} of {state.wanted} ready"
+    lines = [f"{state.name}   {state.target}{where}   {state.endpoint or ''}".rstrip()]
+    if state.page:
+        page = state.service("page")
+        lines.append(f"chat   {state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}")
+    if state.stopping:
+        lines.append("it is being taken down")
+    known = points or {}
+    rows = [HEAD]
+    for replica in state.replicas:
+        rows += [_row(replica, state.at, known.get(replica.name)), *_ranks(replica)]
+    lines.append(table(rows, right=RIGHT))
+    lines += scaling(state.scaling, state.at) if state.scaling else []
+    gateway = state.service("gateway")
+    if gateway is not None and gateway.phase != "Ready":
+        lines.append(
+            f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
+        )
+    if state.ready < state.wanted:
+        lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
+    lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
+    lines += [f"replica {name}: {why}" for name, why in (silent or {}).items()]
+    return "\n".join(lines)
+
+
+def charts(points: Sequence[Point], wide: bool = True) -> list[str]:
+    """The last rounds of a few figures, each a line with its newest value and its highest."""
+    out = []
+    for name, label in CHARTS:
+        values = [getattr(one, name) for one in points[-WIDTH:]]
+        seen = [value for value in values if value is not None]
+        if seen:
+            out.append(
+                f"{label:<9} {spark(values, wide):<{WIDTH}} {_plain(seen[-1])}, at most {_plain(max(seen))}"
+            )
+    return out
+
+
+def spark(values: Sequence[float | None], wide: bool = True) -> str:
+    """A figure over time in one line of blocks; a gap where there was none."""
+    blocks = BLOCKS if wide else PLAIN
+    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    return "".join(
+        " " if value is None else blocks[min(len(blocks) - 1, math.floor(value / top * len(blocks)))]
+        for value in values
+    )
+
+
+def happened(events: Sequence[Record]) -> list[str]:
+    """The newest events, each a line with its time."""
+    return [
+        f"{time.strftime('%H:%M:%S', time.localtime(one.at))}  {one.event.subject}  {one.event.text}"
+        for one in list(events)[-EVENTS:]
+    ]
+
+
+def scaling(by: Scaling, now: float) -> list[str]:
+    """The line of `kubectl get hpa`, and what it means."""
+    targets = ", ".join(f"{_known(one.value)}/{_known(one.target)} (avg)" for one in by.metrics)
+    rows = [
+        ["HPA", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"],
+        [by.by.partition(" ")[0], by.by.partition(" ")[2], targets, str(by.low), str(by.high), str(by.now), age(now - by.since)],
+    ]  # fmt: skip
+    return ["", table(rows, right=frozenset({3, 4, 5, 6})), by.reason]
+
+
+def _known(value: float | None) -> str:
+    return "<unknown>" if value is None else f"{value:g}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _row(replica: Replica, now: float, point: Point | None) -> list[str]:
+    sample = replica.sample if replica.phase in ("Ready", "Draining") else None
+    running = point.running if point and point.running is not None else sample.running if sample else None
+    waiting = point.waiting if point and point.waiting is not None else sample.waiting if sample else None
+    cache = (
+        point.kv_cache_usage
+        if point and point.kv_cache_usage is not None
+        else sample.kv_cache_usage
+        if sample
+        else None
+    )
+    return [
+        replica.name, f"{replica.phase} {replica.detail}".strip(), age(now - replica.since), replica.hardware or "-",
+        _whole(running), _whole(waiting), "-" if cache is None else f"{cache * 100:.0f} %",
+        _whole(point.generation_tokens_rate if point else None), _seconds(point.ttft_p99 if point else None),
+        _seconds(point.itl_p99 if point else None), str(replica.restarts),
+    ]  # fmt: skip
+
+
+def _ranks(replica: Replica) -> list[list[str]]:
+    """One line a rank, where a replica has several: where it stands."""
+    if len(replica.ranks) < 2:
+        return []
+    return [
+        [
+            f"  rank {rank.index}",
+            rank.phase,
+            "",
+            f"{rank.host} pid {rank.pid}" if rank.pid else "-",
+            *[""] * (len(HEAD) - 4),
+        ]
+        for rank in replica.ranks
+    ]
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

@@ -1,0 +1,157 @@
+"""What the console's page is told: the whole of it once, then what is new, each round."""
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from stoker.advise.why import why
+from stoker.errors import StokerError
+from stoker.fleet.points import COLUMNS, Point
+from stoker.fleet.state import FleetState, Replica
+from stoker.observe import Watcher
+from stoker.observe.store import FIGURES, Record
+from stoker.ui.console.source import Source
+
+QUIET_SECONDS = 5.0  # a stream says something at least so often, so that a lost one is noticed
+UNWELL_SECONDS = 5.0
+MOST = 900  # points of a chart
+
+
+class Live:
+    """One fleet, watched for all visitors together."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.watcher = Watcher(
+            source.state,
+            source.pages,
+            interval=source.interval,
+            state_every=source.state_every,
+            file=source.file(),
+        )
+        self.busy = ""
+        self._acting: set[asyncio.Task[None]] = set()
+
+    def now(self) -> dict[str, Any]:
+        """The fleet as it is, with what is wrong."""
+        look = self.watcher.latest
+        if look is None:
+            return {"at": time.time(), "why": self.watcher.why or "looking", "busy": self.busy}
+        state = look.state
+        return {
+            "at": look.at, "why": self.watcher.why, "busy": self.busy, "slowed": self.watcher.slowed,
+            "state": _state(state), "silent": dict(look.silent), "findings": _findings(state),
+            "points": {one.replica: _figures(one) for one in look.points},
+        }  # fmt: skip
+
+    def history(self, since: float, replica: str = "") -> dict[str, Any]:
+        """Columns of points, oldest first."""
+        points = self.watcher.history.points(time.time() - since, replica, MOST)
+        return {
+            "columns": list(COLUMNS), "replica": replica,
+            "rows": [_figures(one) for one in points],
+        }  # fmt: skip
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened, the newest last."""
+        return [_event(one) for one in self.watcher.history.events]
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Server-sent events: `now` each round, `happened` as it comes."""
+        yield _sse("happened", self.events())
+        yield _sse("now", self.now())
+        while True:
+            try:
+                look = await asyncio.wait_for(self.watcher.news(), QUIET_SECONDS)
+            except TimeoutError:
+                look = None
+            if look is not None and look.events:
+                yield _sse("happened", [_event(one) for one in look.events])
+            yield _sse("now", self.now())
+
+    async def log(self, name: str) -> list[str]:
+        """The last lines of a replica's log, or a service's. Raises: StokerError."""
+        return await asyncio.to_thread(self.source.log, name)
+
+    async def act(self, what: str, count: int = 0) -> str:
+        """Scales or restarts; returns at once, or with what is wrong if that shows soon."""
+        if self.busy:
+            return f"busy: {self.busy}"
+        self.busy = f"scaling to {count}" if what == "scale" else "restarting"
+        said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._act(what, count, said))
+        self._acting.add(task)
+        task.add_done_callback(self._acting.discard)
+        done, _ = await asyncio.wait([said], timeout=1.0)
+        return said.result() if done else ""
+
+    async def _act(self, what: str, count: int, said: "asyncio.Future[str]") -> None:
+        try:
+            await asyncio.to_thread(self.source.scale, count) if what == "scale" else await asyncio.to_thread(
+                self.source.restart
+            )
+            wrong = ""
+        except StokerError as error:
+            wrong = f"{error.finding.what}: {error.finding.why}"
+            self.watcher.why = wrong
+        finally:
+            self.busy = ""
+        if not said.done():
+            said.set_result(wrong)
+
+
+def _sse(name: str, value: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+def _state(state: FleetState) -> dict[str, Any]:
+    return {
+        "name": state.name, "target": state.target, "revision": state.revision, "endpoint": state.endpoint,
+        "model": state.model, "wanted": state.wanted, "ready": state.ready, "stopping": state.stopping,
+        "command": state.command, "supervised": state.supervised,
+        "replicas": [_replica(one) for one in state.replicas],
+        "services": [{"role": s.role, "phase": s.phase, "detail": s.detail, "restarts": s.restarts} for s in state.services],
+        "scaling": state.scaling.reason if state.scaling else "",
+    }  # fmt: skip
+
+
+def _replica(one: Replica) -> dict[str, Any]:
+    return {
+        "name": one.name, "phase": one.phase, "detail": one.detail, "since": one.since, "started": one.started,
+        "restarts": one.restarts, "on": one.hardware, "words": one.last_words or "", "current": one.current,
+        "ranks": [{"index": rank.index, "host": rank.host, "phase": rank.phase, "pid": rank.pid} for rank in one.ranks],
+    }  # fmt: skip
+
+
+def _findings(state: FleetState) -> list[dict[str, str]]:
+    """What `why` would say of what has not been well for some seconds."""
+    late = [one for one in state.replicas if one.phase != "Ready" and state.at - one.since > UNWELL_SECONDS]
+    if not late and not state.signs:
+        return []
+    found = [one for one in why(state, state.at) if one.rule != "why-unknown"]
+    return [{"what": one.what, "why": one.why, "fix": one.fix} for one in found[:3]]
+
+
+def _figures(point: Point) -> list[float | None]:
+    return [round(point.at, 2), *(_short(getattr(point, name)) for name in FIGURES)]
+
+
+def _short(value: float | None) -> float | None:
+    """Six digits are enough for a chart."""
+    if value is None or value == 0 or isinstance(value, int):
+        return value
+    return round(value, max(0, 5 - math.floor(math.log10(abs(value)))))
+
+
+def _event(one: Record) -> dict[str, Any]:
+    event = one.event
+    return {
+        "at": one.at,
+        "subject": event.subject,
+        "text": event.text,
+        "mark": event.mark,
+        "took": event.took,
+    }

@@ -1,0 +1,202 @@
+"""Where the console looks: a fleet of this machine, or of a cluster. Reading is for all; acting, for who holds the key."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from stoker.errors import Mistake
+from stoker.fleet.state import FleetState, Phase, Replica
+from stoker.observe import Page, page
+from stoker.observe.store import File
+from stoker.system.files import tail
+
+if TYPE_CHECKING:
+    from stoker.operate.cluster import ClusterFleet
+
+SERVING = ("Ready", "Draining")
+LINES = 400
+
+
+class Source(Protocol):
+    """One fleet, as the console sees it."""
+
+    interval: float
+    state_every: float
+
+    def state(self) -> FleetState: ...
+    def pages(self, state: FleetState) -> Mapping[str, Page]: ...
+    def log(self, name: str) -> list[str]: ...
+    def scale(self, count: int) -> None: ...
+    def restart(self) -> None: ...
+    def file(self) -> File | None: ...
+
+
+class Pages:
+    """One page a replica, by its URL, with its connection kept from round to round."""
+
+    def __init__(self, make: Callable[[str], Page]) -> None:
+        self._make = make
+        self._known: dict[str, tuple[str, Page]] = {}
+
+    def __call__(self, addresses: Mapping[str, str]) -> dict[str, Page]:
+        """The pages of these replicas."""
+        for name, url in addresses.items():
+            if name not in self._known or self._known[name][0] != url:
+                self._known[name] = url, self._make(url)
+        self._known = {name: self._known[name] for name in addresses}
+        return {name: get for name, (_, get) in self._known.items()}
+
+
+class Local:
+    """A fleet of this machine. Its history is kept in its own folder."""
+
+    interval = state_every = 1.0
+
+    def __init__(self, name: str) -> None:
+        from stoker.operate.fleet import Fleet
+
+        self._fleet = Fleet(name)
+        self._pages = Pages(page)
+
+    def state(self) -> FleetState:
+        """What the supervisor says."""
+        return self._fleet.target.observe()
+
+    def pages(self, state: FleetState) -> Mapping[str, Page]:
+        """Those that serve."""
+        return self._pages({one.name: one.url for one in state.replicas if one.url and one.phase in SERVING})
+
+    def log(self, name: str) -> list[str]:
+        """The last lines of a replica, or of a service by its role. Raises: Mistake."""
+        from stoker.targets.local.logs import files
+
+        found = files(self._fleet.target.folder, name).get(name)
+        if found is None:
+            raise Mistake(
+                f"there is no log of {name}", why="no such replica or service", fix="one of the table's"
+            )
+        return tail(Path(found), LINES)
+
+    def scale(self, count: int) -> None:
+        """Runs so many replicas. Raises: StokerError."""
+        self._fleet.scale(count)
+
+    def restart(self) -> None:
+        """Replaces every replica. Raises: StokerError."""
+        self._fleet.restart()
+
+    def file(self) -> File | None:
+        """The day's history."""
+        return File(self._fleet.target.folder.history)
+
+
+class Endpoint:
+    """Any endpoint by its URL: what its own /metrics tells, as one replica."""
+
+    interval = state_every = 1.0
+
+    def __init__(self, url: str, model: str, key: str | None) -> None:
+        self._url, self._model = url, model
+        self._page = page(url, key)
+        self._begun = time.time()
+        self._seen = False
+
+    def state(self) -> FleetState:
+        """One replica, ready as soon as its page has been read."""
+        phase: Phase = "Ready" if self._seen else "Starting"
+        one = Replica("1", phase, self._begun, self._url, started=self._begun)
+        return FleetState(
+            self._model,
+            self._url,
+            time.time(),
+            endpoint=self._url,
+            model=self._model,
+            wanted=1,
+            replicas=(one,),
+        )
+
+    def pages(self, state: FleetState) -> Mapping[str, Page]:
+        """The endpoint's own."""
+
+        async def get() -> bytes:
+            body = await self._page()
+            self._seen = True
+            return body
+
+        return {"1": get}
+
+    def log(self, name: str) -> list[str]:
+        """None is known. Raises: Mistake."""
+        raise Mistake("an endpoint shows no log", why="only its URL is known", fix="look where it runs")
+
+    def scale(self, count: int) -> None:
+        """Raises: Mistake."""
+        raise Mistake(
+            "an endpoint cannot be scaled from here", why="only its URL is known", fix="where it runs"
+        )
+
+    def restart(self) -> None:
+        """Raises: Mistake."""
+        self.scale(1)
+
+    def file(self) -> File | None:
+        """Nothing is kept."""
+        return None
+
+
+class Cluster:
+    """A fleet of a cluster, through the API server: its pods' pages by the server's proxy, or straight from inside."""
+
+    interval = 1.0
+    state_every = 3.0
+
+    def __init__(self, fleet: "ClusterFleet", *, inside: bool = False) -> None:
+        self._fleet, self._inside = fleet, inside
+        self._pages = Pages(page if inside else self._proxied)
+
+    def _proxied(self, url: str) -> Page:
+        name = url.removeprefix("proxy:")
+        target = self._fleet.target
+
+        async def get() -> bytes:
+            return (
+                await asyncio.to_thread(target.api.pod_page, target.namespace, name, 8000, "/metrics")
+            ).encode()
+
+        return get
+
+    def state(self) -> FleetState:
+        """What the cluster says."""
+        return self._fleet.target.observe()
+
+    def pages(self, state: FleetState) -> Mapping[str, Page]:
+        """Those that serve; a group's leader speaks for it."""
+        serving = [one for one in state.replicas if one.phase in SERVING]
+        if self._inside:
+            return self._pages({one.name: one.url for one in serving if one.url})
+        return self._pages({one.name: f"proxy:{one.name}" for one in serving})
+
+    def log(self, name: str) -> list[str]:
+        """The last lines of a pod. Raises: Mistake."""
+        return [line.text for line in self._fleet.target.logs(name)][-LINES:]
+
+    def scale(self, count: int) -> None:
+        """Runs so many replicas. Raises: StokerError."""
+        self._fleet.scale(count)
+
+    def restart(self) -> None:
+        """Replaces every replica. Raises: StokerError."""
+        self._fleet.restart()
+
+    def file(self) -> File | None:
+        """The day's history, on the machine that looks."""
+        from stoker.system import paths
+
+        if self._inside:
+            return None
+        target = self._fleet.target
+        path = paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
+        paths.private(path.parent)
+        return File(path)
