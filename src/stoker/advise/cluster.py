@@ -13,6 +13,8 @@ INSTALLS = {
     "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
     "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
     "PodMonitor": "install the Prometheus operator, or --set kubernetes.metrics=none",
+    "Rules": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
+    "PrometheusRule": "install the Prometheus operator, or --set kubernetes.metrics=none",
     "Gateway": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
     "HTTPRoute": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
     "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.0.1/manifests.yaml",

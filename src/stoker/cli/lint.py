@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from stoker.advise.lint import is_manifest, lint
+from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
+from stoker.catalog import vllm
 from stoker.cli.common import output_option, print_findings, read_spec, spec_options
-from stoker.errors import Mistake
+from stoker.errors import Mistake, WorldFailed
 from stoker.findings import Finding
 from stoker.ui.findings import ruled
 
@@ -16,6 +18,14 @@ SUFFIXES = (".yaml", ".yml", ".json")
 @click.command("lint")
 @click.argument("files", nargs=-1)
 @spec_options
+@click.option(
+    "--release",
+    metavar="VERSION",
+    help="vLLM's, for dashboards. Default: the spec's here, or the newest known.",
+)
+@click.option(
+    "--fix", "mend", is_flag=True, help="In dashboards: write today's name of each metric that has one."
+)
 @output_option("text", "json", "sarif")
 def command(
     files: tuple[str, ...],
@@ -23,19 +33,27 @@ def command(
     sets: tuple[str, ...],
     target: str | None,
     namespace: str | None,
+    release: str | None,
+    mend: bool,
     output: str,
 ) -> None:
-    """Checks spec files (stoker.yaml, if none is named) and Kubernetes manifests, whoever wrote them.
+    """Checks spec files (stoker.yaml, if none is named), Kubernetes manifests and dashboards, whoever wrote them.
 
-    A folder means every manifest in it. Manifests are read together, so that a Service, an HPA or a claim is checked
+    A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for metrics that a
+    release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a claim is checked
     against the pods it is for. Exit 2 where there is an error; warnings and notes leave it 0.
     """
     found: list[Finding] = []
     manifests: dict[str, str] = {}
     good: list[str] = []
+    dashboards: list[str] = []
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
     for name in named or [file]:
         text = _text(name)
+        if text is not None and is_dashboard(text):
+            dashboards.append(str(name))
+            found += _dashboard(str(name), text, release or _release(file, sets), mend)
+            continue
         if text is not None and is_manifest(text):
             manifests[str(name)] = text
             continue
@@ -50,12 +68,12 @@ def command(
         click.echo(line)
     print_findings(found, output, ruled, err=True)
     if output == "text":
-        _sum(found, manifests)
+        _sum(found, [*manifests, *dashboards])
     if any(one.severity == "error" for one in found):
         raise SystemExit(Mistake.exit_code)
 
 
-def _sum(found: list[Finding], manifests: dict[str, str]) -> None:
+def _sum(found: list[Finding], manifests: list[str]) -> None:
     """Files without a word about them, and how many findings there are."""
     for name in manifests:
         if not any(one.at.startswith(f"{name}:") for one in found):
@@ -65,6 +83,26 @@ def _sum(found: list[Finding], manifests: dict[str, str]) -> None:
             f"{sum(one.severity == kind for one in found)} {kind}s" for kind in ("error", "warning", "note")
         ]
         click.echo(", ".join(counts), err=True)
+
+
+def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding, ...]:
+    """What is wrong with a dashboard, after what can be mended was, where that is asked. Raises: WorldFailed."""
+    if mend:
+        text, count = fixed(text, release)
+        try:
+            Path(name).write_text(text, encoding="utf-8") if count else None
+        except OSError as error:
+            raise WorldFailed(f"{name} cannot be written", why=str(error), fix="its permissions") from error
+        click.echo(f"{name}: {count} names written anew", err=True)
+    return lint_dashboard(name, text, release)
+
+
+def _release(file: str | None, sets: tuple[str, ...]) -> str:
+    """The release of the spec here, where there is one that can be read."""
+    try:
+        return read_spec(None, file, sets).engine.version
+    except Mistake:
+        return vllm.DEFAULT
 
 
 def _inside(name: str) -> list[str]:

@@ -17,13 +17,18 @@ def command(
 ) -> None:  # fmt: skip
     """Writes the Kubernetes manifests of a fleet: one file an object and a kustomization.yaml, as `up` applies them.
 
-    Nothing is reached but the model's config.json. Secrets are not written: `up` makes them.
+    Beside them a dashboard for Grafana, and for Cloud Monitoring. With --target local: what a Prometheus on this
+    machine needs to watch the fleet, and the dashboard. Nothing is reached but the model's config.json. Secrets are not
+    written: `up` makes them.
     """
-    from stoker.operate.render import rendered, write
+    from stoker.operate.render import CLOUD, beside_local, rendered, write
 
-    plan, files = rendered(read_spec(model, file, sets, target or "kubernetes", namespace))
-    for warning in plan.warnings:
-        click.echo(f"note: {warning}", err=True)
+    if target == "local":
+        files = beside_local(read_spec(model, file, sets, target, namespace))
+    else:
+        plan, files = rendered(read_spec(model, file, sets, target or "kubernetes", namespace))
+        for warning in plan.warnings:
+            click.echo(f"note: {warning}", err=True)
     if folder is None:
         click.echo("---\n".join(text for name, text in files.items() if not _beside(name)), nl=False)
         return
@@ -32,10 +37,14 @@ def command(
         click.echo(f"{folder / name}")
     for name in gone:
         click.echo(f"removed {folder / name}")
+    if CLOUD in files:
+        click.echo(
+            f"dashboard: gcloud monitoring dashboards create --config-from-file={folder / CLOUD}", err=True
+        )
 
 
 def _beside(name: str) -> bool:
     """Files that are no objects."""
-    from stoker.operate.render import ADAPTER, KUSTOMIZATION
+    from stoker.operate.render import ADAPTER, CLOUD, GRAFANA, KUSTOMIZATION
 
-    return name in (ADAPTER, KUSTOMIZATION)
+    return name in (ADAPTER, KUSTOMIZATION, GRAFANA, CLOUD)

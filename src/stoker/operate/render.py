@@ -6,12 +6,20 @@ from pathlib import Path
 from stoker.errors import Mistake, WorldFailed
 from stoker.operate.plan import plan_cluster
 from stoker.planner.plan import Plan
+from stoker.render.dashboards import cloud, grafana
 from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.manifest import kustomization
+from stoker.render.manifests.monitoring import scope
 from stoker.render.manifests.scaling import adapter_rules
+from stoker.render.panels import Scope
+from stoker.render.rules import Promise, objectives
+from stoker.render.scraping import RULES, prometheus, rules
 from stoker.spec.nouns import ServeSpec
+from stoker.system import paths
 
 KUSTOMIZATION = "kustomization.yaml"
+GRAFANA, CLOUD = "grafana-dashboard.json", "cloud-dashboard.json"
+CONFIG = "prometheus.yaml"
 ADAPTER = "prometheus-adapter-values.yaml"
 
 
@@ -25,9 +33,21 @@ def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
     files = {one.file: one.text() for one in objects}
     later = [one.file for one in objects if one.waits]
     files[KUSTOMIZATION] = kustomization([name for name in files if name not in later], later)
-    if rules := adapter_rules(choose(plan)):
-        files[ADAPTER] = rules
+    cluster = choose(plan)
+    if values := adapter_rules(cluster):
+        files[ADAPTER] = values
+    if cluster.metrics != "none":
+        files[GRAFANA] = grafana(scope(cluster))
+    if cluster.metrics == "stackdriver":
+        files[CLOUD] = cloud(scope(cluster))
     return plan, files
+
+
+def beside_local(spec: ServeSpec) -> dict[str, str]:
+    """For a fleet of this machine: a Prometheus' configuration, its rules, and the dashboard."""
+    mine, targets = Scope(spec.name), str(paths.fleet(spec.name) / "prometheus-targets.json")
+    promised = Promise(objectives(spec.slo))
+    return {CONFIG: prometheus(mine, targets), RULES: rules(mine, promised), GRAFANA: grafana(mine)}
 
 
 def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:
@@ -57,6 +77,8 @@ def _before(folder: Path) -> set[str]:
     here = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if not here:
         return set()
+    if CONFIG in here and here <= {CONFIG, RULES, GRAFANA}:
+        return here
     if KUSTOMIZATION not in here:
         raise Mistake(
             f"{folder} holds something else", why=f"it has no {KUSTOMIZATION}, so no render wrote it",
@@ -66,7 +88,6 @@ def _before(folder: Path) -> set[str]:
 
     text = (folder / KUSTOMIZATION).read_text(encoding="utf-8")
     ours = {str(name) for name in (yaml.safe_load(text) or {}).get("resources") or ()} | {
-        KUSTOMIZATION,
-        ADAPTER,
-    }
+        KUSTOMIZATION, ADAPTER, GRAFANA, CLOUD,
+    }  # fmt: skip
     return (ours | set(re.findall(r"^#   kubectl apply -f (\S+)$", text, re.M))) & here

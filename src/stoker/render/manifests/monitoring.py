@@ -1,11 +1,18 @@
-"""Who scrapes the engine's /metrics: managed Prometheus, or a Prometheus operator's."""
+"""Who scrapes the engine's /metrics, and what it alerts on: managed Prometheus, or a Prometheus operator's.
+
+Every series gets the label `fleet`, by which rules and dashboards find it, here as on one machine.
+"""
 
 from typing import Any
 
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
+from stoker.render.manifests.probes import start_budget
+from stoker.render.panels import Scope
+from stoker.render.rules import Promise, groups, objectives
 
 INTERVAL = "15s"
+FLEET = "app.kubernetes.io/instance"
 
 
 def monitoring(cluster: Cluster) -> tuple[Manifest, ...]:
@@ -16,7 +23,33 @@ def monitoring(cluster: Cluster) -> tuple[Manifest, ...]:
     if cluster.metrics == "stackdriver":
         version, kind = "monitoring.googleapis.com/v1", "PodMonitoring"
         spec["endpoints"] = [{"port": "http", "path": "/metrics", "interval": INTERVAL}]
+        spec["targetLabels"] = {"metadata": ["pod", "container"], "fromPod": [{"from": FLEET, "to": "fleet"}]}
     else:
         version, kind = "monitoring.coreos.com/v1", "PodMonitor"
-        spec["podMetricsEndpoints"] = [{"port": "http", "path": "/metrics", "interval": INTERVAL}]
-    return (Manifest({"apiVersion": version, "kind": kind, "metadata": cluster.meta(), "spec": spec}),)
+        label = "__meta_kubernetes_pod_label_" + FLEET.replace(".", "_").replace("/", "_")
+        named = [{"sourceLabels": [label], "targetLabel": "fleet"}]
+        spec["podMetricsEndpoints"] = [
+            {"port": "http", "path": "/metrics", "interval": INTERVAL, "relabelings": named}
+        ]
+    scraped = {"apiVersion": version, "kind": kind, "metadata": cluster.meta(), "spec": spec}
+    return (Manifest(scraped), _rules(cluster))
+
+
+def _rules(cluster: Cluster) -> Manifest:
+    """Rules of managed Prometheus, or the operator's PrometheusRule: both hold the same groups."""
+    managed = cluster.metrics == "stackdriver"
+    version = "monitoring.googleapis.com/v1" if managed else "monitoring.coreos.com/v1"
+    kind = "Rules" if managed else "PrometheusRule"
+    spec = {"groups": [{"interval": "30s", **one} for one in groups(scope(cluster), promise(cluster))]}
+    return Manifest({"apiVersion": version, "kind": kind, "metadata": cluster.meta(), "spec": spec})
+
+
+def scope(cluster: Cluster) -> Scope:
+    """The fleet, as its dashboards and rules select it."""
+    gpus = cluster.spec.engine.kind != "simulated" and cluster.gpu_resource.startswith("nvidia")
+    return Scope(cluster.name, cluster.namespace, cluster.scaled, gpus)
+
+
+def promise(cluster: Cluster) -> Promise:
+    """The spec's objectives, and the start that the probes allow."""
+    return Promise(objectives(cluster.spec.slo), float(start_budget(cluster)))

@@ -47,6 +47,8 @@ RESOURCES = {
     "LeaderWorkerSet": Resource("leaderworkerset.x-k8s.io/v1", "leaderworkersets"),
     "PodMonitoring": Resource("monitoring.googleapis.com/v1", "podmonitorings"),
     "PodMonitor": Resource("monitoring.coreos.com/v1", "podmonitors"),
+    "Rules": Resource("monitoring.googleapis.com/v1", "rules"),
+    "PrometheusRule": Resource("monitoring.coreos.com/v1", "prometheusrules"),
     "ComputeClass": Resource("cloud.google.com/v1", "computeclasses", namespaced=False),
     "ResourceQuota": Resource("v1", "resourcequotas"),
     "Role": Resource("rbac.authorization.k8s.io/v1", "roles"),

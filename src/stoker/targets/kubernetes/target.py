@@ -36,7 +36,7 @@ ONCE = (
 )
 # What a fleet may own, in the order in which it is taken away.
 OWNED = (
-    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "GCPBackendPolicy", "HealthCheckPolicy", "HTTPRoute",
+    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "Rules", "PrometheusRule", "GCPBackendPolicy", "HealthCheckPolicy", "HTTPRoute",
     "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
     "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip

@@ -59,6 +59,11 @@ class Folder:
         return self.path / "logs"
 
     @property
+    def targets_file(self) -> Path:
+        """The replicas' addresses for a Prometheus."""
+        return self.path / "prometheus-targets.json"
+
+    @property
     def history(self) -> Path:
         """A day of figures, for post-mortems."""
         return self.path / "history.sqlite"
@@ -95,7 +100,14 @@ class Folder:
 
     def forget(self) -> None:
         """Drops what described a running fleet; logs stay for a post-mortem."""
-        for path in (self.wanted_file, self.state_file, self.routes_file, self.seen_file, self.gateway_file):
+        for path in (
+            self.wanted_file,
+            self.state_file,
+            self.routes_file,
+            self.seen_file,
+            self.gateway_file,
+            self.targets_file,
+        ):
             path.unlink(missing_ok=True)
         for path in (self.engine_key, self.endpoint_key):
             path.unlink(missing_ok=True)

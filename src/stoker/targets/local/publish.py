@@ -25,6 +25,7 @@ class Publisher:
         self._routes = Routes.read(folder.routes_file)
         self._last: dict[str, Any] | None = None
         self._at = 0.0
+        self._targets: list[dict[str, Any]] | None = None
 
     @property
     def revision(self) -> int:
@@ -52,10 +53,25 @@ class Publisher:
             if child.process.routed and child.ever_ready and child.id is not None
         )
         reason = _reason(children)
+        self._publish_targets(children)
         new = Routes(self._routes.revision, routes, reason, stopping)
         if new != self._routes:
             self._routes = replace(new, revision=new.revision + 1)
             self._routes.write(self._folder.routes_file)
+
+    def _publish_targets(self, children: Sequence[Child]) -> None:
+        """The replicas for a Prometheus, as its file_sd_config reads them; those that start are not up yet."""
+        targets = [
+            {
+                "targets": [f"{one.process.host}:{one.port}"],
+                "labels": {"fleet": self._folder.path.name, "instance": one.process.name},
+            }
+            for one in children
+            if one.process.routed and one.id is not None and not one.leaving
+        ]
+        if targets != self._targets:
+            self._targets = targets
+            write_json(self._folder.targets_file, targets)
 
 
 def _reason(children: Sequence[Child]) -> str:
