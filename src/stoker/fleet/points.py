@@ -113,11 +113,11 @@ class Window:
     def _take(self, name: str, sample: MetricSample) -> None:
         before = self._last.get(name)
         self._last[name] = sample
-        if before is None:
-            return
-        step = _step(sample, before)
-        self._totals.setdefault(name, _Seen()).add(step)
-        self._totals[""].add(step)
+        mine = self._totals.setdefault(name, _Seen())
+        if before is not None:
+            step = _step(sample, before)
+            mine.add(step)
+            self._totals[""].add(step)
 
     def _point(self, name: str, clock: float, wall: float, gauges: Mapping[str, float], told: bool) -> Point:
         total = self._totals.get(name)

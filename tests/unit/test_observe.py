@@ -1,0 +1,139 @@
+"""Scraping and keeping: replicas that hang, lie or are gone; an hour in memory, a day in a file."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from stoker.events import Event
+from stoker.fleet.points import Point
+from stoker.fleet.state import FleetState, Replica
+from stoker.observe import History, Page, Record, Scraper, Watcher, page
+from stoker.observe.store import File, kept
+
+GOOD = b"vllm:num_requests_running 3\nvllm:generation_tokens_total 10\n"
+
+
+async def served(answer: bytes, hang: float = 0.0) -> tuple[asyncio.Server, str]:
+    """A server whose every answer is these bytes, after a while."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer[: len(answer) // 2])
+        await writer.drain()
+        try:
+            await asyncio.sleep(hang)
+            writer.write(answer[len(answer) // 2 :])
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def http(body: bytes, status: str = "200 OK") -> bytes:
+    return b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status.encode(), len(body), body)
+
+
+def test_each_replica_is_told_apart_and_none_holds_up_the_others() -> None:
+    async def run() -> None:
+        answers = {
+            "good": (http(GOOD), 0.0), "hangs": (http(GOOD), 30.0), "html": (http(b"<html>"), 0.0),
+            "error": (http(b"", "500 Internal Server Error"), 0.0), "noise": (b"\x00\x01nonsense\r\n\r\n", 0.0),
+        }  # fmt: skip
+        servers = {name: await served(*answer) for name, answer in answers.items()}
+        pages: dict[str, Page] = {name: page(url) for name, (_, url) in servers.items()}
+        pages["gone"] = page("http://127.0.0.1:1")
+        scraper = Scraper()
+        begun = time.monotonic()
+        samples = await scraper.round(pages)
+        assert time.monotonic() - begun < 1.5
+        assert samples["good"] is not None
+        assert samples["good"].gauges == {"running": 3.0}
+        assert (
+            {name for name, sample in samples.items() if sample is None}
+            == set(scraper.why)
+            == set(pages) - {"good"}
+        )
+        assert "does not answer within" in scraper.why["hangs"]
+        assert "none of vLLM's families" in scraper.why["html"]
+        assert "answers 500" in scraper.why["error"]
+        for server, _ in servers.values():
+            server.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_a_busy_machine_widens_the_interval_and_narrows_it_again() -> None:
+    scraper = Scraper(0.05)
+    spin = time.thread_time()
+    while time.thread_time() - spin < 0.1:
+        pass
+    assert scraper.pace() == 0.1
+    time.sleep(0.1)
+    assert scraper.pace() == 0.05
+
+
+def test_an_hour_is_kept_and_no_more() -> None:
+    history = History(rounds=10)
+    for second in range(25):
+        points = [Point(float(second), running=float(second), ready=2)]
+        points += [Point(float(second), "1", running=1.0)] if second < 12 else []
+        history.add(points)
+    assert [one.at for one in history.points()] == [float(n) for n in range(15, 25)]
+    assert history.points()[0].ready == 2
+    assert history.points(since=22.0)[0].running == 22.0
+    assert len(history.points(most=3)) == 3
+    assert history.replicas == (), "one that left more than an hour ago"
+
+
+def test_a_day_is_kept_in_a_private_file(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    file, now = File(path), time.time()
+    file.add([Point(now - 90000.0, running=1.0)])
+    file._pruned = 0.0
+    file.add(
+        [Point(now, ready=1, running=2.0), Point(now, "1", ttft_p99=0.5)],
+        [Record(now, Event("replica 1", "Ready"))],
+    )
+    assert path.stat().st_mode & 0o777 == 0o600
+    points, events = kept(path, 0.0)
+    assert points == (Point(now, ready=1, running=2.0), Point(now, "1", ttft_p99=0.5))
+    assert events == (Record(now, Event("replica 1", "Ready")),)
+    assert kept(tmp_path / "none", 0.0) == ((), ())
+    assert kept(path, now + 1) == ((), ())
+
+
+@pytest.mark.parametrize("rubbish", [b"not a database, but longer than a header of one would be" * 20, b""])
+def test_a_broken_file_is_begun_anew(tmp_path: Path, rubbish: bytes) -> None:
+    path = tmp_path / "history.sqlite"
+    path.write_bytes(rubbish)
+    assert kept(path, 0.0) == ((), ())
+    file = File(path)
+    file.add([Point(1.0)])
+    assert file.why == ""
+
+
+def test_a_watcher_tells_what_happened() -> None:
+    async def run() -> None:
+        states = [
+            FleetState(
+                "shop", "local", 0.0, wanted=1, replicas=(Replica("1", "Loading", 0.0, detail="1 of 2 GiB"),)
+            ),
+            FleetState("shop", "local", 1.0, wanted=2, replicas=(Replica("1", "Ready", 0.0),)),
+        ]
+        watcher = Watcher(
+            lambda: states.pop(0) if len(states) > 1 else states[0], lambda _: {}, state_every=0.0
+        )
+        await watcher.look()
+        look = await watcher.look()
+        said = [f"{one.event.subject} {one.event.text}" for one in look.events]
+        assert said == ["fleet scaled from 1 to 2 replicas", "replica 1 Ready"]
+        assert [one.at for one in watcher.history.events] == [one.at for one in look.events]
+
+    asyncio.run(run())
