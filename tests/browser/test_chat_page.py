@@ -300,10 +300,10 @@ def test_it_fits_a_phone_and_the_dark(
     chat.size(width, height)
     chat.theme(theme)
     chat.browser.get(f"{chat.page.url}/")
-    chat.until(lambda: "healthy" in chat.find("#fleet")[0].text and "ready" in chat.find("#chat")[0].text)
+    chat.until(lambda: "1 of 1" in chat.find("#pill")[0].text and "ready" in chat.find("#door")[0].text)
     chat.shoot(f"start-{name}")
     assert chat.browser.execute_script("return document.documentElement.scrollWidth") <= width
-    chat.find("a.go")[0].click()
+    chat.find("#chat")[0].click()
     chat.until(lambda: chat.find("#box textarea"))
     chat.say("Count to ten, please, and say it in words")
     chat.settle("ten")
@@ -321,13 +321,13 @@ def test_it_fits_a_phone_and_the_dark(
 
 def test_the_start_page_tells_and_copies(chat: Chat, fake: Orders) -> None:
     chat.browser.get(f"{chat.page.url}/")
-    chat.until(lambda: "healthy" in chat.find("#fleet")[0].text)
+    chat.until(lambda: "1 of 1 ready" in chat.find("#pill")[0].text)
     assert f'"model": "{MODEL}"' in chat.find("#curl")[0].text
     chat.shoot("start-light")
     chat.find("#copy")[0].click()
     chat.until(lambda: chat.find("#copy")[0].text == "Copied")
     fake.healthy = False
-    chat.until(lambda: "no replica is ready" in chat.find("#fleet")[0].text)
+    chat.until(lambda: "no replica is ready" in chat.find("#replicas")[0].text)
 
 
 def test_with_a_key_the_page_is_locked(
@@ -343,7 +343,7 @@ def test_with_a_key_the_page_is_locked(
     locked = start_page(fake_server.url, "--key-file", str(key_file))
     locked.wait("starting")
     browser.get(locked.url)
-    browser.find_element(By.CSS_SELECTOR, "a.go").click()
+    browser.find_element(By.CSS_SELECTOR, "#chat").click()
     assert "starting" in browser.find_element(By.TAG_NAME, "body").text
     browser.save_screenshot(str(SHOTS / "chat-starting.png"))
     fake.healthy = True  # the page opens by itself once the chat is loaded

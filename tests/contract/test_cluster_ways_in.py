@@ -226,6 +226,7 @@ def test_the_page_through_a_port_forward_that_breaks(forwarded: tuple[User, Path
         assert process.stdout is not None
         line = process.stdout.readline()
         assert f"http://127.0.0.1:{port}/chat" in line, line or process.communicate()[1]
+        until(lambda: _running(port) == [3.0], 20)  # the pod's page, by the API server's proxy
         until(lambda: _chat_is_open(port), 60)
         forwards = [p for p in user.stoker.processes() if "port-forward" in p.cmdline()]
         assert len(forwards) == 1
@@ -241,6 +242,15 @@ def test_the_page_through_a_port_forward_that_breaks(forwarded: tuple[User, Path
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, out + err
     assert not [p for p in user.stoker.processes() if "port-forward" in p.cmdline()], "nothing is left behind"
+
+
+def _running(port: int) -> list[float]:
+    """What the console knows of the requests that run in each pod."""
+    now = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=5).json()
+    if "state" not in now:
+        return []
+    assert now["state"]["target"] == "kubernetes/default"
+    return [now["points"][one["name"]][3] for one in now["state"]["replicas"] if one["name"] in now["points"]]
 
 
 def _chat_is_open(port: int) -> bool:

@@ -1,19 +1,25 @@
 """The main job, for real: vLLM on this machine serves the demo model through the endpoint."""
 
 import concurrent.futures
+import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
-from tests.conftest import Stoker
+from tests.conftest import Stoker, free_port
 from tests.support.adapter import demo_adapter
+
+from stoker.render.panels import Scope, panels
 
 pytestmark = [
     pytest.mark.engine,
@@ -51,6 +57,66 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoker]:
         for p in psutil.process_iter(["name", "status"])
         if "VLLM" in (p.info["name"] or "") and p.info["status"] != "zombie"
     ]
+
+
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus: apt-get install prometheus")
+def test_a_real_prometheus_finds_every_panel_and_rule(real: Stoker, wait_until: Wait) -> None:
+    folder = real.home / "prometheus"
+    spec = ("--set", "name=real", "--set", "slo.ttft=1s", "--set", "slo.itl=100ms")
+    ran = real("render", "--target", "local", "-O", str(folder), *spec)
+    assert ran.code == 0, ran.err
+    port = free_port()
+    argv = [
+        "prometheus",
+        "--config.file=prometheus.yaml",
+        "--storage.tsdb.path=data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}/api/v1"
+
+    def result(expr: str) -> list[dict[str, Any]]:
+        answer = httpx2.get(f"{url}/query", params={"query": expr}, timeout=10).json()
+        assert answer["status"] == "success", (expr, answer)
+        return list(answer["data"]["result"])
+
+    def up() -> bool:
+        with contextlib.suppress(httpx2.TransportError):
+            return [one["value"][1] for one in result('up{fleet="real"}')] == ["1"]
+        return False
+
+    try:
+        wait_until(up, 40)
+        for _ in range(4):
+            ask(real, "Tell me a story.", max_tokens=40)
+            time.sleep(4)
+        queries = {
+            q.expr.replace("$RATE", "1m"): panel.title
+            for panel in panels(Scope("real"))
+            for q in panel.queries
+        }
+        empty = set(queries)
+
+        def answered() -> bool:
+            for expr in tuple(empty):
+                if any(one["value"][1] != "NaN" for one in result(expr)):
+                    empty.discard(expr)
+            return not empty
+
+        wait_until(answered, 30, f"no data: {[queries[one] for one in empty]}")
+        rules = [
+            one for group in httpx2.get(f"{url}/rules").json()["data"]["groups"] for one in group["rules"]
+        ]
+        assert len(rules) > 15
+        assert [one["lastError"] for one in rules if one["health"] == "err"] == []
+        assert [one["name"] for one in rules if one.get("state") == "firing"] == []
+        slow = result('fleet:ttft_slow:ratio_rate5m{fleet="real"}')
+        assert len(slow) == 1
+        assert 0.0 <= float(slow[0]["value"][1]) <= 1.0
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def ask(stoker: Stoker, question: str, **fields: object) -> httpx2.Response:

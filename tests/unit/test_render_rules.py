@@ -162,7 +162,7 @@ OLD = '{"panels": [{"expr": "vllm:gpu_cache_usage_perc"},\n {"expr": "rate(vllm:
 def test_dead_names_of_a_dashboard_are_found_and_written_anew() -> None:
     assert is_dashboard(OLD)
     found = lint_dashboard("old.json", OLD, "0.32.0")
-    assert [one.at for one in found] == ["old.json:1:23", "old.json:2:16", "old.json:3:12"]
+    assert [one.at for one in found] == ["old.json:1:23", "old.json:2:17", "old.json:3:12"]
     assert found[0].fix == "vllm:kv_cache_usage_perc, which --fix writes"
     text, count = fixed(OLD, "0.32.0")
     assert count == 2

@@ -29,7 +29,7 @@ START_SECONDS = 30.0
 def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, port: int | None, browser: bool
 ) -> None:  # fmt: skip
-    """Opens the chat page: the one beside a fleet here, or one of this machine in front of a cluster's fleet.
+    """Opens the console and the chat page: beside a fleet here, or on this machine for a cluster's fleet.
 
     A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both.
     """
@@ -39,14 +39,18 @@ def command(
             local = connect(chosen_name(name, file))
             state = local.status()
             if state.page is not None and port is None:
-                click.echo(state.page)
-                _open(state.page, browser)
+                console = state.page.removesuffix("chat")
+                click.echo(f"console  {console}   chat {state.page}")
+                _open(console, browser)
                 return
-            endpoint = stack.enter_context(local.endpoint())
+            endpoint, place = stack.enter_context(local.endpoint()), ["--fleet", local.name]
         else:
             fleet.status()
             endpoint = stack.enter_context(fleet.endpoint())
-        _serve(stack, endpoint, port or _free(), browser)
+            place = ["--target", "kubernetes", "--fleet", fleet.name, "--namespace", fleet.target.namespace]
+            context = fleet.spec.kubernetes.context
+            place += ["--context", context] if context else []
+        _serve(stack, endpoint, port or _free(), browser, place)
 
 
 def _open(url: str, wanted: bool) -> None:
@@ -54,7 +58,7 @@ def _open(url: str, wanted: bool) -> None:
         webbrowser.open(url)
 
 
-def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool) -> None:
+def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place: list[str]) -> None:
     """Runs the page until Ctrl-C. Raises: MissingPart, WorldFailed."""
     if find_spec("gradio") is None or find_spec("uvicorn") is None:
         raise MissingPart(
@@ -62,14 +66,14 @@ def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool) -> No
             rule="page-missing",
         )  # fmt: skip
     argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint.url, "--model", endpoint.model]
-    argv += ["--host", "127.0.0.1", "--port", str(port)]
+    argv += ["--host", "127.0.0.1", "--port", str(port), *place]
     if endpoint.key:
         argv += ["--key-file", _private(stack, endpoint.key)]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    url = f"http://127.0.0.1:{port}/chat"
+    url = f"http://127.0.0.1:{port}/"
     try:
         _wait(process, port)
-        click.echo(f"chat  {url}   Ctrl-C stops it")
+        click.echo(f"console  {url}   chat {url}chat   Ctrl-C stops it")
         _open(url, browser)
         _, said = process.communicate()
         raise WorldFailed("the page ended", why=_last(said), fix="start it again")

@@ -220,7 +220,7 @@ def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
     return [
         f"{fleet.name} is served: {state.ready} of {state.wanted} replicas ready",
         f"endpoint  {state.endpoint}/v1",
-        *([f"chat      {chat}"] if chat else []),
+        *([f"console   {(state.page or '').removesuffix('chat')}", f"chat      {chat}"] if chat else []),
         f"          {_me()} chat",
         f"try       curl {state.endpoint}/v1/chat/completions{header} -H 'Content-Type: application/json' \\",
         f"            -d {shlex.quote(body)}",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import httpx2
+
 from stoker.errors import Mistake
 from stoker.fleet.state import FleetState, Phase, Replica
 from stoker.observe import Page, page
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 SERVING = ("Ready", "Draining")
 LINES = 400
+HEALTH_SECONDS = 2.0
 
 
 class Source(Protocol):
@@ -101,12 +104,13 @@ class Endpoint:
         self._url, self._model = url, model
         self._page = page(url, key)
         self._begun = time.time()
-        self._seen = False
+        self._client = httpx2.Client(timeout=HEALTH_SECONDS)
 
     def state(self) -> FleetState:
-        """One replica, ready as soon as its page has been read."""
-        phase: Phase = "Ready" if self._seen else "Starting"
-        one = Replica("1", phase, self._begun, self._url, started=self._begun)
+        """One replica, ready while `/health` says so."""
+        why = self._unhealthy()
+        phase: Phase = "Starting" if why else "Ready"
+        one = Replica("1", phase, self._begun, self._url, detail=why, started=self._begun)
         return FleetState(
             self._model,
             self._url,
@@ -117,15 +121,21 @@ class Endpoint:
             replicas=(one,),
         )
 
+    def _unhealthy(self) -> str:
+        try:
+            answer = self._client.get(f"{self._url}/health")
+        except httpx2.HTTPError as error:
+            return f"it does not answer: {str(error) or type(error).__name__}"
+        if answer.status_code == 200:
+            return ""
+        try:
+            return str(answer.json()["error"]["message"])
+        except (ValueError, KeyError, TypeError):
+            return f"/health answers {answer.status_code}"
+
     def pages(self, state: FleetState) -> Mapping[str, Page]:
         """The endpoint's own."""
-
-        async def get() -> bytes:
-            body = await self._page()
-            self._seen = True
-            return body
-
-        return {"1": get}
+        return {"1": self._page} if state.ready else {}
 
     def log(self, name: str) -> list[str]:
         """None is known. Raises: Mistake."""

@@ -43,9 +43,9 @@ function build() {
     const axis = { stroke: color("dim"), grid: { stroke: color("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const plot = new uPlot({
       width: Math.max(200, box.clientWidth - 22), height: 150, legend: { show: false }, cursor: { sync: { key: "all" }, points: { size: 6 }, drag: { x: false, y: false } },
-      padding: [8, 6, 0, 0],
+      padding: [8, 20, 0, 0],
       scales: { x: { time: true, range: () => [Date.now() / 1000 - page.range, Date.now() / 1000] }, y: { range: (u, low, high) => [0, one.unit === "%" ? 1 : one.whole ? Math.max(2, high + 1) : high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, space: 52, size: 26, values: (u, ticks) => ticks.map(at => new Date(at * 1000).toLocaleTimeString("en-GB", page.range > 400 ? { hour: "2-digit", minute: "2-digit" } : undefined)) }, { ...axis, size: 52, values: (u, ticks) => ticks.map(v => figure(v, one.unit)) }],
+      axes: [{ ...axis, space: 52, size: 26, values: (u, ticks) => ticks.map(at => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) }, { ...axis, size: 52, values: (u, ticks) => ticks.map(v => figure(v, one.unit)) }],
       series: [{}, ...one.lines.map(([, label, hue]) => ({ label, stroke: color(hue), width: 1.6, spanGaps: false, points: { show: false }, paths: one.whole ? uPlot.paths.stepped({ align: 1 }) : undefined }))],
       hooks: { setCursor: [u => legend(u.cursor.idx)] },
     }, data(one), box);
