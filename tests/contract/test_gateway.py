@@ -483,3 +483,39 @@ def test_sigterm_lets_answers_finish(endpoint: Endpoint) -> None:
         endpoint.process.terminate()
         assert asked.result().text.endswith("data: [DONE]\n\n")
     assert endpoint.process.wait(5) == 0
+
+
+def test_a_request_has_one_id_in_logs_and_answer(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_LOG", "json")
+    endpoint.start()
+    endpoint.engine("a")
+    endpoint.route()
+    until(endpoint.ready, 5)
+    given = httpx2.post(
+        f"{endpoint.url}/v1/chat/completions", json=GUIDE, headers={"x-request-id": "mine-1"}, timeout=20
+    )
+    assert given.headers.get_list("x-request-id") == ["mine-1"]
+    assert given.json()["id"] == "chatcmpl-mine-1", "the engine's own id holds it"
+    made = httpx2.post(
+        f"{endpoint.url}/v1/chat/completions",
+        json=GUIDE | {"stream": True},
+        headers={"x-request-id": "no good\tone"},
+        timeout=20,
+    )
+    assert len(made.headers["x-request-id"]) == 32
+
+    def lines() -> list[dict[str, Any]]:
+        said = (endpoint.folder / "gateway.log").read_text().splitlines()
+        return [one for one in map(json.loads, said) if one["logger"] == "stoker.requests"]
+
+    until(lambda: len(lines()) == 2, 5)
+    first, second = lines()
+    assert (first["request_id"], first["status"], first["sent"], first["role"]) == (
+        "mine-1",
+        200,
+        1,
+        "gateway",
+    )
+    assert first["replica"] == "a"
+    assert second["request_id"] == made.headers["x-request-id"]
+    assert 0 < second["first"] <= second["seconds"]

@@ -176,3 +176,18 @@ def test_liveness_is_progress(engine: Engine, tmp_path: Path) -> None:
     engine.server.shutdown()
     engine.server.server_close()
     assert alive()[0] != 0
+
+
+def test_traces_reach_the_collector_from_every_rank() -> None:
+    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 16, machine: a3-highgpu-8g}\nstrategy: multi-node\ntarget: kubernetes\nengine: {otlp-traces-endpoint: 'grpc://collector.obs:4327', max-model-len: 4K}\n"
+    objects = rendered(text)
+    group = one(objects, "LeaderWorkerSet")["spec"]["leaderWorkerTemplate"]
+    for role in ("leaderTemplate", "workerTemplate"):
+        engine = group[role]["spec"]["containers"][0]
+        assert (
+            engine["command"][engine["command"].index("--otlp-traces-endpoint") + 1]
+            == "grpc://collector.obs:4327"
+        )
+        assert {"name": "OTEL_SERVICE_NAME", "value": "shop"} in engine["env"]
+    policy = one(objects, "NetworkPolicy", "shop-engine")
+    assert {"ports": [{"port": 4327, "protocol": "TCP"}]} in policy["spec"]["egress"]

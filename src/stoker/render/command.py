@@ -36,7 +36,24 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     argv += option_words(plan)
     if plan.adapters:
         argv += ["--lora-modules", *(f"{name}={adapter.folder}" for name, adapter in plan.adapters.items())]
-    return Command(tuple(argv), dict(plan.env) | _binding(plan, share))
+    return Command(tuple(argv), traced(plan) | dict(plan.env) | _binding(plan, share))
+
+
+TRACES = "otlp-traces-endpoint"
+
+
+def traced(plan: Plan) -> dict[str, str]:
+    """What names this fleet's spans, where traces are asked for; every rank gets option and name alike."""
+    return {"OTEL_SERVICE_NAME": plan.spec.name} if plan.options.get(TRACES) else {}
+
+
+def traces_port(plan: Plan) -> int | None:
+    """The port of the collector of traces; None where none is named."""
+    address = str(plan.options.get(TRACES) or "")
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if port.isdigit():
+        return int(port)
+    return 4317 if host or port else None
 
 
 def _place(plan: Plan, port: str) -> list[str]:

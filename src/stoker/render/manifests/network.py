@@ -6,6 +6,7 @@ ports), https://cloud.google.com/stackdriver/docs/managed-prometheus/setup-manag
 
 from typing import Any
 
+from stoker.render.command import traces_port
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.own import has_page
@@ -50,6 +51,8 @@ def _engine(cluster: Cluster) -> Manifest:
         leaving += _identity(cluster)
     if cluster.weights != "disk" and cluster.spec.engine.kind != "simulated":
         leaving.append(_storage())
+    if (port := traces_port(cluster.plan)) is not None:
+        leaving.append({"ports": [{"port": port, "protocol": "TCP"}]})
     return _policy(cluster, "engine", arriving, leaving)
 
 

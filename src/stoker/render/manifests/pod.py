@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from stoker.render.command import pod_words
+from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
 from stoker.render.manifests.choices import PRE_STOP, USER, Cluster
 from stoker.render.manifests.configmap import FOLDER
@@ -112,7 +112,9 @@ def _env(cluster: Cluster) -> list[dict[str, Any]]:
     }
     if cluster.weights != "hub":
         plain["HF_HUB_OFFLINE"] = "1"
-    out: list[dict[str, Any]] = [{"name": k, "value": v} for k, v in {**plain, **cluster.plan.env}.items()]
+    out: list[dict[str, Any]] = [
+        {"name": k, "value": v} for k, v in {**plain, **traced(cluster.plan), **cluster.plan.env}.items()
+    ]
     for name, secret in (("VLLM_API_KEY", cluster.key_secret), ("HF_TOKEN", cluster.token_secret)):
         if secret and (name != "HF_TOKEN" or cluster.weights == "hub"):
             out.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret[0], "key": secret[1]}}})

@@ -5,10 +5,10 @@ import contextlib
 import logging
 import resource
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 
 from stoker.system.http1 import HttpServer
+from stoker.system.log import setup
 from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Settings
 from stoker.targets.gateway.replicas import Replicas
@@ -46,7 +46,7 @@ async def serve(settings: Settings, follow: Follow, linger: float, drain: float)
 
 def run(settings: Settings, follow: Follow, *, linger: float = 0.0, drain: float = STOP_SECONDS) -> int:
     """Runs the gateway; 0 after a stop, 1 where the port cannot be had."""
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
+    setup("gateway")
     raise_open_files()
     try:
         import uvloop

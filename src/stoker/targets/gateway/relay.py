@@ -4,10 +4,13 @@ vLLM sends a stream's headers before it computes, so a stream's headers are held
 """
 
 import asyncio
+import os
+import re
 import time
 from dataclasses import dataclass, field
 
-from stoker.system.http1 import Exchange
+from stoker.system.http1 import Exchange, Request
+from stoker.system.log import request_log
 from stoker.system.upstream import Connection, Headers, request_bytes
 from stoker.targets.gateway import answers
 from stoker.targets.gateway.balance import Balancer, prefix_keys
@@ -18,6 +21,8 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect "
     b"content-length host authorization x-api-key".split()
 )
+REQUEST_ID = b"x-request-id"  # vLLM takes it into its own request's id
+_PLAIN = re.compile(rb"[-_.:A-Za-z0-9]{1,128}")
 _DEAD = (b"EngineDeadError", b"EngineCore encountered an issue", b"EngineCore died")
 
 
@@ -66,7 +71,7 @@ class Attempt:
 
     def __init__(self, exchange: Exchange, replica: Replica, extra: Headers, counts: Counts) -> None:
         self._exchange = exchange
-        self._replica = replica
+        self.replica = replica
         self._extra = extra
         self._counts = counts
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -75,6 +80,8 @@ class Attempt:
         self._headers: Headers = []
         self._streaming = False
         self._shown = False
+        self.status = 0
+        self.first: float | None = None
         self._held = (
             b""  # what came and is not shown yet: all of it before the first event, then half an event
         )
@@ -83,19 +90,19 @@ class Attempt:
     async def run(self, request: bytes) -> Outcome:
         """Sends it and sees it through."""
         try:
-            self._connection = await self._replica.pool.connection()
+            self._connection = await self.replica.pool.connection()
         except (OSError, TimeoutError) as error:
             return Lost(f"no connection: {error or 'timed out'}")
         if self._exchange.gone:
             self._leave()
             return Shown()
-        self._replica.running.add(self.abandon)
+        self.replica.running.add(self.abandon)
         self._exchange.on_gone = self._leave
         self._connection.send(request, self)
         try:
             return await self._outcome
         finally:
-            self._replica.running.discard(self.abandon)
+            self.replica.running.discard(self.abandon)
 
     def abandon(self, why: str) -> None:
         """The replica is given up (it hangs): what is not shown yet is sent again elsewhere."""
@@ -109,7 +116,7 @@ class Attempt:
         self._streaming = status == 200 and kind.startswith(b"text/event-stream")
 
     def data(self, chunk: bytes) -> None:
-        self._replica.last_byte = time.monotonic()
+        self.replica.last_byte = time.monotonic()
         if not self._streaming:
             self._parts.append(chunk)
         elif self._shown and not self._held and chunk.endswith(b"\n\n"):
@@ -132,7 +139,8 @@ class Attempt:
         if events.startswith(b'data: {"error"') and (b'"code": 5' in events or b'"code":5' in events):
             return False
         self._shown = True
-        self._exchange.start(200, kept(self._headers) + self._extra)
+        self.status, self.first = 200, time.monotonic()
+        self._exchange.start(200, self._answered())
         return True
 
     def _write(self, data: bytes) -> None:
@@ -148,20 +156,25 @@ class Attempt:
             self._finish(Shown())
             return
         body = self._held if self._streaming else b"".join(self._parts)
-        answer = Refused(self._status, kept(self._headers) + self._extra, body)
+        answer = Refused(self._status, self._answered(), body)
+        self.status = self._status
         if self._status >= 500 or self._streaming:
             self._finish(answer)
         else:
             self._exchange.reply(self._status, body, answer.headers)
             self._finish(Shown())
 
+    def _answered(self) -> Headers:
+        """The engine's headers and ours; the request's id is the one that we know it by."""
+        return [one for one in kept(self._headers) if one[0] != REQUEST_ID] + self._extra
+
     def lost(self, why: str) -> None:
         if not self._shown:
             self._finish(Lost(why))
             return
         self._counts.cut += 1
-        self._replica.failed(why)
-        message = f"replica {self._replica.id} was lost while it answered ({why}); the answer is not whole"
+        self.replica.failed(why)
+        message = f"replica {self.replica.id} was lost while it answered ({why}); the answer is not whole"
         self._exchange.write(answers.cut(message, self._exchange.request.path))
         self._exchange.end()
         self._finish(Shown())
@@ -177,6 +190,31 @@ class Attempt:
             self._outcome.set_result(outcome)
 
 
+@dataclass(slots=True)
+class Trail:
+    """What became of a request, for its line in the log."""
+
+    began: float
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def fields(self, known: bytes, exchange: Exchange) -> dict[str, object]:
+        """The line: seconds to the first event and to the end, the replica that answered, how often it was sent."""
+        last = self.attempts[-1] if self.attempts else None
+        first = last.first - self.began if last is not None and last.first is not None else None
+        return {
+            "request_id": known.decode(), "method": exchange.request.method, "path": exchange.request.path,
+            "status": last.status if last is not None else 503, "replica": last.replica.id if last is not None else None,
+            "sent": len(self.attempts), "first": None if first is None else round(first, 4),
+            "seconds": round(time.monotonic() - self.began, 4), "client_left": exchange.gone,
+        }  # fmt: skip
+
+
+def known_by(request: Request) -> bytes:
+    """The request's id: the client's own, where it is a plain word, or a new one."""
+    given = request.header(REQUEST_ID)
+    return given if given is not None and _PLAIN.fullmatch(given) else os.urandom(16).hex().encode()
+
+
 class Relay:
     """Sends requests to replicas until one has answered."""
 
@@ -188,9 +226,18 @@ class Relay:
         self._hold = hold
 
     async def relay(self, exchange: Exchange, extra: Headers) -> None:
-        """Answers the exchange, whatever happens. `extra` are headers to add to the answer."""
-        request = exchange.request
-        keys = prefix_keys(request.body)
+        """Answers the exchange, whatever happens. `extra` are headers to add to the answer.
+
+        A request has one id in the gateway's log, the engine's and the answer's `x-request-id`: the client's, if it is one.
+        """
+        known = known_by(exchange.request)
+        trail = Trail(time.monotonic())
+        await self._see_through(exchange, [*extra, (REQUEST_ID, known)], known, trail)
+        if (log := request_log()) is not None:
+            log.info("request", extra={"fields": trail.fields(known, exchange)})
+
+    async def _see_through(self, exchange: Exchange, extra: Headers, known: bytes, trail: "Trail") -> None:
+        keys = prefix_keys(exchange.request.body)
         refused: dict[str, Refused] = {}
         losses: list[str] = []
         deadline = time.monotonic() + self._hold
@@ -204,7 +251,9 @@ class Relay:
                 await self._wait(exchange, deadline)
                 continue
             replica = self._balancer.choose(ready, keys)
-            outcome = await Attempt(exchange, replica, extra, self.counts).run(self._bytes(replica, exchange))
+            attempt = Attempt(exchange, replica, extra, self.counts)
+            outcome = await attempt.run(self._bytes(replica, exchange, known))
+            trail.attempts.append(attempt)
             if isinstance(outcome, Refused) and await self._died(replica, outcome):
                 outcome = Lost("its engine died")
             if isinstance(outcome, Shown):
@@ -229,10 +278,11 @@ class Relay:
         await self._replicas.wait(deadline - time.monotonic())
         exchange.on_gone = None
 
-    def _bytes(self, replica: Replica, exchange: Exchange) -> bytes:
+    def _bytes(self, replica: Replica, exchange: Exchange, known: bytes) -> bytes:
         request = exchange.request
         target = request.path.encode("latin-1") + (b"?" + request.query if request.query else b"")
-        headers = [(b"host", replica.pool.host_header), *self._key, *kept(request.headers)]
+        mine = [one for one in kept(request.headers) if one[0] != REQUEST_ID]
+        headers = [(b"host", replica.pool.host_header), *self._key, *mine, (REQUEST_ID, known)]
         return request_bytes(request.method, target, headers, request.body)
 
     def _give(self, exchange: Exchange, answer: Refused) -> None:

@@ -17,6 +17,7 @@ from stoker.engine.last_words import last_words
 from stoker.findings import Finding
 from stoker.fleet.process import Process, Wanted
 from stoker.system.files import tail, try_lock
+from stoker.system.log import setup
 from stoker.system.proc import free_port, port_free
 from stoker.targets.local import adoption, publish
 from stoker.targets.local.child import Child
@@ -224,7 +225,7 @@ def main() -> int:
 
     1 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
     """
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING, stream=sys.stderr)
+    setup("supervisor")
     folder = Folder(Path(sys.argv[1]))
     held = _hold(folder)
     if held is None:

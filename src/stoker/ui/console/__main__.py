@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from stoker.errors import Mistake, PortTaken, StokerError
+from stoker.system.log import Structured, setup
 from stoker.ui.console.app import create
 from stoker.ui.console.settings import read
 
@@ -60,9 +61,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def main() -> int:
     """Serves until SIGTERM or SIGINT; 0 then, 2 where it cannot begin."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    setup("page")
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler.formatter, Structured):
+            handler.setFormatter(OneLine())
     try:
         settings = read()
         if not settings.loopback and settings.key is None and not settings.unlocked:
