@@ -18,6 +18,7 @@ from stoker.ui.console.app import create
 from stoker.ui.console.settings import read
 
 STOP_SECONDS = 1
+NICE = 10  # who watches gives way to what is watched: engines on CPUs wait for their slowest core
 
 
 class Server(uvicorn.Server):
@@ -75,6 +76,7 @@ def main() -> int:
     except StokerError as error:
         print(f"error: {error.finding.what}", file=sys.stderr)
         return error.exit_code
+    os.nice(NICE)
     config = uvicorn.Config(
         create(settings),
         ws="none",
