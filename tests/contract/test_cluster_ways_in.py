@@ -297,3 +297,62 @@ def test_a_gateway_and_a_page_are_waited_for(stoker: Stoker) -> None:
         user.ok("up")
         assert not {name for name in user.there() if "gateway" in name or "page" in name}
         assert vllm.DEFAULT
+
+
+@pytest.fixture
+def made(stoker: Stoker) -> Iterator[User]:
+    with Cluster() as cluster:
+        cluster.node("l4-0", 1, "nvidia-l4")
+        yield User(stoker, cluster)
+
+
+def test_the_console_in_a_pod_asks_for_nothing_that_its_role_does_not_have(made: User) -> None:
+    user, cluster, stoker = made, made.cluster, made.stoker
+    user.write(
+        replicas="1..2",
+        scaling={"metrics": {"queue-depth": 5}},
+        kubernetes={**SPEC["kubernetes"], "image": "r/stoker:1"},
+    )
+    user.ok("up")
+    role = user.live("Role", "shop-page")
+    allowed = {
+        (group, kind) for rule in role["rules"] for group in rule["apiGroups"] for kind in rule["resources"]
+    }
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list"}
+    (container,) = user.live("Deployment", "shop-page")["spec"]["template"]["spec"]["containers"]
+    port = free_port()
+    words = [sys.executable, *container["command"][1:], "--port", str(port), "--host", "127.0.0.1"]
+    seen = len(cluster.requests)
+    env = {**stoker.env, "KUBECONFIG": str(user.config)}
+    process = subprocess.Popen(
+        words, env=env, cwd=user.stoker.home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until(lambda: _listening(port) and "state" in _now(port), 30)
+        state = _now(port)["state"]
+        assert (state["name"], state["target"], state["wanted"]) == ("shop", "kubernetes/default", 1)
+        name = state["replicas"][0]["name"]
+        assert httpx2.get(f"http://127.0.0.1:{port}/api/log?name={name}", timeout=5).status_code == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert "cannot be asked" not in err
+    for request in cluster.requests[seen:]:
+        method, path = request.split()[:2]
+        assert method == "GET", request
+        words = path.partition("?")[0].strip("/").split("/")
+        group = "" if words[0] == "api" else words[1]
+        rest = words[words.index("namespaces") + 2 :] if "namespaces" in words else words[-1:]
+        kind = "pods/log" if rest[-1] == "log" else rest[0]
+        assert (group, kind) in allowed, request
+
+
+def _now(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=5).json()
+    return found
+
+
+def _listening(port: int) -> bool:
+    with contextlib.suppress(httpx2.TransportError):
+        return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200
+    return False

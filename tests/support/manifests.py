@@ -90,7 +90,7 @@ def restricted(spec: dict[str, Any]) -> None:
     assert pod["runAsNonRoot"] is True
     assert pod["runAsUser"] > 0
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    watches = spec.get("serviceAccountName", "").endswith(("-gateway", "-picker"))
+    watches = spec.get("serviceAccountName", "").endswith(("-gateway", "-picker", "-page"))
     assert spec["automountServiceAccountToken"] is watches, "only what watches pods has a token"
     assert spec["enableServiceLinks"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)

@@ -36,7 +36,8 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     if has_page(cluster):
         behind = cluster.selector("gateway") if cluster.ask.routing == "gateway" else cluster.serving
         endpoint = {"to": [{"podSelector": {"matchLabels": behind}}], "ports": _http()}
-        out.append(_policy(cluster, "page", clients, [_dns(), endpoint]))
+        seen = [endpoint] if behind == cluster.serving else [endpoint, engines]
+        out.append(_policy(cluster, "page", clients, [_dns(), *seen, _api_server()]))
     return tuple(out)
 
 
@@ -70,7 +71,7 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
     own = [{"podSelector": {"matchLabels": cluster.selector("page")}}] if has_page(cluster) else []
     match cluster.ask.routing:
         case "gateway":
-            return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}]
+            return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}, *own]
         case "gateway-api":
             picker = {"podSelector": {"matchLabels": cluster.selector("picker")}}
             return [picker, *_proxies(cluster), *_clients(cluster), *own]

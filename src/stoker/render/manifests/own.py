@@ -1,7 +1,8 @@
-"""Pods of Stoker's own image beside the engine: the gateway, and the chat page."""
+"""Pods of Stoker's own image beside the engine: the gateway, and the web app with console and chat."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from stoker.catalog import vllm
@@ -12,6 +13,13 @@ SETTINGS = "/etc/stoker"
 KEYS = "/etc/stoker-keys"
 GATEWAYS = 2  # one may be drained with its node while the other serves
 MARGIN = 10
+# What the console reads of its own namespace; it may change nothing there.
+READS = (
+    ("", ["pods", "pods/log", "services", "events"]), ("apps", ["deployments", "replicasets", "controllerrevisions"]),
+    ("leaderworkerset.x-k8s.io", ["leaderworkersets"]), ("autoscaling", ["horizontalpodautoscalers"]),
+    ("batch", ["jobs"]), ("snapshot.storage.k8s.io", ["volumesnapshots"]),
+    ("monitoring.googleapis.com", ["podmonitorings"]), ("monitoring.coreos.com", ["podmonitors"]),
+)  # fmt: skip
 
 
 def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
@@ -20,10 +28,9 @@ def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
         return ()
     name, meta = f"{cluster.name}-gateway", cluster.meta(f"{cluster.name}-gateway", "gateway")
     text = json.dumps(_settings(cluster), indent=2, sort_keys=True) + "\n"
-    rights = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]}  # fmt: skip
     return (
         _account(meta),
-        Manifest(rights),
+        _role(meta, [("", ["pods"])], ["get", "list", "watch"]),
         _binding(meta, name),
         Manifest({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"gateway.json": text}}),
         _deployment(cluster, "gateway", GATEWAYS, text),
@@ -32,20 +39,26 @@ def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def page(cluster: Cluster) -> tuple[Manifest, ...]:
-    """The web app behind a ClusterIP of its own, where Stoker's image is named and the page is not switched off."""
+    """The web app behind a ClusterIP of its own, where Stoker's image is named and the page is not switched off.
+
+    Its account may look at the namespace, so that the console shows the fleet, and change nothing.
+    """
     if not has_page(cluster):
         return ()
+    meta = cluster.meta(f"{cluster.name}-page", "page")
     body = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": cluster.meta(f"{cluster.name}-page", "page"),
+        "metadata": meta,
         "spec": {
             "type": "ClusterIP",
             "selector": cluster.selector("page"),
             "ports": [{"name": "http", "port": page_port(cluster), "targetPort": "http", "protocol": "TCP"}],
         },
     }
-    return (Manifest(body), _deployment(cluster, "page", 1, ""))
+    rights = _role(meta, READS, ["get", "list"])
+    account = (_account(meta), rights, _binding(meta, meta["name"]))
+    return (*account, Manifest(body), _deployment(cluster, "page", 1, ""))
 
 
 def has_page(cluster: Cluster) -> bool:
@@ -84,6 +97,13 @@ def _account(meta: dict[str, Any]) -> Manifest:
     return Manifest({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta, "automountServiceAccountToken": False})  # fmt: skip
 
 
+def _role(meta: dict[str, Any], groups: Sequence[tuple[str, list[str]]], verbs: list[str]) -> Manifest:
+    rules = [{"apiGroups": [group], "resources": list(kinds), "verbs": verbs} for group, kinds in groups]
+    return Manifest(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules}
+    )
+
+
 def _binding(meta: dict[str, Any], name: str) -> Manifest:
     body = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -110,8 +130,8 @@ def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manif
     labels = cluster.labels(role)
     notes = {"stoker/settings": hashlib.sha256(settings.encode()).hexdigest()[:12]} if settings else {}
     spec: dict[str, Any] = {
-        "serviceAccountName": f"{cluster.name}-gateway" if role == "gateway" else "default",
-        "automountServiceAccountToken": role == "gateway",
+        "serviceAccountName": f"{cluster.name}-{role}",
+        "automountServiceAccountToken": True,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN if role == "gateway" else MARGIN,
         "securityContext": {
@@ -187,6 +207,7 @@ def _command(cluster: Cluster, role: str) -> list[str]:
         "0.0.0.0",
         "--port",
         str(page_port(cluster)),
+        *("--fleet", cluster.name, "--target", "kubernetes", "--namespace", cluster.namespace, "--inside"),
     ]
     return words + (["--key-file", f"{KEYS}/key"] if cluster.key_secret else ["--unlocked"])
 

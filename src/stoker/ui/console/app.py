@@ -3,6 +3,7 @@
 import asyncio
 import html
 import json
+import logging
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stoker.errors import StokerError
 from stoker.ui.console import source as sources
 from stoker.ui.console.api import api
 from stoker.ui.console.ask import Endpoint
@@ -24,6 +26,7 @@ from stoker.ui.console.live import Live
 from stoker.ui.console.settings import LOOPBACK, Settings
 from stoker.ui.console.source import Source
 
+log = logging.getLogger("stoker.page")
 STATIC = Path(__file__).parent / "static"
 INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
 ICON = (STATIC / "icon.svg").read_bytes()
@@ -158,7 +161,11 @@ def watched(settings: Settings) -> Source:
         return sources.Local(settings.fleet)
     from stoker.operate.cluster import connect_cluster
 
-    fleet = connect_cluster(settings.fleet, settings.namespace, settings.context)
+    try:
+        fleet = connect_cluster(settings.fleet, settings.namespace, settings.context)
+    except StokerError as error:  # the chat is there all the same
+        log.error("the cluster cannot be asked, the endpoint alone is watched: %s", error.finding.what)
+        return sources.Endpoint(settings.endpoint, settings.model, settings.key)
     return sources.Cluster(fleet, inside=settings.inside)
 
 
