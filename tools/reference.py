@@ -18,6 +18,7 @@ from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS, as_json
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
+from stoker.fleet.points import Point
 from stoker.fleet.state import FleetState, Rank, Replica, Sample, ScaledBy, Scaling, Service, Sign
 from stoker.model.shape import ModelShape
 from stoker.spec import template
@@ -36,11 +37,15 @@ EXIT_CODES = (
 )
 PRINTED = (
     ("`stoker status -o json`", "FleetState; with `-A` a list of them"),
+    (
+        "`stoker status --since 2h -o json`",
+        "`points`: a list of Point, `events`: a list of at, subject, text, mark, took",
+    ),
     ("`stoker up -o json`", "FleetState; with `--dry-run` Changes"),
     ("`stoker plan -o json`", "Plan"),
     (
-        "`stoker lint -o json`, `stoker doctor -o json`",
-        "a list of Finding; `lint -o sarif` writes SARIF 2.1.0",
+        "`stoker lint -o json`, `stoker doctor -o json`, `stoker why -o json`",
+        "a list of Finding; `-o sarif` writes SARIF 2.1.0",
     ),
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
@@ -54,6 +59,7 @@ NOUNS = (
     Sign,
     Scaling,
     ScaledBy,
+    Point,
     Changes,
     Step,
     Finding,
