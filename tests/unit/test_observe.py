@@ -137,3 +137,25 @@ def test_a_watcher_tells_what_happened() -> None:
         assert [one.at for one in watcher.history.events] == [one.at for one in look.events]
 
     asyncio.run(run())
+
+
+def test_a_state_that_cannot_be_read_does_not_end_the_watching() -> None:
+    async def run() -> None:
+        states = iter([ValueError("half a file"), FleetState("shop", "local", 0.0, wanted=1)])
+
+        def state() -> FleetState:
+            found = next(states)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        watcher = Watcher(state, lambda _: {}, interval=0.01, state_every=100.0)
+        task = asyncio.create_task(watcher.run())
+        await watcher.news()
+        assert watcher.why == "it cannot be looked at: ValueError: half a file"
+        look = await watcher.news()
+        assert look is not None
+        assert (look.state.name, watcher.why) == ("shop", "")
+        task.cancel()
+
+    asyncio.run(run())

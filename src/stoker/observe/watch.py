@@ -1,6 +1,7 @@
 """Watching one fleet: its state, its replicas' metrics, what changed, all kept and told to whoever looks."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from stoker.fleet.state import FleetState
 from stoker.observe.scrape import Page, Scraper
 from stoker.observe.store import HOUR, STEP, File, History, Record, kept
 
+log = logging.getLogger(__name__)
 SECONDS = 10.0  # what a second's rates and quantiles are taken over
 
 
@@ -58,6 +60,9 @@ class Watcher:
                 self.why = ""
             except StokerError as error:
                 self.why = f"{error.finding.what}: {error.finding.why}"
+            except Exception as error:  # whatever a state or a page holds: looking goes on
+                self.why = f"it cannot be looked at: {type(error).__name__}: {error}"
+                log.exception("a round failed")
             async with self._news:
                 self._news.notify_all()
             await asyncio.sleep(max(0.05, self._scraper.pace() - (time.monotonic() - began)))

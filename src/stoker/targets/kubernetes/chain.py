@@ -10,9 +10,9 @@ from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.state import Sign
 from stoker.render.manifests.scaling import METRICS, MOST_RUNNING, TOLERANCE
 from stoker.targets.kubernetes.client import Api
+from stoker.targets.kubernetes.pods import http_port
 
 Object = dict[str, Any]
-PORT = 8000
 
 
 def links(api: Api, hpa: Object, pods: tuple[Object, ...]) -> tuple[Sign, ...]:
@@ -55,7 +55,7 @@ def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ..
     if pod is None:
         return ()
     try:
-        text = api.pod_page(pod["metadata"]["namespace"], pod["metadata"]["name"], PORT, "/metrics")
+        text = api.pod_page(pod["metadata"]["namespace"], pod["metadata"]["name"], http_port(pod), "/metrics")
     except (Mistake, WorldFailed):
         return ()  # not allowed to look, or a pod that is just going: nothing is known
     lost = [family for name in names if (family := _family(name)) and f"\n{family}" not in f"\n{text}"]

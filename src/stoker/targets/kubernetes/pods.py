@@ -66,13 +66,17 @@ def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Rep
 def _url(pod: dict[str, Any]) -> str | None:
     """Where the engine listens inside the cluster."""
     address = pod.get("status", {}).get("podIP")
-    return (
-        f"http://[{address}]:8000"
-        if address and ":" in address
-        else f"http://{address}:8000"
-        if address
-        else None
-    )
+    if not address:
+        return None
+    return f"http://{f'[{address}]' if ':' in address else address}:{http_port(pod)}"
+
+
+def http_port(pod: dict[str, Any]) -> int:
+    """The port of the engine's API and metrics."""
+    ports = [
+        port for one in pod["spec"]["containers"] if one["name"] == "engine" for port in one.get("ports", ())
+    ]
+    return next((int(port["containerPort"]) for port in ports if port.get("name") == "http"), 8000)
 
 
 def _rank(pod: dict[str, Any]) -> int:

@@ -97,6 +97,8 @@ class Live:
         except StokerError as error:
             wrong = f"{error.finding.what}: {error.finding.why}"
             self.watcher.why = wrong
+        except Exception as error:
+            wrong = f"unexpected: {type(error).__name__}: {error}"
         finally:
             self.busy = ""
         if not said.done():

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -167,13 +168,14 @@ class Cluster:
         self._pages = Pages(page if inside else self._proxied)
 
     def _proxied(self, url: str) -> Page:
-        name = url.removeprefix("proxy:")
+        name, _, port = url.removeprefix("proxy:").partition(":")
         target = self._fleet.target
 
         async def get() -> bytes:
-            return (
-                await asyncio.to_thread(target.api.pod_page, target.namespace, name, 8000, "/metrics")
-            ).encode()
+            found = await asyncio.to_thread(
+                target.api.pod_page, target.namespace, name, int(port), "/metrics"
+            )
+            return found.encode()
 
         return get
 
@@ -186,7 +188,8 @@ class Cluster:
         serving = [one for one in state.replicas if one.phase in SERVING]
         if self._inside:
             return self._pages({one.name: one.url for one in serving if one.url})
-        return self._pages({one.name: f"proxy:{one.name}" for one in serving})
+        ports = {one.name: urlsplit(one.url or "").port or 8000 for one in serving}
+        return self._pages({name: f"proxy:{name}:{port}" for name, port in ports.items()})
 
     def log(self, name: str) -> list[str]:
         """The last lines of a pod. Raises: Mistake."""
