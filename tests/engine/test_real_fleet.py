@@ -111,7 +111,9 @@ def test_a_real_prometheus_finds_every_panel_and_rule(real: Stoker, wait_until: 
         assert len(rules) > 15
         assert [one["lastError"] for one in rules if one["health"] == "err"] == []
         assert [one["name"] for one in rules if one.get("state") == "firing"] == []
-        slow = result('fleet:ttft_slow:ratio_rate5m{fleet="real"}')
+        recorded = 'fleet:ttft_slow:ratio_rate5m{fleet="real"}'  # twice a minute, as its group says
+        wait_until(lambda: result(recorded), 75, "nothing is recorded")
+        slow = result(recorded)
         assert len(slow) == 1
         assert 0.0 <= float(slow[0]["value"][1]) <= 1.0
     finally:
