@@ -105,6 +105,7 @@ class Console:
 
 @pytest.fixture
 def console(browser: WebDriver, fleet: Stoker) -> Iterator[Console]:
+    browser.get("about:blank")  # what the page before it says as its server ends is not ours
     browser.get_log("browser")
     browser.execute_cdp_cmd("Network.clearBrowserCache", {})
     yield Console(browser, fleet.page)  # type: ignore[attr-defined]
