@@ -22,7 +22,7 @@ from stoker.fleet.state import FleetState, Replica
 from stoker.observe import Watcher, page
 
 REPLICAS, ROUNDS = 200, 15
-PAGE = Path(__file__).parent.parent / "tests/data/vllm-0.32.0-metrics.txt"
+PAGE = Path(__file__).parent.parent / "tests/data/metrics/vllm-0.32.txt"
 SERVER = """
 import asyncio, sys
 body = open(sys.argv[1], "rb").read()

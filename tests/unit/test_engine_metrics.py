@@ -1,4 +1,4 @@
-"""vLLM's metrics page, read and merged. `prometheus_client`'s parser is the oracle."""
+"""vLLM's metrics pages, merged. `prometheus_client`'s parser is the oracle."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from stoker.engine.metrics import Gauges, merge, relabel, sample
+from stoker.engine.metrics import merge, relabel
 
 PAGE = (Path(__file__).parents[1] / "data/metrics/vllm-0.32.txt").read_bytes()
 BUSY = b"""\
@@ -36,67 +36,6 @@ def samples(page: bytes, without: Iterable[str] = ()) -> list[tuple[Any, ...]]:
         for family in read(page)
         for s in family.samples
     ]
-
-
-def test_a_real_page_reads_as_the_oracle_reads_it() -> None:
-    totals: dict[str, float] = {}
-    for name, _, value in samples(PAGE):
-        totals[name] = totals.get(name, 0.0) + value
-    assert sample(PAGE) == Gauges(
-        num_requests_running=totals["vllm:num_requests_running"],
-        num_requests_waiting=totals["vllm:num_requests_waiting"],
-        kv_cache_usage=totals["vllm:kv_cache_usage_perc"],
-        prompt_tokens_total=totals["vllm:prompt_tokens_total"],
-        generation_tokens_total=totals["vllm:generation_tokens_total"],
-        num_preemptions_total=totals["vllm:num_preemptions_total"],
-        request_success_total=totals["vllm:request_success_total"],
-    )
-    assert totals["vllm:prompt_tokens_total"] > 0
-
-
-def test_counts_are_summed_and_usage_is_averaged_over_engines() -> None:
-    gauges = sample(BUSY)
-    assert gauges.num_requests_running == 7
-    assert gauges.kv_cache_usage == pytest.approx(0.6)
-    assert gauges.request_success_total == 1005
-
-
-@pytest.mark.parametrize(
-    ("page", "running"),
-    [
-        (b"", None),
-        (b"vllm:num_requests_running 0.0\n", 0.0),
-        (b"vllm:num_requests_running NaN\n", None),
-        (b"vllm:num_requests_running +Inf\n", None),
-        (b"vllm:num_requests_running many\n", None),
-        (b'vllm:num_requests_running{engine="0"} NaN\nvllm:num_requests_running{engine="1"} 2\n', 2.0),
-        (b"vllm:num_requests_running 12", None),
-        (b"vllm:num_requests_running_total 12\n", None),
-        (b"# HELP vllm:num_requests_running 5\n", None),
-        (b"<html>vllm:num_requests_running 5\n", None),
-    ],
-    ids=["empty", "zero", "nan", "infinite", "words", "one nan", "cut off", "another name", "help", "html"],
-)
-def test_what_is_absent_is_none_and_never_zero(page: bytes, running: float | None) -> None:
-    assert sample(page).num_requests_running == running
-
-
-def test_text_is_as_good_as_bytes() -> None:
-    assert sample(PAGE.decode()) == sample(PAGE)
-
-
-def test_an_old_name_of_the_cache_usage_counts_once() -> None:
-    page = b"vllm:gpu_cache_usage_perc 0.4\nvllm:kv_cache_usage_perc 0.4\n"
-    assert sample(page).kv_cache_usage == pytest.approx(0.4)
-    assert sample(page[:30]).kv_cache_usage == pytest.approx(0.4)
-
-
-@given(st.integers(0, len(PAGE)))
-def test_half_a_page_says_the_truth_or_nothing(length: int) -> None:
-    whole, half = sample(PAGE), sample(PAGE[:length])
-    for name in Gauges.__slots__:
-        if name != "request_success_total":  # of a sum, the half may be less
-            assert getattr(half, name) in (None, getattr(whole, name))
 
 
 def test_relabelling_adds_the_label_and_changes_nothing_else() -> None:

@@ -4,11 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from stoker.engine.samples import COUNTERS, GAUGES, HISTOGRAMS, Histogram, read
 
-PAGES = sorted((Path(__file__).parents[1] / "data").glob("vllm-*-metrics.txt"))
+PAGES = sorted((Path(__file__).parents[1] / "data/metrics").glob("vllm-*.txt"))
 PAGE = PAGES[-1].read_bytes()
 
 
@@ -110,3 +112,44 @@ def test_an_engine_that_began_anew_counts_from_zero() -> None:
     before, after = (Histogram((1.0, math.inf), (n, n)) for n in (10.0, 3.0))
     assert after.since(before) == after
     assert before.since(after).count == 7.0
+
+
+@pytest.mark.parametrize(
+    ("page", "running"),
+    [
+        (b"", None),
+        (b"vllm:num_requests_running 0.0\n", 0.0),
+        (b"vllm:num_requests_running NaN\n", None),
+        (b"vllm:num_requests_running +Inf\n", None),
+        (b"vllm:num_requests_running many\n", None),
+        (b'vllm:num_requests_running{engine="0"} NaN\nvllm:num_requests_running{engine="1"} 2\n', 2.0),
+        (b"vllm:num_requests_running 12", None),
+        (b"vllm:num_requests_running_total 12\n", None),
+        (b"# HELP vllm:num_requests_running 5\n", None),
+        (b"<html>vllm:num_requests_running 5\n", None),
+    ],
+    ids=["empty", "zero", "nan", "infinite", "words", "one nan", "cut off", "another name", "help", "html"],
+)
+def test_what_is_absent_is_none_and_never_zero(page: bytes, running: float | None) -> None:
+    found = read(page, 0.0)
+    assert (found.gauges.get("running") if found else None) == running
+
+
+def test_an_old_name_of_the_cache_usage_counts_once() -> None:
+    page = b"vllm:gpu_cache_usage_perc 0.4\nvllm:kv_cache_usage_perc 0.4\n"
+    for part in (page, page[:30]):
+        found = read(part, 0.0)
+        assert found is not None
+        assert found.gauges["kv_cache_usage"] == pytest.approx(0.4)
+
+
+@given(st.integers(0, len(PAGE)))
+def test_half_a_page_says_the_truth_or_nothing(length: int) -> None:
+    whole, half = read(PAGE, 0.0), read(PAGE[:length], 0.0)
+    assert whole is not None
+    if half is None:
+        return
+    assert half.gauges.items() <= whole.gauges.items()
+    assert all(half.histograms[name] == whole.histograms[name] for name in half.histograms)
+    sums = ("requests", "errors")  # of a sum, the half may be less
+    assert all(value == whole.counters[name] for name, value in half.counters.items() if name not in sums)

@@ -20,7 +20,7 @@ from stoker.render.scraping import prometheus, rules
 HERE = Scope("shop")
 THERE = Scope("shop", "ml", scaled=True, gpus=True)
 PROMISE = Promise({"ttft": 1.0, "itl": 0.05}, start=600.0)
-PAGE = (Path(__file__).parents[1] / "data/vllm-0.32.0-metrics.txt").read_text()
+PAGE = (Path(__file__).parents[1] / "data/metrics/vllm-0.32.txt").read_text()
 NAMES = re.compile(r"vllm:[a-z0-9_]+")
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="no promtool: apt-get install prometheus"

@@ -1,65 +1,11 @@
-"""vLLM's metrics page: the few figures that Stoker acts on, and one page out of several replicas'.
+"""One metrics page out of several replicas'. What a page says is read by `samples`.
 
-Source: Prometheus text format 0.0.4; metric names of vLLM `v1/metrics/loggers.py`.
+Source: Prometheus text format 0.0.4.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Gauges:
-    """Figures of one replica. None where its page lacks them, never zero.
-
-    Counts are summed over engines and labels; kv_cache_usage is the mean over engines, 0 to 1.
-    """
-
-    num_requests_running: float | None = None
-    num_requests_waiting: float | None = None
-    kv_cache_usage: float | None = None
-    prompt_tokens_total: float | None = None
-    generation_tokens_total: float | None = None
-    num_preemptions_total: float | None = None
-    request_success_total: float | None = None
-
-
-_FIELDS = {
-    b"num_requests_running": "num_requests_running",
-    b"num_requests_waiting": "num_requests_waiting",
-    b"kv_cache_usage_perc": "kv_cache_usage",
-    b"gpu_cache_usage_perc": "kv_cache_usage",  # its name before 0.11, for some releases both
-    b"prompt_tokens_total": "prompt_tokens_total",
-    b"generation_tokens_total": "generation_tokens_total",
-    b"num_preemptions_total": "num_preemptions_total",
-    b"request_success_total": "request_success_total",
-}
-_FIGURE = re.compile(rb"\nvllm:(%b)(?:\{[^\n]*\})? (\S+)(?: -?\d+)?(?=\n)" % b"|".join(_FIELDS))
-
-
-def sample(page: bytes | str) -> Gauges:
-    """Reads a page. A line that is cut off counts for nothing, nor does a value that is no finite number."""
-    data = page.encode() if isinstance(page, str) else page
-    found: dict[bytes, list[float]] = {}
-    for name, text in _FIGURE.findall(b"\n" + data):
-        value = _number(text)
-        if value is not None:
-            found.setdefault(name, []).append(value)
-    figures = {_FIELDS[name]: sum(numbers) for name, numbers in found.items()}
-    for name in (b"gpu_cache_usage_perc", b"kv_cache_usage_perc"):
-        if name in found:
-            figures["kv_cache_usage"] = sum(found[name]) / len(found[name])
-    return Gauges(**figures)
-
-
-def _number(text: bytes) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
 
 _LINE = re.compile(
     rb"^(?:# (HELP|TYPE) ([a-zA-Z_:][\w:]*)[^\n]*"

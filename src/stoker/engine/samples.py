@@ -138,12 +138,10 @@ def _histogram(page: bytes, known: tuple[str, ...]) -> Histogram | None:
             if match := _LABELLED.search(labels):
                 bound = float(match[1])
                 counts[bound] = counts.get(bound, 0.0) + value
-        total = _sum(page, (f"{family}_count",))
-        if counts and total is not None and math.inf in counts:
+        ends = [_sum(page, (f"{family}{end}",)) for end in ("_count", "_sum")]
+        if counts and math.inf in counts and None not in ends:
             bounds = tuple(sorted(counts))
-            return Histogram(
-                bounds, tuple(counts[one] for one in bounds), _sum(page, (f"{family}_sum",)) or 0.0
-            )
+            return Histogram(bounds, tuple(counts[one] for one in bounds), ends[1] or 0.0)
     return None
 
 

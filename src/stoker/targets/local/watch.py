@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import time
 
-from stoker.engine import metrics
 from stoker.engine.log import StartLog
+from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
@@ -84,14 +84,12 @@ class Watch:
         status, page = await fetch(self._pool, b"/metrics", [], 2.0)
         if status != 200:
             return
-        gauges = metrics.sample(page)
+        now = time.time()
+        found = read(page, now) or MetricSample(now)
         self.child.sample = Sample(
-            time.time(),
-            gauges.num_requests_running,
-            gauges.num_requests_waiting,
-            gauges.kv_cache_usage,
-            gauges.prompt_tokens_total,
-            gauges.generation_tokens_total,
+            now,
+            *(found.gauges.get(name) for name in ("running", "waiting", "kv_cache_usage")),
+            *(found.counters.get(name) for name in ("prompt_tokens", "generation_tokens")),
         )
         self._check_progress()
 
@@ -112,5 +110,6 @@ class Watch:
             status, page = await fetch(self._pool, b"/metrics", [], 2.0)
         except (OSError, TimeoutError):
             return False
-        gauges = metrics.sample(page)
-        return status == 200 and not gauges.num_requests_running and not gauges.num_requests_waiting
+        found = read(page, time.time())
+        gauges = found.gauges if found else {}
+        return status == 200 and not gauges.get("running") and not gauges.get("waiting")
