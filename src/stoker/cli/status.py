@@ -132,7 +132,7 @@ def _since(history: Path, seconds: float, output: str) -> None:
     click.echo(
         "\n".join(
             [
-                f"{len(whole)} rounds of 15 s, {len({one.replica for one in points}) - 1} replicas",
+                f"{len(whole)} rounds of 15 s, replicas seen: {len({one.replica for one in points}) - 1}",
                 *charts(whole),
                 "",
                 *happened(events),
