@@ -23,7 +23,8 @@ from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes.client import Api
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
-from stoker.targets.kubernetes.target import KubernetesTarget, workloads
+from stoker.targets.kubernetes.target import KubernetesTarget
+from stoker.targets.kubernetes.workload import workloads
 from stoker.units import Range
 
 START_TIMEOUT = 3600.0

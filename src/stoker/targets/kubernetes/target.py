@@ -18,7 +18,7 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import chain, cloud, logs, revisions, scaling, stages
+from stoker.targets.kubernetes import chain, cloud, logs, revisions, scaling, stages, workload
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -82,7 +82,7 @@ class KubernetesTarget:
         """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
         for kind in ("Deployment", "LeaderWorkerSet"):
             found = self.api.get(kind, self.namespace, self.name)
-            if found is not None and _ours(found):
+            if found is not None and workload.ours(found):
                 return found
         return None
 
@@ -102,7 +102,7 @@ class KubernetesTarget:
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}" if owner else None,
-            model=_served(owner) or self.spec.model.served_name, wanted=_count(owner), replicas=found, services=before, signs=warnings,
+            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
             stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
@@ -177,10 +177,10 @@ class KubernetesTarget:
         mark = self._restart
         if mark is None:
             live = self.api.get(body["kind"], self.namespace, self.name)
-            mark = _template(live)["metadata"].get("annotations", {}).get(RESTARTED) if live else None
+            mark = workload.template(live)["metadata"].get("annotations", {}).get(RESTARTED) if live else None
         if mark is None:
             return body
-        for template in _templates(body):
+        for template in workload.templates(body):
             template["metadata"].setdefault("annotations", {})[RESTARTED] = mark
         return body
 
@@ -201,7 +201,7 @@ class KubernetesTarget:
             self._wanted[subject] = body
             return Step("create", subject, "")
         shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
-        if not _ours(live) or (
+        if not workload.ours(live) or (
             not shared and live["metadata"]["labels"].get("app.kubernetes.io/instance") != self.name
         ):
             raise Mistake(
@@ -248,7 +248,7 @@ class KubernetesTarget:
         """What is not ready yet of what is there."""
         owner = self.workload()
         cluster = choose(plan)
-        count = _count(owner) if cluster.scaled else plan.spec.replicas.low
+        count = workload.count(owner) if cluster.scaled else plan.spec.replicas.low
         status = (owner or {}).get("status", {})
         generation = (owner or {"metadata": {}})["metadata"].get("generation", 0)
         seen = bool(status) and status.get("observedGeneration", generation) >= generation
@@ -377,29 +377,6 @@ def page_port(spec: ServeSpec) -> int:
     return spec.endpoint.page_port or spec.endpoint.port + 1
 
 
-def _ours(body: Object) -> bool:
-    return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
-
-
-def _served(owner: Object | None) -> str | None:
-    """The name under which the engine serves its model, out of its command."""
-    containers = _template(owner)["spec"]["containers"] if owner else ()
-    words = [word for one in containers if one["name"] == "engine" for word in one.get("command", ())]
-    flag = "--served-model-name"
-    return words[words.index(flag) + 1] if flag in words[:-1] else None
-
-
-def workloads(api: Api, namespace: str | None) -> tuple[Object, ...]:
-    """The Deployment or LeaderWorkerSet of each fleet of a namespace, or of all, by namespace and name."""
-    engines = "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine"
-    found = [one for kind in ("Deployment", "LeaderWorkerSet") for one in api.list(kind, namespace, engines)]
-    return tuple(sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])))
-
-
-def _count(owner: Object | None) -> int:
-    return int(owner["spec"].get("replicas", 1)) if owner else 0
-
-
 def _finished(job: Object) -> bool:
     return any(
         c["type"] == "Complete" and c["status"] == "True" for c in job.get("status", {}).get("conditions", ())
@@ -408,14 +385,3 @@ def _finished(job: Object) -> bool:
 
 def _encoded(ref: KeyRef, field: str) -> str:
     return base64.b64encode(keys.read(ref, field).encode()).decode()
-
-
-def _templates(body: Object) -> list[Any]:
-    spec = body["spec"]
-    if body["kind"] == "Deployment":
-        return [spec["template"]]
-    return [spec["leaderWorkerTemplate"]["leaderTemplate"], spec["leaderWorkerTemplate"]["workerTemplate"]]
-
-
-def _template(body: Object) -> Any:
-    return _templates(body)[0]

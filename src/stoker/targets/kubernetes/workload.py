@@ -1,0 +1,43 @@
+"""What runs a fleet's engines, Deployment or LeaderWorkerSet, read alike."""
+
+from typing import Any
+
+from stoker.targets.kubernetes.client import Api, Object
+
+
+def ours(body: Object) -> bool:
+    """Whether Stoker made it."""
+    return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
+
+
+def served(owner: Object | None) -> str | None:
+    """The name under which the engine serves its model, out of its command."""
+    containers = template(owner)["spec"]["containers"] if owner else ()
+    words = [word for one in containers if one["name"] == "engine" for word in one.get("command", ())]
+    flag = "--served-model-name"
+    return words[words.index(flag) + 1] if flag in words[:-1] else None
+
+
+def workloads(api: Api, namespace: str | None) -> tuple[Object, ...]:
+    """The Deployment or LeaderWorkerSet of each fleet of a namespace, or of all, by namespace and name."""
+    engines = "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine"
+    found = [one for kind in ("Deployment", "LeaderWorkerSet") for one in api.list(kind, namespace, engines)]
+    return tuple(sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])))
+
+
+def count(owner: Object | None) -> int:
+    """How many replicas are asked of it; 0 of none."""
+    return int(owner["spec"].get("replicas", 1)) if owner else 0
+
+
+def templates(body: Object) -> list[Any]:
+    """Its pods' templates: one, or the leader's and the workers'."""
+    spec = body["spec"]
+    if body["kind"] == "Deployment":
+        return [spec["template"]]
+    return [spec["leaderWorkerTemplate"]["leaderTemplate"], spec["leaderWorkerTemplate"]["workerTemplate"]]
+
+
+def template(body: Object) -> Any:
+    """The template of the pods that serve."""
+    return templates(body)[0]
