@@ -21,6 +21,7 @@ from tests.support.manifests import one, plan_of
 from stoker.catalog import vllm
 from stoker.render.manifests import manifests
 from stoker.targets.kubernetes.gateway import reason, routes
+from stoker.targets.kubernetes.portforward import PortForward
 from stoker.targets.simulated.cluster import Cluster
 from stoker.targets.simulated.cluster.kinds import BY_KIND
 
@@ -356,3 +357,13 @@ def _listening(port: int) -> bool:
     with contextlib.suppress(httpx2.TransportError):
         return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200
     return False
+
+
+def test_a_port_forward_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho 'Forwarding from 127.0.0.1:4567 -> 8000'\nexec sleep 60\n")
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for _ in range(30):  # closing what its thread still read ended in a traceback, now and then
+        with PortForward("shop", 8000, ()) as port:
+            assert port == 4567

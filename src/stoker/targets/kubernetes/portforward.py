@@ -42,7 +42,7 @@ class PortForward:
     ) -> None:
         self._stopping.set()
         if self._process is not None:
-            _end(self._process)
+            _stop(self._process)  # the thread reads it to its end, and closes it
         if self._thread is not None:
             self._thread.join(5)
 
@@ -93,13 +93,18 @@ def _port(process: "subprocess.Popen[str]") -> int:
     )  # fmt: skip
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _stop(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Stops one that nobody else reads, and closes it."""
+    _stop(process)
     for stream in (process.stdout, process.stderr):
         if stream:
             stream.close()
