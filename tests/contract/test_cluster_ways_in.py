@@ -364,6 +364,12 @@ def test_a_port_forward_ends_without_a_word(tmp_path: Path, monkeypatch: pytest.
     kubectl.write_text("#!/bin/sh\necho 'Forwarding from 127.0.0.1:4567 -> 8000'\nexec sleep 60\n")
     kubectl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    for _ in range(30):  # closing what its thread still read ended in a traceback, now and then
-        with PortForward("shop", 8000, ()) as port:
-            assert port == 4567
+    read = os.read
+
+    def slow(fd: int, count: int) -> bytes:
+        time.sleep(0.1)  # time enough to close the pipe under its reader, were anybody else to close it
+        return read(fd, count)
+
+    monkeypatch.setattr(os, "read", slow)
+    with PortForward("shop", 8000, ()) as port:
+        assert port == 4567
