@@ -241,13 +241,16 @@ def test_pictures_in_both_themes_and_at_phone_width(console: Console) -> None:
 
 def test_figures_are_kept_for_post_mortems(fleet: Stoker) -> None:
     deadline = time.monotonic() + 40
-    while (ran := fleet("status", "--since", "10m", "-o", "csv")).out.count("\n") < 4:
-        assert ran.code == 0, ran.err
-        assert time.monotonic() < deadline, ran.out
+    while True:  # a row is written every 15 s, and the first has no earlier one to take a rate from
+        found = fleet("status", "--since", "10m", "-o", "json")
+        assert found.code == 0, found.err
+        if any(one["generation_tokens_rate"] for one in found.json()["points"]):
+            break
+        assert time.monotonic() < deadline, found.out
         time.sleep(1)
-    assert ran.out.startswith("at,replica,ready,wanted,running")
-    found = fleet("status", "--since", "10m", "-o", "json").json()
-    assert any(one["generation_tokens_rate"] for one in found["points"])
+    out = fleet("status", "--since", "10m", "-o", "csv").out
+    assert out.startswith("at,replica,ready,wanted,running")
+    assert out.count("\n") >= 7, "two moments of a fleet and its two replicas"
     path = Path(next(fleet.home.rglob("history.sqlite")))
     assert path.stat().st_mode & 0o777 == 0o600
     out = fleet("status").out

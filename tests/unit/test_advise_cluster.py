@@ -81,3 +81,10 @@ def test_several_nodes_of_machines_with_a_fabric_are_told() -> None:
     ready = replace(GOOD, nodes=None)
     assert rules(ready, choose(plan_of(text.format(16, "multi-node")))) == ["warning kube-fabric"]
     assert rules(ready, choose(plan_of(text.format(8, "tensor-parallel")))) == []
+
+
+def test_a_release_that_does_not_know_the_pods_fields() -> None:
+    (found,) = check_cluster(replace(GOOD, release=(1, 28)), cluster())
+    assert (found.rule, found.severity) == ("kube-release", "error")
+    assert "runs Kubernetes 1.28, and the fleet needs 1.30" in found.what
+    assert rules(replace(GOOD, release=(1, 36))) == []

@@ -22,6 +22,7 @@ INSTALLS = {
     "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }  # fmt: skip
+OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
     "stackdriver": "kubectl apply -f https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
     "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f prometheus-adapter.yaml (which `stoker render -O DIR` writes)",
@@ -59,11 +60,12 @@ class Quota:
 class ClusterFacts:
     """What was asked before `up`. None: nobody could tell.
 
-    missing: kinds without a definition. denied: (verb, kind, group, plural) that this user may not do. running: GPUs
+    release: the API server's, such as (1, 36). missing: kinds without a definition. denied: (verb, kind, group, plural) that this user may not do. running: GPUs
     that the fleet holds already. growing: whether nodes are made as pods ask for them (Autopilot, auto-provisioning).
     """
 
     context: str
+    release: tuple[int, int] | None = None
     missing: tuple[str, ...] = ()
     denied: tuple[tuple[str, str, str, str], ...] = ()
     nodes: tuple[Node, ...] | None = None
@@ -79,6 +81,7 @@ class ClusterFacts:
 def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
     """Everything that would keep the fleet from coming up, or from scaling."""
     return (
+        *_release(facts),
         *_kinds(facts),
         *_rights(facts, cluster),
         *_class(facts, cluster),
@@ -93,6 +96,18 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
 def need(cluster: Cluster) -> int:
     """GPUs of the least number of replicas."""
     return cluster.spec.replicas.low * cluster.plan.gpus_per_replica
+
+
+def _release(facts: ClusterFacts) -> list[Finding]:
+    if facts.release is None or facts.release >= OLDEST:
+        return []
+    have, wanted = (".".join(map(str, one)) for one in (facts.release, OLDEST))
+    return [
+        Finding(
+            f"the cluster {facts.context} runs Kubernetes {have}, and the fleet needs {wanted}",
+            "its pods have fields that older releases do not know", f"upgrade the cluster to {wanted} or newer", rule="kube-release",
+        )
+    ]  # fmt: skip
 
 
 def _kinds(facts: ClusterFacts) -> list[Finding]:

@@ -59,7 +59,7 @@ class Api:
         found = self._json("GET", RESOURCES[kind].path(namespace), f"every {kind}", query)
         # a list leaves the kind of its items out
         about = {"apiVersion": RESOURCES[kind].version, "kind": kind}
-        return tuple({**about, **item} for item in found["items"]) if found else ()
+        return tuple({**about, **item} for item in found.get("items", ())) if found else ()
 
     def serves(self, kind: str) -> bool:
         """Whether the cluster knows the kind at all."""
@@ -167,7 +167,8 @@ class Api:
             found = None
         if not isinstance(found, dict):
             raise self._no_server(f"{method} {path} is answered with {answer.text[:80]!r}")
-        return found
+        told: Object = _told(found)
+        return told
 
     def _send(
         self, method: str, path: str, query: dict[str, str], body: Object | None = None, kind: str = ""
@@ -192,7 +193,7 @@ class Api:
         try:
             said = str(answer.json()["message"])
         except (ValueError, KeyError, TypeError):
-            said = answer.text[:300] or f"{answer.status_code} without a word"
+            said = _plain(answer.text) or f"{answer.status_code} without a word"
         match answer.status_code:
             case 401:
                 return Mistake(
@@ -208,7 +209,7 @@ class Api:
                     f"{what} belongs to somebody else in part", why=said,
                     fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
                 )  # fmt: skip
-            case code if code >= 500 or code == 429:
+            case code if (code >= 500 or code == 429) and "field not declared in schema" not in said:
                 return Unreachable(
                     f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
                     rule="kube-server",
@@ -245,6 +246,20 @@ def connection(context: str | None) -> Any:
 
 def _why(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+
+
+def _told(value: Any) -> Any:
+    """A value without its nulls, which some empty lists are written as; what others keep under `data` stays as it is."""
+    if isinstance(value, dict):
+        return {
+            key: one if key == "data" else _told(one) for key, one in value.items() if one is not None
+        }
+    return [_told(one) for one in value] if isinstance(value, list) else value
+
+
+def _plain(text: str) -> str:
+    """What a proxy's page says, without its markup."""
+    return " ".join(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text).split())[:300]
 
 
 def _by_rights(said: str) -> bool:

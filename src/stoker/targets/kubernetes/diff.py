@@ -26,6 +26,10 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
         before, after = {one["name"]: one for one in old}, {one["name"]: one for one in new}
         for name in [*before, *(n for n in after if n not in before)]:
             yield from _differences(before.get(name), after.get(name), f"{path}[{name}]")
+    elif _objects(old) and _objects(new):
+        for number in range(max(len(old), len(new))):
+            before, after = (one[number] if number < len(one) else None for one in (old, new))
+            yield from _differences(before, after, f"{path}[{number}]")
     elif _words(old) and _words(new):
         yield from _changed_words(old, new, path)
     elif old != new:
@@ -34,6 +38,10 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
 
 def _named(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(one, dict) and "name" in one for one in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def _words(value: Any) -> bool:

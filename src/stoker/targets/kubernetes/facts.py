@@ -1,6 +1,7 @@
 """What is looked at before `up`: the cluster through its API, and what only gcloud knows where it is here."""
 
 import json
+import re
 from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
@@ -37,12 +38,18 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
     nodes = _nodes(target, cluster.gpu_resource)
     classes = _list(target, "ComputeClass") if cluster.ask.compute_class else None
     found = ClusterFacts(
-        api.context, missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)), denied=denied,
+        api.context, release=_release(api.version()), missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)), denied=denied,
         nodes=nodes, quotas=_quotas(target, cluster.gpu_resource), running=_running(target, cluster.gpu_resource),
         adapter=api.group("custom.metrics.k8s.io") if cluster.scaled else None,
         classes=tuple(one["metadata"]["name"] for one in classes) if classes is not None else None,
     )  # fmt: skip
     return found if denied or found.missing or _there(nodes, cluster) else _outside(found, cluster)
+
+
+def _release(text: str) -> tuple[int, int] | None:
+    """(1, 36) of `v1.36.4-gke.100`; None of what is not written so."""
+    match = re.match(r"v?(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _list(target: KubernetesTarget, kind: str) -> tuple[dict[str, Any], ...] | None:

@@ -56,7 +56,7 @@ class Watch:
         answer = await self._http.get(self._path, params={"labelSelector": self._selector})
         answer.raise_for_status()
         found = answer.json()
-        self._pods = {pod["metadata"]["name"]: pod for pod in found["items"]}
+        self._pods = {pod["metadata"]["name"]: pod for pod in found.get("items", ())}
         return str(found["metadata"]["resourceVersion"])
 
     async def _events(self, version: str) -> Any:

@@ -201,15 +201,8 @@ def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:
         ):
             continue
         subject = f"{about.get('kind', '')}/{name}"
-        seen = moment(event.get("lastTimestamp") or event.get("eventTime"))
-        out.append(
-            Sign(
-                "event",
-                subject,
-                event.get("reason", ""),
-                event.get("message", ""),
-                event.get("count") or 1,
-                seen,
-            )
-        )
+        again = event.get("series") or {}  # the newer events API counts what happens again there
+        seen = moment(again.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime"))
+        count = again.get("count") or event.get("count") or 1
+        out.append(Sign("event", subject, event.get("reason", ""), event.get("message", ""), count, seen))
     return tuple(sorted(out, key=lambda sign: sign.last_seen))

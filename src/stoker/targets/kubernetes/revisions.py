@@ -28,7 +28,16 @@ class Revision:
 def digest(spec: dict[str, Any]) -> str:
     """A short name of a spec's values, but for the number of replicas: scaling makes no other fleet of it."""
     kept = {key: value for key, value in spec.items() if key != "replicas"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_whole(kept), sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _whole(value: Any) -> Any:
+    """The value with 30.0 as 30: an API server gives numbers back so."""
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def revisions(api: Api, namespace: str, selector: str) -> tuple[Revision, ...]:

@@ -187,7 +187,7 @@ class Lives:
                 key, {**there, "spec": {**there["spec"], "replicas": low}}, "horizontal-pod-autoscaler"
             )
         self.store.status(
-            _key(hpa), currentReplicas=current, desiredReplicas=max(low, current),
+            _key(hpa), currentReplicas=current, desiredReplicas=max(low, current), currentMetrics=None,
             conditions=[
                 {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
                 {"type": "ScalingActive", "status": "False", "reason": "FailedGetPodsMetric", "message": f"unable to get metric: {self.hpa_says}"},

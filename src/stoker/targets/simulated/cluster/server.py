@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
     def _send(self, code: int, body: Any) -> None:
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        text = body if isinstance(body, bytes) else json.dumps(_written(body)).encode()
         self.send_response(code)
         self.send_header("Content-Type", "text/plain" if isinstance(body, bytes) else "application/json")
         self.send_header("Content-Length", str(len(text)))
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
                     store.lock.wait(0.2)
             for how, body in fresh:
                 if space in ("", body["metadata"].get("namespace", "")) and _picked(body, query):
-                    self.wfile.write(json.dumps({"type": how, "object": body}).encode() + b"\n")
+                    self.wfile.write(json.dumps({"type": how, "object": _written(body)}).encode() + b"\n")
             self.wfile.flush()
 
     def _single(self, kind: Kind, space: str, name: str, sub: str, query: dict[str, str], raw: bytes) -> Any:
@@ -335,3 +335,12 @@ def _merge(live: Any, patch: Any) -> Any:
         else:
             live[key] = _merge(live.get(key), value)
     return live
+
+
+def _written(value: Any) -> Any:
+    """As Go writes it: 30.0 is 30."""
+    if isinstance(value, dict):
+        return {key: _written(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_written(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
