@@ -1,11 +1,13 @@
 """The copy of the weights and its snapshot, as stages of an `up`."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stoker.targets.kubernetes import stages
 
+LOGS = Path(__file__).resolve().parents[1] / "data/logs"
 AT = "2026-11-02T10:00:00Z"
 JOB: dict[str, Any] = {"metadata": {"name": "j", "creationTimestamp": AT}}
 STATS = '{"level":"notice","msg":"","stats":{"bytes":1073741824,"totalBytes":3221225472,"speed":104857600,"eta":20}}'
@@ -44,6 +46,23 @@ def test_a_copy_that_ended() -> None:
     (found,) = stages.copy([failed], [], lambda *_: [])
     assert found.last_words == "backoff"
     assert stages.copy([], [], lambda *_: []) == ()
+
+
+def recorded(name: str) -> list[str]:
+    return (LOGS / f"rclone-1.60.1-{name}.jsonl").read_text().splitlines()
+
+
+def test_what_rclone_really_writes() -> None:
+    halfway = recorded("copy")[:-2]
+    (found,) = stages.copy([JOB], [pod(running={})], lambda *_: halfway)
+    assert found.detail == "copying 40.1 MiB of 57.2 MiB, 20.1 MiB/s"
+    check = pod(running={})
+    check["status"]["initContainerStatuses"][0]["name"] = "check"
+    (found,) = stages.copy([JOB], [check], lambda *_: recorded("check-differs"))
+    assert found.detail == "checking 2 of 2 files"
+    failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}}
+    (found,) = stages.copy([failed], [pod(terminated={})], lambda *_: recorded("check-differs"))
+    assert found.last_words == "config.json: sizes differ"
 
 
 def test_snapshots() -> None:

@@ -104,6 +104,9 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:gpu_cache_usage_perc"}}}]}}]),
     ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:nonsense"}}}]}}]),
     ("monitoring-selector", [pod(), {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": {"name": "v"}, "spec": {"selector": {"matchLabels": {"app": "w"}}}}]),
+    ("two-scalers", [pod(), HPA, {**HPA, "metadata": {"name": "w"}}]),
+    ("two-scalers", [pod(), HPA, {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "v"}, "spec": {"scaleTargetRef": {"name": "v"}}}]),
+    ("hpa-unreachable", [pod(container=args("--max-num-seqs", "64")), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_running"}, "target": {"type": "AverageValue", "averageValue": "60"}}}]}}]),
     ("placeholder", [pod(pod={"nodeSelector": {"gpu": "<your-gpu>"}})]),
 ]  # fmt: skip
 

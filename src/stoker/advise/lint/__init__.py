@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stoker.advise.lint import engine, objects
+from stoker.advise.lint import engine, objects, scaling
 from stoker.advise.lint.reading import Manifest, read
 from stoker.findings import Finding
 
@@ -21,7 +21,7 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
         everything += manifests
         found += [_placed(one) for one in broken]
     for manifest in everything:
-        for rules in (objects.rules, engine.rules):
+        for rules in (objects.rules, engine.rules, scaling.rules):
             found += [_placed(one) for one in _found(rules, manifest, everything)]
     order = {name: index for index, name in enumerate(files)}
     found = list(dict.fromkeys(found))

@@ -25,8 +25,6 @@ def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
             yield from _service(one, everything)
         case "PodMonitoring" | "PodMonitor" | "ServiceMonitor":
             yield from _monitoring(one, everything)
-        case "HorizontalPodAutoscaler":
-            yield from _scaling(one, everything)
         case "PersistentVolumeClaim" | "PersistentVolume":
             yield from _volume(one, everything)
 
@@ -146,42 +144,6 @@ def _monitoring(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Findi
             f"it stands in {one.namespace or 'whatever namespace is current'} and selects pods there alone; the pods are in {elsewhere[0]}",
             f"namespace: {elsewhere[0]}",
         )  # fmt: skip
-
-
-def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
-    reference = one.get("spec", "scaleTargetRef", default={})
-    targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
-    others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
-    if others and not targets:
-        yield one.finding(
-            "hpa-target", ("spec", "scaleTargetRef"), f"there is no {reference.get('kind')} {reference.get('name')} in these files",
-            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}", "the workload's own kind and name", "warning",
-        )  # fmt: skip
-    first = next(
-        other
-        for other in everything
-        if other.kind == one.kind and other.get("spec", "scaleTargetRef") == reference
-    )
-    for target in targets if first is one else ():
-        if target.get("spec", "replicas") is not None:
-            yield target.finding(
-                "hpa-replicas", ("spec", "replicas"), "it fixes the replicas that an HPA moves",
-                "every apply sets them back, and drops replicas that serve", "leave spec.replicas out", "warning",
-            )  # fmt: skip
-    if one.get("spec", "behavior") is None:
-        yield one.finding(
-            "hpa-behavior", ("spec",), "it has no behavior",
-            "by default it may double the replicas at once, and a GPU replica takes minutes to be of use",
-            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: {stabilizationWindowSeconds: 300}}",
-            "note",
-        )  # fmt: skip
-    for index, metric in enumerate(one.get("spec", "metrics", default=[])):
-        if isinstance(metric, dict) and (metric.get("resource") or {}).get("name") in ("cpu", "memory"):
-            yield one.finding(
-                "hpa-resource", ("spec", "metrics", index), f"it scales on {metric['resource']['name']}",
-                "the work is on the GPU: it says little about the engine's load", "vllm:num_requests_waiting or vllm:num_requests_running",
-                "warning",
-            )  # fmt: skip
 
 
 def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:

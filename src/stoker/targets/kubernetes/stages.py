@@ -74,6 +74,8 @@ def _rate(name: str, lines: Sequence[str]) -> str:
             stats = json.loads(line).get("stats")
         except (ValueError, AttributeError):
             continue
+        if isinstance(stats, dict) and doing == "checking" and stats.get("totalChecks"):
+            return f"checking {stats.get('checks', 0)} of {stats['totalChecks']} files"
         if isinstance(stats, dict) and stats.get("totalBytes"):
             done, total = Bytes(int(stats.get("bytes", 0))), Bytes(int(stats["totalBytes"]))
             left = f", {int(stats['eta'])} s left" if stats.get("eta") else ""
@@ -83,13 +85,16 @@ def _rate(name: str, lines: Sequence[str]) -> str:
 
 def _words(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) -> str:
     """The last error that the copy wrote."""
+    rest = ""
     for pod in pods:
         for container in _containers(pod):
             for line in reversed(log(pod["metadata"]["name"], container["name"])):
                 try:
                     said = json.loads(line)
-                except ValueError:
-                    said = {"level": "error", "msg": line}
+                except ValueError:  # the last line, which says only that it failed
+                    rest = rest or line
+                    continue
                 if isinstance(said, dict) and said.get("level") in ("error", "critical"):
-                    return str(said.get("msg", ""))
-    return ""
+                    about = f"{said['object']}: " if said.get("object") else ""
+                    return f"{about}{said.get('msg', '')}"
+    return rest

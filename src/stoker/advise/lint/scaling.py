@@ -1,0 +1,107 @@
+"""Rules over what scales: HPAs and KEDA's ScaledObjects, with what they scale beside them in the files."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from stoker.advise.lint.engine import options, serves
+from stoker.advise.lint.objects import templates
+from stoker.advise.lint.reading import Manifest
+from stoker.findings import Finding
+
+HPA, KEDA = "HorizontalPodAutoscaler", "ScaledObject"
+TOLERANCE = 1.1  # of the HPA: up to here it keeps what it has
+
+
+def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """All findings about one scaler."""
+    if one.kind in (HPA, KEDA):
+        yield from _two(one, everything)
+    if one.kind == HPA:
+        yield from _scaling(one, everything)
+        yield from _never(one, everything)
+
+
+def _target(one: Manifest) -> tuple[str | None, str, str]:
+    """Namespace, kind and name of what it scales."""
+    reference = one.get("spec", "scaleTargetRef", default={})
+    return one.namespace, str(reference.get("kind") or "Deployment"), str(reference.get("name") or "")
+
+
+def _two(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """Two scalers with one target; two objects of one name are another rule's."""
+    mine = _target(one)
+    for other in everything:
+        if other is one:
+            return
+        if other.kind in (HPA, KEDA) and _target(other) == mine and (other.kind, other.name) != (one.kind, one.name):  # fmt: skip
+            yield one.finding(
+                "two-scalers", ("spec", "scaleTargetRef"), f"{other.kind} {other.name} scales {mine[1]} {mine[2]} too",
+                f"{other.at('metadata', 'name')}: each undoes what the other did", "one scaler with both metrics: the largest answer wins",
+            )  # fmt: skip
+            return
+
+
+def _never(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    """A target of running requests that the engine cannot exceed: it runs no more at once."""
+    most = next((_most(w) for w in everything if (w.namespace, w.kind, w.name) == _target(one)), None)
+    for index, metric in enumerate(one.get("spec", "metrics", default=[])):
+        pods = metric.get("pods") or {} if isinstance(metric, dict) else {}
+        name = str((pods.get("metric") or {}).get("name", ""))
+        value = str((pods.get("target") or {}).get("averageValue", ""))
+        if (
+            most
+            and "num_requests_running" in name
+            and re.fullmatch(r"\d+", value)
+            and int(value) * TOLERANCE >= most
+        ):
+            yield one.finding(
+                "hpa-unreachable", ("spec", "metrics", index), f"{value} running requests a replica are never exceeded",
+                f"the engine runs {most} at once at most (--max-num-seqs), and up to 10 % above the target nothing moves",
+                "a lower target, or vllm:num_requests_waiting", "warning",
+            )  # fmt: skip
+
+
+def _most(workload: Manifest) -> int | None:
+    """The engine's --max-num-seqs, where its command says it."""
+    for _, template in templates(workload):
+        for container in template["spec"].get("containers") or ():
+            if isinstance(container, dict) and serves(container):
+                value = options(container).get("max-num-seqs", "")
+                return int(value) if value.isdigit() else None
+    return None
+
+
+def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
+    reference = one.get("spec", "scaleTargetRef", default={})
+    targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
+    others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
+    if others and not targets:
+        yield one.finding(
+            "hpa-target", ("spec", "scaleTargetRef"), f"there is no {reference.get('kind')} {reference.get('name')} in these files",
+            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}", "the workload's own kind and name", "warning",
+        )  # fmt: skip
+    first = next(
+        other
+        for other in everything
+        if other.kind == one.kind and other.get("spec", "scaleTargetRef") == reference
+    )
+    for target in targets if first is one else ():
+        if target.get("spec", "replicas") is not None:
+            yield target.finding(
+                "hpa-replicas", ("spec", "replicas"), "it fixes the replicas that an HPA moves",
+                "every apply sets them back, and drops replicas that serve", "leave spec.replicas out", "warning",
+            )  # fmt: skip
+    if one.get("spec", "behavior") is None:
+        yield one.finding(
+            "hpa-behavior", ("spec",), "it has no behavior",
+            "by default it may double the replicas at once, and a GPU replica takes minutes to be of use",
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: {stabilizationWindowSeconds: 300}}",
+            "note",
+        )  # fmt: skip
+    for index, metric in enumerate(one.get("spec", "metrics", default=[])):
+        if isinstance(metric, dict) and (metric.get("resource") or {}).get("name") in ("cpu", "memory"):
+            yield one.finding(
+                "hpa-resource", ("spec", "metrics", index), f"it scales on {metric['resource']['name']}",
+                "the work is on the GPU: it says little about the engine's load", "vllm:num_requests_waiting or vllm:num_requests_running",
+                "warning",
+            )  # fmt: skip
