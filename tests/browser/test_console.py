@@ -88,7 +88,9 @@ class Console:
         return self.text(f'[data-tile="{name}"] b')
 
     def rows(self) -> list[str]:
-        return [one.text for one in self.browser.find_elements(By.CSS_SELECTOR, "#replicas tbody tr")]
+        # in one go: the table is written anew every second
+        script = "return [...document.querySelectorAll('#replicas tbody tr')].map(row => row.innerText)"
+        return [str(one) for one in self.browser.execute_script(script)]
 
     def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
         deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ import pytest
 from stoker.events import Event
 from stoker.fleet.points import Point
 from stoker.fleet.state import FleetState, Replica
-from stoker.observe import History, Page, Record, Scraper, Watcher, page
+from stoker.observe import History, Narrowed, Page, Record, Scraper, Watcher, page
 from stoker.observe.store import File, kept
 
 GOOD = b"vllm:num_requests_running 3\nvllm:generation_tokens_total 10\n"
@@ -67,6 +67,25 @@ def test_each_replica_is_told_apart_and_none_holds_up_the_others() -> None:
         await asyncio.gather(*rest, return_exceptions=True)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_only_what_is_read_is_asked_for_where_the_engine_can_do_that(can: bool) -> None:
+    asked: list[str] = []
+
+    async def get(path: str) -> tuple[int, bytes]:
+        asked.append(path.partition("?")[0])
+        if path == "/metrics":
+            return 200, b"# whole\n" + GOOD
+        return (200, b"# narrow\n" + GOOD) if can else (200, b"")
+
+    async def run() -> None:
+        narrowed = Narrowed(get)
+        pages = [await narrowed.page() for _ in range(2)]
+        assert all(page.startswith(b"# narrow" if can else b"# whole") for page in pages)
+
+    asyncio.run(run())
+    assert asked == (["/metrics/", "/metrics/"] if can else ["/metrics/", "/metrics", "/metrics"])
 
 
 def test_a_busy_machine_widens_the_interval_and_narrows_it_again() -> None:

@@ -29,6 +29,16 @@ HISTOGRAMS = {
     "e2e": ("e2e_request_latency_seconds",),
 }
 ERRORS = "errors"  # of `requests`, those that ended in an error
+_PARTS = tuple(
+    f"{family}{part}"
+    for known in HISTOGRAMS.values()
+    for family in known
+    for part in ("_bucket", "_count", "_sum")
+)
+_FAMILIES = (*(family for known in (*GAUGES.values(), *COUNTERS.values()) for family in known), *_PARTS)
+# The page with just these: `name[]` is prometheus-client's own way to ask for it. vLLM's plain /metrics is another handler,
+# which writes everything whatever is asked; the one with a slash is prometheus-client's.
+NARROW = "/metrics/?" + "&".join(f"name%5B%5D=vllm:{family}" for family in _FAMILIES)
 MEANS = frozenset({"kv_cache_usage"})  # over engines; everything else is summed
 _LABELLED = re.compile(rb'le="([^"]+)"')
 _FAILED = b'finished_reason="error"'

@@ -3,9 +3,9 @@
 import json
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import httpx2
 
@@ -104,8 +104,8 @@ class Api:
 
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
         """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: Mistake, Unreachable."""
-        at = RESOURCES["Pod"].path(namespace, f"{pod}:{port}")
-        answer = self._send("GET", f"{at}/proxy{path}", {})
+        at, (path, _, query) = RESOURCES["Pod"].path(namespace, f"{pod}:{port}"), path.partition("?")
+        answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query))
         if answer.status_code >= 400 and answer.status_code != 404:
             raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
@@ -171,7 +171,12 @@ class Api:
         return told
 
     def _send(
-        self, method: str, path: str, query: dict[str, str], body: Object | None = None, kind: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Object | None = None,
+        kind: str = "",
     ) -> httpx2.Response:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
@@ -251,9 +256,7 @@ def _why(error: Exception) -> str:
 def _told(value: Any) -> Any:
     """A value without its nulls, which some empty lists are written as; what others keep under `data` stays as it is."""
     if isinstance(value, dict):
-        return {
-            key: one if key == "data" else _told(one) for key, one in value.items() if one is not None
-        }
+        return {key: one if key == "data" else _told(one) for key, one in value.items() if one is not None}
     return [_told(one) for one in value] if isinstance(value, list) else value
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any
 
 SERVERS = {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
@@ -27,9 +28,8 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
         for name in [*before, *(n for n in after if n not in before)]:
             yield from _differences(before.get(name), after.get(name), f"{path}[{name}]")
     elif _objects(old) and _objects(new):
-        for number in range(max(len(old), len(new))):
-            before, after = (one[number] if number < len(one) else None for one in (old, new))
-            yield from _differences(before, after, f"{path}[{number}]")
+        for number, (one, other) in enumerate(zip_longest(old, new)):
+            yield from _differences(one, other, f"{path}[{number}]")
     elif _words(old) and _words(new):
         yield from _changed_words(old, new, path)
     elif old != new:

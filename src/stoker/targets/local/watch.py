@@ -7,12 +7,14 @@ import time
 from stoker.engine.log import StartLog
 from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
+from stoker.observe import Narrowed
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
 
 STARTING_INTERVAL = 0.1
 READY_INTERVAL = 1.0
 HEALTH_SECONDS = 1.0
+METRICS_SECONDS = 2.0
 HANG_SECONDS = 20.0  # without an answer on /health: the process is stuck, not busy
 STALL_SECONDS = 120.0  # requests run, and not one token more
 
@@ -24,6 +26,7 @@ class Watch:
         self.child = child
         self.hung: str | None = None
         self._pool = Pool("127.0.0.1", child.port)
+        self._page = Narrowed(lambda path: fetch(self._pool, path.encode(), [], METRICS_SECONDS))
         self._start = StartLog()
         self._answered = time.monotonic()
         self._progress: tuple[float, float] | None = None
@@ -81,7 +84,7 @@ class Watch:
             child.become(self._start.phase, self._start.detail)
 
     async def _sample(self) -> None:
-        status, page = await fetch(self._pool, b"/metrics", [], 2.0)
+        status, page = await self._page()
         if status != 200:
             return
         now = time.time()
@@ -107,7 +110,7 @@ class Watch:
     async def idle(self) -> bool:
         """Whether the engine itself says that nothing runs or waits there."""
         try:
-            status, page = await fetch(self._pool, b"/metrics", [], 2.0)
+            status, page = await self._page()
         except (OSError, TimeoutError):
             return False
         found = read(page, time.time())

@@ -11,7 +11,7 @@ import httpx2
 
 from stoker.errors import Mistake
 from stoker.fleet.state import FleetState, Phase, Replica
-from stoker.observe import Page, page
+from stoker.observe import Narrowed, Page, page
 from stoker.observe.store import File
 from stoker.system.files import tail
 
@@ -171,13 +171,11 @@ class Cluster:
         name, _, port = url.removeprefix("proxy:").partition(":")
         target = self._fleet.target
 
-        async def get() -> bytes:
-            found = await asyncio.to_thread(
-                target.api.pod_page, target.namespace, name, int(port), "/metrics"
-            )
-            return found.encode()
+        async def get(path: str) -> tuple[int, bytes]:
+            found = await asyncio.to_thread(target.api.pod_page, target.namespace, name, int(port), path)
+            return (200 if found else 404), found.encode()
 
-        return get
+        return Narrowed(get).page
 
     def state(self) -> FleetState:
         """What the cluster says."""
