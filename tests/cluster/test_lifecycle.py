@@ -159,6 +159,41 @@ def test_the_number_of_replicas_is_the_hpas(place: Place) -> None:
     assert "MINPODS" in out
 
 
+def test_replicas_go_to_an_hpa_and_come_back_without_one_lost(place: Place) -> None:
+    if place.offer.nodes * place.offer.each < 3:
+        pytest.skip("three GPUs are needed")
+    inside = {"metrics": "stackdriver" if place.offer.platform == "gke" else "prometheus"}
+    place.write(replicas=2, kubernetes=inside)
+    place.up()
+    before = {pod["metadata"]["uid"] for pod in place.pods()}
+    place.write(replicas="1..3", scaling={"metrics": {"queue-depth": 5}}, kubernetes=inside)
+    assert "spec.replicas" not in place.ok("up", "--dry-run").out
+    place.up()
+    assert {pod["metadata"]["uid"] for pod in place.pods()} == before, "no replica was lost on the way"
+    place.kubectl.ok("scale", "deployment", "shop", "--replicas=3")
+    place.up()
+    assert place.kubectl.get("deployment", "shop")["spec"]["replicas"] == 3
+    place.kubectl.ok("scale", "deployment", "shop", "--replicas=2")
+    place.write(replicas="3..4", scaling={"metrics": {"queue-depth": 5}}, kubernetes=inside)
+    place.up()
+    deadline = time.monotonic() + 90
+    while place.kubectl.get("deployment", "shop")["spec"]["replicas"] != 3:
+        assert time.monotonic() < deadline, "the HPA did not take it to its minimum"
+        time.sleep(0.5)
+    place.write(replicas=1, kubernetes=inside)
+    place.up()
+    assert place.kubectl.get("deployment", "shop")["spec"]["replicas"] == 1
+
+
+def test_the_least_of_a_range_is_there_from_the_beginning(place: Place) -> None:
+    if place.offer.nodes * place.offer.each < 2:
+        pytest.skip("two GPUs are needed")
+    inside = {"metrics": "stackdriver" if place.offer.platform == "gke" else "prometheus"}
+    place.write(replicas="2..3", scaling={"metrics": {"queue-depth": 5}}, kubernetes=inside)
+    assert "2 of 2 replicas ready" in place.up().out
+    assert place.ok("up", "--dry-run").out == "nothing to do\n"
+
+
 def test_logs_of_all_pods(place: Place) -> None:
     place.write(annotations={"fake/log": "one\ntwo"})
     place.up()

@@ -175,14 +175,39 @@ def test_a_range_is_the_hpas_to_move(user: User) -> None:
     assert user.live("HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 3
     key = ("Deployment", "default", "shop")
     live = user.cluster.store.objects[key]
-    user.cluster.store.put(
-        key, {**live, "spec": {**live["spec"], "replicas": 3}}, "horizontal-pod-autoscaler"
-    )
+    user.cluster.store.put(key, {**live, "spec": {**live["spec"], "replicas": 3}}, "kube-controller-manager")
     user.ok("up")
     assert user.live("Deployment")["spec"]["replicas"] == 3, "up does not fight the HPA"
     ran = user("scale", "1")
     assert ran.code == 2
     assert "an HPA moves the replicas" in ran.err
+
+
+def test_replicas_go_to_an_hpa_and_come_back_without_one_lost(user: User) -> None:
+    user.write(replicas=3)
+    user.ok("up")
+    before = {pod["metadata"]["uid"] for pod in user.cluster.store.list("Pod")}
+    user.write(replicas="1..5", scaling={"metrics": {"queue-depth": 5}})
+    assert "spec.replicas" not in user.ok("up", "--dry-run").out
+    user.ok("up")
+    user.ok("up")
+    assert user.live("Deployment")["spec"]["replicas"] == 3
+    assert {pod["metadata"]["uid"] for pod in user.cluster.store.list("Pod")} == before
+    key = ("Deployment", "default", "shop")
+    live = user.cluster.store.objects[key]
+    user.cluster.store.put(key, {**live, "spec": {**live["spec"], "replicas": 4}}, "kube-controller-manager")
+    user.write(replicas=2)
+    user.ok("up")
+    assert user.live("Deployment")["spec"]["replicas"] == 2
+    user.ok("scale", "1")
+    assert user.live("Deployment")["spec"]["replicas"] == 1
+
+
+def test_the_least_of_a_range_is_there_from_the_beginning(user: User) -> None:
+    user.cluster.lives.hpa_moves = False
+    user.write(replicas="2..3", scaling={"metrics": {"queue-depth": 5}})
+    assert "2 of 2 replicas ready" in user.ok("up").out
+    assert user.ok("up", "--dry-run").out == "nothing to do\n"
 
 
 def test_scale_and_restart_keep_to_what_runs(user: User) -> None:

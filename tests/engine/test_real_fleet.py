@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import Stoker, free_port
 from tests.support.adapter import demo_adapter
 
+from stoker.engine.samples import NARROW, read
 from stoker.render.panels import Scope, panels
 
 pytestmark = [
@@ -119,6 +120,15 @@ def test_a_real_prometheus_finds_every_panel_and_rule(real: Stoker, wait_until: 
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_the_narrow_page_says_what_the_whole_one_says(real: Stoker) -> None:
+    url = real.state()["replicas"][0]["url"]
+    ask(real, "Hello!", max_tokens=5)
+    time.sleep(1)
+    whole, narrow = (httpx2.get(f"{url}{path}", timeout=10).content for path in ("/metrics", NARROW))
+    assert read(narrow, 0.0) == read(whole, 0.0) is not None
+    assert 4 * len(narrow) < len(whole)
 
 
 def ask(stoker: Stoker, question: str, **fields: object) -> httpx2.Response:

@@ -65,10 +65,12 @@ class Api:
         """Whether the cluster knows the kind at all."""
         return self._json("GET", RESOURCES[kind].path("default"), kind, {"limit": "1"}) is not None
 
-    def apply(self, body: Object, *, force: bool = False, dry: bool = False) -> Object:
-        """Server-side apply with Stoker's own field manager. Raises: Mistake, with what the server says."""
+    def apply(
+        self, body: Object, *, force: bool = False, dry: bool = False, manager: str = MANAGER
+    ) -> Object:
+        """Server-side apply with a field manager of Stoker's. Raises: Mistake, with what the server says."""
         meta, resource = body["metadata"], RESOURCES[body["kind"]]
-        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
         query |= {"dryRun": "All"} if dry else {}
         what = f"{body['kind']}/{meta['name']}"
@@ -80,13 +82,6 @@ class Api:
                 rule="kube-missing",
             )  # fmt: skip
         return found
-
-    def merge(self, kind: str, namespace: str, name: str, patch: Object) -> Object | None:
-        """A JSON merge patch, as Stoker."""
-        path = RESOURCES[kind].path(namespace, name)
-        return self._json(
-            "PATCH", path, f"{kind}/{name}", {"fieldManager": MANAGER}, patch, "application/merge-patch+json"
-        )
 
     def delete(self, kind: str, namespace: str | None, name: str) -> None:
         """Takes an object away, and what it owns after it; nothing where it is gone."""

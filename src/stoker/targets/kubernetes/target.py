@@ -18,7 +18,7 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.system import keys
-from stoker.targets.kubernetes import chain, cloud, logs, revisions, scaling, stages, workload
+from stoker.targets.kubernetes import chain, cloud, count, logs, revisions, scaling, stages, workload
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -40,6 +40,7 @@ OWNED = (
     "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
     "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip
+WORKLOADS = ("Deployment", "LeaderWorkerSet")
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "stoker/restarted-at"
@@ -59,6 +60,7 @@ class KubernetesTarget:
         self.force, self.weights = force, weights
         self._same: dict[str, tuple[str, Object]] = {}
         self._wanted: dict[str, Object] = {}
+        self._counts: dict[str, int | None] = {}
         self._restart: str | None = None
         self.calls: tuple[Call, ...] = ()
         self._looks = 0
@@ -80,7 +82,7 @@ class KubernetesTarget:
 
     def workload(self) -> Object | None:
         """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
-        for kind in ("Deployment", "LeaderWorkerSet"):
+        for kind in WORKLOADS:
             found = self.api.get(kind, self.namespace, self.name)
             if found is not None and workload.ours(found):
                 return found
@@ -157,7 +159,7 @@ class KubernetesTarget:
         """The steps towards the plan. Raises: Mistake, where an object is not Stoker's or is refused."""
         if plan is None:
             return Changes(self._down(), 0)
-        self._wanted = {}
+        self._wanted, self._counts = {}, {}
         steps = [cloud.step(call) for call in self.calls]
         if self.namespace != "default" and self.api.get("Namespace", None, self.namespace) is None:
             return Changes((*steps, *self._new_namespace(plan)), 0)
@@ -170,7 +172,7 @@ class KubernetesTarget:
 
     def _marked(self, body: Object, plan: Plan) -> Object:
         """The workload with what it was made from, and its mark of the last restart, which an apply must not take away."""
-        if body["kind"] not in ("Deployment", "LeaderWorkerSet"):
+        if body["kind"] not in WORKLOADS:
             return body
         body = deepcopy(body)
         body["metadata"].setdefault("annotations", {})[revisions.DIGEST] = _digest(plan.spec)
@@ -199,6 +201,8 @@ class KubernetesTarget:
             if why := self._too_early(one):
                 return Step("wait", subject, why)
             self._wanted[subject] = body
+            if one.kind in WORKLOADS and "replicas" not in body["spec"]:
+                self._counts[subject] = self.spec.replicas.low
             return Step("create", subject, "")
         shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
         if not workload.ours(live) or (
@@ -214,7 +218,10 @@ class KubernetesTarget:
         version = live["metadata"]["resourceVersion"]
         if self._same.get(subject) == (version, body):
             return None
-        differs = changed(live, self.api.apply(body, force=True, dry=True))
+        after = self.api.apply(body, force=True, dry=True)
+        if one.kind in WORKLOADS and "replicas" not in body["spec"]:
+            self._counts[subject] = count.falls(live, after)
+        differs = changed(live, after)
         if not differs:
             self._same[subject] = (version, body)
             return None
@@ -248,15 +255,15 @@ class KubernetesTarget:
         """What is not ready yet of what is there."""
         owner = self.workload()
         cluster = choose(plan)
-        count = workload.count(owner) if cluster.scaled else plan.spec.replicas.low
+        wanted = workload.count(owner) if cluster.scaled else plan.spec.replicas.low
         status = (owner or {}).get("status", {})
         generation = (owner or {"metadata": {}})["metadata"].get("generation", 0)
         seen = bool(status) and status.get("observedGeneration", generation) >= generation
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-        if seen and ready >= count and updated >= count and status.get("replicas", 0) <= max(count, ready):
+        if seen and ready >= wanted and updated >= wanted and status.get("replicas", 0) <= max(wanted, ready):
             late = [one.role for one in self._beside() if one.phase != "Ready"]
             return tuple(Step("wait", role, "") for role in late)
-        return (Step("wait", f"{max(1, count - min(ready, updated))} of {count} replicas", ""),)
+        return (Step("wait", f"{max(1, wanted - min(ready, updated))} of {wanted} replicas", ""),)
 
     def _secret(self, plan: Plan) -> list[Object]:
         """The Secret with what `env:` and `file:` name; nothing where the cluster holds it all."""
@@ -296,8 +303,22 @@ class KubernetesTarget:
                 kind, _, name = step.subject.partition("/")
                 self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
             elif step.subject in self._wanted:
-                self.api.apply(self._wanted[step.subject], force=self.force)
+                self._put(step)
         self._restart = None
+
+    def _put(self, step: Step) -> None:
+        """Applies one object; the number of replicas, where an HPA moves it, by itself."""
+        body, replicas = self._wanted[step.subject], self._counts.get(step.subject)
+        if replicas is not None and step.action == "update":
+            count.keep(self.api, body, replicas)
+        try:
+            self.api.apply(body, force=self.force)
+        except Mistake as refused:
+            if body["kind"] not in WORKLOADS or not count.an_hpa_had_it(self.api, body, refused):
+                raise
+            self.api.apply(body, force=True)
+        if replicas not in (None, 1) and step.action == "create":
+            count.keep(self.api, body, replicas)
 
     def record(self, spec: ServeSpec) -> int:
         """Keeps a spec that is ready now, for a way back. Returns its number."""
@@ -334,12 +355,6 @@ class KubernetesTarget:
                 rule="no-revision",
             )  # fmt: skip
         return fits[-1]
-
-    def scale(self, count: int) -> None:
-        """Sets the number of replicas of a fleet that no HPA moves. Raises: Mistake, where one does."""
-        owner = self.workload()
-        assert owner is not None
-        self.api.merge(owner["kind"], self.namespace, self.name, {"spec": {"replicas": count}})
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Lines of every pod's log, or of one; followed, they come from all pods as they are written."""

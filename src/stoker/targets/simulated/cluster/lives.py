@@ -30,6 +30,7 @@ class Lives:
         self.store, self.speed = store, speed
         self.begun: dict[str, float] = {}
         self.logs: dict[tuple[str, str], str] = {}
+        self.hpa_moves = True
         self.hpa_says = "no metrics returned from custom metrics API"
 
     def step(self) -> None:
@@ -182,9 +183,9 @@ class Lives:
             return
         low = hpa["spec"].get("minReplicas", 1)
         current = there["spec"].get("replicas", 1)
-        if current < low:
+        if current < low and self.hpa_moves:
             self.store.put(
-                key, {**there, "spec": {**there["spec"], "replicas": low}}, "horizontal-pod-autoscaler"
+                key, {**there, "spec": {**there["spec"], "replicas": low}}, "kube-controller-manager"
             )
         self.store.status(
             _key(hpa), currentReplicas=current, desiredReplicas=max(low, current), currentMetrics=None,
