@@ -121,11 +121,11 @@ def test_a_secret_that_is_not_there(place: Place, real: None) -> None:
 def test_a_group_whose_controller_is_not_there(place: Place) -> None:
     if "LeaderWorkerSet" not in place.offer.kinds:
         pytest.skip("the cluster does not know LeaderWorkerSet")
-    place.write(hardware={"gpu": place.offer.gpu, "count": 2, "per_node": 1}, strategy="multi-node")
+    place.write(hardware={"gpu": place.offer.gpu, "count": 2}, strategy="multi-node")
     ran = place("up", "--timeout", "20s")
+    assert ran.code in (0, 4), ran.err
     if not place.real or ran.code == 0:
         return  # its controller runs there
-    assert ran.code == 4
     assert place.rules()[0] == "why-no-controller"
     place.ok("down")
 

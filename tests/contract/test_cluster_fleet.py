@@ -280,6 +280,14 @@ def test_keys_travel_in_a_secret_alone(user: User) -> None:
     assert out == "update Secret/shop-keys\n  another key\n"
 
 
+def test_a_model_that_only_the_cluster_may_read(user: User) -> None:
+    """The hub's token is the cluster's: from here the model is asked for without, or not at all."""
+    user.write(model={"source": "hf://acme/gated", "token": "secret:hub/token"})
+    user.ok("up", STOKER_OFFLINE="1")
+    env = user.live("Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in env
+
+
 def test_fields_of_others_are_theirs(user: User) -> None:
     user.ok("up")
     key = ("Deployment", "default", "shop")
@@ -386,6 +394,22 @@ def test_missing_definitions_and_rights_are_found_before_anything_is_applied(use
     assert "you may not create deployments in default" in ran.err
     assert 'apiGroups: ["apps"], resources: ["deployments"]' in ran.err
     assert user.there() == set()
+
+
+def test_who_has_rights_in_one_namespace_alone(user: User) -> None:
+    cluster_wide = ("nodes", "namespaces", "computeclasses", "storageclasses", "resourcequotas")
+    strangers = ("roles", "rolebindings", "gateways", "leaderworkersets", "events")
+    user.cluster.forbidden |= {("list", one) for one in (*cluster_wide, *strangers)} | {("get", "namespaces")}
+    user.cluster.forbidden |= {("create", "controllerrevisions"), ("patch", "controllerrevisions")}
+    namespace = {"kind": "Namespace", "metadata": {"name": "team"}}
+    user.cluster.store.create(BY_KIND["Namespace"], "", namespace)
+    ran = user.ok("up", "-n", "team")
+    assert "1 of 1 replicas ready" in ran.out
+    assert "no way back to this is kept: ControllerRevision/shop-1 is forbidden" in ran.err
+    assert user.ok("up", "-n", "team", "--dry-run").out == "nothing to do\n"
+    assert "nothing is wrong" in user.ok("why", "-n", "team").out
+    user.ok("down", "-n", "team")
+    assert ("Deployment", "team", "shop") not in user.cluster.store.objects
 
 
 def test_what_only_warns_is_said_while_something_is_to_be_done(user: User) -> None:

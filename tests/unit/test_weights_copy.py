@@ -13,8 +13,9 @@ from tests.support.hub import COMMIT, World, hub, tiny_model
 
 from stoker.errors import Mistake, StokerError, WeightsFailed
 from stoker.events import Event, Progress
-from stoker.spec.nouns import Bucket, Hub
-from stoker.weights import fetch, transfer
+from stoker.spec.nouns import Bucket, Hub, ModelRef
+from stoker.weights import fetch, peek, transfer
+from stoker.weights.buckets import _failed
 from stoker.weights.entries import entries, remove
 
 HUB = Hub("org/repo")
@@ -188,3 +189,25 @@ def test_a_whole_commit_needs_no_hub_the_second_time(world: World, tmp_path: Pat
     folder = fetch(pinned, cache=tmp_path)
     world.status = 500
     assert fetch(pinned, cache=tmp_path) == folder
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("GET http://169.254.169.254/token in 839.404µs - Server returned non-2xx status code: 403 Forbidden", "bucket-denied"),
+        ("GET https://storage.googleapis.com/b in 1.403ms - connection refused", "bucket-network"),
+        ("Server returned non-2xx status code: 404 Not Found", "bucket-missing"),
+        ("Object at location x not found: NoSuchBucket", "bucket-missing"),
+        ("Server returned non-2xx status code: 401", "bucket-denied"),
+    ],
+)  # fmt: skip
+def test_why_a_bucket_cannot_be_read(said: str, rule: str) -> None:
+    """Times in an error's text are no status codes."""
+    assert _failed(Bucket("gs", "b", "m"), OSError(said)).finding.rule == rule
+
+
+def test_nobody_is_asked_where_the_environment_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOKER_OFFLINE", "1")
+    for source in (Bucket("gs", "b", "m"), Hub("org/model", "main")):
+        with pytest.raises(WeightsFailed, match="is not in the cache"):
+            peek(ModelRef(source, "m"))

@@ -20,7 +20,7 @@ from stoker.render.gcloud import Call
 from stoker.render.manifests import choose
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
-from stoker.targets.kubernetes.client import Api
+from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
 from stoker.targets.kubernetes.target import KubernetesTarget
@@ -110,7 +110,7 @@ class ClusterFleet:
         spec = load_stored(found.spec)
         report(Event("rollback", f"to revision {found.number}"))
         state = converge(self.target, plan_cluster(spec), report, timeout)
-        self.target.record(spec)
+        _record(self.target, spec, report)
         return state
 
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
@@ -186,8 +186,19 @@ def up_cluster(
     else:
         _by_hand(pending, report)
     state = converge(target, plan, report, timeout)
-    target.record(spec)
+    _record(target, spec, report)
     return state
+
+
+def _record(target: KubernetesTarget, spec: ServeSpec, report: Report) -> None:
+    """Keeps the spec for a way back; a fleet that is ready does not fail for that."""
+    try:
+        target.record(spec)
+    except Mistake as refused:
+        if refused.finding.rule != FORBIDDEN:
+            raise
+        text = f"no way back to this is kept: {refused.finding.what}"
+        report(Event("rollback", text, "warn", finding=refused.finding))
 
 
 def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stoker import weights
-from stoker.errors import DoesNotFit, WeightsFailed
+from stoker.errors import DoesNotFit, Mistake, WeightsFailed
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.operate import measured
@@ -53,16 +53,26 @@ def plan_cluster(spec: ServeSpec) -> Plan:
         return unsized(spec, None)
     try:
         shape = peeked(spec)
-    except WeightsFailed as error:
+    except (WeightsFailed, Mistake) as error:
+        refused = _the_clusters(spec) and error.finding.rule in ("hub-gated", "hub-missing")
+        if not (refused or isinstance(error, WeightsFailed)):
+            raise
         if not spec.hardware.count and "tensor-parallel-size" not in spec.engine.options:
             raise
         return unsized(spec, error.finding)
     return plan_asked(spec, shape, str(spec.model.source))
 
 
+def _the_clusters(spec: ServeSpec) -> bool:
+    """Whether only the cluster has the hub's token: from here the model is asked for without."""
+    token = spec.model.token
+    return token is not None and token.kind == "secret" and spec.target == "kubernetes"
+
+
 def peeked(spec: ServeSpec) -> ModelShape:
     """The model's shape, without its weights."""
-    token = keys.read(spec.model.token, "model.token") if spec.model.token else None
+    ref = None if _the_clusters(spec) else spec.model.token
+    token = keys.read(ref, "model.token") if ref else None
     files = weights.peek(spec.model, token)
     shape = read_shape(files)
     check_weights(files, shape, str(spec.model.source))

@@ -8,7 +8,7 @@ from typing import Any
 from stoker.errors import MissingPart, Mistake, WeightsFailed
 from stoker.spec.nouns import Bucket
 from stoker.units import Bytes
-from stoker.weights.remote import Interrupted, Listing, RemoteFile, needed
+from stoker.weights.remote import Interrupted, Listing, RemoteFile, ask_nobody, needed
 
 
 class BucketRemote:
@@ -22,6 +22,7 @@ class BucketRemote:
         """The files right in the folder. Raises: Mistake, WeightsFailed."""
         import obstore
 
+        ask_nobody(str(self._source))
         prefix = f"{self._source.prefix}/" if self._source.prefix else ""
         try:
             rows = [
@@ -117,12 +118,14 @@ def _file(path: str, row: Any) -> RemoteFile:
 
 def _failed(source: Bucket, error: Exception) -> Mistake | WeightsFailed:
     text = _first_line(error)
-    if re.search(r"404|NotFound|NoSuchBucket|not found", str(error)):
+    if re.search(r"(?<![\d.])404(?!\w)|NotFound|NoSuchBucket|not found", str(error)):
         return Mistake(
             f"there is no bucket {source.bucket}", why=text, fix="check its name", rule="bucket-missing"
         )
     if re.search(
-        r"403|401|Forbidden|Unauthenticated|AccessDenied|PermissionDenied|credential", str(error), re.I
+        r"(?<![\d.])40[13](?!\w)|Forbidden|Unauthenticated|AccessDenied|PermissionDenied|credential",
+        str(error),
+        re.I,
     ):
         login = "gcloud auth application-default login" if source.scheme == "gs" else "aws configure"
         return WeightsFailed(

@@ -22,7 +22,7 @@ from stoker.system.paths import private
 from stoker.units import Bytes, Seconds
 from stoker.weights.check import PICKLES
 from stoker.weights.entries import SOURCE_FILE
-from stoker.weights.remote import Interrupted, Listing, Remote, RemoteFile
+from stoker.weights.remote import Interrupted, Listing, Remote, RemoteFile, offline
 from stoker.weights.space import check_space
 from stoker.weights.transfer import Partial, Range
 
@@ -72,7 +72,7 @@ def _pinned(source: Hub | Bucket, home: Path) -> Path | None:
     if not isinstance(source, Hub):
         return None
     whole = re.fullmatch(r"[0-9a-f]{40}", source.revision)
-    if not whole and os.environ.get("HF_HUB_OFFLINE") != "1":
+    if not whole and offline("HF_HUB_OFFLINE") is None:
         return None
     marks = [mark for mark in home.glob(f"*/{SOURCE_FILE}") if mark.read_text().strip() == str(source)]
     return max(marks, key=lambda mark: mark.stat().st_mtime).parent if marks else None

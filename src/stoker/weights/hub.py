@@ -10,7 +10,7 @@ import httpx2
 from stoker.errors import Mistake, WeightsFailed
 from stoker.spec.nouns import Hub
 from stoker.units import Bytes
-from stoker.weights.remote import Interrupted, Listing, RemoteFile, needed
+from stoker.weights.remote import Interrupted, Listing, RemoteFile, ask_nobody, needed
 
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 RETRIED = (408, 429, 500, 502, 503, 504)
@@ -33,12 +33,7 @@ class HubRemote:
 
     def listing(self) -> Listing:
         """The files at the revision's commit. Raises: Mistake, WeightsFailed."""
-        if os.environ.get("HF_HUB_OFFLINE") == "1":
-            raise WeightsFailed(
-                f"{self._source} is not in the cache",
-                why="HF_HUB_OFFLINE=1 forbids asking the hub",
-                fix="unset it, or name a folder",
-            )
+        ask_nobody(str(self._source), "HF_HUB_OFFLINE")
         base = f"{self._endpoint}/api/models/{self._source.repo}"
         self._commit = str(self._get(f"{base}/revision/{self._source.revision}").json()["sha"])
         rows: list[dict[str, Any]] = []

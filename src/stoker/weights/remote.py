@@ -1,9 +1,11 @@
 """What a remote source offers: its files with size and checksum, and a way to read a range of one."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from stoker.errors import WeightsFailed
 from stoker.units import Bytes
 
 KEPT = (".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken")
@@ -50,6 +52,20 @@ class Remote(Protocol):
 
 class Interrupted(Exception):
     """A read broke off and may be tried again."""
+
+
+def offline(*also: str) -> str | None:
+    """The variable that forbids to ask anybody for weights, where one does: STOKER_OFFLINE, and the source's own."""
+    return next((name for name in ("STOKER_OFFLINE", *also) if os.environ.get(name) == "1"), None)
+
+
+def ask_nobody(source: str, *also: str) -> None:
+    """Raises: WeightsFailed, where the environment forbids to ask the source."""
+    if name := offline(*also):
+        raise WeightsFailed(
+            f"{source} is not in the cache", why=f"{name}=1 forbids to ask for it", fix="unset it, or name a folder",
+            rule="weights-offline",
+        )  # fmt: skip
 
 
 def needed(path: str) -> bool:

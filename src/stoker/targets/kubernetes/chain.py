@@ -71,7 +71,10 @@ def _scrape(api: Api, space: str, kind: str, pods: tuple[Object, ...]) -> tuple[
     labels = next((one["metadata"].get("labels", {}) for one in pods), None)
     if labels is None:
         return ()
-    mine = [one for one in api.list(kind, space) if _picks(one, labels)]
+    try:
+        mine = [one for one in api.list(kind, space) if _picks(one, labels)]
+    except Mistake:
+        return ()  # not allowed to look
     if not mine:
         return (Sign("condition", f"{kind}/{space}", "NoScrape", f"no {kind} of {space} selects the pods"),)
     return tuple(

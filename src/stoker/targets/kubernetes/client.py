@@ -23,6 +23,7 @@ except ImportError as missing:
     ) from missing  # fmt: skip
 
 MANAGER = "stoker"
+FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 Object = dict[str, Any]
@@ -61,9 +62,19 @@ class Api:
         about = {"apiVersion": RESOURCES[kind].version, "kind": kind}
         return tuple({**about, **item} for item in found.get("items", ())) if found else ()
 
+    def visible(self, kind: str, namespace: str | None, selector: str = "") -> tuple[Object, ...]:
+        """All of a kind that this user may see: none, where the user may not list it."""
+        try:
+            return self.list(kind, namespace, selector)
+        except Mistake as refused:
+            if refused.finding.rule != FORBIDDEN:
+                raise
+            return ()
+
     def serves(self, kind: str) -> bool:
-        """Whether the cluster knows the kind at all."""
-        return self._json("GET", RESOURCES[kind].path("default"), kind, {"limit": "1"}) is not None
+        """Whether the cluster knows the kind at all: by its discovery, which everybody may read."""
+        found = self._json("GET", f"/apis/{RESOURCES[kind].version}", kind)
+        return found is not None and any(one["kind"] == kind for one in found.get("resources", ()))
 
     def apply(
         self, body: Object, *, force: bool = False, dry: bool = False, manager: str = MANAGER
@@ -201,9 +212,7 @@ class Api:
                     fix="they have expired, or are another cluster's: sign in again, or name the context", rule="kube-credentials",
                 )  # fmt: skip
             case 403 if _by_rights(said):
-                return Mistake(
-                    f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule="kube-forbidden"
-                )
+                return Mistake(f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule=FORBIDDEN)
             case 409 if "conflict" in said:
                 return Mistake(
                     f"{what} belongs to somebody else in part", why=said,

@@ -46,6 +46,6 @@ def an_hpa_had_it(api: Api, body: Object, refused: Mistake) -> bool:
     mine = {"kind": body["kind"], "name": meta["name"]}
     return all(
         workload.ours(one)
-        for one in api.list("HorizontalPodAutoscaler", meta["namespace"])
+        for one in api.visible("HorizontalPodAutoscaler", meta["namespace"])
         if mine.items() <= one["spec"]["scaleTargetRef"].items()
     )

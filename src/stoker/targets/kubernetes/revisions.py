@@ -42,7 +42,7 @@ def _whole(value: Any) -> Any:
 
 def revisions(api: Api, namespace: str, selector: str) -> tuple[Revision, ...]:
     """All that are kept, the oldest first."""
-    found = api.list("ControllerRevision", namespace, selector)
+    found = api.visible("ControllerRevision", namespace, selector)
     out = [
         Revision(int(one["revision"]), one["data"]["spec"], one["metadata"]["name"])
         for one in found

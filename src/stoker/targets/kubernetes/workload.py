@@ -21,7 +21,10 @@ def served(owner: Object | None) -> str | None:
 def workloads(api: Api, namespace: str | None) -> tuple[Object, ...]:
     """The Deployment or LeaderWorkerSet of each fleet of a namespace, or of all, by namespace and name."""
     engines = "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine"
-    found = [one for kind in ("Deployment", "LeaderWorkerSet") for one in api.list(kind, namespace, engines)]
+    found = [
+        *api.list("Deployment", namespace, engines),
+        *api.visible("LeaderWorkerSet", namespace, engines),
+    ]
     return tuple(sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])))
 
 
