@@ -282,7 +282,8 @@ def test_keys_travel_in_a_secret_alone(user: User) -> None:
 
 def test_a_model_that_only_the_cluster_may_read(user: User) -> None:
     """The hub's token is the cluster's: from here the model is asked for without, or not at all."""
-    user.write(model={"source": "hf://acme/gated", "token": "secret:hub/token"})
+    hub = {**SPEC["kubernetes"], "weights": "hub"}
+    user.write(model={"source": "hf://acme/gated", "token": "secret:hub/token"}, kubernetes=hub)
     user.ok("up", STOKER_OFFLINE="1")
     env = user.live("Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}} in env
