@@ -74,6 +74,7 @@ def command_page() -> str:
     lines += [
         "",
         "`STOKER_HOME` moves state and cache, `NO_COLOR` turns colours off, `STOKER_DEBUG` shows tracebacks.",
+        "`STOKER_OFFLINE=1` keeps from asking hubs and buckets for weights, `STOKER_LOG=json` makes logs JSON.",
     ]
     context = click.Context(cli, info_name="stoker", max_content_width=WIDTH, terminal_width=WIDTH)
     for group, verbs in GROUPS.items():

@@ -113,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         ("node-memory", _WAITS, r"Insufficient memory", "no node has so much memory free", "a larger machine type: hardware.machine"),
         ("node-cpu", _WAITS, r"Insufficient cpu", "no node has so many cores free", "a larger machine type: hardware.machine"),
         ("node-disk", _WAITS, r"Insufficient ephemeral-storage", "no node has so much local disk free", "node pools with a larger boot disk"),
-        ("no-accelerator", _WAITS, r"didn't match (?:Pod's )?node (?:affinity/)?selector", "no node has the GPU that was asked for", "`kubectl get nodes -L cloud.google.com/gke-accelerator` shows which there are; hardware.gpu"),
+        ("no-accelerator", _WAITS, r"didn't match (?:Pod's )?node (?:affinity|selector)", "no node has the GPU that was asked for", "`kubectl get nodes -L cloud.google.com/gke-accelerator` shows which there are; hardware.gpu"),
     ),
     *_rules(
         ("copy-denied", "Failed|Loading", r"403|AccessDenied|does not have storage\.|permission", "the copy may not read the bucket", "grant the fleet's service account roles/storage.objectViewer on the bucket (workload identity)"),
