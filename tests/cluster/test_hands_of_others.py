@@ -78,8 +78,11 @@ def test_a_verb_that_is_forbidden_names_the_rule(place: Place, real: None) -> No
     config = as_user(place, [look, make])
     ran = place("up", KUBECONFIG=str(config))
     assert ran.code == 2
-    assert "you may not create deployments" in ran.err
+    (said,) = [line for line in ran.err.splitlines() if line.startswith("error: you may not create ")]
+    assert {"deployments", "networkpolicies"} <= set(said.replace(",", "").split())
+    assert "services" not in said
     assert 'apiGroups: ["apps"], resources: ["deployments"]' in ran.err
+    assert 'apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"]' in ran.err
     assert place.marks() == {}, "nothing was applied"
 
 

@@ -124,15 +124,16 @@ def _kinds(facts: ClusterFacts) -> list[Finding]:
 def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not facts.denied:
         return []
-    verb, _, _, plural = facts.denied[0]
+    verb = facts.denied[0][0]
+    these = ", ".join(plural for one, _, _, plural in facts.denied if one == verb)
     rules = [
         f'{{apiGroups: ["{group}"], resources: ["{name}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
         for group, name in dict.fromkeys((group, name) for _, _, group, name in facts.denied)
     ]
     return [
         Finding(
-            f"you may not {verb} {plural} in {cluster.namespace}",
-            "; ".join(f"{verb} {plural}" for verb, _, _, plural in facts.denied),
+            f"you may not {verb} {these} in {cluster.namespace}",
+            "the cluster's own answer to a SelfSubjectAccessReview of each",
             f"a Role with {', '.join(rules)}, bound to you", rule="kube-forbidden",
         )
     ]  # fmt: skip
