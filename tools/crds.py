@@ -1,7 +1,8 @@
 """Makes strict JSON schemas of custom resource definitions: `python tools/crds.py FOLDER NAME.yaml ...`.
 
 Writes tests/data/crds/KIND.json: the stored version's schema, without descriptions, unknown fields forbidden as a real
-API server forbids them under strict validation. CEL rules are left out: JSON Schema has none.
+API server forbids them under strict validation. Defaults and CEL rules are kept beside it (`default`,
+`x-kubernetes-validations`), but those about what an object was before.
 """
 
 import json
@@ -11,10 +12,11 @@ from typing import Any
 
 import yaml
 
+RULES = "x-kubernetes-validations"
 OUT = Path(__file__).resolve().parent.parent / "tests/data/crds"
 KEPT = {
     "type", "properties", "items", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength",
-    "minItems", "maxItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not", "format",
+    "minItems", "maxItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not", "format", "default",
 }  # fmt: skip
 
 
@@ -28,8 +30,13 @@ def strict(schema: Any) -> Any:
             out[key] = {name: strict(inner) for name, inner in value.items()}
         elif key in ("anyOf", "oneOf", "allOf"):
             out[key] = [strict(inner) for inner in value]
+        elif key == "default":
+            out[key] = value
         elif key in KEPT:
             out[key] = strict(value)
+    rules = [one for one in schema.get(RULES, ()) if "oldSelf" not in one["rule"]]
+    if rules:
+        out[RULES] = [{"rule": one["rule"], "message": one.get("message", one["rule"])} for one in rules]
     if schema.get("x-kubernetes-int-or-string"):
         out.pop("anyOf", None)
         out["type"] = ["integer", "string"]

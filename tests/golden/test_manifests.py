@@ -49,6 +49,13 @@ def test_the_check_refuses_a_field_that_is_not_there(case: str, kind: str, path:
         manifests.check(objects)
 
 
+def test_the_check_refuses_what_breaks_a_rule_of_the_definition() -> None:
+    objects = manifests.rendered(*CASES["gateway-api"])
+    del manifests.one(objects, "InferencePool")["spec"]["endpointPickerRef"]["port"]
+    with pytest.raises(AssertionError, match="endpointPickerRef: port is required"):
+        manifests.check(objects)
+
+
 def test_nothing_is_checked_in_that_nobody_renders() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(CASES)
 

@@ -14,6 +14,7 @@ from stoker.planner.unsized import unsized
 from stoker.render.manifests import Manifest, manifests
 from stoker.spec import load
 from tests import models
+from tests.support import cel
 
 CRDS = Path(__file__).resolve().parents[1] / "data/crds"
 RELEASES = ("1.32", "1.34", "1.36")
@@ -76,6 +77,7 @@ def check(objects: tuple[Manifest, ...], releases: tuple[str, ...] = RELEASES) -
             definition = _definition(each.kind)
             assert each.api_version == definition["apiVersion"]
             _validator(each.kind).validate(each.body)
+            assert cel.broken(definition["schema"], each.body) == []
         elif each.kind not in UNVALIDATED:
             for release in releases:
                 kubernetes_validate.validate(each.body, release, strict=True)

@@ -90,7 +90,8 @@ def _policies(cluster: Cluster) -> tuple[Manifest, ...]:
     target = {"group": INFERENCE, "kind": "InferencePool", "name": cluster.name}
     drain = min(3600, int(cluster.spec.drain_timeout))
     backend = {"default": {"timeoutSec": LONGEST, "connectionDraining": {"drainingTimeoutSec": drain}, "logging": {"enabled": True}}, "targetRef": target}  # fmt: skip
-    probe = {"type": "HTTP", "httpHealthCheck": {"requestPath": "/health", "port": cluster.port}}
+    check = {"requestPath": "/health", "portSpecification": "USE_FIXED_PORT", "port": cluster.port}
+    probe = {"type": "HTTP", "httpHealthCheck": check}
     health = {"default": {"checkIntervalSec": 5, "timeoutSec": 5, "config": probe}, "targetRef": target}
     return tuple(
         Manifest(
