@@ -52,7 +52,7 @@ def test_the_check_refuses_a_field_that_is_not_there(case: str, kind: str, path:
 def test_the_check_refuses_what_breaks_a_rule_of_the_definition() -> None:
     objects = manifests.rendered(*CASES["gateway-api"])
     del manifests.one(objects, "InferencePool")["spec"]["endpointPickerRef"]["port"]
-    with pytest.raises(AssertionError, match="endpointPickerRef: port is required"):
+    with pytest.raises(AssertionError, match="endpointPickerRef: "):
         manifests.check(objects)
 
 
