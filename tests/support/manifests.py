@@ -77,7 +77,8 @@ def check(objects: tuple[Manifest, ...], releases: tuple[str, ...] = RELEASES) -
             definition = _definition(each.kind)
             assert each.api_version == definition["apiVersion"]
             _validator(each.kind).validate(each.body)
-            assert cel.broken(definition["schema"], each.body) == []
+            wrong = cel.broken(definition["schema"], each.body)
+            assert not wrong, f"{each}: {wrong}"
         elif each.kind not in UNVALIDATED:
             for release in releases:
                 kubernetes_validate.validate(each.body, release, strict=True)
