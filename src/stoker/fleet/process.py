@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 Role = Literal["engine", "gateway", "page"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Process:
     """One process to keep. `{port}` in `argv` stands for a loopback port chosen at each start.
 
@@ -39,7 +40,7 @@ class Process:
         """Its name among all processes of the fleet."""
         return f"{self.role}-{self.name}" if self.routed else self.role
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Changes when a running one has to be replaced."""
         text = json.dumps(asdict(self), sort_keys=True)

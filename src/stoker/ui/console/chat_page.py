@@ -45,6 +45,7 @@ Frame = list[Any]  # new values of the box, the window and the conversation
 
 
 IDLE_SECONDS = 0.2  # how often Gradio's queue looks while it is empty: 20 times a second costs 2 % of a core
+PROGRESS_SECONDS = 1.0  # and for progress bars, of which there are none here: its own 100 times a second cost 1 %
 
 
 def load(endpoint: Endpoint, key: str | None) -> Starlette:
@@ -63,6 +64,7 @@ def load(endpoint: Endpoint, key: str | None) -> Starlette:
         css=CSS,
     )
     page._queue.sleep_when_free = IDLE_SECONDS
+    page._queue.progress_update_sleep_when_free = PROGRESS_SECONDS
     return app
 
 
