@@ -45,7 +45,7 @@ Frame = list[Any]  # new values of the box, the window and the conversation
 
 
 IDLE_SECONDS = 0.2  # how often Gradio's queue looks while it is empty: 20 times a second costs 2 % of a core
-PROGRESS_SECONDS = 1.0  # and for progress bars, of which there are none here: its own 100 times a second cost 1 %
+PROGRESS_SECONDS = 1.0  # and for progress bars, which are not here: 100 times a second cost 1 %
 
 
 def load(endpoint: Endpoint, key: str | None) -> Starlette:
