@@ -87,6 +87,8 @@ def test_up_twice_status_and_down(user: User) -> None:
         ["Ready"],
     )
     assert state["replicas"][0]["ranks"][0]["host"].startswith("l4-")
+    assert state["replicas"][0]["sample"]["running"] == 3.0, "what its own page says"
+    assert user.ok("status").out.splitlines()[2].split()[4:6] == ["3", "0"]
     before = len(user.writes())
     user.ok("up")
     assert len(user.writes()) == before, "a second up does nothing"

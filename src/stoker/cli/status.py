@@ -73,7 +73,7 @@ def command(
     if watch and output == "table" and sys.stdout.isatty():
         return _board(cluster, name, file)
     return _follow(
-        lambda: [(cluster or connect(chosen_name(name, file))).status()],
+        lambda: [cluster.status(figures=True) if cluster else connect(chosen_name(name, file)).status()],
         watch,
         output,
         _history(cluster, name, file),

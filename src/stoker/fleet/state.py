@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from stoker.engine.samples import MetricSample
+
 Phase = Literal[
     "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"
 ]
@@ -28,6 +30,13 @@ class Sample:
     kv_cache_usage: float | None = None
     prompt_tokens: float | None = None
     generation_tokens: float | None = None
+
+    @classmethod
+    def of(cls, found: MetricSample) -> "Sample":
+        """The figures of a look at an engine's page."""
+        gauges = (found.gauges.get(name) for name in ("running", "waiting", "kv_cache_usage"))
+        counters = (found.counters.get(name) for name in ("prompt_tokens", "generation_tokens"))
+        return cls(found.at, *gauges, *counters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
+from stoker.targets.kubernetes.figures import sampled
 from stoker.targets.kubernetes.target import KubernetesTarget
 from stoker.targets.kubernetes.workload import workloads
 from stoker.units import Range
@@ -50,12 +51,12 @@ class ClusterFleet:
         """The endpoint's base URL inside the cluster, without `/v1`; `endpoint()` leads in from here."""
         return f"http://{self.name}.{self.target.namespace}:{self.spec.endpoint.port}"
 
-    def status(self) -> FleetState:
-        """What runs now. Raises: NoSuchFleet."""
+    def status(self, *, figures: bool = False) -> FleetState:
+        """What runs now; with the replicas' own figures, where they are asked for. Raises: NoSuchFleet."""
         state = self.target.observe()
         if state.endpoint is None and not state.replicas:
             raise self._none()
-        return state
+        return sampled(self.target.api, self.target.namespace, state) if figures else state
 
     def _none(self) -> NoSuchFleet:
         return NoSuchFleet(

@@ -26,6 +26,7 @@ MANAGER = "stoker"
 FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
+PAGE_SECONDS = 1.5  # for what a pod itself says: nobody waits for one that hangs
 Object = dict[str, Any]
 
 
@@ -111,7 +112,7 @@ class Api:
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
         """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: Mistake, Unreachable."""
         at, (path, _, query) = RESOURCES["Pod"].path(namespace, f"{pod}:{port}"), path.partition("?")
-        answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query))
+        answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query), seconds=PAGE_SECONDS)
         if answer.status_code >= 400 and answer.status_code != 404:
             raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
@@ -183,11 +184,15 @@ class Api:
         query: Mapping[str, Any],
         body: Object | None = None,
         kind: str = "",
+        seconds: float | None = None,
     ) -> httpx2.Response:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
         try:
-            return self._http.request(method, path, params=query, content=content, headers=headers)
+            return self._http.request(
+                method, path, params=query, content=content, headers=headers,
+                timeout=self._http.timeout if seconds is None else httpx2.Timeout(seconds),
+            )  # fmt: skip
         except ConfigError as error:
             raise Mistake(
                 f"the credentials of {self.context} cannot be had", why=str(error),

@@ -1,6 +1,5 @@
 """KubernetesTarget: a namespace of a cluster as a place where a fleet runs."""
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
 from stoker.render.manifests import Manifest, choose, manifests
 from stoker.spec import dump
-from stoker.spec.nouns import KeyRef, ServeSpec
-from stoker.system import keys
-from stoker.targets.kubernetes import chain, cloud, count, logs, revisions, scaling, stages, workload
+from stoker.spec.nouns import ServeSpec
+from stoker.targets.kubernetes import chain, cloud, count, logs, revisions, scaling, secret, stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -162,7 +160,7 @@ class KubernetesTarget:
         steps = [cloud.step(call) for call in self.calls]
         if not self._space_is_there():
             return Changes((*steps, *self._new_namespace(plan)), 0)
-        objects = [Manifest(body) for body in self._secret(plan)] + list(manifests(plan))
+        objects = [Manifest(body) for body in secret.objects(plan)] + list(manifests(plan))
         for one in objects:
             if (step := self._step(self._marked(one.body, plan), one)) is not None:
                 steps.append(step)
@@ -197,7 +195,7 @@ class KubernetesTarget:
     def _new_namespace(self, plan: Plan) -> tuple[Step, ...]:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         self._wanted = {f"Namespace/{self.namespace}": body}
-        rest = [*(Manifest(body) for body in self._secret(plan)), *manifests(plan)]
+        rest = [*(Manifest(body) for body in secret.objects(plan)), *manifests(plan)]
         first = Step("create", f"Namespace/{self.namespace}", "")
         return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))
 
@@ -272,18 +270,6 @@ class KubernetesTarget:
             late = [one.role for one in self._beside() if one.phase != "Ready"]
             return tuple(Step("wait", role, "") for role in late)
         return (Step("wait", f"{max(1, wanted - min(ready, updated))} of {wanted} replicas", ""),)
-
-    def _secret(self, plan: Plan) -> list[Object]:
-        """The Secret with what `env:` and `file:` name; nothing where the cluster holds it all."""
-        endpoint, token = plan.spec.endpoint.api_key, plan.spec.model.token
-        found = {"api-key": (endpoint, "endpoint.api_key"), "hub-token": (token, "model.token")}
-        data = {
-            name: _encoded(ref, field) for name, (ref, field) in found.items() if ref and ref.kind != "secret"
-        }
-        if not data:
-            return []
-        meta = choose(plan).meta(f"{self.name}-keys")
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "data": data}]
 
     def _down(self) -> tuple[Step, ...]:
         """Everything of the fleet, against the order in which it was made; weights only where asked."""
@@ -378,17 +364,9 @@ class KubernetesTarget:
         ref = self.spec.endpoint.api_key
         with PortForward(self.name, self.spec.endpoint.port, flags) as port:
             url = f"http://127.0.0.1:{port}"
-            yield Endpoint(url, self.spec.model.served_name, self._key(ref) if ref else None)
-
-    def _key(self, ref: KeyRef) -> str:
-        if ref.kind != "secret":
-            return keys.read(ref, "endpoint.api_key")
-        name, _, key = ref.where.partition("/")
-        found = self.api.get("Secret", self.namespace, name)
-        data = (found or {}).get("data", {}).get(key or "api-key")
-        if data is None:
-            raise Mistake(f"the secret {ref.where} is not in {self.namespace}", why="the endpoint's key is there", fix=f"kubectl create secret generic {name}")  # fmt: skip
-        return base64.b64decode(data).decode()
+            yield Endpoint(
+                url, self.spec.model.served_name, secret.key(self.api, self.namespace, ref) if ref else None
+            )
 
 
 def _digest(spec: ServeSpec) -> str:
@@ -404,7 +382,3 @@ def _finished(job: Object) -> bool:
     return any(
         c["type"] == "Complete" and c["status"] == "True" for c in job.get("status", {}).get("conditions", ())
     )
-
-
-def _encoded(ref: KeyRef, field: str) -> str:
-    return base64.b64encode(keys.read(ref, field).encode()).decode()

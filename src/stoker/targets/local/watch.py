@@ -88,12 +88,7 @@ class Watch:
         if status != 200:
             return
         now = time.time()
-        found = read(page, now) or MetricSample(now)
-        self.child.sample = Sample(
-            now,
-            *(found.gauges.get(name) for name in ("running", "waiting", "kv_cache_usage")),
-            *(found.counters.get(name) for name in ("prompt_tokens", "generation_tokens")),
-        )
+        self.child.sample = Sample.of(read(page, now) or MetricSample(now))
         self._check_progress()
 
     def _check_progress(self) -> None:
