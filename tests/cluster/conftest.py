@@ -62,13 +62,13 @@ class Kubectl:
 
 @dataclass
 class Offer:
-    """What the cluster's nodes have: the catalog's name of a GPU, how many of it a node, and nodes that are free."""
+    """What the cluster's nodes have: the catalog's name of a GPU, how many of it in all, and the label of each GPU there."""
 
     gpu: str
-    each: int
-    nodes: int
+    total: int
     platform: str
     kinds: frozenset[str]
+    accelerators: frozenset[str]
 
 
 @dataclass
@@ -163,18 +163,20 @@ def offer(kubeconfig: tuple[Path, bool]) -> Offer:
         )
         if kubectl.run("get", crd, "--ignore-not-found").returncode == 0
     )  # fmt: skip
-    found: dict[tuple[str, int], int] = {}
+    found: dict[str, int] = {}
     names = {gpu.accelerator: name for name, gpu in gpus().items() if gpu.accelerator}
     for node in kubectl.get("nodes"):
         count = int(node.get("status", {}).get("allocatable", {}).get(GPU, 0))
         label = node["metadata"].get("labels", {}).get(LABEL, "")
         if count and not node["spec"].get("unschedulable"):
-            found[label, count] = found.get((label, count), 0) + 1
+            found[label] = found.get(label, 0) + count
     if not found:
         pytest.skip(f"no node of the cluster has {GPU}")
-    (label, each), nodes = max(found.items(), key=lambda pair: (pair[0][0] in names, pair[1]))
-    labelled = label in names
-    return Offer(names.get(label, "l4"), each, nodes, "gke" if labelled else "plain", kinds)
+    labels = frozenset(found)
+    best = max((label for label in found if label in names), key=lambda label: found[label], default=None)
+    if best is None:  # no GKE labels: any node with a GPU does
+        return Offer("l4", sum(found.values()), "plain", kinds, labels)
+    return Offer(names[best], found[best], "gke", kinds, labels)
 
 
 @pytest.fixture

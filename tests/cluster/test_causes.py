@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from stoker.catalog.gpus import gpus
 from tests.cluster.conftest import GPU, Place
 
 CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -37,7 +38,7 @@ def test_a_pod_that_says_nothing(place: Place, fault: str) -> None:
 
 
 def test_more_replicas_than_gpus(place: Place) -> None:
-    total = place.offer.nodes * place.offer.each
+    total = place.offer.total
     place.write(replicas=total + 1)
     ran = place("up", "--timeout", "20s")
     assert ran.code == 4
@@ -49,7 +50,7 @@ def test_more_replicas_than_gpus(place: Place) -> None:
 
 
 def test_a_rollout_without_a_spare_gpu(place: Place) -> None:
-    total = place.offer.nodes * place.offer.each
+    total = place.offer.total
     place.write(replicas=total, kubernetes={"surge": True})
     place.up()
     place.write(replicas=total, kubernetes={"surge": True}, engine={"max-model-len": "8K"})
@@ -58,13 +59,18 @@ def test_a_rollout_without_a_spare_gpu(place: Place) -> None:
     assert place.rules()[0] == "why-rollout-gpu"
     assert "surge: false" in ran.err
     place.write(replicas=total, kubernetes={"surge": False}, engine={"max-model-len": "8K"})
-    place.up()
+    place.ok("up", "--timeout", f"{min(280, 60 + 20 * total)}s")
 
 
 def test_a_gpu_that_no_node_has(place: Place) -> None:
     if place.offer.platform != "gke":
         pytest.skip("nodes are not labelled with their GPU")
-    other = "h100-80gb" if place.offer.gpu != "h100-80gb" else "l4"
+    free = (
+        name
+        for name, gpu in gpus().items()
+        if gpu.accelerator and gpu.accelerator not in place.offer.accelerators
+    )
+    other = next(free)
     place.write(hardware=f"{other}:1")
     ran = place("up", "--timeout", "10s")
     assert ran.code == 4
@@ -80,7 +86,7 @@ def test_a_label_that_no_node_has(place: Place) -> None:
 
 
 def test_a_quota_of_the_namespace(place: Place, real: None) -> None:
-    if place.offer.nodes * place.offer.each < 2:
+    if place.offer.total < 2:
         pytest.skip("two GPUs are needed")
     place.kubectl.space()
     hard = {f"requests.{GPU}": "1"}

@@ -139,6 +139,48 @@ def test_weights_are_copied_then_snapshot_then_claimed(user: User) -> None:
     assert {name.partition("/")[0] for name in user.there()} >= {"PersistentVolumeClaim", "VolumeSnapshot"}
 
 
+def test_a_copy_that_fails_is_said_and_tried_again(user: User) -> None:
+    denied = '{"level":"error","msg":"googleapi: Error 403: shop does not have storage.objects.list access"}'
+    broken = {"fake/start-seconds": "0.3", "fake/exit-code": "1", "fake/log": denied}
+    model: dict[str, Any] = {"model": "gs://acme-models/gemma-ft", "engine": {}}
+    user.write(kubernetes={**COPIED, "annotations": broken}, **model)
+    begun = time.monotonic()
+    ran = user("up", "--timeout", "60s", STOKER_OFFLINE="1")
+    assert ran.code == 1, ran.err
+    assert time.monotonic() - begun < 30, "nobody waits for what has given up"
+    assert "the copy may not read the bucket" in ran.err
+    assert "roles/storage.objectViewer" in ran.err
+    user.write(kubernetes=COPIED, **model)
+    assert "it failed before, and is tried again" in user.ok("up", "--dry-run", STOKER_OFFLINE="1").out
+    assert "1 of 1 replicas ready" in user.ok("up", STOKER_OFFLINE="1").out
+
+
+def test_fleets_of_one_name_in_two_namespaces(user: User) -> None:
+    ladder = {**SPEC["kubernetes"], "capacity": ["on-demand", "spot"]}
+    user.write(kubernetes=ladder)
+    user.cluster.node("any", 8, "nvidia-l4")
+    for node in user.cluster.store.list("Node"):
+        node["metadata"]["labels"] |= {"cloud.google.com/compute-class": "a-shop"}
+    user.ok("up", "-n", "a")
+    for node in user.cluster.store.list("Node"):
+        node["metadata"]["labels"] |= {"cloud.google.com/compute-class": "b-shop"}
+    user.ok("up", "-n", "b")
+    user.ok("down", "-n", "a", "--weights")
+    left = {(kind, name) for kind, _, name in user.cluster.store.objects}
+    assert ("ComputeClass", "b-shop") in left
+    assert ("ComputeClass", "a-shop") not in left
+    assert any(kind == "PersistentVolume" and name.startswith("b-shop") for kind, name in left)
+    assert user.ok("up", "-n", "b", "--dry-run").out == "nothing to do\n"
+
+
+def test_a_range_from_zero_is_refused_before_anything_is_applied(user: User) -> None:
+    user.write(replicas="0..3", scaling={"metrics": {"queue-depth": 5}})
+    ran = user("up")
+    assert ran.code == 2
+    assert "replicas: 0..3 begins at 0" in ran.err
+    assert user.there() == set()
+
+
 def test_scale_and_restart(user: User) -> None:
     user.ok("up")
     assert "3 of 3 replicas ready" in user.ok("scale", "3").out

@@ -83,7 +83,9 @@ def test_a_real_prometheus_finds_every_panel_and_rule(real: Stoker, wait_until: 
         return list(answer["data"]["result"])
 
     def up() -> bool:
-        with contextlib.suppress(httpx2.TransportError):
+        with contextlib.suppress(
+            httpx2.TransportError, ValueError
+        ):  # while it starts it says so in plain words
             return [one["value"][1] for one in result('up{fleet="real"}')] == ["1"]
         return False
 
@@ -123,7 +125,7 @@ def test_a_real_prometheus_finds_every_panel_and_rule(real: Stoker, wait_until: 
 
 
 def test_the_narrow_page_says_what_the_whole_one_says(real: Stoker) -> None:
-    url = real.state()["replicas"][0]["url"]
+    url = real("status", "--name", "real", "-o", "json").json()["replicas"][0]["url"]
     ask(real, "Hello!", max_tokens=5)
     time.sleep(1)
     whole, narrow = (httpx2.get(f"{url}{path}", timeout=10).content for path in ("/metrics", NARROW))

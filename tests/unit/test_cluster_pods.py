@@ -1,6 +1,31 @@
 """What is read of a cluster's pods and of the events about them."""
 
-from stoker.targets.kubernetes.pods import signs
+from typing import Any
+
+from stoker.targets.kubernetes.pods import replicas, signs
+
+
+def pod(name: str, phase: str, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": {}, "creationTimestamp": "2026-11-02T10:00:00Z"},
+        "spec": {"nodeName": "n", "containers": [{"name": "engine"}]},
+        "status": {"phase": phase, **status},
+    }
+
+
+def test_pods_that_never_run_again_are_no_replicas() -> None:
+    """An evicted pod stays for hours, while its owner has made another long since."""
+    ready = {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": None}]}
+    pods = [pod("shop-a", "Failed", reason="Evicted"), pod("shop-b", "Running", **ready)]
+    assert [(one.name, one.phase) for one in replicas(pods, lambda _: ())] == [("shop-b", "Ready")]
+
+
+def test_events_of_a_fleet_whose_name_begins_alike_and_of_hpas() -> None:
+    def about(kind: str, name: str) -> dict[str, Any]:
+        return {"type": "Warning", "reason": "Failed", "message": "x", "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": "2026-11-02T10:00:00Z"}  # fmt: skip
+
+    events = [about("Pod", "shop-1"), about("Pod", "shop-eu-1"), about("HorizontalPodAutoscaler", "shop")]
+    assert [one.subject for one in signs(events, "shop", ["shop-eu"])] == ["Pod/shop-1"]
 
 
 def test_an_event_that_goes_on_is_as_new_as_its_last_time() -> None:

@@ -25,7 +25,9 @@ NONE = "0/23 nodes are available: "
 EVENTS = [
     ("gpu-taken", "FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu. preemption: 0/23 nodes are available: 23 No preemption victims found for incoming pod."),
     ("no-accelerator", "FailedScheduling", NONE + "23 node(s) didn't match Pod's node affinity/selector."),
-    ("taint", "FailedScheduling", NONE + "3 node(s) had untolerated taint {dedicated: ml}, 20 Insufficient nvidia.com/gpu."),
+    ("taint", "FailedScheduling", NONE + "23 node(s) had untolerated taint {dedicated: ml}."),
+    ("taint-unnamed", "FailedScheduling", NONE + "23 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/23 nodes are available: 23 Preemption is not helpful for scheduling."),
+    ("gpu-taken", "FailedScheduling", NONE + "3 node(s) had untolerated taint {dedicated: ml}, 20 Insufficient nvidia.com/gpu."),
     ("node-memory", "FailedScheduling", NONE + "23 Insufficient memory."),
     ("node-cpu", "FailedScheduling", NONE + "23 Insufficient cpu."),
     ("node-disk", "FailedScheduling", NONE + "1 Insufficient ephemeral-storage."),
@@ -77,6 +79,24 @@ OTHERS = [
     ("no-controller", "LeaderWorkerSet/shop", "NoController", "no controller has looked at it in 20 s"),
     ("snapshot", "VolumeSnapshot/shop-1a2b", "SnapshotCreationFailed", "failed to take snapshot: rate limited"),
 ]  # fmt: skip
+
+
+def test_what_the_fleet_has_got_over_explains_nothing() -> None:
+    ready = Replica(POD, "Ready", NOW - 20)
+    refused = event(
+        "FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus, used', "ReplicaSet/shop-7d9c"
+    )
+    lost = event("Evicted", "The node was low on resource", "Pod/shop-7d9c-zzzzz")
+    waited = event("FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu.")
+    assert why(state(refused, lost, waited, replica=ready), NOW) == ()
+    assert why(state(replica=Replica(POD, "Draining", NOW - 20)), NOW) == ()
+    loading = Replica(POD, "Loading", NOW - 20, detail="8.2 of 12.8 GiB")
+    assert [one.rule for one in why(state(waited, replica=loading), NOW)] == ["why-unknown"]
+    assert "why-evicted" in [
+        one.rule for one in why(state(lost, replica=Replica(POD, "Pending", NOW - 20)), NOW)
+    ]
+
+
 WORDS = [
     ("host-memory", "the host's memory ran out (OOMKilled)"),
     ("gpu-memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."),

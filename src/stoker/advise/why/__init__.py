@@ -9,6 +9,12 @@ from stoker.fleet.state import FleetState, Replica, Sign
 from stoker.units import Seconds
 
 RECENT = 1800.0  # seconds in which an event still explains something
+LOSSES = frozenset(
+    {"Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady"}
+)  # told of pods that are gone
+SCHEDULING = frozenset(
+    {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp"}
+)  # over once it stands
 
 
 def why(state: FleetState, now: float) -> tuple[Finding, ...]:
@@ -61,14 +67,19 @@ def _tells(state: FleetState, sign: Sign, now: float) -> bool:
     if sign.last_seen and now - sign.last_seen > RECENT:
         return False
     kind, _, name = sign.subject.partition("/")
+    settled = state.ready >= state.wanted and all(one.current for one in state.replicas)
     if kind != "Pod":
-        return True
+        return sign.source != "event" or not settled
     replica = next(
         (one for one in state.replicas if name == one.name or name.startswith(f"{one.name}-")), None
     )
     if replica is None:  # a pod that is gone, or the one that copies
         copy = state.service("weights")
-        return "-copy-" in name and copy is not None and copy.phase != "Ready"
+        if "-copy-" in name:
+            return copy is not None and copy.phase != "Ready"
+        return sign.reason in LOSSES and not settled
+    if sign.reason in SCHEDULING:
+        return replica.phase == "Pending"
     return replica.phase != "Ready"
 
 
@@ -97,7 +108,7 @@ def _unexplained(state: FleetState, now: float) -> list[Finding]:
     """What is not ready without a known cause, with what is known of it."""
     out = []
     for replica in state.replicas:
-        if replica.phase != "Ready":
+        if replica.phase not in ("Ready", "Draining"):
             seen = (
                 "; ".join(sign.text for sign in state.signs[-2:])
                 or replica.detail

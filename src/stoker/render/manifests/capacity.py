@@ -6,7 +6,7 @@ Source: https://cloud.google.com/kubernetes-engine/docs/reference/crds/computecl
 from typing import Any
 
 from stoker.errors import Mistake
-from stoker.render.manifests.choices import Cluster
+from stoker.render.manifests.choices import SPACE, Cluster
 from stoker.render.manifests.manifest import Manifest
 
 
@@ -18,7 +18,7 @@ def compute_class(cluster: Cluster) -> tuple[Manifest, ...]:
     body = {
         "apiVersion": "cloud.google.com/v1",
         "kind": "ComputeClass",
-        "metadata": {"name": cluster.name, "labels": cluster.labels()},
+        "metadata": {"name": class_name(cluster), "labels": cluster.labels() | {SPACE: cluster.namespace}},
         "spec": {
             "priorities": [_priority(cluster, rung) for rung in ladder],
             "nodePoolAutoCreation": {"enabled": True},
@@ -26,6 +26,11 @@ def compute_class(cluster: Cluster) -> tuple[Manifest, ...]:
         },
     }
     return (Manifest(body),)
+
+
+def class_name(cluster: Cluster) -> str:
+    """Of the fleet's own ComputeClass, which stands in no namespace."""
+    return f"{cluster.namespace}-{cluster.name}"
 
 
 def _priority(cluster: Cluster, rung: str) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def node_selector(cluster: Cluster) -> dict[str, str]:
     if not cluster.gke or cluster.spec.engine.kind == "simulated":
         return mine
     if cluster.ask.capacity or cluster.ask.compute_class:
-        return {"cloud.google.com/compute-class": cluster.ask.compute_class or cluster.name} | mine
+        return {"cloud.google.com/compute-class": cluster.ask.compute_class or class_name(cluster)} | mine
     out = {"cloud.google.com/gke-accelerator": accelerator(cluster)}
     if cluster.spec.hardware.machine:
         out["node.kubernetes.io/instance-type"] = cluster.spec.hardware.machine

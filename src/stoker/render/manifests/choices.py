@@ -11,6 +11,7 @@ from stoker.spec.nouns import Bucket, DiskAsk, Hub, KubernetesAsk, LocalDir, Ser
 
 USER = 1000
 MOUNT = "/models"
+SPACE = "stoker/namespace"  # on what stands in no namespace: the fleet's own
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
 PRE_STOP = 15  # seconds in which endpoints and load balancers learn that a pod leaves
 IMAGES = {"nvidia": "vllm/vllm-openai:v{version}", "amd": "vllm/vllm-openai-rocm:v{version}"}
@@ -206,6 +207,12 @@ def choose(plan: Plan) -> Cluster:
             "simulated engines in a cluster need an image", at=_at(spec, "engine"),
             why="no registry at hand publishes Stoker's own", fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
             rule="kubernetes-image",
+        )  # fmt: skip
+    if not spec.replicas.fixed and spec.replicas.low == 0:
+        raise Mistake(
+            f"replicas: {spec.replicas} begins at 0", at=_at(spec, "replicas"),
+            why="the HPA's metrics are the replicas' own: with none there is none to scale up by",
+            fix=f"replicas: 1..{spec.replicas.high}, or a fixed number: `stoker scale 0` stops it", rule="kubernetes-zero",
         )  # fmt: skip
     weights = _weights(spec)
     metrics = spec.kubernetes.metrics or _metrics(spec)

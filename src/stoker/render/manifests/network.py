@@ -11,6 +11,11 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.own import has_page
 
+# The way of the API server's proxy to pods, where the cluster has these: `stoker status`, `ui` and `why` read by it.
+TUNNEL = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}},
+}
 COLLECTORS = {"stackdriver": ("gmp-system", "gke-gmp-system"), "prometheus": ("monitoring",), "none": ()}
 # Google's health checks: https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges
 HEALTH_CHECKS = ("35.191.0.0/16", "130.211.0.0/22")
@@ -42,7 +47,10 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def _engine(cluster: Cluster) -> Manifest:
-    arriving: list[dict[str, Any]] = [{"from": _callers(cluster), "ports": _http()}, *_scrapers(cluster)]
+    arriving: list[dict[str, Any]] = [
+        {"from": [*_callers(cluster), TUNNEL], "ports": _http()},
+        *_scrapers(cluster),
+    ]
     leaving = [_dns()]
     if cluster.plan.nodes > 1:
         ranks = [{"podSelector": {"matchLabels": cluster.selector("engine")}}]

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from stoker.errors import Mistake
-from stoker.render.manifests.choices import MOUNT, USER, Cluster, folder_of
+from stoker.render.manifests.choices import MOUNT, SPACE, USER, Cluster, folder_of
 from stoker.render.manifests.manifest import Manifest
 from stoker.spec.nouns import Bucket, Hub, Source
 from stoker.units import Bytes
@@ -97,7 +97,10 @@ def _existing(cluster: Cluster) -> tuple[Manifest, ...]:
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": f"{cluster.namespace}-{name}", "labels": cluster.labels("weights")},
+        "metadata": {
+            "name": f"{cluster.namespace}-{name}",
+            "labels": cluster.labels("weights") | {SPACE: cluster.namespace},
+        },
         "spec": {
             "storageClassName": "",
             "capacity": {"storage": quantity},

@@ -1,6 +1,7 @@
 """The Kubernetes API: the kubeconfig's connection, plain values in and out, and errors that say what to do."""
 
 import json
+import os
 import re
 import weakref
 from collections.abc import Iterator, Mapping
@@ -223,6 +224,8 @@ class Api:
                     f"{what} belongs to somebody else in part", why=said,
                     fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
                 )  # fmt: skip
+            case 409 if "has been modified" in said:
+                return Unreachable(f"{what} was changed by somebody else just now", why=said, fix="the same command again", rule="kube-modified")  # fmt: skip
             case code if (code >= 500 or code == 429) and "field not declared in schema" not in said:
                 return Unreachable(
                     f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
@@ -236,7 +239,9 @@ class Api:
 def connection(context: str | None) -> Any:
     """The kubeconfig's entry. Raises: Mistake."""
     try:
-        whole = KubeConfig.from_env()
+        # as kubectl: what KUBECONFIG names goes before a pod's own account
+        named = os.environ.get("KUBECONFIG")
+        whole = KubeConfig.from_file(named) if named else KubeConfig.from_env()
     except Exception as error:  # whatever the library meets in a file that is none
         raise Mistake(
             "no kubeconfig can be used", why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",

@@ -9,7 +9,7 @@ from stoker.engine.log import StartLog
 from stoker.fleet.state import Phase, Rank, Replica, Service, Sign
 
 LWS = "leaderworkerset.sigs.k8s.io"
-BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")  # fmt: skip
+BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
 TELLING = (
     "TriggeredScaleUp",
     "NotTriggerScaleUp",
@@ -32,16 +32,12 @@ def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for pod in pods:
-        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and not _restarting(pod):
-            continue
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue  # evicted, refused by its node, or done: it never runs again, and its owner has made another
         labels = pod["metadata"].get("labels", {})
         groups.setdefault(labels.get(f"{LWS}/group-index", pod["metadata"]["name"]), []).append(pod)
     out = [_replica(members, log, newest) for members in groups.values()]
     return tuple(sorted(out, key=lambda one: (one.started, one.name)))
-
-
-def _restarting(pod: dict[str, Any]) -> bool:
-    return bool(pod["spec"].get("restartPolicy", "Always") == "Always")
 
 
 def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Replica:
@@ -105,6 +101,8 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
         phase: Phase = "Warming" if started.phase == "Ready" else started.phase
         return phase, started.detail, None
     if pod["spec"].get("nodeName"):
+        if "terminated" in container.get("state", {}):
+            return "Starting", "it has ended, and starts again", None
         return ("Pulling" if container.get("state") else "Scheduled"), "", None
     return "Pending", _reason(pod), None
 
@@ -152,6 +150,8 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
     out = []
     for body in scalers:
         for one in body.get("status", {}).get("conditions", ()):
+            if one["type"] not in ("AbleToScale", "ScalingActive", "ScalingLimited"):
+                continue
             wrong = one["status"] == ("True" if one["type"] == "ScalingLimited" else "False")
             if wrong and one.get("reason") not in ("DesiredWithinRange", "TooFewReplicas"):
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
@@ -190,15 +190,20 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
     return (Sign("condition", subject, "NoController", text),)
 
 
-def signs(events: Iterable[dict[str, Any]], fleet: str) -> tuple[Sign, ...]:
-    """The warnings about the fleet's objects, the newest last."""
+def signs(events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()) -> tuple[Sign, ...]:
+    """The warnings about the fleet's objects, the newest last. others: fleets whose names begin with this one's.
+
+    What an HPA warned of is left out: its conditions say what is so now.
+    """
+    strangers = tuple(f"{name}-" for name in others if name.startswith(f"{fleet}-"))
     out = []
     for event in events:
         about = event.get("involvedObject", {})
         name = str(about.get("name", ""))
-        if (event.get("type") != "Warning" and event.get("reason") not in TELLING) or not (
-            name == fleet or name.startswith(f"{fleet}-")
-        ):
+        mine = name == fleet or name.startswith(f"{fleet}-")
+        if not mine or f"{name}-".startswith(strangers) or about.get("kind") == "HorizontalPodAutoscaler":
+            continue
+        if event.get("type") != "Warning" and event.get("reason") not in TELLING:
             continue
         subject = f"{about.get('kind', '')}/{name}"
         again = event.get("series") or {}  # the newer events API counts what happens again there

@@ -31,6 +31,21 @@ def copy(
     return (Service("weights", "Loading", since, detail=_progress(pods, log)),)
 
 
+def finished(job: Object) -> bool:
+    """Whether a Job has done what it was for."""
+    return _has(job, "Complete")
+
+
+def failed(job: Object) -> bool:
+    """Whether a Job has given up."""
+    return _has(job, "Failed")
+
+
+def _has(job: Object, condition: str) -> bool:
+    found = job.get("status", {}).get("conditions", ())
+    return any(one["type"] == condition and one["status"] == "True" for one in found)
+
+
 def snapshots(found: Iterable[Object]) -> tuple[Service, ...]:
     """The newest snapshot as a stage."""
     newest = max(found, key=lambda one: moment(one["metadata"].get("creationTimestamp")), default=None)
@@ -60,7 +75,8 @@ def _progress(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) 
     for container in _containers(pod):
         waiting = container.get("state", {}).get("waiting", {}).get("reason")
         if waiting in BROKEN:
-            return f"the copy's container {container['name']}: {waiting}"
+            words = _words([pod], log)  # of its last life
+            return f"the copy's container {container['name']}: {waiting}{f': {words}' if words else ''}"
         if "running" in container.get("state", {}):
             return _rate(container["name"], log(pod["metadata"]["name"], container["name"]))
     return "the copy starts"

@@ -14,10 +14,12 @@ from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
 from stoker.render.manifests import Manifest, choose, manifests
+from stoker.render.manifests.choices import SPACE
 from stoker.spec import dump
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes import chain, cloud, count, logs, revisions, scaling, secret, stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
+from stoker.targets.kubernetes.copying import Copying
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
 from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
@@ -59,6 +61,7 @@ class KubernetesTarget:
         self._same: dict[str, tuple[str, Object]] = {}
         self._wanted: dict[str, Object] = {}
         self._counts: dict[str, int | None] = {}
+        self._copying = Copying(self.api, self.name, self.namespace, self.selector)
         self._restart: str | None = None
         self.calls: tuple[Call, ...] = ()
         self._looks = 0
@@ -78,6 +81,14 @@ class KubernetesTarget:
         """Labels of everything of the fleet."""
         return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/managed-by=stoker"
 
+    def _selector(self, kind: str) -> str:
+        """The labels of its objects of a kind; those that stand in no namespace say whose they are by another."""
+        return self.selector if RESOURCES[kind].namespaced else f"{self.selector},{SPACE}={self.namespace}"
+
+    def _selected(self, body: Object) -> bool:
+        wanted = dict(part.split("=") for part in self._selector(body["kind"]).split(","))
+        return bool(wanted.items() <= body["metadata"].get("labels", {}).items())
+
     def workload(self) -> Object | None:
         """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
         found = self.api.get("Deployment", self.namespace, self.name)
@@ -94,7 +105,7 @@ class KubernetesTarget:
         scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         warnings = conditions(scalers) + unattended(owner, now)
         warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
-        warnings += signs(self.api.visible("Event", self.namespace), self.name)
+        warnings += signs(self.api.visible("Event", self.namespace), self.name, self._others())
         notes = owner["metadata"].get("annotations", {}) if owner else {}
         ports = self._ports()
         return FleetState(
@@ -105,6 +116,11 @@ class KubernetesTarget:
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
             stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
+
+    def _others(self) -> list[str]:
+        """The namespace's other fleets."""
+        found = self.api.visible("Deployment", self.namespace, "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine")  # fmt: skip
+        return [one["metadata"]["name"] for one in found if one["metadata"]["name"] != self.name]
 
     def _ports(self) -> dict[str, int]:
         """The first port of each of its Services."""
@@ -126,12 +142,7 @@ class KubernetesTarget:
         """The copy and the snapshot of the weights, where the fleet has them."""
         if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
             return ()
-        jobs = self.api.visible("Job", self.namespace, self.selector)
-        if not jobs:
-            return ()
-        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=copy")
-        taken = self.api.visible("VolumeSnapshot", self.namespace, self.selector)
-        return (*stages.copy(jobs, pods, self._container_log), *stages.snapshots(taken))
+        return self._copying.stages()
 
     def _beside(self) -> tuple[Service, ...]:
         """The gateway, the picker and the page, where the fleet has them."""
@@ -140,9 +151,6 @@ class KubernetesTarget:
         roles = {str(one["metadata"]["labels"]["app.kubernetes.io/component"]): one for one in found}
         pods = self.api.list("Pod", self.namespace, picked) if found else ()
         return tuple(beside(role, one, pods) for role, one in sorted(roles.items()))
-
-    def _container_log(self, pod: str, container: str) -> tuple[str, ...]:
-        return self.api.log(self.namespace, pod, 20, container)
 
     def _log(self, pod: str) -> tuple[str, ...]:
         return self.api.log(self.namespace, pod, LOG_LINES)
@@ -204,21 +212,21 @@ class KubernetesTarget:
         subject = str(one)
         live = self.api.get(one.kind, one.namespace, one.name)
         if live is None:
-            if why := self._too_early(one):
-                return Step("wait", subject, why)
+            if reason := self._too_early(one):
+                return Step("wait", subject, reason)
             self._wanted[subject] = body
             if one.kind in WORKLOADS and "replicas" not in body["spec"]:
                 self._counts[subject] = self.spec.replicas.low
             return Step("create", subject, "")
         shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
-        if not workload.ours(live) or (
-            not shared and live["metadata"]["labels"].get("app.kubernetes.io/instance") != self.name
-        ):
+        if not workload.ours(live) or not (shared or self._selected(live)):
             raise Mistake(
                 f"a {one.kind} named {one.name} is there already, and is not this fleet's",
                 at=f"{one.namespace or 'the cluster'}", why="Stoker changes only what it made",
                 fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
             )  # fmt: skip
+        if one.kind == "Job":
+            return self._copying.again(live, subject)
         if one.kind in ONCE:
             return None
         version = live["metadata"]["resourceVersion"]
@@ -240,7 +248,7 @@ class KubernetesTarget:
             return ""
         if one.kind == "VolumeSnapshot":
             job = self.api.get("Job", self.namespace, f"{one.name}-copy")
-            return "" if job and _finished(job) else "the copy of the weights goes on"
+            return "" if job and stages.finished(job) else "the copy of the weights goes on"
         snapshot = self.api.get("VolumeSnapshot", self.namespace, one.body["spec"]["dataSource"]["name"])
         return (
             "" if snapshot and snapshot.get("status", {}).get("readyToUse") else "the snapshot is being taken"
@@ -253,9 +261,13 @@ class KubernetesTarget:
             Step("delete", f"{kind}/{body['metadata']['name']}", "the plan has it no more")
             for kind in OWNED
             if kind not in ("Job", "ControllerRevision")
-            for body in self.api.visible(kind, self.namespace, self.selector)
+            for body in self._mine(kind)
             if (kind, body["metadata"]["name"]) not in wanted
         ]
+
+    def _mine(self, kind: str) -> tuple[Object, ...]:
+        """What the fleet has of a kind, as far as this user may see it."""
+        return self.api.visible(kind, self.namespace, self._selector(kind))
 
     def _waiting(self, plan: Plan) -> tuple[Step, ...]:
         """What is not ready yet of what is there."""
@@ -266,7 +278,7 @@ class KubernetesTarget:
         generation = (owner or {"metadata": {}})["metadata"].get("generation", 0)
         seen = bool(status) and status.get("observedGeneration", generation) >= generation
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-        if seen and ready >= wanted and updated >= wanted and status.get("replicas", 0) <= max(wanted, ready):
+        if seen and ready >= wanted and updated >= wanted and status.get("replicas", 0) <= wanted:
             late = [one.role for one in self._beside() if one.phase != "Ready"]
             return tuple(Step("wait", role, "") for role in late)
         return (Step("wait", f"{max(1, wanted - min(ready, updated))} of {wanted} replicas", ""),)
@@ -277,9 +289,7 @@ class KubernetesTarget:
         there = [
             f"{kind}/{body['metadata']['name']}"
             for kind in kinds
-            for body in self.api.visible(
-                kind, self.namespace if RESOURCES[kind].namespaced else None, self.selector
-            )
+            for body in self._mine(kind)
             if not body["metadata"].get("deletionTimestamp")
         ]
         if there:
@@ -376,9 +386,3 @@ def _digest(spec: ServeSpec) -> str:
 def page_port(spec: ServeSpec) -> int:
     """The port of the page's Service."""
     return spec.endpoint.page_port or spec.endpoint.port + 1
-
-
-def _finished(job: Object) -> bool:
-    return any(
-        c["type"] == "Complete" and c["status"] == "True" for c in job.get("status", {}).get("conditions", ())
-    )

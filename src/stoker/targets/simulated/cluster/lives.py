@@ -325,7 +325,7 @@ class Lives:
             return "node(s) didn't match Pod's node affinity/selector"
         for taint in node.get("spec", {}).get("taints", ()):
             if not any(t.get("key") == taint["key"] for t in pod["spec"].get("tolerations", ())):
-                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+                return "node(s) had untolerated taint(s)"
         free = dict(node.get("status", {}).get("allocatable", {}))
         others = [p for p in self.store.list("Pod") if p["spec"].get("nodeName") == node["metadata"]["name"]]
         for name, asked in _requests(pod).items():

@@ -1,0 +1,53 @@
+"""The copy of the weights into a volume, as it goes: its stages, its last words, and another try where it had failed."""
+
+import time
+from dataclasses import replace
+
+from stoker.advise.why import why
+from stoker.errors import WorldFailed
+from stoker.findings import Finding
+from stoker.fleet.changes import Step
+from stoker.fleet.state import FleetState, Service
+from stoker.targets.kubernetes import stages
+from stoker.targets.kubernetes.client import Api, Object
+
+LOG_LINES = 20
+
+
+class Copying:
+    """What one target has seen of its copy. A Job that gives up loses its pods, and their words with them."""
+
+    def __init__(self, api: Api, fleet: str, namespace: str, selector: str) -> None:
+        self._api, self._fleet, self._namespace, self._selector = api, fleet, namespace, selector
+        self._going: set[str] = set()
+        self._said = ""
+
+    def stages(self) -> tuple[Service, ...]:
+        """The copy and the snapshot, where there are any."""
+        jobs = self._api.visible("Job", self._namespace, self._selector)
+        if not jobs:
+            return ()
+        pods = self._api.list("Pod", self._namespace, f"{self._selector},app.kubernetes.io/component=copy")
+        copied = stages.copy(jobs, pods, self._log)
+        if copied and copied[0].detail:
+            self._said = copied[0].detail
+        elif copied and copied[0].phase == "Failed" and self._said and not pods:
+            copied = (replace(copied[0], last_words=self._said),)
+        taken = self._api.visible("VolumeSnapshot", self._namespace, self._selector)
+        return (*copied, *stages.snapshots(taken))
+
+    def again(self, job: Object, subject: str) -> Step | None:
+        """The end of a copy that had failed before: it is made anew. Raises: WorldFailed, for one that fails while it is waited for."""
+        uid = job["metadata"]["uid"]
+        if not stages.failed(job):
+            self._going.add(uid)
+            return None
+        if uid not in self._going:
+            return Step("delete", subject, "it failed before, and is tried again")
+        stage, now = self.stages()[0], time.time()
+        found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
+        plain = Finding("the copy of the weights failed", stage.last_words or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
+        raise WorldFailed(found[0] if found else plain)
+
+    def _log(self, pod: str, container: str) -> tuple[str, ...]:
+        return self._api.log(self._namespace, pod, LOG_LINES, container)
