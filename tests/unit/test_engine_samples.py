@@ -153,3 +153,26 @@ def test_half_a_page_says_the_truth_or_nothing(length: int) -> None:
     assert all(half.histograms[name] == whole.histograms[name] for name in half.histograms)
     sums = ("requests", "errors")  # of a sum, the half may be less
     assert all(value == whole.counters[name] for name, value in half.counters.items() if name not in sums)
+
+
+def test_labels_that_only_end_in_le_and_values_beyond_numbers() -> None:
+    page = (
+        b'\nvllm:time_to_first_token_seconds_bucket{role="x",le="+Inf"} 1\nvllm:time_to_first_token_seconds_bucket{le="y"} 1\n'
+        b'vllm:time_to_first_token_seconds_count{role="x"} 1\nvllm:time_to_first_token_seconds_sum{role="x"} 1\n'
+        b"vllm:num_requests_running 1e308\n"
+    )
+    found = read(page, 0.0)
+    assert found is not None
+    assert found.histograms["ttft"].count == 1
+
+
+def test_engines_on_one_page_are_told_apart_by_their_labels() -> None:
+    def page(**counts: int) -> bytes:
+        return b"".join(
+            b'vllm:generation_tokens_total{replica="%b"} %d\n' % (k.encode(), v) for k, v in counts.items()
+        )
+
+    found = read(b"\n" + page(a=1, b=2), 0.0)
+    assert found is not None
+    assert found.counters["generation_tokens"] == 3
+    assert len(found.series["generation_tokens"]) == 2

@@ -70,3 +70,32 @@ def test_a_wall_clock_that_jumps_changes_no_rate() -> None:
 def test_the_columns_are_a_points_fields() -> None:
     assert COLUMNS[:2] == ("at", "replica")
     assert len(COLUMNS) == 19
+
+
+def test_a_replica_that_was_silent_does_not_catch_up_in_one_step() -> None:
+    window = Window(10.0)
+    rates = []
+    for second in range(40):
+        talks = not 10 <= second < 30
+        samples = {
+            name: MetricSample(second, counters={"generation_tokens": 100.0 * second})
+            if talks or name == "1"
+            else None
+            for name in ("1", "2")
+        }
+        whole, *_ = window.add(float(second), float(second), samples)
+        rates.append(whole.generation_tokens_rate)
+    assert all(rate is None or rate <= 200.0 + 1e-6 for rate in rates), rates
+    assert rates[-1] is not None
+    assert rates[-1] > 150
+
+
+def test_an_engine_that_leaves_a_merged_page_is_no_reset_of_the_others() -> None:
+    def look(at: float, **counts: float) -> MetricSample:
+        series = {"generation_tokens": {name.encode(): value for name, value in counts.items()}}
+        return MetricSample(at, counters={"generation_tokens": sum(counts.values())}, series=series)
+
+    window = Window(10.0)
+    looks = [look(0, a=1e6, b=1e6), look(1, a=1e6 + 100, b=1e6 + 100), look(2, a=1e6 + 200), look(3, a=1e6 + 300, b=1e6 + 300)]  # fmt: skip
+    rates = [window.add(one.at, one.at, {"1": one})[0].generation_tokens_rate for one in looks]
+    assert all(rate is None or rate <= 200 for rate in rates), rates

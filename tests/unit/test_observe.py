@@ -1,6 +1,7 @@
 """Scraping and keeping: replicas that hang, lie or are gone; an hour in memory, a day in a file."""
 
 import asyncio
+import sqlite3
 import time
 from pathlib import Path
 
@@ -178,3 +179,30 @@ def test_a_state_that_cannot_be_read_does_not_end_the_watching() -> None:
         task.cancel()
 
     asyncio.run(run())
+
+
+def test_an_event_is_news_once_and_a_slow_listener_misses_none() -> None:
+    history = History(10)
+    for n in range(3):
+        history.tell([Record(float(n), Event("fleet", str(n)))])
+    assert [one.event.text for one in history.news(1)] == ["1", "2"]
+    assert history.news(3) == []
+    assert len(history.news(0)) == 3
+
+
+def test_a_clock_that_was_set_back_leaves_times_in_order() -> None:
+    history = History(100)
+    for at in (100.0, 101.0, 102.0, 60.0, 61.0):
+        history.add([Point(at, running=at)])
+    assert [one.at for one in history.points()] == [60.0, 61.0]
+
+
+def test_a_file_that_another_writes_is_not_thrown_away(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    File(path).add([Point(time.time(), running=1.0)])
+    with sqlite3.connect(path) as other:
+        other.execute("alter table points rename column running to ran")
+        other.execute("begin immediate")
+        other.execute("insert into events values (0, '', '', '')")
+        assert "locked" in File(path).why
+        assert other.execute("select count(*) from points").fetchone() == (1,)

@@ -91,7 +91,8 @@ def test_promtool_takes_rules_and_configuration(scope: Scope, tmp_path: Path) ->
 
 def one(name: str, values: str, **labels: str) -> dict[str, str]:
     inside = ",".join(
-        f'{key}="{value}"' for key, value in {"fleet": "shop", "instance": "1", **labels}.items()
+        f'{key}="{value}"'
+        for key, value in {"fleet": "shop", "namespace": "ml", "instance": "1", **labels}.items()
     )
     return {"series": f"{name}{{{inside}}}", "values": values}
 
@@ -106,7 +107,7 @@ QUICK = [
     one("vllm:time_to_first_token_seconds_count", "0+100x200"),
 ]
 ALERTS: list[tuple[str, str, list[dict[str, str]], list[dict[str, str]]]] = [
-    ("StokerNoReplica", "10m", [one("up", "0x20")], [one("up", "1x20")]),
+    ("StokerNoReplica", "10m", [one("up", "0x20"), one("up", "1x20", namespace="stage")], [one("up", "1x20"), one("up", "0x20", namespace="stage")]),
     ("StokerQueueGrowing", "30m", [one("vllm:num_requests_waiting", "1+2x60")], [one("vllm:num_requests_waiting", "9x60")]),
     ("StokerTtftObjectiveBurning", "90m", SLOW, QUICK),
     (
@@ -120,7 +121,7 @@ ALERTS: list[tuple[str, str, list[dict[str, str]], list[dict[str, str]]]] = [
         [one("vllm:kv_cache_usage_perc", "0.99x60"), one("vllm:num_preemptions_total", "5x60")],
     ),
     ("StokerStartTooLong", "15m", [one("up", "0x30")], [one("up", "0x5 1x25")]),
-    ("StokerCrashLoop", "20m", [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")], [one("process_start_time_seconds", "1x10 2x10")]),
+    ("StokerCrashLoop", "20m", [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")], [one("process_start_time_seconds", "1x10 2x10"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-big-7d9c-x2k", container="engine")]),
     (
         "StokerHpaAtMax", "30m",
         [{"series": f'kube_horizontalpodautoscaler_{name}{{namespace="ml",horizontalpodautoscaler="shop"}}', "values": "5x60"} for name in ("status_current_replicas", "spec_max_replicas")],

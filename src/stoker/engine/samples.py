@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 # Ours, and vLLM's of this release and of earlier ones; where a page has both, the first wins. Units are vLLM's own.
 GAUGES = {
@@ -40,7 +41,7 @@ _FAMILIES = (*(family for known in (*GAUGES.values(), *COUNTERS.values()) for fa
 # which writes everything whatever is asked; the one with a slash is prometheus-client's.
 NARROW = "/metrics/?" + "&".join(f"name%5B%5D=vllm:{family}" for family in _FAMILIES)
 MEANS = frozenset({"kv_cache_usage"})  # over engines; everything else is summed
-_LABELLED = re.compile(rb'le="([^"]+)"')
+_LABELLED = re.compile(rb'(?<!\w)le="([^"]+)",?')
 _FAILED = b'finished_reason="error"'
 
 
@@ -94,12 +95,18 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """What one engine said of itself at a moment (`at`, seconds). A figure that its page lacks is absent, never zero."""
+    """What one engine said of itself at a moment (`at`, seconds). A figure that its page lacks is absent, never zero.
+
+    counters and histograms are summed over labels; series and shapes are the same by their labels, since of several
+    engines on one page each begins anew by itself.
+    """
 
     at: float
     gauges: Mapping[str, float] = field(default_factory=dict)
     counters: Mapping[str, float] = field(default_factory=dict)
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    series: Mapping[str, Mapping[bytes, float]] = field(default_factory=dict)
+    shapes: Mapping[str, Mapping[bytes, Histogram]] = field(default_factory=dict)
 
 
 def read(page: bytes, at: float) -> MetricSample | None:
@@ -111,17 +118,15 @@ def read(page: bytes, at: float) -> MetricSample | None:
     gauges = {
         name: value for name, known in GAUGES.items() if (value := _gauge(whole, name, known)) is not None
     }
-    counters = {name: value for name, known in COUNTERS.items() if (value := _sum(whole, known)) is not None}
-    if "requests" in counters:
-        counters[ERRORS] = sum(
-            value for labels, value in _lines(whole, COUNTERS["requests"][0]) if _FAILED in labels
-        )
-    histograms = {
-        name: found for name, known in HISTOGRAMS.items() if (found := _histogram(whole, known)) is not None
-    }
-    if not (gauges or counters or histograms):
+    series = {name: found for name, known in COUNTERS.items() if (found := _counter(whole, known))}
+    if "requests" in series:
+        series[ERRORS] = {labels: value for labels, value in series["requests"].items() if _FAILED in labels}
+    shapes = {name: seen for name, known in HISTOGRAMS.items() if (seen := _histograms(whole, known))}
+    if not (gauges or series or shapes):
         return None
-    return MetricSample(at, gauges, counters, histograms)
+    counters = {name: sum(found.values()) for name, found in series.items()}
+    histograms = {name: reduce(Histogram.plus, found.values()) for name, found in shapes.items()}
+    return MetricSample(at, gauges, counters, histograms, series, shapes)
 
 
 def _gauge(page: bytes, name: str, known: tuple[str, ...]) -> float | None:
@@ -132,27 +137,48 @@ def _gauge(page: bytes, name: str, known: tuple[str, ...]) -> float | None:
     return None
 
 
-def _sum(page: bytes, known: tuple[str, ...]) -> float | None:
+def _counter(page: bytes, known: tuple[str, ...]) -> dict[bytes, float]:
+    """By labels; of a page that has two lines of the same, both."""
     for family in known:
-        values = [value for _, value in _lines(page, family)]
-        if values:
-            return sum(values)
-    return None
+        out: dict[bytes, float] = {}
+        for labels, value in _lines(page, family):
+            out[labels] = out.get(labels, 0.0) + value
+        if out:
+            return out
+    return {}
 
 
-def _histogram(page: bytes, known: tuple[str, ...]) -> Histogram | None:
-    """Summed over engines, which share their buckets."""
+def _histograms(page: bytes, known: tuple[str, ...]) -> dict[bytes, Histogram]:
+    """By labels, but for the bucket's; those without an end, a count or a sum are left out."""
+    out: dict[bytes, Histogram] = {}
     for family in known:
-        counts: dict[float, float] = {}
+        buckets: dict[bytes, dict[float, float]] = {}
         for labels, value in _lines(page, f"{family}_bucket"):
-            if match := _LABELLED.search(labels):
-                bound = float(match[1])
-                counts[bound] = counts.get(bound, 0.0) + value
-        ends = [_sum(page, (f"{family}{end}",)) for end in ("_count", "_sum")]
-        if counts and math.inf in counts and None not in ends:
-            bounds = tuple(sorted(counts))
-            return Histogram(bounds, tuple(counts[one] for one in bounds), ends[1] or 0.0)
-    return None
+            bound = _bound(labels)
+            if bound is not None:
+                mine = buckets.setdefault(_apart(labels), {})
+                mine[bound] = mine.get(bound, 0.0) + value
+        counts, sums = ({_apart(labels): value for labels, value in _lines(page, f"{family}{end}")} for end in ("_count", "_sum"))  # fmt: skip
+        for labels, found in buckets.items():
+            if math.inf in found and labels in counts and labels in sums:
+                bounds = tuple(sorted(found))
+                out[labels] = Histogram(bounds, tuple(found[one] for one in bounds), sums[labels])
+        if out:
+            return out
+    return {}
+
+
+def _bound(labels: bytes) -> float | None:
+    match = _LABELLED.search(labels)
+    try:
+        return float(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def _apart(labels: bytes) -> bytes:
+    """Labels without the bucket's."""
+    return _LABELLED.sub(b"", labels).rstrip(b",")
 
 
 def _lines(page: bytes, family: str) -> Iterator[tuple[bytes, float]]:

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from functools import reduce
+from typing import Any, TypeVar
 
 from stoker.engine.samples import Histogram, MetricSample
 
+T = TypeVar("T")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -68,18 +70,30 @@ class _Seen:
 
 
 def _step(now: MetricSample, before: MetricSample) -> _Seen:
-    """What happened between two samples. An engine that began anew counts from zero."""
+    """What happened between two samples. An engine that began anew counts from zero; one that has joined, from its next look."""
     counters = {
-        name: value - before.counters[name] if value >= before.counters[name] else value
-        for name, value in now.counters.items()
-        if name in before.counters
+        name: sum(_more(value, earlier[labels]) for labels, value in found.items() if labels in earlier)
+        for name, found in _by_labels(now.series, now.counters).items()
+        if (earlier := _by_labels(before.series, before.counters).get(name)) is not None
     }
-    histograms = {
-        name: found.since(before.histograms[name])
-        for name, found in now.histograms.items()
-        if name in before.histograms
-    }
+    histograms = {}
+    for name, shapes in _by_labels(now.shapes, now.histograms).items():
+        was = _by_labels(before.shapes, before.histograms).get(name, {})
+        steps = [one.since(was[labels]) for labels, one in shapes.items() if labels in was]
+        if steps:
+            histograms[name] = reduce(Histogram.plus, steps)
     return _Seen(counters, histograms)
+
+
+def _more(now: float, before: float) -> float:
+    return now - before if now >= before else now
+
+
+def _by_labels(
+    parts: Mapping[str, Mapping[bytes, T]], whole: Mapping[str, T]
+) -> Mapping[str, Mapping[bytes, T]]:
+    """Each by its labels; as one, where a sample has no labels."""
+    return parts or {name: {b"": value} for name, value in whole.items()}
 
 
 class Window:
@@ -102,6 +116,9 @@ class Window:
         for name, sample in samples.items():
             if sample is not None:
                 self._take(name, sample)
+            else:  # what it does in its silence is nobody's rate of the moment in which it speaks again
+                self._last.pop(name, None)
+                self._marks.pop(name, None)
         there = [sample for sample in samples.values() if sample is not None]
         whole = self._point("", clock, wall, _joined(there), bool(there))
         whole = _with(whole, ready, wanted)

@@ -106,7 +106,11 @@ class Scraper:
         if len(body) > LARGEST:
             self.why[name] = f"/metrics has {len(body) >> 20} MiB"
             return None
-        sample = read(body, time.monotonic())
+        try:
+            sample = read(body, time.monotonic())
+        except Exception as error:  # whatever a page holds, it is that page's own matter
+            self.why[name] = f"/metrics cannot be read: {type(error).__name__}: {error}"
+            return None
         if sample is None:
             self.why[name] = "/metrics has none of vLLM's families"
         return sample

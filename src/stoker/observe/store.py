@@ -40,6 +40,7 @@ class History:
         self._rings: dict[str, array[float]] = {}
         self._seen: dict[str, int] = {}
         self.events: deque[Record] = deque(maxlen=EVENTS)
+        self.told = 0  # how many events there have been
 
     def add(self, points: Sequence[Point]) -> None:
         """One round: the fleet's point and the replicas'."""
@@ -62,7 +63,17 @@ class History:
         """Begins with what the file kept of the last hour: who watched before has ended."""
         for _, together in groupby(points, key=lambda one: one.at):
             self.add(sorted(together, key=lambda one: one.replica))
+        self.tell(list(events))
+
+    def tell(self, events: Sequence[Record]) -> None:
+        """What has happened since."""
         self.events.extend(events)
+        self.told += len(events)
+
+    def news(self, told: int) -> list[Record]:
+        """The events after the first so many, as far as they are kept."""
+        fresh = min(self.told - told, len(self.events))
+        return list(self.events)[len(self.events) - fresh :] if fresh > 0 else []
 
     @property
     def replicas(self) -> tuple[str, ...]:
@@ -75,7 +86,14 @@ class History:
         if ring is None:
             return ()
         first = max(0, self._count - self._rounds)
-        rows = [n % self._rounds for n in range(first, self._count) if self._times[n % self._rounds] >= since]
+        rows: list[int] = []
+        last = math.inf
+        for n in range(self._count - 1, first - 1, -1):  # where a clock was set back, the later look counts
+            at = self._times[n % self._rounds]
+            if since <= at < last:
+                rows.append(n % self._rounds)
+                last = at
+        rows.reverse()
         if most and len(rows) > most:
             step = len(rows) / most
             rows = [rows[int(n * step)] for n in range(most)]
@@ -83,7 +101,7 @@ class History:
 
     def _row(self, replica: str, ring: "array[float]", row: int) -> Point:
         width = len(FIGURES)
-        values = [None if math.isnan(one) else one for one in ring[row * width : (row + 1) * width]]
+        values = [one if math.isfinite(one) else None for one in ring[row * width : (row + 1) * width]]
         return _point((self._times[row], replica, *values))
 
 
@@ -103,7 +121,7 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.path, self.why = path, ""
-        self._pruned = 0.0
+        self._pruned = -math.inf
         try:
             path.touch(mode=0o600)
             self._db: sqlite3.Connection | None = self._open()
@@ -113,10 +131,10 @@ class File:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._made()
-        except (
-            sqlite3.DatabaseError
-        ):  # cut off in the middle, or something else: a history is no reason to stop
-            self.path.unlink()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+                raise
+            self.path.unlink()  # cut off in the middle, or something else: a history is no reason to stop
             self.path.touch(mode=0o600)
             return self._made()
 
@@ -144,8 +162,8 @@ class File:
             rows = [(one.at, one.event.subject, one.event.text, one.event.mark) for one in events]
             self._db.executemany("insert into events values (?,?,?,?)", rows)
             now = time.time()
-            if now - self._pruned > 600:
-                self._pruned = now
+            if time.monotonic() - self._pruned > 600:
+                self._pruned = time.monotonic()
                 for table in ("points", "events"):
                     self._db.execute(f"delete from {table} where at < ? or at > ?", (now - DAY, now + DAY))  # noqa: S608
             self._db.execute("commit")

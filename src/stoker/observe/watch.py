@@ -52,7 +52,15 @@ class Watcher:
         self._news = asyncio.Condition()
 
     async def run(self) -> None:
-        """Rounds, for ever. What cannot be looked at is told, and tried again."""
+        """Rounds, until it is cancelled. What cannot be looked at is told, and tried again."""
+        try:
+            await self._rounds()
+        finally:
+            if self._file is not None and self.latest is not None:
+                self._file.add(self.latest.points, self._pending)
+                self._pending = []
+
+    async def _rounds(self) -> None:
         while True:
             began = time.monotonic()
             try:
@@ -86,7 +94,7 @@ class Watcher:
         self.history.add(points)
         fresh = state is not before
         happened = tuple(Record(wall, one) for one in _happened(before, state)) if fresh else ()
-        self.history.events.extend(happened)
+        self.history.tell(happened)
         self._pending += happened
         if clock - self._written >= STEP:
             self._write(clock, wall, samples, state)

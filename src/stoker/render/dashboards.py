@@ -4,7 +4,9 @@ Sources: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/vie
 https://cloud.google.com/monitoring/api/ref_v3/rest/v1/projects.dashboards
 """
 
+import hashlib
 import json
+import re
 from typing import Any
 
 from stoker.render.panels import RATE, Panel, Scope, panels
@@ -44,7 +46,7 @@ def grafana(scope: Scope) -> str:
             out.append(_grafana_panel(panel, len(out) + 1, place))
         y += -(-len(members) // COLUMNS) * HEIGHT
     body = {
-        "uid": f"stoker-{scope.fleet}"[:40], "title": f"{scope.fleet} (vLLM)", "tags": ["stoker", "vllm"], "schemaVersion": 39,
+        "uid": _uid(scope), "title": _title(scope), "tags": ["stoker", "vllm"], "schemaVersion": 39,
         "editable": True, "refresh": "10s", "time": {"from": "now-1h", "to": "now"}, "timezone": "browser",
         "templating": {"list": [{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]},
         "panels": out,
@@ -86,17 +88,47 @@ def cloud(scope: Scope) -> str:
     for _, members in _rows(scope):
         for n, panel in enumerate(members):
             place = {"xPos": n % COLUMNS * 16, "yPos": y + n // COLUMNS * 16, "width": 16, "height": 16}
-            tiles.append({**place, "widget": _cloud_panel(panel)})
+            tiles.append({**place, "widget": _cloud_panel(panel, scope)})
         y += -(-len(members) // COLUMNS) * 16
     body = {
-        "displayName": f"{scope.fleet} (vLLM)",
+        "displayName": _title(scope),
         "labels": {"stoker": ""},
         "mosaicLayout": {"columns": 48, "tiles": tiles},
     }
     return json.dumps(body, indent=2) + "\n"
 
 
-def _cloud_panel(panel: Panel) -> dict[str, Any]:
+def _title(scope: Scope) -> str:
+    return f"{scope.fleet}{f' in {scope.namespace}' if scope.namespace else ''} (vLLM)"
+
+
+def _uid(scope: Scope) -> str:
+    """Forty characters at most: of a long name its beginning, and what tells it from others."""
+    name = "-".join(part for part in ("stoker", scope.namespace, scope.fleet) if part)
+    return name if len(name) <= 40 else f"{name[:31]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _heatmap(panel: Panel, scope: Scope) -> dict[str, Any]:
+    """A distribution over time, which only a filter gives: a query has numbers for values."""
+    family = re.search(r"vllm:\w+(?=_bucket)", panel.queries[0].expr)
+    assert family is not None
+    wanted = [
+        f'metric.type="prometheus.googleapis.com/{family[0]}/histogram"', 'resource.type="prometheus_target"',
+        f'metric.label.fleet="{scope.fleet}"', *([f'resource.label.namespace="{scope.namespace}"'] if scope.namespace else []),
+    ]  # fmt: skip
+    summed = {
+        "alignmentPeriod": "60s",
+        "perSeriesAligner": "ALIGN_DELTA",
+        "crossSeriesReducer": "REDUCE_SUM",
+    }
+    found = {"filter": " ".join(wanted), "aggregation": summed}
+    data = {"timeSeriesQuery": {"timeSeriesFilter": found}, "plotType": "HEATMAP", "targetAxis": "Y1"}
+    return {"title": panel.title, "xyChart": {"dataSets": [data], "yAxis": {"scale": "LINEAR"}}}
+
+
+def _cloud_panel(panel: Panel, scope: Scope) -> dict[str, Any]:
+    if panel.kind == "heatmap":
+        return _heatmap(panel, scope)
     sets = [
         {
             "timeSeriesQuery": {

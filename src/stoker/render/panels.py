@@ -42,8 +42,13 @@ class Scope:
 
     @property
     def mine(self) -> str:
-        """The selector of the fleet's own series."""
-        return f'fleet="{self.fleet}"'
+        """The selector of the fleet's own series; in a cluster others of its name may stand in other namespaces."""
+        return f'fleet="{self.fleet}"' + (f',namespace="{self.namespace}"' if self.namespace else "")
+
+    @property
+    def pods(self) -> str:
+        """A pattern of its pods' names, and of no fleet's whose name begins alike: `shop-7d9c-x2k`, `shop-0-1`."""
+        return f"{self.fleet}-[a-z0-9]+(-[a-z0-9]+)?"
 
 
 def panels(scope: Scope) -> tuple[Panel, ...]:
@@ -122,7 +127,9 @@ def _autoscaling(scope: Scope) -> tuple[Panel, ...]:
 
 def _gpus(scope: Scope) -> tuple[Panel, ...]:
     """From the DCGM exporter, which calls a pod `pod` or, where Prometheus keeps its own label, `exported_pod`."""
-    ours = f'pod=~"{scope.fleet}-.*"', f'exported_pod=~"{scope.fleet}-.*"'
+    ours = tuple(
+        f'{kept}pod=~"{scope.pods}",{kept}namespace="{scope.namespace}"' for kept in ("", "exported_")
+    )
 
     def panel(title: str, family: str, unit: str, scale: str = "") -> Panel:
         expr = " or ".join(f"{family}{{{one}}}{scale}" for one in ours)

@@ -65,7 +65,7 @@ def _recorded(scope: Scope, name: str, objective: float) -> list[dict[str, Any]]
     return [
         {
             "record": f"fleet:{name}_slow:ratio_rate{window}",
-            "expr": f'1 - sum(rate(vllm:{family}_bucket{{{scope.mine},le=~"{le}"}}[{window}])) / sum(rate(vllm:{family}_count{{{scope.mine}}}[{window}]))',
+            "expr": f'1 - sum by (namespace) (rate(vllm:{family}_bucket{{{scope.mine},le=~"{le}"}}[{window}])) / sum by (namespace) (rate(vllm:{family}_count{{{scope.mine}}}[{window}]))',
             "labels": {"fleet": scope.fleet},
         }
         for window in WINDOWS
@@ -100,7 +100,7 @@ def _fleet(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
     mine = scope.mine
     starts = f"changes(process_start_time_seconds{{{mine}}}[30m]) > 2"
     if scope.namespace:
-        starts += f' or increase(kube_pod_container_status_restarts_total{{namespace="{scope.namespace}",pod=~"{scope.fleet}-.*",container="engine"}}[30m]) > 2'
+        starts += f' or increase(kube_pod_container_status_restarts_total{{namespace="{scope.namespace}",pod=~"{scope.pods}",container="engine"}}[30m]) > 2'
     return [
         _alert(scope, "StokerNoReplica", f"absent(up{{{mine}}} == 1)", "2m", "critical", "no replica answers", "`stoker status`, then `stoker why`"),
         _alert(scope, "StokerMetricsMissing", f"count(up{{{mine}}} == 1) > 0 unless count(vllm:num_requests_running{{{mine}}}) > 0", "5m", "warning", "replicas answer, and serve none of vLLM's metrics", "is engine.version the image's own release? `stoker lint` names dead metrics"),

@@ -25,10 +25,19 @@ HEAD = [
 RIGHT = frozenset({2, 4, 5, 6, 7, 8, 9, 10})
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "_.-=*#"
 CHARTS = (
-    ("generation_tokens_rate", "tokens/s"),
     ("running", "running"),
     ("waiting", "waiting"),
+    ("generation_tokens_rate", "out/s"),
+    ("prompt_tokens_rate", "in/s"),
+    ("ttft_p50", "TTFT p50"),
     ("ttft_p99", "TTFT p99"),
+    ("itl_p50", "ITL p50"),
+    ("itl_p99", "ITL p99"),
+    ("kv_cache_usage", "KV cache"),
+    ("prefix_hit_share", "hits"),
+    ("errors_rate", "errors/s"),
+    ("ready", "ready"),
+    ("wanted", "wanted"),
 )
 WIDTH, EVENTS = 60, 8
 

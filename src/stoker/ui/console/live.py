@@ -1,6 +1,7 @@
 """What the console's page is told: the whole of it once, then what is new, each round."""
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -15,8 +16,9 @@ from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
 from stoker.ui.console.source import Source
 
-QUIET_SECONDS = 5.0  # a stream says something at least so often, so that a lost one is noticed
+QUIET_SECONDS = 2.0  # a stream says something at least so often, so that a lost one is noticed
 UNWELL_SECONDS = 5.0
+FAILED_SECONDS = 30.0  # for which a visitor is told that an action failed
 MOST = 900  # points of a chart
 
 
@@ -33,19 +35,25 @@ class Live:
             file=source.file(),
         )
         self.busy = ""
+        self._failed, self._failed_at = "", 0.0
         self._acting: set[asyncio.Task[None]] = set()
 
     def now(self) -> dict[str, Any]:
         """The fleet as it is, with what is wrong."""
         look = self.watcher.latest
         if look is None:
-            return {"at": time.time(), "why": self.watcher.why or "looking", "busy": self.busy}
+            return {"at": time.time(), "why": self._why() or "looking", "busy": self.busy}
         state = look.state
         return {
-            "at": look.at, "why": self.watcher.why, "busy": self.busy, "slowed": self.watcher.slowed,
+            "at": look.at, "why": self._why(), "busy": self.busy, "slowed": self.watcher.slowed,
             "state": _state(state), "silent": dict(look.silent), "findings": _findings(state),
             "points": {one.replica: _figures(one) for one in look.points},
         }  # fmt: skip
+
+    def _why(self) -> str:
+        """What is wrong: the last action's failure for a while, else why the fleet cannot be looked at."""
+        fresh = time.monotonic() - self._failed_at < FAILED_SECONDS
+        return self._failed if self._failed and fresh else self.watcher.why
 
     def history(self, since: float, replica: str = "") -> dict[str, Any]:
         """Columns of points, oldest first."""
@@ -61,15 +69,15 @@ class Live:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Server-sent events: `now` each round, `happened` as it comes."""
+        history, told = self.watcher.history, self.watcher.history.told
         yield _sse("happened", self.events())
         yield _sse("now", self.now())
         while True:
-            try:
-                look = await asyncio.wait_for(self.watcher.news(), QUIET_SECONDS)
-            except TimeoutError:
-                look = None
-            if look is not None and look.events:
-                yield _sse("happened", [_event(one) for one in look.events])
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.watcher.news(), QUIET_SECONDS)
+            if fresh := history.news(told):
+                told = history.told
+                yield _sse("happened", [_event(one) for one in fresh])
             yield _sse("now", self.now())
 
     async def log(self, name: str) -> list[str]:
@@ -80,6 +88,7 @@ class Live:
         """Scales or restarts; returns at once, or with what is wrong if that shows soon."""
         if self.busy:
             return f"busy: {self.busy}"
+        self._failed = ""
         self.busy = f"scaling to {count}" if what == "scale" else "restarting"
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._act(what, count, said))
@@ -96,11 +105,11 @@ class Live:
             wrong = ""
         except StokerError as error:
             wrong = f"{error.finding.what}: {error.finding.why}"
-            self.watcher.why = wrong
         except Exception as error:
             wrong = f"unexpected: {type(error).__name__}: {error}"
         finally:
             self.busy = ""
+        self._failed, self._failed_at = wrong, time.monotonic()
         if not said.done():
             said.set_result(wrong)
 
@@ -145,6 +154,8 @@ def _short(value: float | None) -> float | None:
     """Six digits are enough for a chart."""
     if value is None or value == 0 or isinstance(value, int):
         return value
+    if not math.isfinite(value):
+        return None
     return round(value, max(0, 5 - math.floor(math.log10(abs(value)))))
 
 

@@ -1,8 +1,10 @@
 """Where the console looks: a fleet of this machine, or of a cluster. Reading is for all; acting, for who holds the key."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 SERVING = ("Ready", "Draining")
 LINES = 400
+AT_ONCE = 32  # pods whose pages are read together
 HEALTH_SECONDS = 2.0
 
 
@@ -165,6 +168,8 @@ class Cluster:
 
     def __init__(self, fleet: "ClusterFleet", *, inside: bool = False) -> None:
         self._fleet, self._inside = fleet, inside
+        self._threads = ThreadPoolExecutor(AT_ONCE)
+        self._asked: set[str] = set()
         self._pages = Pages(page if inside else self._proxied)
 
     def _proxied(self, url: str) -> Page:
@@ -172,7 +177,12 @@ class Cluster:
         target = self._fleet.target
 
         async def get(path: str) -> tuple[int, bytes]:
-            found = await asyncio.to_thread(target.api.pod_page, target.namespace, name, int(port), path)
+            if name in self._asked:  # a pod that hangs holds one thread, not one a round
+                raise OSError("the look before has not come back")
+            self._asked.add(name)
+            asked = self._threads.submit(target.api.pod_page, target.namespace, name, int(port), path)
+            asked.add_done_callback(lambda _: self._asked.discard(name))
+            found = await asyncio.wrap_future(asked)
             return (200 if found else 404), found.encode()
 
         return Narrowed(get).page
@@ -190,8 +200,13 @@ class Cluster:
         return self._pages({name: f"proxy:{name}:{port}" for name, port in ports.items()})
 
     def log(self, name: str) -> list[str]:
-        """The last lines of a pod. Raises: Mistake."""
-        return [line.text for line in self._fleet.target.logs(name)][-LINES:]
+        """The last lines of a pod, or of the first one of a service. Raises: Mistake."""
+        target = self._fleet.target
+        role = {"weights": "copy"}.get(name, name)
+        pods = target.api.list("Pod", target.namespace, f"{target.selector},app.kubernetes.io/component={role}") if role.isalpha() else ()  # fmt: skip
+        if role.isalpha() and pods:
+            name = pods[0]["metadata"]["name"]
+        return [line.text for line in target.logs(name)][-LINES:]
 
     def scale(self, count: int) -> None:
         """Runs so many replicas. Raises: StokerError."""
@@ -205,9 +220,9 @@ class Cluster:
         """The day's history, on the machine that looks."""
         from stoker.system import paths
 
-        if self._inside:
-            return None
         target = self._fleet.target
+        if self._inside:  # the pod's own folder, which outlives its containers
+            return File(Path(tempfile.gettempdir()) / f"{target.name}.sqlite")
         path = paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
         paths.private(path.parent)
         return File(path)
