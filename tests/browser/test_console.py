@@ -260,6 +260,22 @@ def test_figures_are_kept_for_post_mortems(fleet: Stoker) -> None:
     assert " ms" in out
 
 
+def test_figures_outlive_the_fleet(tmp_path: Path) -> None:
+    stoker = Stoker(tmp_path)
+    page = free_port()
+    ran = stoker(
+        "up", "-d", "-f", stoker.spec(endpoint={"port": stoker.port, "page": True, "page_port": page})
+    )
+    assert ran.code == 0, ran.err
+    deadline = time.monotonic() + 30
+    while stoker("status", "--since", "10m", "-o", "csv").out.count("\n") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert stoker("down", "--now").code == 0
+    found = stoker("status", "--since", "10m", "-o", "json").json()
+    assert len({one["at"] for one in found["points"]}) >= 2, "and what it did last was written as it ended"
+
+
 def test_a_stream_is_server_sent_events(fleet: Stoker) -> None:
     with urllib.request.urlopen(f"{fleet.page}/api/stream", timeout=5) as answer:  # type: ignore[attr-defined]
         assert answer.headers["content-type"].startswith("text/event-stream")

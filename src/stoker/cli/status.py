@@ -97,7 +97,13 @@ def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
     """Where the fleet's figures are kept. Raises: NoSuchFleet."""
     if cluster is None:
-        return connect(chosen_name(name, file)).target.folder.history
+        chosen = chosen_name(name, file)
+        left = {one.parent.name: one for one in paths.fleets().glob("*/history.sqlite")}
+        if chosen is None and not names() and len(left) == 1:
+            (chosen,) = left  # the only one that ran here, for a post-mortem
+        if chosen in left:
+            return left[chosen]
+        return connect(chosen).target.folder.history
     target = cluster.target
     return paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
 

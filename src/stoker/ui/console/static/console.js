@@ -10,7 +10,8 @@ const CHARTS = [
   { title: "Errors, preemptions a second", unit: "", lines: [["errors_rate", "errors", "c"], ["preemptions_rate", "preemptions", "b"]] },
   { title: "Replicas", unit: "", whole: true, lines: [["wanted", "wanted", "b"], ["ready", "ready", "a"]] },
 ];
-const page = { columns: [], rows: [], range: 300, whose: "", state: null, points: {}, chosen: 0, key: sessionStorage.getItem("stoker-key") || "", charts: [], log: "", last: 0 };
+const page = { columns: [], rows: [], range: 300, whose: "", state: null, points: {}, chosen: 0, key: sessionStorage.getItem("stoker-key") || "", charts: [], log: "", last: Date.now(), ahead: 0, told: "" };
+const moment = () => Date.now() / 1000 + page.ahead;  // the clock of the server, whose times the figures carry
 
 /* figures as people read them */
 function figure(value, unit) {
@@ -44,7 +45,7 @@ function build() {
     const plot = new uPlot({
       width: Math.max(200, box.clientWidth - 22), height: 150, legend: { show: false }, cursor: { sync: { key: "all" }, points: { size: 6 }, drag: { x: false, y: false } },
       padding: [8, 20, 0, 0],
-      scales: { x: { time: true, range: () => [Date.now() / 1000 - page.range, Date.now() / 1000] }, y: { range: (u, low, high) => [0, one.unit === "%" ? 1 : one.whole ? Math.max(2, high + 1) : high > 0 ? high * 1.1 : 1] } },
+      scales: { x: { time: true, range: () => [moment() - page.range, moment()] }, y: { range: (u, low, high) => [0, one.unit === "%" ? 1 : one.whole ? Math.max(2, high + 1) : high > 0 ? high * 1.1 : 1] } },
       axes: [{ ...axis, space: 52, size: 26, values: (u, ticks) => ticks.map(at => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) }, { ...axis, size: 52, values: (u, ticks) => ticks.map(v => figure(v, one.unit)) }],
       series: [{}, ...one.lines.map(([, label, hue]) => ({ label, stroke: color(hue), width: 1.6, spanGaps: false, points: { show: false }, paths: one.whole ? uPlot.paths.stepped({ align: 1 }) : undefined }))],
       hooks: { setCursor: [u => legend(u.cursor.idx)] },
@@ -92,10 +93,12 @@ function tiles(point) {
 function kindOf(phase) { return phase === "Ready" ? "good" : phase === "Failed" ? "bad" : "warn"; }
 function cell(row, text, kind) { row.append(make("td", text, kind)); return row.lastChild; }
 function replicas(now) {
-  const body = document.querySelector("#replicas tbody"), rows = [];
+  const body = document.querySelector("#replicas tbody"), rows = [], marked = getSelection();
+  // a press or a selection that has begun in the table is not taken away
+  if (body.querySelector(":active") || (!marked.isCollapsed && body.contains(marked.anchorNode))) return;
   now.state.replicas.forEach((one, n) => {
     const point = now.points[one.name], row = make("tr");
-    row.dataset.replica = one.name; row.className = n === page.chosen ? "on" : "";
+    row.dataset.replica = one.name; row.className = n === page.chosen ? "on" : ""; row.setAttribute("aria-selected", String(n === page.chosen));
     cell(row, one.name);
     const silent = now.silent[one.name], phase = cell(row, "", "wide");
     phase.append(make("span", one.phase, kindOf(one.phase)), document.createTextNode(one.detail ? "  " + one.detail : ""));
@@ -126,14 +129,17 @@ function whose(now) {
   }
 }
 function said(now) {
-  const lines = [];
+  const told = JSON.stringify([now.why, now.findings, now.busy]), lines = [];
+  if (told === page.told) return;  // who has it read aloud hears it once
+  page.told = told;
   if (now.why) lines.push(make("p", now.why, "bad"));
-  for (const one of now.findings || []) { const p = make("p"); p.append(make("b", one.what), document.createTextNode(one.fix ? "  Fix: " + one.fix : "")); p.title = one.why; lines.push(p); }
+  for (const one of now.findings || []) { const p = make("p"); p.append(make("b", one.what), document.createTextNode(one.fix ? "  Fix: " + one.fix : "")); if (one.why) p.append(make("br"), make("span", one.why, "dim")); lines.push(p); }
   if (now.busy) lines.push(make("p", now.busy + " …", "warn"));
   by("said").replaceChildren(...lines);
 }
 function show(now) {
   page.last = Date.now();
+  page.ahead = now.at - page.last / 1000;
   said(now);
   by("slowed").textContent = now.slowed || "";
   if (!now.state) { pill("dim", now.why || "looking"); return; }
@@ -144,7 +150,8 @@ function show(now) {
   by("scaling").hidden = !state.scaling; by("scaling").textContent = state.scaling;
   tiles(point); replicas(now); whose(now);
   const mine = now.points[page.whose];
-  if (mine && page.columns.length && (!page.rows.length || mine[0] > page.rows[page.rows.length - 1][0])) {
+  if (mine && page.columns.length && !page.rows.some(row => row[0] === mine[0])) {
+    while (page.rows.length && page.rows[page.rows.length - 1][0] > mine[0]) page.rows.pop();  // its clock was set back
     page.rows.push(mine);
     const from = now.at - page.range;
     while (page.rows.length && page.rows[0][0] < from) page.rows.shift();
@@ -169,8 +176,9 @@ function listen() {
   stream.addEventListener("now", event => show(JSON.parse(event.data)));
   stream.addEventListener("happened", event => happened(JSON.parse(event.data)));
   stream.addEventListener("open", () => { by("events").replaceChildren(make("li", "nothing yet", "dim")); history(); });
-  setInterval(() => { if (Date.now() - page.last > 4000) pill("bad", "this page's server does not answer"); }, 1000);
+  stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000); });  // refused for good
 }
+setInterval(() => { if (Date.now() - page.last > 6000) pill("bad", "this page's server does not answer"); }, 1000);
 
 /* logs */
 let logTimer = 0;
@@ -196,7 +204,7 @@ async function act(path, body) {
   for (const id of ["less", "more", "restart"]) by(id).disabled = true;
   try {
     const answer = await fetch("api/" + path, { method: "POST", headers: { "Content-Type": "application/json", ...bearer() }, body: JSON.stringify(body) });
-    if (!answer.ok) by("said").replaceChildren(make("p", (await answer.json()).error, "bad"));
+    if (!answer.ok) { page.told = ""; by("said").replaceChildren(make("p", (await answer.json()).error, "bad")); }
     return answer.ok;
   } finally { for (const id of ["less", "more", "restart"]) by(id).disabled = false; }
 }
@@ -228,9 +236,9 @@ for (const one of document.querySelectorAll("[data-range]")) one.onclick = () =>
 by("whose").onchange = () => { page.whose = by("whose").value; history(); };
 by("help").onclick = () => by("keys").showModal();
 addEventListener("keydown", event => {
-  if (event.target.closest("input, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, dialog, pre") || event.ctrlKey || event.metaKey || event.altKey) return;
   const names = page.state ? page.state.replicas.map(one => one.name) : [], at = names[page.chosen];
-  const move = step => { page.chosen = Math.max(0, Math.min(names.length - 1, page.chosen + step)); document.querySelectorAll("#replicas tr[data-replica]").forEach((row, n) => { row.className = n === page.chosen ? "on" : ""; }); event.preventDefault(); };
+  const move = step => { page.chosen = Math.max(0, Math.min(names.length - 1, page.chosen + step)); document.querySelectorAll("#replicas tr[data-replica]").forEach((row, n) => { row.className = n === page.chosen ? "on" : ""; row.setAttribute("aria-selected", String(n === page.chosen)); if (n === page.chosen) row.scrollIntoView({ block: "nearest" }); }); event.preventDefault(); };
   const keys = { 1: () => range(300), 2: () => range(900), 3: () => range(3600), ArrowUp: () => move(-1), ArrowDown: () => move(1), c: () => { location.href = "chat/"; }, t: () => by("theme").click(), "?": () => by("keys").showModal(), f: () => { if (at) { page.whose = by("whose").value = at; history(); } }, F: () => { page.whose = by("whose").value = ""; history(); } };
   if (event.key === "Enter" && !event.target.closest("button, a") && at) openLog(at);
   else if (keys[event.key]) keys[event.key]();
