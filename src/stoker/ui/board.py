@@ -79,7 +79,7 @@ def charts(points: Sequence[Point], wide: bool = True) -> list[str]:
         seen = [value for value in values if value is not None]
         if seen:
             out.append(
-                f"{label:<9} {spark(values, wide):<{WIDTH}} {_plain(seen[-1])}, at most {_plain(max(seen))}"
+                f"{label:<9} {spark(values, wide):<{WIDTH}} {_figure(name, seen[-1])}, at most {_figure(name, max(seen))}"
             )
     return out
 
@@ -114,6 +114,13 @@ def scaling(by: Scaling, now: float) -> list[str]:
 
 def _known(value: float | None) -> str:
     return "<unknown>" if value is None else f"{value:g}"
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure with its unit."""
+    if name.startswith(("ttft", "itl")):
+        return _seconds(value)
+    return f"{value * 100:.0f} %" if name in ("kv_cache_usage", "prefix_hit_share") else _plain(value)
 
 
 def _plain(value: float) -> str:
