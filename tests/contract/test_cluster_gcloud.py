@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Stoker
-from tests.contract.test_cluster_fleet import User
+from tests.support.user import User
 
 from stoker.targets.simulated.cluster import Cluster
 

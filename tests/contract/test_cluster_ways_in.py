@@ -14,9 +14,9 @@ from typing import Any
 import httpx2
 import pytest
 from tests.conftest import Stoker, free_port
-from tests.contract.test_cluster_fleet import SPEC, User
 from tests.contract.test_gateway import until
 from tests.support.manifests import one, plan_of
+from tests.support.user import SPEC, User
 
 from stoker.catalog import vllm
 from stoker.render.manifests import manifests

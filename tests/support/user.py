@@ -1,0 +1,55 @@
+"""A person with a kubeconfig for the API-server double, and a stoker.yaml."""
+
+import json
+from typing import Any
+
+from stoker.targets.simulated.cluster import Cluster
+from tests import models
+from tests.conftest import Ran, Stoker
+
+SPEC: dict[str, Any] = {
+    "name": "shop", "hardware": "l4:1", "engine": {"max-model-len": "4K"}, "target": "kubernetes", "drain_timeout": "1s",
+    "kubernetes": {"weights": {"disk": "projects/p/zones/us-east4-a/disks/d"}},
+}  # fmt: skip
+COPIED: dict[str, Any] = {"weights": "disk"}
+
+
+class User:
+    """A person with a kubeconfig and a stoker.yaml."""
+
+    def __init__(self, stoker: Stoker, cluster: Cluster) -> None:
+        self.stoker, self.cluster = stoker, cluster
+        self.config = stoker.home / "kubeconfig"
+        self.config.write_text(cluster.kubeconfig())
+        folder = stoker.home / "gemma-ft"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(models.LLAMA_8B | {"num_hidden_layers": 4}))
+        self.write()
+
+    def write(self, **changes: Any) -> None:
+        """The stoker.yaml, with changes."""
+        spec = {"model": "./gemma-ft", **SPEC, **changes}
+        (self.stoker.home / "stoker.yaml").write_text(json.dumps(spec))
+
+    def __call__(self, *argv: str, **env: str) -> Ran:
+        return self.stoker(*argv, KUBECONFIG=str(self.config), **env)
+
+    def ok(self, *argv: str, **env: str) -> Ran:
+        ran = self(*argv, **env)
+        assert ran.code == 0, ran.err
+        return ran
+
+    def there(self) -> set[str]:
+        """What the cluster holds, but what it held before."""
+        kinds = {"Namespace", "Node", "Event", "Pod", "ReplicaSet"}
+        return {f"{kind}/{name}" for kind, _, name in self.cluster.store.objects if kind not in kinds}
+
+    def live(self, kind: str, name: str = "shop", namespace: str = "default") -> Any:
+        return self.cluster.store.objects[(kind, namespace, name)]
+
+    def writes(self) -> list[str]:
+        return [
+            r
+            for r in self.cluster.requests
+            if not r.startswith("GET") and "accessreviews" not in r and "dryRun" not in r
+        ]
