@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stoker.targets.kubernetes import stages
+from stoker.targets.kubernetes.copying import Copying
 
 LOGS = Path(__file__).resolve().parents[1] / "data/logs"
 AT = "2026-11-02T10:00:00Z"
@@ -72,3 +73,28 @@ def test_snapshots() -> None:
     assert [s.phase for s in stages.snapshots([{**one, "status": {"readyToUse": True}}])] == ["Ready"]
     (found,) = stages.snapshots([{**one, "status": {"error": {"message": "quota"}}}])
     assert (found.phase, found.last_words) == ("Failed", "quota")
+
+
+def test_what_a_copy_said_outlives_its_pods() -> None:
+    """A Job that gives up deletes its pods; between two tries it only says that it copies."""
+    failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}}
+    stuck, running = pod(waiting={"reason": "CrashLoopBackOff"}), pod(running={})
+    looks = iter([(JOB, [stuck]), (JOB, [running]), (failed, [])])
+
+    class Api:
+        def visible(self, kind: str, *_: str) -> tuple[Any, ...]:
+            if kind != "Job":
+                return ()
+            job, self.pods = next(looks)
+            return (job,)
+
+        def list(self, *_: str) -> tuple[Any, ...]:
+            return tuple(self.pods)
+
+        def log(self, *_: Any) -> tuple[str, ...]:
+            return (DENIED,)
+
+    copying = Copying(Api(), "shop", "default", "")  # type: ignore[arg-type]
+    *_, (last,) = (copying.stages() for _ in range(3))
+    assert last.phase == "Failed"
+    assert "storage.objects.list" in (last.last_words or "")

@@ -60,8 +60,9 @@ class Quota:
 class ClusterFacts:
     """What was asked before `up`. None: nobody could tell.
 
-    release: the API server's, such as (1, 36). missing: kinds without a definition. denied: (verb, kind, group, plural) that this user may not do. running: GPUs
-    that the fleet holds already. growing: whether nodes are made as pods ask for them (Autopilot, auto-provisioning).
+    release: the API server's, such as (1, 36). missing: kinds without a definition. denied: (verb, kind, group, plural)
+    that this user may not do. running: GPUs that the fleet holds already. growing: whether nodes are made as pods ask for
+    them (Autopilot, auto-provisioning).
     """
 
     context: str

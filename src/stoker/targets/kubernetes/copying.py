@@ -29,7 +29,7 @@ class Copying:
             return ()
         pods = self._api.list("Pod", self._namespace, f"{self._selector},app.kubernetes.io/component=copy")
         copied = stages.copy(jobs, pods, self._log)
-        if copied and copied[0].detail:
+        if copied and stages.STUCK in copied[0].detail:  # between two tries it only says that it copies
             self._said = copied[0].detail
         elif copied and copied[0].phase == "Failed" and self._said and not pods:
             copied = (replace(copied[0], last_words=self._said),)

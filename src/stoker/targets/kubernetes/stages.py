@@ -9,6 +9,7 @@ from stoker.targets.kubernetes.pods import BROKEN, moment
 from stoker.units import Bytes
 
 Object = dict[str, Any]
+STUCK = "the copy's container"
 
 
 def copy(
@@ -76,7 +77,7 @@ def _progress(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) 
         waiting = container.get("state", {}).get("waiting", {}).get("reason")
         if waiting in BROKEN:
             words = _words([pod], log)  # of its last life
-            return f"the copy's container {container['name']}: {waiting}{f': {words}' if words else ''}"
+            return f"{STUCK} {container['name']}: {waiting}{f': {words}' if words else ''}"
         if "running" in container.get("state", {}):
             return _rate(container["name"], log(pod["metadata"]["name"], container["name"]))
     return "the copy starts"

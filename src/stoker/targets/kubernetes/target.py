@@ -119,8 +119,8 @@ class KubernetesTarget:
 
     def _others(self) -> list[str]:
         """The namespace's other fleets."""
-        found = self.api.visible("Deployment", self.namespace, "app.kubernetes.io/managed-by=stoker,app.kubernetes.io/component=engine")  # fmt: skip
-        return [one["metadata"]["name"] for one in found if one["metadata"]["name"] != self.name]
+        names = (one["metadata"]["name"] for one in workload.workloads(self.api, self.namespace))
+        return [name for name in names if name != self.name]
 
     def _ports(self) -> dict[str, int]:
         """The first port of each of its Services."""
