@@ -159,6 +159,25 @@ def test_a_watcher_tells_what_happened() -> None:
     asyncio.run(run())
 
 
+def test_what_happens_between_two_rounds_is_told_at_once() -> None:
+    async def run() -> None:
+        states = {"n": FleetState("shop", "local", 0.0, wanted=1, replicas=(Replica("1", "Ready", 0.0),))}
+        watcher = Watcher(lambda: states["n"], lambda _: {}, interval=60.0, stamp=lambda: id(states["n"]))
+        task = asyncio.create_task(watcher.run())
+        await watcher.news()
+        states["n"] = FleetState(
+            "shop", "local", 1.0, wanted=1, replicas=(Replica("1", "Pending", 1.0, restarts=1),)
+        )
+        look = await asyncio.wait_for(watcher.news(), 10)
+        assert look is not None
+        assert look.state.ready == 0
+        assert any("restarted" in one.event.text for one in look.events)
+        assert list(look.events) == list(watcher.history.events), "once"
+        task.cancel()
+
+    asyncio.run(run())
+
+
 def test_a_state_that_cannot_be_read_does_not_end_the_watching() -> None:
     async def run() -> None:
         states = iter([ValueError("half a file"), FleetState("shop", "local", 0.0, wanted=1)])

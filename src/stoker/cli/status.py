@@ -162,7 +162,10 @@ def _board(cluster: "ClusterFleet | None", name: str | None, file: str | None) -
         fleet = connect(chosen_name(name, file))
         fleet.status()
         source = Local(fleet.name)
-    watcher = Watcher(source.state, source.pages, interval=source.interval, state_every=source.state_every)
+    watcher = Watcher(
+        source.state, source.pages,
+        interval=source.interval, state_every=source.state_every, stamp=source.stamp,
+    )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_show(watcher))
 

@@ -1,10 +1,11 @@
 """Watching one fleet: its state, its replicas' metrics, what changed, all kept and told to whoever looks."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stoker.engine.samples import MetricSample
 from stoker.errors import StokerError
@@ -17,6 +18,7 @@ from stoker.observe.store import HOUR, STEP, File, History, Record, kept
 
 log = logging.getLogger(__name__)
 SECONDS = 10.0  # what a second's rates and quantiles are taken over
+GLANCE = 0.2  # seconds between two looks at whether the state has moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,24 @@ class Look:
 
 
 class Watcher:
-    """Looks once an interval until it is cancelled. `state` is asked in a thread; `pages` names where to scrape."""
+    """Looks once an interval until it is cancelled. `state` is asked in a thread; `pages` names where to scrape.
+
+    stamp: something cheap that differs once the state may, so that what happens between two rounds is told at once.
+    """
 
     def __init__(
         self, state: Callable[[], FleetState], pages: Callable[[FleetState], Mapping[str, Page]], *,
         interval: float = 1.0, state_every: float = 1.0, file: File | None = None,
+        stamp: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
-        self._state, self._pages, self._file = state, pages, file
+        self._state, self._pages, self._file, self._stamp = state, pages, file, stamp
+        self._seen: object = None
         self._state_every = state_every
         self.history = History()
         if file is not None:
             self.history.resume(*kept(file.path, time.time() - HOUR))
         self.latest: Look | None = None
+        self._last: FleetState | None = None
         self.why = ""
         self._scraper = Scraper(interval)
         self._now, self._slow = Window(SECONDS), Window(STEP)
@@ -71,9 +79,41 @@ class Watcher:
             except Exception as error:  # whatever a state or a page holds: looking goes on
                 self.why = f"it cannot be looked at: {type(error).__name__}: {error}"
                 log.exception("a round failed")
-            async with self._news:
-                self._news.notify_all()
-            await asyncio.sleep(max(0.05, self._scraper.pace() - (time.monotonic() - began)))
+            await self._tell()
+            await self._rest(began + self._scraper.pace())
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def _rest(self, until: float) -> None:
+        """Until the next round. What happens meanwhile is told; what goes wrong is the next round's to tell."""
+        await asyncio.sleep(0.05)
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, GLANCE))
+            if self._stamp() != self._seen:
+                with contextlib.suppress(StokerError, OSError, ValueError):
+                    await self._glance()
+
+    async def _glance(self) -> None:
+        """The state alone, between two rounds."""
+        if self.latest is None:
+            return
+        state, happened = await self._observe()
+        if happened:
+            self.latest = replace(self.latest, at=time.time(), state=state, events=happened)
+            await self._tell()
+
+    async def _observe(self) -> tuple[FleetState, tuple[Record, ...]]:
+        """The state as it is now, and what has happened since the one before, which is told once."""
+        before = self._last
+        self._seen = self._stamp()  # before the state: what is written after it is seen again
+        state = self._last = await asyncio.to_thread(self._state)
+        self._looked = time.monotonic()
+        happened = tuple(Record(time.time(), one) for one in _happened(before, state))
+        self.history.tell(happened)
+        self._pending += happened
+        return state, happened
 
     async def news(self) -> Look | None:
         """Waits for the next round."""
@@ -83,19 +123,14 @@ class Watcher:
 
     async def look(self) -> Look:
         """One round. Raises: StokerError, where the fleet's state cannot be read."""
-        before = self.latest.state if self.latest else None
-        state = before
+        state = self._last
+        happened: tuple[Record, ...] = ()
         if state is None or time.monotonic() - self._looked >= self._state_every:
-            state = await asyncio.to_thread(self._state)
-            self._looked = time.monotonic()
+            state, happened = await self._observe()
         samples = await self._scraper.round(self._pages(state))
         clock, wall = time.monotonic(), time.time()
         points = self._now.add(clock, wall, samples, state.ready, state.wanted)
         self.history.add(points)
-        fresh = state is not before
-        happened = tuple(Record(wall, one) for one in _happened(before, state)) if fresh else ()
-        self.history.tell(happened)
-        self._pending += happened
         if clock - self._written >= STEP:
             self._write(clock, wall, samples, state)
         self.latest = Look(wall, state, points, happened, dict(self._scraper.why), self._scraper.interval)

@@ -32,6 +32,7 @@ class Live:
             source.pages,
             interval=source.interval,
             state_every=source.state_every,
+            stamp=source.stamp,
             file=source.file(),
         )
         self.busy = ""

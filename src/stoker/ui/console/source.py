@@ -33,6 +33,7 @@ class Source(Protocol):
     state_every: float
 
     def state(self) -> FleetState: ...
+    def stamp(self) -> object: ...
     def pages(self, state: FleetState) -> Mapping[str, Page]: ...
     def log(self, name: str) -> list[str]: ...
     def scale(self, count: int) -> None: ...
@@ -70,6 +71,13 @@ class Local:
     def state(self) -> FleetState:
         """What the supervisor says."""
         return self._fleet.target.observe()
+
+    def stamp(self) -> object:
+        """When the supervisor wrote last."""
+        try:
+            return self._fleet.target.folder.state_file.stat().st_mtime_ns
+        except OSError:
+            return None
 
     def pages(self, state: FleetState) -> Mapping[str, Page]:
         """Those that serve."""
@@ -137,6 +145,10 @@ class Endpoint:
         except (ValueError, KeyError, TypeError):
             return f"/health answers {answer.status_code}"
 
+    def stamp(self) -> object:
+        """Only asking tells."""
+        return None
+
     def pages(self, state: FleetState) -> Mapping[str, Page]:
         """The endpoint's own."""
         return {"1": self._page} if state.ready else {}
@@ -190,6 +202,10 @@ class Cluster:
     def state(self) -> FleetState:
         """What the cluster says."""
         return self._fleet.target.observe()
+
+    def stamp(self) -> object:
+        """Only asking tells."""
+        return None
 
     def pages(self, state: FleetState) -> Mapping[str, Page]:
         """Those that serve; a group's leader speaks for it."""
