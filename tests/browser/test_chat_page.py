@@ -126,7 +126,7 @@ def outside(browser: WebDriver) -> set[str]:
 def test_an_answer_is_seen_to_grow(chat: Chat, fake: Orders) -> None:
     fake.every = 0.15
     chat.say("Count to ten")
-    chat.until(lambda: chat.last().startswith("one"), 2)
+    chat.until(lambda: chat.last().startswith("one"), 10)
     lengths = set()
     while chat.last() != ANSWER:
         lengths.add(len(chat.last()))
@@ -180,7 +180,7 @@ def test_stop_cancels_the_request(chat: Chat, fake: Orders, every: float) -> Non
         chat.shoot("chat-streaming")
     pressed = time.monotonic()
     chat.find("#box .stop-button")[0].click()
-    chat.until(lambda: fake.left, 2)
+    chat.until(lambda: fake.left, 10)
     assert fake.left[0] - pressed < 2
     chat.settle("Stopped.")
     fake.words, fake.every = ["fine"], 0
@@ -196,7 +196,7 @@ def test_leaving_the_page_cancels_the_request(chat: Chat, fake: Orders, every: f
     chat.say("Never stop")
     chat.until(lambda: "word" in chat.last())
     chat.browser.get("about:blank")
-    chat.until(lambda: fake.left, 2)
+    chat.until(lambda: fake.left, 10)
     chat.browser.get_log("browser")  # Gradio's script remarks on its own end
 
 
@@ -205,7 +205,7 @@ def test_clearing_a_growing_answer_stops_it(chat: Chat, fake: Orders) -> None:
     chat.say("Never stop")
     chat.until(lambda: "word word" in chat.last())
     chat.find("#window [aria-label=Clear]")[0].click()
-    chat.until(lambda: fake.left, 2)
+    chat.until(lambda: fake.left, 10)
     chat.until(lambda: chat.answers() == [] and chat.find("#box .submit-button"))
     fake.words, fake.every = ["fine"], 0
     chat.say("Anew")

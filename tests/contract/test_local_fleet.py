@@ -228,7 +228,7 @@ def test_down_lets_a_long_answer_finish_and_refuses_new_requests_at_once(
         begun = time.monotonic()
         refused = ask(stoker)
         assert (refused.status_code, "being stopped" in refused.text) == (503, True)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
         rest = list(lines)
     assert "data: [DONE]" in rest
     assert down.wait(20) == 0

@@ -91,7 +91,7 @@ class Engine:
         for connection in self.connections:
             connection.close()
 
-    def ended(self, seconds: float = 5) -> int:
+    def ended(self, seconds: float = 20) -> int:
         return self.process.wait(seconds)
 
 
@@ -318,14 +318,14 @@ def test_a_client_that_leaves_frees_its_seat(start: Start) -> None:
     leaving.close()
     engine.connections[0].close()
     assert b"[DONE]" in waiting.read()
-    wait(lambda: engine.metric("num_requests_running") == 0, 2)
+    wait(lambda: engine.metric("num_requests_running") == 0, 10)
     assert engine.metric("request_success_total", finished_reason="abort") == 1
 
 
 def test_start_up_says_what_vllm_says_and_is_quick(start: Start) -> None:
     begun = time.monotonic()
     engine = start("--max-model-len", "2K", "--dtype", "float32", start_seconds=0.2)
-    assert 0.2 < time.monotonic() - begun < 3
+    assert 0.2 < time.monotonic() - begun < 10
     text = engine.log.read_text()
     for part in (
         "vLLM server version 0.32.0, serving model demo",
