@@ -58,13 +58,27 @@ def test_a_change_rolls_out(user: User) -> None:
 
 def test_weights_are_copied_then_snapshot_then_claimed(user: User) -> None:
     (user.stoker.home / "gemma-ft" / "config.json").unlink()
-    user.write(model="gs://acme-models/gemma-ft", kubernetes=COPIED, engine={})
-    seen: list[str] = []
+    slow = {**COPIED, "annotations": {"fake/run-seconds": "1.5"}}
+    user.write(model="gs://acme-models/gemma-ft", kubernetes=slow, engine={})
     store = user.cluster.store
-    store.admit.append(lambda kind, body: seen.append(f"{kind}/{body['metadata']['name']}"))
+    early: list[str] = []
+    made: list[str] = []
+
+    def watch(kind: str, body: dict[str, Any]) -> None:
+        """What each object finds as it is made: the server holds its lock meanwhile."""
+        if kind == "VolumeSnapshot" and kind not in made:
+            jobs = [job.get("status", {}) for job in store.list("Job")]
+            early.extend(f"{kind} before {status}" for status in jobs if not status.get("succeeded"))
+            early.extend(f"{kind} while {one['metadata']['name']}" for one in store.list("VolumeAttachment"))
+        if kind == "PersistentVolumeClaim" and "dataSource" in body["spec"]:
+            taken = [one.get("status", {}).get("readyToUse") for one in store.list("VolumeSnapshot")]
+            early.extend(f"the claim before {taken}" for _ in "1" if taken != [True])
+        made.append(kind)
+
+    store.admit.append(watch)
     user.ok("up", STOKER_OFFLINE="1")
-    order = [seen.index(next(s for s in seen if s.startswith(kind))) for kind in ("Job/", "VolumeSnapshot/")]
-    assert order == sorted(order)
+    assert early == []
+    assert {"Job", "VolumeSnapshot", "Deployment"} <= set(made)
     claims = sorted(name for kind, _, name in store.objects if kind == "PersistentVolumeClaim")
     assert len(claims) == 2
     user.ok("down")

@@ -80,7 +80,7 @@ def test_a_dry_run_shows_them_first(user: User) -> None:
 
 def test_a_yes_runs_them_once(user: User) -> None:
     user.ok("up", "-y")
-    assert len(changing(user.stoker.home)) == 2
+    assert len(changing(user.stoker.home)) == 3, "uniform access, a reader of objects and of the bucket"
     assert user.live("Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "shop", (
         "whom they grant"
     )

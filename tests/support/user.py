@@ -41,7 +41,7 @@ class User:
 
     def there(self) -> set[str]:
         """What the cluster holds, but what it held before."""
-        kinds = {"Namespace", "Node", "Event", "Pod", "ReplicaSet"}
+        kinds = {"Namespace", "Node", "Event", "Pod", "ReplicaSet", "VolumeAttachment"}
         return {f"{kind}/{name}" for kind, _, name in self.cluster.store.objects if kind not in kinds}
 
     def live(self, kind: str, name: str = "shop", namespace: str = "default") -> Any:

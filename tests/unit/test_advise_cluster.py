@@ -62,6 +62,22 @@ def test_no_node_has_the_gpu() -> None:
     assert rules(replace(none, nodes=None)) == [], "nobody could look"
 
 
+def test_a_node_fits_as_the_pods_select_it() -> None:
+    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 8, machine: a3-megagpu-8g}\ntarget: kubernetes\n"
+    mega = {"cloud.google.com/gke-accelerator": "nvidia-h100-mega-80gb", "node.kubernetes.io/instance-type": "a3-megagpu-8g"}  # fmt: skip
+    about = choose(plan_of(text))
+    assert rules(replace(GOOD, nodes=(Node(mega, 8),)), about) == []
+    (found,) = check_cluster(replace(GOOD, pools=()), about)
+    assert found.what == "no node has 8 x nvidia-h100-mega-80gb"
+
+
+def test_buckets_are_mounted_by_a_driver() -> None:
+    about = cluster(weights="gcsfuse")
+    assert rules(GOOD, about) == [], "nobody could look"
+    assert rules(replace(GOOD, drivers=("pd.csi.storage.gke.io",)), about) == ["error kube-gcsfuse"]
+    assert rules(replace(GOOD, drivers=("gcsfuse.csi.storage.gke.io",)), about) == []
+
+
 def test_a_compute_class_that_is_not_there() -> None:
     asked = cluster(compute_class="gpus")
     assert rules(replace(GOOD, classes=("other",)), asked) == ["error kube-compute-class"]

@@ -16,6 +16,7 @@ from tests.support.manifests import one, plan_of, rendered
 from stoker.errors import Mistake
 from stoker.operate.render import write
 from stoker.render.manifests import choose
+from stoker.render.manifests.manifest import kustomization
 from stoker.render.manifests.scaling import adapter_rules, quantity
 
 
@@ -50,8 +51,19 @@ def test_the_start_budget_grows_with_the_weights_and_a_slower_source() -> None:
 
 
 def test_another_source_has_other_weights_and_the_same_source_the_same() -> None:
-    names = [one(rendered(text), "Job")["metadata"]["name"] for text in (BASE, BASE + SCALED, BASE.replace("-ft,", "-v2,"))]  # fmt: skip
-    assert names[0] == names[1] != names[2]
+    other = BASE.replace("-ft,", "-v2,")
+    tuned, retuned = (BASE.replace("served_name: gemma-ft", f"adapters: {{sql: gs://acme-models/sql-{n}}}") for n in "12")  # fmt: skip
+    names = [one(rendered(text), "Job")["metadata"]["name"] for text in (BASE, BASE + SCALED, other, tuned, retuned)]  # fmt: skip
+    assert names[0] == names[1]
+    assert len(set(names)) == 4, "an adapter is a part of what a disk holds"
+
+
+def test_the_ranks_of_a_group_find_their_leader() -> None:
+    objects = rendered(*CASES["multi-node"])
+    group = one(objects, "LeaderWorkerSet")
+    # the set's shared headless Service would have its own name, which is taken by the one that has an address
+    assert one(objects, "Service")["metadata"]["name"] == group["metadata"]["name"]
+    assert group["spec"]["networkConfig"] == {"subdomainPolicy": "UniquePerReplica"}
 
 
 def test_no_secret_stands_in_arguments() -> None:
@@ -67,9 +79,32 @@ def test_a_disk_that_cannot_take_so_many_readers_is_refused() -> None:
     assert rendered(BASE + "replicas: 101\nkubernetes: {disk: {type: hyperdisk-ml}}\n")
 
 
+def test_the_disk_is_one_that_the_machine_can_attach() -> None:
+    def classes(text: str) -> list[str]:
+        return [o.body["parameters"]["type"] for o in rendered(text) if o.kind == "StorageClass"]
+
+    new = BASE.replace("l4:4", "b200:1")
+    assert classes(BASE) == ["pd-ssd"]
+    assert classes(new) == ["hyperdisk-ml", "pd-ssd"], "it is read as one, and was written as the other"
+    with pytest.raises(Mistake, match="a4-highgpu-8g cannot attach a pd-ssd"):
+        rendered(new + "kubernetes: {disk: {type: pd-ssd}}\n")
+    with pytest.raises(Mistake, match="cannot attach a hyperdisk-ml"):
+        rendered(BASE.replace("l4:4", "t4:4") + "kubernetes: {disk: {type: hyperdisk-ml}}\n")
+
+
+def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
+    hub = BASE.replace("gs://acme-models/gemma-3-27b-ft", "hf://google/gemma-3-27b-it")
+    assert one(rendered(hub), "PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteOnce"]
+    surging = rendered(hub + "kubernetes: {surge: true}\n")
+    assert not [o for o in surging if o.kind == "PersistentVolumeClaim"]
+    volumes = one(surging, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert [v for v in volumes if "ephemeral" in v]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
+        ("kubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-global-external-managed}}\n", "routes to no InferencePool"),
         ("kubernetes: {weights: hub}\n", "weights: hub does not go with gs://"),
         ("replicas: 1..2\nscaling: {metrics: {queue-depth: 1}}\nkubernetes: {metrics: none}\n", "kubernetes.metrics is none"),
     ],
@@ -106,14 +141,21 @@ def test_quantities(value: float, text: str) -> None:
 
 
 def test_a_render_replaces_its_own_files_and_nobody_elses(tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    write({"a.yaml": "a", "kustomization.yaml": "resources: [a.yaml]"}, folder)
-    assert write({"b.yaml": "b", "kustomization.yaml": "resources: [b.yaml]"}, folder) == ("a.yaml",)
+    folder, name = tmp_path / "out", "kustomization.yaml"
+    write({"a.yaml": "a", name: kustomization(["a.yaml"], [])}, folder)
+    assert write({"b.yaml": "b", name: kustomization(["b.yaml"], [])}, folder) == ("a.yaml",)
     (folder / "mine.txt").write_text("kept")
-    write({"b.yaml": "c", "kustomization.yaml": "resources: [b.yaml]"}, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["b.yaml", "kustomization.yaml", "mine.txt"]
+    write({"b.yaml": "c", name: kustomization(["b.yaml"], [])}, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["b.yaml", name, "mine.txt"]
     with pytest.raises(Mistake, match="holds something else"):
         write({"b.yaml": "b"}, tmp_path)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / name).write_text("resources: [precious.yaml]\n")
+    (theirs / "precious.yaml").write_text("kept")
+    with pytest.raises(Mistake, match="no render wrote it"):
+        write({"b.yaml": "b", name: kustomization(["b.yaml"], [])}, theirs)
+    assert (theirs / "precious.yaml").read_text() == "kept"
 
 
 PAGE = (

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stoker.findings import Finding
+from stoker.render.manifests.capacity import LABEL, accelerator, node_selector
 from stoker.render.manifests.choices import Cluster
+from stoker.render.manifests.scaling import VALUES
 
 # What installs a kind that is not every cluster's.
 INSTALLS = {
@@ -17,15 +19,16 @@ INSTALLS = {
     "PrometheusRule": "install the Prometheus operator, or --set kubernetes.metrics=none",
     "Gateway": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
     "HTTPRoute": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
-    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.0.1/manifests.yaml",
+    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.4.0/manifests.yaml",
     "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }  # fmt: skip
+FUSE = "gcsfuse.csi.storage.gke.io"
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
     "stackdriver": "kubectl apply -f https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
-    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f prometheus-adapter.yaml (which `stoker render -O DIR` writes)",
+    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f DIR/" + VALUES + " (which `stoker render -O DIR` writes)",
 }  # fmt: skip
 
 
@@ -77,6 +80,7 @@ class ClusterFacts:
     running: int = 0
     adapter: bool | None = None
     classes: tuple[str, ...] | None = field(default=None)
+    drivers: tuple[str, ...] | None = None
 
 
 def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
@@ -85,6 +89,7 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
         *_release(facts),
         *_kinds(facts),
         *_rights(facts, cluster),
+        *_driver(facts, cluster),
         *_class(facts, cluster),
         *_namespace_quota(facts, cluster),
         *_nodes(facts, cluster),
@@ -92,6 +97,12 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
         *_adapter(facts, cluster),
         *_fabric(cluster),
     )
+
+
+def fits(node: Node, cluster: Cluster) -> bool:
+    """Whether an engine's pod may stand there, as far as its GPUs and labels go."""
+    asked = node_selector(cluster)
+    return node.gpus >= cluster.gpus_per_node and all(node.labels.get(k) == v for k, v in asked.items())
 
 
 def need(cluster: Cluster) -> int:
@@ -140,6 +151,18 @@ def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     ]  # fmt: skip
 
 
+def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    if cluster.weights != "gcsfuse" or facts.drivers is None or FUSE in facts.drivers:
+        return []
+    return [
+        Finding(
+            f"the cluster {facts.context} cannot mount buckets", f"it has no CSI driver {FUSE}",
+            "gcloud container clusters update NAME --location PLACE --update-addons GcsFuseCsiDriver=ENABLED, or weights: stream",
+            rule="kube-gcsfuse",
+        )
+    ]  # fmt: skip
+
+
 def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     asked = cluster.ask.compute_class
     if not asked or facts.classes is None or asked in facts.classes:
@@ -170,23 +193,14 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     if cluster.ask.capacity or cluster.ask.compute_class or facts.growing:
         return []
-    label, each = "cloud.google.com/gke-accelerator", cluster.gpus_per_node
-    kind = cluster.plan.hardware.gpu_type
-    wanted = kind.accelerator if kind and cluster.gke else None
-    fits = [
-        node
-        for node in facts.nodes
-        if node.gpus >= each
-        and (wanted is None or node.labels.get(label) == wanted)
-        and all(node.labels.get(k) == v for k, v in cluster.ask.node_selector.items())
-    ]
+    each, wanted = cluster.gpus_per_node, accelerator(cluster) if cluster.gke else None
     pools = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted]
-    if fits or pools:
+    if pools or any(fits(node, cluster) for node in facts.nodes):
         return []
     what = f"no node has {each} x {wanted or 'GPU'}" + (
         f" and the labels {dict(cluster.ask.node_selector)}" if cluster.ask.node_selector else ""
     )
-    seen = sorted({f"{node.labels.get(label, 'GPU')} x {node.gpus}" for node in facts.nodes if node.gpus})
+    seen = sorted({f"{node.labels.get(LABEL, 'GPU')} x {node.gpus}" for node in facts.nodes if node.gpus})
     why = f"nodes have: {', '.join(seen) or 'no GPU'}"
     why += (
         "; node pools that grow from zero were not looked at"

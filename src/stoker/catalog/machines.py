@@ -14,6 +14,8 @@ from typing import Any
 from stoker.errors import Mistake
 from stoker.units import Bytes
 
+HYPERDISK_ONLY = ("a3-ultragpu", "a4-", "a4x-", "g4-")
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -32,6 +34,17 @@ class Machine:
     price_date: str
     sources: tuple[str, ...]
     date: str
+
+    @property
+    def disks(self) -> tuple[str, ...]:
+        """Types of disk that it can attach, as far as weights are concerned.
+
+        Sources: https://cloud.google.com/compute/docs/disks/hyperdisks#machine-type-support and
+        https://cloud.google.com/compute/docs/disks/persistent-disks#machine-type-support
+        """
+        if self.machine.startswith(HYPERDISK_ONLY):
+            return ("hyperdisk-ml", "hyperdisk-balanced")
+        return ("pd-ssd",) if self.machine.startswith("n1-") else ("pd-ssd", "hyperdisk-ml")
 
     def __str__(self) -> str:
         return self.machine

@@ -45,6 +45,7 @@ def command(
 
 def _beside(name: str) -> bool:
     """Files that are no objects."""
-    from stoker.operate.render import ADAPTER, CLOUD, GRAFANA, KUSTOMIZATION
+    from stoker.operate.render import CLOUD, GRAFANA, KUSTOMIZATION
+    from stoker.render.manifests.scaling import VALUES
 
-    return name in (ADAPTER, KUSTOMIZATION, GRAFANA, CLOUD)
+    return name in (VALUES, KUSTOMIZATION, GRAFANA, CLOUD)

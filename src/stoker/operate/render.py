@@ -8,9 +8,9 @@ from stoker.operate.plan import plan_cluster
 from stoker.planner.plan import Plan
 from stoker.render.dashboards import cloud, grafana
 from stoker.render.manifests import choose, manifests
-from stoker.render.manifests.manifest import kustomization
+from stoker.render.manifests.manifest import MARK, kustomization
 from stoker.render.manifests.monitoring import scope
-from stoker.render.manifests.scaling import adapter_rules
+from stoker.render.manifests.scaling import VALUES, adapter_rules
 from stoker.render.panels import Scope
 from stoker.render.rules import Promise, objectives
 from stoker.render.scraping import RULES, prometheus, rules
@@ -20,7 +20,6 @@ from stoker.system import paths
 KUSTOMIZATION = "kustomization.yaml"
 GRAFANA, CLOUD = "grafana-dashboard.json", "cloud-dashboard.json"
 CONFIG = "prometheus.yaml"
-ADAPTER = "prometheus-adapter-values.yaml"
 
 
 def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
@@ -35,7 +34,7 @@ def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
     files[KUSTOMIZATION] = kustomization([name for name in files if name not in later], later)
     cluster = choose(plan)
     if values := adapter_rules(cluster):
-        files[ADAPTER] = values
+        files[VALUES] = values
     if cluster.metrics != "none":
         files[GRAFANA] = grafana(scope(cluster))
     if cluster.metrics == "stackdriver":
@@ -59,10 +58,10 @@ def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         gone = tuple(sorted(before - set(files)))
-        for name in gone:
-            (folder / name).unlink()
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
+        for name in gone:
+            (folder / name).unlink()
     except OSError as error:
         raise WorldFailed(
             f"{folder} cannot be written", why=str(error), fix="another folder: -O DIR"
@@ -79,15 +78,15 @@ def _before(folder: Path) -> set[str]:
         return set()
     if CONFIG in here and here <= {CONFIG, RULES, GRAFANA}:
         return here
-    if KUSTOMIZATION not in here:
+    text = (folder / KUSTOMIZATION).read_text(encoding="utf-8") if KUSTOMIZATION in here else ""
+    if not text.startswith(MARK):
         raise Mistake(
-            f"{folder} holds something else", why=f"it has no {KUSTOMIZATION}, so no render wrote it",
+            f"{folder} holds something else", why=f"it has no {KUSTOMIZATION} that begins with {MARK!r}, so no render wrote it",
             fix="an empty folder: -O DIR", rule="render-folder",
         )  # fmt: skip
     import yaml
 
-    text = (folder / KUSTOMIZATION).read_text(encoding="utf-8")
     ours = {str(name) for name in (yaml.safe_load(text) or {}).get("resources") or ()} | {
-        KUSTOMIZATION, ADAPTER, GRAFANA, CLOUD,
+        KUSTOMIZATION, VALUES, GRAFANA, CLOUD,
     }  # fmt: skip
     return (ours | set(re.findall(r"^#   kubectl apply -f (\S+)$", text, re.M))) & here

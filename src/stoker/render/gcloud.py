@@ -13,6 +13,7 @@ from stoker.spec.nouns import Bucket
 
 NUMBER = "PROJECT_NUMBER"
 READ = "roles/storage.objectViewer"
+ABOUT = "roles/storage.bucketViewer"  # the streamer asks for the bucket itself before it lists
 WATCH = "roles/monitoring.viewer"
 ADAPTER = ("custom-metrics", "custom-metrics-stackdriver-adapter")
 
@@ -33,10 +34,10 @@ def calls(cluster: Cluster, project: str, number: str) -> tuple[Call, ...]:
         return ()
     out: list[Call] = []
     for bucket in buckets(cluster):
-        out += [
-            _uniform(bucket),
-            _reader(bucket, member(project, number, cluster.namespace, cluster.service_account)),
-        ]
+        who = member(project, number, cluster.namespace, cluster.service_account)
+        out += [_uniform(bucket), _reader(bucket, who, READ)]
+        if cluster.weights == "stream":
+            out.append(_reader(bucket, who, ABOUT))
     if cluster.scaled and cluster.metrics == "stackdriver":
         out.append(_viewer(project, member(project, number, *ADAPTER)))
     return tuple(out)
@@ -68,13 +69,13 @@ def _uniform(bucket: str) -> Call:
     )
 
 
-def _reader(bucket: str, who: str) -> Call:
+def _reader(bucket: str, who: str, role: str) -> Call:
     words = ("gcloud", "storage", "buckets")
     return Call(
-        (*words, "add-iam-policy-binding", f"gs://{bucket}", f"--member={who}", f"--role={READ}"),
+        (*words, "add-iam-policy-binding", f"gs://{bucket}", f"--member={who}", f"--role={role}"),
         "the service account that runs is the one that may read the weights",
         (*words, "get-iam-policy", f"gs://{bucket}", "--format=json"),
-        lambda out: _bound(out, who, READ),
+        lambda out: _bound(out, who, role),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import KubernetesFile
-from stoker.spec.nouns import DiskAsk, GatewayAsk, KubernetesAsk
+from stoker.spec.nouns import DiskAsk, GatewayAsk, KubernetesAsk, MonitoringAsk
 
 TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
@@ -16,7 +16,7 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
     weights = "disk" if isinstance(parsed.weights, dict) else parsed.weights
     disk = DiskAsk(
         handle, parsed.disk.type, parsed.disk.size, tuple(parsed.disk.zones), parsed.disk.storage_class,
-        parsed.disk.snapshot_class,
+        parsed.disk.snapshot_class, parsed.disk.copy_class,
     )  # fmt: skip
     if parsed.platform == "plain":
         _check_plain(parsed, weights, disk, tree)
@@ -49,7 +49,8 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
         )  # fmt: skip
     return KubernetesAsk(
         context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
-        metrics=parsed.metrics, service_account=parsed.service_account, capacity=tuple(parsed.capacity),
+        metrics=parsed.metrics, monitoring=MonitoringAsk(parsed.monitoring.namespace, parsed.monitoring.labels),
+        service_account=parsed.service_account, capacity=tuple(parsed.capacity),
         compute_class=parsed.compute_class, surge=parsed.surge, priority_class=parsed.priority_class,
         node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
         annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image,

@@ -12,6 +12,7 @@ from stoker.spec.nouns import Demo
 from stoker.units import Range, Seconds
 
 NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
+NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
@@ -139,14 +140,21 @@ class EndpointFile(Strict):
 class DiskFile(Strict):
     """The disk that holds the weights in a cluster."""
 
-    type: Literal["pd-ssd", "hyperdisk-ml"] = Field(
-        "pd-ssd", description="The disk's type; Hyperdisk ML serves more readers, and several zones."
+    type: Literal["pd-ssd", "hyperdisk-ml"] | None = Field(
+        None,
+        description="The disk's type. Hyperdisk ML serves more readers, and several zones. Default: `pd-ssd`, or "
+        "`hyperdisk-ml` for several zones and for machines that take no other.",
     )
     size: BytesField | None = Field(None, description="Its size, such as `200Gi`. Default: from the model's.")
     zones: list[str] = Field([], description="Zones to read it in. Default: the first pod's zone.")
     storage_class: str | None = Field(None, description="A StorageClass of the cluster instead of Stoker's.")
     snapshot_class: str | None = Field(
         None, description="A VolumeSnapshotClass of the cluster instead of Stoker's."
+    )
+    copy_class: str | None = Field(
+        None,
+        description="A StorageClass for the disk that the copy writes. Default: `storage_class`, else a pd-ssd, which "
+        "the snapshot makes into any type.",
     )
 
 
@@ -165,8 +173,21 @@ class GatewayFile(Strict):
         description="Networks that the load balancer's proxies come from, as CIDRs. Default: every private one.",
     )
     picker_image: str = Field(
-        "registry.k8s.io/gateway-api-inference-extension/epp:v1.0.1",
+        "registry.k8s.io/gateway-api-inference-extension/epp:v1.4.0",
         description="Image of the endpoint picker that chooses a replica for the InferencePool.",
+    )
+
+
+class MonitoringFile(Strict):
+    """How a Prometheus operator finds the fleet, with `metrics: prometheus`."""
+
+    namespace: Annotated[str, Field(pattern=NAMESPACE)] = Field(
+        "monitoring", description="Namespace of the Prometheus that scrapes; the network policy lets it in."
+    )
+    labels: dict[str, str] = Field(
+        {},
+        description="Labels of the PodMonitor and the PrometheusRule, by which that Prometheus selects them, such as "
+        "`{release: kube-prometheus-stack}`.",
     )
 
 
@@ -174,7 +195,7 @@ class KubernetesFile(Strict):
     """What only a cluster knows."""
 
     context: str | None = Field(None, description="The kubeconfig's context. Default: the current one.")
-    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = Field(
+    namespace: Annotated[str, Field(pattern=NAMESPACE)] = Field(
         "default", description="Namespace of everything that is created."
     )
     platform: Literal["gke", "plain"] = Field(
@@ -190,6 +211,10 @@ class KubernetesFile(Strict):
         None,
         description="Who scrapes, and whose metrics adapter the HPA asks. Default: `stackdriver` on GKE, else `prometheus` "
         "where `replicas` is a range.",
+    )
+    monitoring: MonitoringFile = Field(
+        default_factory=lambda: MonitoringFile(),
+        description="How a Prometheus operator finds the fleet, with `metrics: prometheus`.",
     )
     service_account: str | None = Field(
         None, description="An existing service account for the engine. Default: one of the fleet's own."

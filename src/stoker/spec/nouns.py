@@ -148,16 +148,26 @@ class EndpointAsk:
 class DiskAsk:
     """The disk that holds the weights. handle: an existing disk, as the CSI driver names it.
 
-    type: `pd-ssd` or `hyperdisk-ml`. size: None is made from the model's. zones: none lets the first pod's zone
-    decide. storage_class and snapshot_class: the cluster's own instead of Stoker's.
+    type: `pd-ssd` or `hyperdisk-ml`; None is decided by zones and machine. size: None is made from the model's. zones:
+    none lets the first pod's zone decide. storage_class and snapshot_class: the cluster's own instead of Stoker's;
+    copy_class: of the disk that the copy writes.
     """
 
     handle: str | None = None
-    type: DiskType = "pd-ssd"
+    type: DiskType | None = None
     size: Bytes | None = None
     zones: tuple[str, ...] = ()
     storage_class: str | None = None
     snapshot_class: str | None = None
+    copy_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringAsk:
+    """How a Prometheus operator finds the fleet: the namespace it scrapes from, and labels that it selects by."""
+
+    namespace: str = "monitoring"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ class GatewayAsk:
     host: str | None = None
     tls_secret: str | None = None
     proxies: tuple[str, ...] = ()
-    picker_image: str = "registry.k8s.io/gateway-api-inference-extension/epp:v1.0.1"
+    picker_image: str = "registry.k8s.io/gateway-api-inference-extension/epp:v1.4.0"
 
     @property
     def internal(self) -> bool:
@@ -184,7 +194,7 @@ class KubernetesAsk:
     """What only a cluster knows.
 
     platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
-    the source. metrics: whose metrics adapter the HPA asks, and who scrapes. capacity: the ladder of a ComputeClass,
+    the source. metrics: whose metrics adapter the HPA asks, and who scrapes; monitoring: how that one finds it. capacity: the ladder of a ComputeClass,
     tried from the left; compute_class: an existing one. surge: whether there are spare GPUs for a rollout.
     clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image: Stoker's own, for
     the gateway and the page. routing: what stands between a request and a replica.
@@ -196,6 +206,7 @@ class KubernetesAsk:
     weights: WeightsBy | None = None
     disk: DiskAsk = DiskAsk()
     metrics: MetricsBy | None = None
+    monitoring: MonitoringAsk = MonitoringAsk()
     service_account: str | None = None
     capacity: tuple[str, ...] = ()
     compute_class: str | None = None

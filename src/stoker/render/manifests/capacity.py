@@ -9,6 +9,8 @@ from stoker.errors import Mistake
 from stoker.render.manifests.choices import SPACE, Cluster
 from stoker.render.manifests.manifest import Manifest
 
+LABEL = "cloud.google.com/gke-accelerator"
+
 
 def compute_class(cluster: Cluster) -> tuple[Manifest, ...]:
     """The ladder of `kubernetes.capacity`, one priority a rung; nothing where none was asked."""
@@ -69,7 +71,7 @@ def node_selector(cluster: Cluster) -> dict[str, str]:
         return mine
     if cluster.ask.capacity or cluster.ask.compute_class:
         return {"cloud.google.com/compute-class": cluster.ask.compute_class or class_name(cluster)} | mine
-    out = {"cloud.google.com/gke-accelerator": accelerator(cluster)}
+    out = {LABEL: accelerator(cluster)}
     if cluster.spec.hardware.machine:
         out["node.kubernetes.io/instance-type"] = cluster.spec.hardware.machine
     return out | mine

@@ -13,6 +13,7 @@ USER = 1000
 MOUNT = "/models"
 SPACE = "stoker/namespace"  # on what stands in no namespace: the fleet's own
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
+GROUP = "leaderworkerset.sigs.k8s.io/group-index"
 PRE_STOP = 15  # seconds in which endpoints and load balancers learn that a pod leaves
 IMAGES = {"nvidia": "vllm/vllm-openai:v{version}", "amd": "vllm/vllm-openai-rocm:v{version}"}
 RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
@@ -40,6 +41,15 @@ class Cluster:
     def disk(self) -> DiskAsk:
         """The disk of the weights."""
         return self.ask.disk
+
+    @property
+    def disk_type(self) -> str:
+        """Of the disk that pods read: as asked, else what zones and machine allow."""
+        if self.disk.type:
+            return self.disk.type
+        machine = self.plan.hardware.machine
+        other = machine is not None and self.gke and "pd-ssd" not in machine.disks
+        return "hyperdisk-ml" if other or len(self.disk.zones) > 1 else "pd-ssd"
 
     @property
     def name(self) -> str:
@@ -98,8 +108,11 @@ class Cluster:
 
     @cached_property
     def weights_name(self) -> str:
-        """Name of the objects that hold the weights: another source has others, so that a rollback finds its own."""
-        said = "\n".join((str(self.source), self.disk.type, *self.disk.zones, self.disk.handle or ""))
+        """Name of the objects that hold the weights: other weights have others, so that a rollback finds its own."""
+        adapters = [f"{name}={source}" for name, source in sorted(self.spec.model.adapters.items())]
+        said = "\n".join(
+            (str(self.source), self.disk_type, *self.disk.zones, self.disk.handle or "", *adapters)
+        )
         return f"{self.name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property

@@ -1,7 +1,8 @@
 """Routing by the Gateway API: a Gateway, a route, the InferencePool, and the endpoint picker that chooses a replica.
 
 Sources: https://gateway-api-inference-extension.sigs.k8s.io (InferencePool v1, the picker's flags and rights),
-https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources (GKE's policies).
+https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources (GKE's policies),
+https://cloud.google.com/kubernetes-engine/docs/how-to/deploy-gke-inference-gateway (GKE's classes for a pool).
 """
 
 from typing import Any
@@ -14,15 +15,26 @@ GATEWAY = "gateway.networking.k8s.io/v1"
 INFERENCE = "inference.networking.k8s.io"
 PICKER_PORT, PICKER_HEALTH = 9002, 9003
 LONGEST = 3600  # seconds that one answer may take: load balancers cut at 30 by themselves
+GKE_CLASSES = ("gke-l7-rilb", "gke-l7-regional-external-managed")  # those that know an InferencePool
 
 
 def gateway_api(cluster: Cluster) -> tuple[Manifest, ...]:
     """All of it, where it was asked for. Raises: Mistake, for a public address without a key and a certificate."""
     if cluster.ask.routing != "gateway-api":
         return ()
+    _check_class(cluster)
     _check_public(cluster)
     own = (_gateway(cluster), _route(cluster), _pool(cluster), *_picker(cluster))
     return own + (_policies(cluster) if cluster.gke else ())
+
+
+def _check_class(cluster: Cluster) -> None:
+    name = cluster.ask.gateway.class_name
+    if cluster.gke and name.startswith("gke-l7-") and name not in GKE_CLASSES:
+        raise Mistake(
+            f"the gateway class {name} routes to no InferencePool", at=_at(cluster), why=f"of GKE's own, {' and '.join(GKE_CLASSES)} do",
+            fix=f"class_name: {GKE_CLASSES[0 if 'rilb' in name else 1]}", rule="gateway-class",
+        )  # fmt: skip
 
 
 def _check_public(cluster: Cluster) -> None:
@@ -140,7 +152,7 @@ def _picker(cluster: Cluster) -> tuple[Manifest, ...]:
 
 def _picker_deployment(cluster: Cluster, meta: dict[str, Any]) -> Manifest:
     health = {"grpc": {"port": PICKER_HEALTH, "service": "inference-extension"}, "periodSeconds": 10}
-    words = ["--pool-name", cluster.name, "--pool-namespace", cluster.namespace, "--zap-encoder", "json"]
+    words = ["--pool-name", cluster.name, "--pool-namespace", cluster.namespace]
     words += ["--grpc-port", str(PICKER_PORT), "--grpc-health-port", str(PICKER_HEALTH)]
     words += ["--metrics-endpoint-auth=false"]  # which would need rights over the whole cluster
     container = {
@@ -148,6 +160,10 @@ def _picker_deployment(cluster: Cluster, meta: dict[str, Any]) -> Manifest:
         "image": cluster.ask.gateway.picker_image,
         "imagePullPolicy": "IfNotPresent",
         "args": words,
+        "env": [
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}}
+            for name, field in (("NAMESPACE", "namespace"), ("POD_NAME", "name"))
+        ],
         "ports": [{"name": "grpc", "containerPort": PICKER_PORT, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         "readinessProbe": health,

@@ -31,7 +31,7 @@ def monitoring(cluster: Cluster) -> tuple[Manifest, ...]:
         spec["podMetricsEndpoints"] = [
             {"port": "http", "path": "/metrics", "interval": INTERVAL, "relabelings": named}
         ]
-    scraped = {"apiVersion": version, "kind": kind, "metadata": cluster.meta(), "spec": spec}
+    scraped = {"apiVersion": version, "kind": kind, "metadata": _meta(cluster), "spec": spec}
     return (Manifest(scraped), _rules(cluster))
 
 
@@ -41,7 +41,15 @@ def _rules(cluster: Cluster) -> Manifest:
     version = "monitoring.googleapis.com/v1" if managed else "monitoring.coreos.com/v1"
     kind = "Rules" if managed else "PrometheusRule"
     spec = {"groups": [{"interval": "30s", **one} for one in groups(scope(cluster), promise(cluster))]}
-    return Manifest({"apiVersion": version, "kind": kind, "metadata": cluster.meta(), "spec": spec})
+    return Manifest({"apiVersion": version, "kind": kind, "metadata": _meta(cluster), "spec": spec})
+
+
+def _meta(cluster: Cluster) -> dict[str, Any]:
+    """With the labels by which an operator's Prometheus selects what is its own."""
+    meta = cluster.meta()
+    if cluster.metrics == "prometheus":
+        meta["labels"] = dict(cluster.ask.monitoring.labels) | meta["labels"]
+    return meta
 
 
 def scope(cluster: Cluster) -> Scope:

@@ -16,7 +16,7 @@ TUNNEL = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
     "podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}},
 }
-COLLECTORS = {"stackdriver": ("gmp-system", "gke-gmp-system"), "prometheus": ("monitoring",), "none": ()}
+MANAGED = ("gmp-system", "gke-gmp-system")
 # Google's health checks: https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges
 HEALTH_CHECKS = ("35.191.0.0/16", "130.211.0.0/22")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
@@ -82,7 +82,7 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
             return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}, *own]
         case "gateway-api":
             picker = {"podSelector": {"matchLabels": cluster.selector("picker")}}
-            return [picker, *_proxies(cluster), *_clients(cluster), *own]
+            return [picker, *_proxies(cluster), *own]
         case _:
             return [*_clients(cluster), *own] if cluster.ask.clients else _clients(cluster)
 
@@ -95,9 +95,9 @@ def _proxies(cluster: Cluster) -> list[dict[str, Any]]:
 
 def _scrapers(cluster: Cluster) -> list[dict[str, Any]]:
     """Monitoring, in namespaces of its own."""
-    spaces = COLLECTORS[cluster.metrics]
-    if not spaces:
+    if cluster.metrics == "none":
         return []
+    spaces = MANAGED if cluster.metrics == "stackdriver" else (cluster.ask.monitoring.namespace,)
     wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(spaces)}
     return [{"from": [{"namespaceSelector": {"matchExpressions": [wanted]}}], "ports": _http()}]
 

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
-from stoker.render.manifests.choices import PRE_STOP, USER, Cluster
+from stoker.render.manifests.choices import GROUP, PRE_STOP, USER, Cluster
 from stoker.render.manifests.configmap import FOLDER
 from stoker.render.manifests.probes import probes
-from stoker.render.manifests.weights import engine_volumes, pod_annotations
+from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod_volumes
 
 HOME = "/home/stoker"
 GIB = 1024**3
@@ -38,7 +38,9 @@ def pod_template(cluster: Cluster, role: Role = "alone") -> dict[str, Any]:
         spec["nodeSelector"] = selector
     if accepted := tolerations(cluster):
         spec["tolerations"] = accepted
-    if role != "worker":
+    if role == "worker":
+        spec["affinity"] = _beside_leader(cluster)
+    else:
         spec["topologySpreadConstraints"] = [_spread(cluster, key) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")]  # fmt: skip
     spec["containers"] = [_container(cluster, role)]
     spec["volumes"] = _volumes(cluster)
@@ -46,6 +48,17 @@ def pod_template(cluster: Cluster, role: Role = "alone") -> dict[str, Any]:
         "metadata": {"labels": labels} | ({"annotations": annotations} if annotations else {}),
         "spec": spec,
     }
+
+
+def _beside_leader(cluster: Cluster) -> dict[str, Any]:
+    """Ranks speak all the time: in the leader's zone, where there is room."""
+    term = {
+        "labelSelector": {"matchLabels": cluster.serving},
+        "matchLabelKeys": [GROUP],
+        "topologyKey": "topology.kubernetes.io/zone",
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _spread(cluster: Cluster, key: str) -> dict[str, Any]:
@@ -165,6 +178,7 @@ def _volumes(cluster: Cluster) -> list[dict[str, Any]]:
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{cluster.shm_gib}Gi"}},
     ]
     out += [volume for volume, _ in engine_volumes(cluster)]
+    out += pod_volumes(cluster)
     if cluster.spec.engine.kind != "simulated":
         out.append({"name": "scripts", "configMap": {"name": f"{cluster.name}-scripts"}})
     return out

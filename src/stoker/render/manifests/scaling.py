@@ -11,6 +11,7 @@ from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.workload import LWS
 
 TOLERANCE = 0.1  # of the HPA: within it nothing moves
+VALUES = "prometheus-adapter-values.yaml"  # the file of `adapter_rules`
 MOST_RUNNING = "stoker/max-num-seqs"
 METRICS = {"queue-depth": "vllm:num_requests_waiting", "batch-size": "vllm:num_requests_running"}
 

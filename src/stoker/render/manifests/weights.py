@@ -1,51 +1,46 @@
 """How pods get the weights: a read-only-many disk, a mounted bucket, a stream, or a cache of the hub.
 
-disk: an empty claim, a Job that copies and checks, a snapshot of the claim, and read-only-many claims made from the
-snapshot; or an existing disk by its handle. The objects are named by their source, so that a rollback finds its own.
-
-Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/hyperdisk-ml (claims from a snapshot,
-several zones), https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-storage-fuse-csi-driver-ephemeral,
-https://rclone.org/docs.
+Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-storage-fuse-csi-driver-perf and
+https://cloud.google.com/kubernetes-engine/docs/how-to/cloud-storage-fuse-csi-driver-ephemeral.
 """
 
 from math import ceil
 from typing import Any
 
-from stoker.errors import Mistake
-from stoker.render.manifests.choices import MOUNT, SPACE, USER, Cluster, folder_of
+from stoker.render.manifests.choices import MOUNT, USER, Cluster
+from stoker.render.manifests.disk import (
+    GIB,
+    check_machine,
+    check_readers,
+    claim,
+    copied,
+    existing,
+    size,
+    type_class,
+)
 from stoker.render.manifests.manifest import Manifest
-from stoker.spec.nouns import Bucket, Hub, Source
-from stoker.units import Bytes
+from stoker.spec.nouns import Bucket
 
-GIB = 1024**3
-DRIVER = "pd.csi.storage.gke.io"
-RCLONE = "rclone/rclone:1.71.2"
-# Nodes that may attach one disk read-only at a time.
-READERS = {"pd-ssd": 100, "hyperdisk-ml": 2500}
-UNSAFE = (
-    "bin",
-    "pt",
-    "pth",
-    "ckpt",
-    "pkl",
-    "pickle",
-    "h5",
-    "msgpack",
-    "onnx",
-    "gguf",
-)  # never served from here
+CACHE = "hyperdisk-balanced"  # of a hub's cache where a machine attaches no other
 
 
 def weights_objects(cluster: Cluster) -> tuple[Manifest, ...]:
     """What has to be there before the engine's pods. Raises: Mistake, for more readers than the disk takes."""
     match cluster.weights:
         case "disk":
-            _check_readers(cluster)
-            return _existing(cluster) if cluster.disk.handle else _copied(cluster)
-        case "hub" if _one_cache(cluster):
-            return (
-                _claim(cluster, f"{cluster.weights_name}-cache", ["ReadWriteOnce"], _storage_class(cluster)),
+            if cluster.disk.handle:
+                return existing(cluster)
+            check_machine(cluster)
+            check_readers(cluster)
+            return copied(cluster)
+        case "hub" if _caches(cluster):
+            classes = (
+                () if cluster.disk.storage_class or not _hyperdisk_only(cluster) else (type_class(CACHE),)
             )
+            if not _one_cache(cluster):
+                return classes
+            name = f"{cluster.weights_name}-cache"
+            return (*classes, claim(cluster, name, ["ReadWriteOnce"], _cache_class(cluster)))
         case _:
             return ()
 
@@ -55,13 +50,11 @@ def engine_volumes(cluster: Cluster) -> list[tuple[dict[str, Any], dict[str, Any
     mount: dict[str, Any] = {"name": "models", "mountPath": MOUNT}
     match cluster.weights:
         case "disk":
-            claim = {"claimName": _read_claim(cluster), "readOnly": True}
+            claim = {"claimName": cluster.weights_name, "readOnly": True}
             return [({"name": "models", "persistentVolumeClaim": claim}, mount | {"readOnly": True})]
         case "gcsfuse":
             return [({"name": "models", "csi": _fuse(cluster)}, mount | {"readOnly": True})]
-        case "hub" if cluster.spec.engine.kind == "simulated":
-            return []
-        case "hub":
+        case "hub" if _caches(cluster):
             return [(_cache(cluster), mount)]
         case _:
             return []
@@ -71,296 +64,82 @@ def pod_annotations(cluster: Cluster) -> dict[str, str]:
     """What the bucket's sidecar wants: to be there, and memory for its caches."""
     if cluster.weights != "gcsfuse":
         return {}
-    return {"gke-gcsfuse/volumes": "true", "gke-gcsfuse/memory-limit": "8Gi", "gke-gcsfuse/ephemeral-storage-limit": "0", "gke-gcsfuse/cpu-limit": "0"}  # fmt: skip
-
-
-def size(cluster: Cluster) -> Bytes:
-    """Of the disk: as asked, else the checkpoint and a fifth, in whole tens of GiB."""
-    if cluster.disk.size:
-        return cluster.disk.size
-    return Bytes(max(10, ceil(1.2 * cluster.weight_bytes / GIB / 10) * 10) * GIB)
-
-
-def _check_readers(cluster: Cluster) -> None:
-    nodes = cluster.spec.replicas.high * cluster.plan.nodes
-    most = READERS[cluster.disk.type]
-    if nodes > most and not cluster.disk.storage_class:
-        raise Mistake(
-            f"{nodes} nodes cannot read one {cluster.disk.type}", why=f"it takes {most} read-only attachments",
-            fix="disk: {type: hyperdisk-ml}, weights: stream, or fewer replicas", rule="disk-readers",
-        )  # fmt: skip
-
-
-def _existing(cluster: Cluster) -> tuple[Manifest, ...]:
-    """The claim and the volume of a disk that is there, read-only for many."""
-    name, quantity = cluster.weights_name, f"{size(cluster) // GIB}Gi"
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {
-            "name": f"{cluster.namespace}-{name}",
-            "labels": cluster.labels("weights") | {SPACE: cluster.namespace},
-        },
-        "spec": {
-            "storageClassName": "",
-            "capacity": {"storage": quantity},
-            "accessModes": ["ReadOnlyMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": cluster.namespace, "name": name},
-            "csi": {
-                "driver": DRIVER,
-                "volumeHandle": cluster.disk.handle,
-                "fsType": "ext4",
-                "readOnly": True,
-            },
-            "mountOptions": ["ro", "noload"],
-        },
-    }
-    if zone := _zone_of(str(cluster.disk.handle)):
-        volume["spec"]["nodeAffinity"] = {  # type: ignore[index]
-            "required": {
-                "nodeSelectorTerms": [
-                    {
-                        "matchExpressions": [
-                            {"key": "topology.gke.io/zone", "operator": "In", "values": [zone]}
-                        ]
-                    }
-                ]
-            }
+    out = {"gke-gcsfuse/volumes": "true", "gke-gcsfuse/ephemeral-storage-limit": "0", "gke-gcsfuse/cpu-limit": "0"}  # fmt: skip
+    if room := _fuse_cache(cluster):
+        return out | {
+            "gke-gcsfuse/memory-request": f"{room + 2}Gi",
+            "gke-gcsfuse/memory-limit": f"{room + 8}Gi",
         }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": cluster.meta(name, "weights"),
-        "spec": {
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": "",
-            "volumeName": f"{cluster.namespace}-{name}",
-            "resources": {"requests": {"storage": quantity}},
-        },
-    }
-    return Manifest(volume), Manifest(claim)
+    return out | {"gke-gcsfuse/memory-limit": "8Gi"}
 
 
-def _zone_of(handle: str) -> str | None:
-    parts = handle.split("/")
-    return parts[parts.index("zones") + 1] if "zones" in parts[:-1] else None
-
-
-def _copied(cluster: Cluster) -> tuple[Manifest, ...]:
-    """Claim, Job, snapshot, read-only-many claim; and the classes where the cluster has none of its own."""
-    name = cluster.weights_name
-    snapshot_class = cluster.disk.snapshot_class or "stoker-weights"
-    classes = [] if cluster.disk.storage_class else [_disk_class(cluster)]
-    if not cluster.disk.snapshot_class:
-        classes.append(_snapshot_class())
-    source = _claim(cluster, f"{name}-copy", ["ReadWriteOnce"], _storage_class(cluster))
-    snapshot = {
-        "apiVersion": "snapshot.storage.k8s.io/v1",
-        "kind": "VolumeSnapshot",
-        "metadata": cluster.meta(name, "weights"),
-        "spec": {
-            "volumeSnapshotClassName": snapshot_class,
-            "source": {"persistentVolumeClaimName": f"{name}-copy"},
-        },
-    }
-    reading = _claim(cluster, name, ["ReadOnlyMany"], _storage_class(cluster))
-    reading.body["spec"]["dataSource"] = {
-        "apiGroup": "snapshot.storage.k8s.io",
-        "kind": "VolumeSnapshot",
-        "name": name,
-    }
-    return (*classes, source, _job(cluster), Manifest(snapshot), reading)
-
-
-def _read_claim(cluster: Cluster) -> str:
-    return cluster.weights_name
-
-
-def _storage_class(cluster: Cluster) -> str | None:
-    if cluster.disk.storage_class:
-        return cluster.disk.storage_class
-    return _class_name(cluster) if cluster.weights == "disk" else None
-
-
-def _class_name(cluster: Cluster) -> str:
-    zones = "-".join(cluster.disk.zones)
-    return f"stoker-{cluster.disk.type}{f'-{zones}' if zones else ''}"
-
-
-def _disk_class(cluster: Cluster) -> Manifest:
-    zones = cluster.disk.zones
-    parameters: dict[str, str] = {"type": cluster.disk.type}
-    if len(zones) > 1:
-        parameters["enable-multi-zone-provisioning"] = "true"
-    body: dict[str, Any] = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": _class_name(cluster), "labels": {"app.kubernetes.io/managed-by": "stoker"}},
-        "provisioner": DRIVER,
-        "parameters": parameters,
-        "reclaimPolicy": "Delete",
-        "allowVolumeExpansion": True,
-        "volumeBindingMode": "Immediate" if len(zones) > 1 else "WaitForFirstConsumer",
-    }
-    if zones:
-        values = [{"key": "topology.gke.io/zone", "values": list(zones)}]
-        body["allowedTopologies"] = [{"matchLabelExpressions": values}]
-    return Manifest(body)
-
-
-def _snapshot_class() -> Manifest:
-    body = {
-        "apiVersion": "snapshot.storage.k8s.io/v1",
-        "kind": "VolumeSnapshotClass",
-        "metadata": {"name": "stoker-weights", "labels": {"app.kubernetes.io/managed-by": "stoker"}},
-        "driver": DRIVER,
-        "deletionPolicy": "Delete",
-    }
-    return Manifest(body)
-
-
-def _claim(cluster: Cluster, name: str, modes: list[str], storage_class: str | None) -> Manifest:
-    spec: dict[str, Any] = {"accessModes": modes}
-    if storage_class:
-        spec["storageClassName"] = storage_class
-    spec["resources"] = {"requests": {"storage": f"{size(cluster) // GIB}Gi"}}
-    body = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": cluster.meta(name, "weights"),
-        "spec": spec,
-    }
-    return Manifest(body)
-
-
-def _job(cluster: Cluster) -> Manifest:
-    """Copies, then checks what was copied; a second run goes on where the first was cut."""
-    steps = _copy_steps(cluster)
-    metadata: dict[str, Any] = {"labels": dict(cluster.ask.labels) | cluster.labels("copy")}
-    if cluster.ask.annotations:
-        metadata["annotations"] = dict(cluster.ask.annotations)
-    pod = {
-        "metadata": metadata,
-        "spec": {
-            "serviceAccountName": cluster.service_account,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "restartPolicy": "OnFailure",
-            "securityContext": {
-                "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            **({"initContainers": steps[:-1]} if steps[:-1] else {}),
-            "containers": steps[-1:],
-            "volumes": [
-                {"name": "models", "persistentVolumeClaim": {"claimName": f"{cluster.weights_name}-copy"}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}},
-            ],
-        },
-    }  # fmt: skip
-    body = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": cluster.meta(f"{cluster.weights_name}-copy", "copy"),
-        "spec": {"backoffLimit": 10, "template": pod},
-    }
-    return Manifest(body)
-
-
-def _copy_steps(cluster: Cluster) -> list[dict[str, Any]]:
-    """One container a source (the model and its adapters), and one that checks it."""
-    sources = [(f"{MOUNT}/{folder_of(cluster.source)}", cluster.source)]
-    sources += [(f"{MOUNT}/adapters/{name}", source) for name, source in cluster.spec.model.adapters.items()]
-    out: list[dict[str, Any]] = []
-    for number, (folder, source) in enumerate(sources):
-        tail = f"-{number}" if number else ""
-        out += [_step(cluster, f"{verb}{tail}", argv, source) for verb, argv in _words(source, folder)]
-    return out
-
-
-def _words(source: Source, folder: str) -> list[tuple[str, list[str]]]:
-    match source:
-        case Bucket(scheme=scheme, bucket=bucket, prefix=prefix):
-            remote = f":{'gcs' if scheme == 'gs' else 's3'},env_auth=true{',bucket_policy_only=true' if scheme == 'gs' else ',provider=AWS'}:{bucket}/{prefix}"  # fmt: skip
-            skipped = ["--exclude", f"*.{{{','.join(UNSAFE)}}}"]
-            progress = ["--stats", "5s", "--stats-one-line", "--use-json-log", "--log-level", "INFO"]
-            copy = [
-                "rclone",
-                "copy",
-                remote,
-                folder,
-                "--checksum",
-                "--transfers",
-                "8",
-                "--multi-thread-streams",
-                "8",
-            ]
-            check = ["rclone", "check", remote, folder, "--one-way", "--checkers", "8"]
-            return [("copy", [*copy, *skipped, *progress]), ("check", [*check, *skipped, *progress])]
-        case Hub(repo=repo, revision=revision):
-            skipped = [word for ending in UNSAFE for word in ("--exclude", f"*.{ending}")]
-            return [
-                ("copy", ["hf", "download", repo, "--revision", revision, "--local-dir", folder, *skipped])
-            ]
-        case _:
-            raise Mistake(
-                f"a cluster cannot read {source}", why="it is on this machine", fix="copy it to a bucket and name that",
-                rule="kubernetes-weights",
-            )  # fmt: skip
-
-
-def _step(cluster: Cluster, name: str, argv: list[str], source: Source) -> dict[str, Any]:
-    hub = isinstance(source, Hub)
-    env: list[dict[str, Any]] = [{"name": "HOME", "value": "/tmp"}]
-    if hub:
-        env.append({"name": "HF_HOME", "value": "/tmp/huggingface"})
-        if cluster.token_secret:
-            secret, key = cluster.token_secret
-            env.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
-    return {
-        "name": name,
-        "image": cluster.image if hub else RCLONE,
-        "command": argv,
-        "env": env,
-        "resources": {"requests": {"cpu": "2", "memory": "2Gi"}, "limits": {"memory": "4Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "models", "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}],
-    }
+def pod_volumes(cluster: Cluster) -> list[dict[str, Any]]:
+    """Volumes of an engine's pod that no container of its mounts: the bucket's sidecar has its cache in memory."""
+    room = _fuse_cache(cluster)
+    if not room:
+        return []
+    return [{"name": "gke-gcsfuse-cache", "emptyDir": {"medium": "Memory", "sizeLimit": f"{room}Gi"}}]
 
 
 def _fuse(cluster: Cluster) -> dict[str, Any]:
-    """The preset for serving: everything is read once, in parallel, and kept in memory."""
+    """The preset for serving: files are listed once, and fetched in parallel where there is memory for that."""
     assert isinstance(cluster.source, Bucket)
     options = [
         "implicit-dirs", f"uid={USER}", f"gid={USER}", "file-mode=0444", "dir-mode=0555",
         "metadata-cache:ttl-secs:-1", "metadata-cache:stat-cache-max-size-mb:-1", "metadata-cache:type-cache-max-size-mb:-1",
-        "file-cache:max-size-mb:0", "file-system:kernel-list-cache-ttl-secs:-1", "read_ahead_kb=1024",
+        "file-system:kernel-list-cache-ttl-secs:-1", "read_ahead_kb=1024",
     ]  # fmt: skip
+    if _fuse_cache(cluster):
+        options += ["file-cache:max-size-mb:-1", "file-cache:cache-file-for-range-read:true", "file-cache:enable-parallel-downloads:true"]  # fmt: skip
     if prefix := cluster.source.prefix.strip("/"):
         options.insert(1, f"only-dir={prefix}")
     return {
         "driver": "gcsfuse.csi.storage.gke.io",
         "readOnly": True,
-        "volumeAttributes": {"bucketName": cluster.source.bucket, "mountOptions": ",".join(options)},
+        "volumeAttributes": {
+            "bucketName": cluster.source.bucket,
+            "mountOptions": ",".join(options),
+            "gcsfuseMetadataPrefetchOnMount": "true",
+        },
     }
 
 
+def _fuse_cache(cluster: Cluster) -> int:
+    """GiB of memory in which the sidecar fetches files in parallel: where the machine has it twice; else 0."""
+    machine = cluster.plan.hardware.machine
+    if cluster.weights != "gcsfuse" or machine is None:
+        return 0
+    room = ceil(1.1 * cluster.weight_bytes / GIB)
+    mine = 0.8 * machine.memory / GIB * cluster.gpus_per_node / machine.gpus
+    return room if 2 * room + 24 <= mine else 0
+
+
+def _caches(cluster: Cluster) -> bool:
+    return cluster.spec.engine.kind != "simulated"
+
+
 def _one_cache(cluster: Cluster) -> bool:
-    """Whether one claim does for the cache: a single pod reads it."""
-    return cluster.spec.engine.kind != "simulated" and cluster.spec.replicas.high * cluster.plan.nodes == 1
+    """Whether one claim does for the cache: never more than a single pod holds it, a rollout's included."""
+    return cluster.spec.replicas.high * cluster.plan.nodes == 1 and not cluster.ask.surge
+
+
+def _hyperdisk_only(cluster: Cluster) -> bool:
+    """Whether the machine cannot attach what GKE's own default class makes."""
+    machine = cluster.plan.hardware.machine
+    return cluster.gke and machine is not None and CACHE in machine.disks
+
+
+def _cache_class(cluster: Cluster) -> str | None:
+    """None is the cluster's default class."""
+    return cluster.disk.storage_class or (f"stoker-{CACHE}" if _hyperdisk_only(cluster) else None)
 
 
 def _cache(cluster: Cluster) -> dict[str, Any]:
     if _one_cache(cluster):
         return {"name": "models", "persistentVolumeClaim": {"claimName": f"{cluster.weights_name}-cache"}}
     spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"]}
-    if cluster.disk.storage_class:
-        spec["storageClassName"] = cluster.disk.storage_class
+    if storage_class := _cache_class(cluster):
+        spec["storageClassName"] = storage_class
     spec["resources"] = {"requests": {"storage": f"{size(cluster) // GIB}Gi"}}
     template = {"metadata": {"labels": cluster.labels("weights")}, "spec": spec}
     return {"name": "models", "ephemeral": {"volumeClaimTemplate": template}}

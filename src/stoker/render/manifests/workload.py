@@ -51,6 +51,9 @@ def _group(cluster: Cluster) -> Manifest:
         "spec": {
             **_replicas(cluster),
             "startupPolicy": "LeaderCreated",
+            # Ranks find their leader under a headless Service. The shared one would have the set's name, which is our
+            # Service's with its own address: with one a group, named by its leader, the two do not meet.
+            "networkConfig": {"subdomainPolicy": "UniquePerReplica"},
             "rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": _rolling(cluster)},
             "leaderWorkerTemplate": {
                 "size": cluster.plan.nodes,

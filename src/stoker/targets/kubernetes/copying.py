@@ -4,14 +4,16 @@ import time
 from dataclasses import replace
 
 from stoker.advise.why import why
-from stoker.errors import WorldFailed
+from stoker.errors import Mistake, WorldFailed
 from stoker.findings import Finding
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState, Service
 from stoker.targets.kubernetes import stages
-from stoker.targets.kubernetes.client import Api, Object
+from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
+from stoker.targets.kubernetes.pods import moment
 
 LOG_LINES = 20
+UNMOUNT_SECONDS = 60.0  # given to a node where nobody may see whether it has let go
 
 
 class Copying:
@@ -35,6 +37,24 @@ class Copying:
             copied = (replace(copied[0], last_words=self._said),)
         taken = self._api.visible("VolumeSnapshot", self._namespace, self._selector)
         return (*copied, *stages.snapshots(taken))
+
+    def unwritten(self, job: Object) -> str:
+        """Why no snapshot can be taken of a finished copy yet; empty where one can.
+
+        Until its node has let go of the disk, the last of what was written may be in that node's memory alone: a reader
+        that mounts the snapshot read-only would not find it.
+        """
+        claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
+        volume = (claim or {}).get("spec", {}).get("volumeName")
+        try:
+            found = self._api.list("VolumeAttachment", None)
+        except Mistake as refused:
+            if refused.finding.rule != FORBIDDEN:
+                raise
+            done = moment(job.get("status", {}).get("completionTime"))
+            return "the copy's disk is being unmounted" if time.time() - done < UNMOUNT_SECONDS else ""
+        holders = [one["spec"]["nodeName"] for one in found if one["spec"]["source"].get("persistentVolumeName") == volume and one.get("status", {}).get("attached")]  # fmt: skip
+        return f"the copy's disk is still attached to {holders[0]}" if holders else ""
 
     def again(self, job: Object, subject: str) -> Step | None:
         """The end of a copy that had failed before: it is made anew. Raises: WorldFailed, for one that fails while it is waited for."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
-from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota
+from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota, fits
 from stoker.errors import Mistake
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
@@ -41,7 +41,7 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
         api.context, release=_release(api.version()), missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)), denied=denied,
         nodes=nodes, quotas=_quotas(target, cluster.gpu_resource), running=_running(target, cluster.gpu_resource),
         adapter=api.group("custom.metrics.k8s.io") if cluster.scaled else None,
-        classes=tuple(one["metadata"]["name"] for one in classes) if classes is not None else None,
+        classes=_names(classes), drivers=_names(_list(target, "CSIDriver") if cluster.weights == "gcsfuse" else None),
     )  # fmt: skip
     return found if denied or found.missing or _there(nodes, cluster) else _outside(found, cluster)
 
@@ -50,6 +50,10 @@ def _release(text: str) -> tuple[int, int] | None:
     """(1, 36) of `v1.36.4-gke.100`; None of what is not written so."""
     match = re.match(r"v?(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else None
+
+
+def _names(found: tuple[dict[str, Any], ...] | None) -> tuple[str, ...] | None:
+    return None if found is None else tuple(one["metadata"]["name"] for one in found)
 
 
 def _list(target: KubernetesTarget, kind: str) -> tuple[dict[str, Any], ...] | None:
@@ -104,13 +108,7 @@ def _count(text: Any) -> int:
 
 def _there(nodes: tuple[Node, ...] | None, cluster: Cluster) -> bool:
     """Whether nodes that are there will do: then nobody outside is asked."""
-    kind = cluster.plan.hardware.gpu_type
-    wanted = kind.accelerator if kind and cluster.gke else None
-    return nodes is None or any(
-        node.gpus >= cluster.gpus_per_node
-        and (wanted is None or node.labels.get("cloud.google.com/gke-accelerator") == wanted)
-        for node in nodes
-    )
+    return nodes is None or any(fits(node, cluster) for node in nodes)
 
 
 def _outside(found: ClusterFacts, cluster: Cluster) -> ClusterFacts:

@@ -42,6 +42,8 @@ RESOURCES = {
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
     "NetworkPolicy": Resource("networking.k8s.io/v1", "networkpolicies"),
     "StorageClass": Resource("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "VolumeAttachment": Resource("storage.k8s.io/v1", "volumeattachments", namespaced=False),
+    "CSIDriver": Resource("storage.k8s.io/v1", "csidrivers", namespaced=False),
     "VolumeSnapshot": Resource("snapshot.storage.k8s.io/v1", "volumesnapshots"),
     "VolumeSnapshotClass": Resource("snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
     "LeaderWorkerSet": Resource("leaderworkerset.x-k8s.io/v1", "leaderworkersets"),

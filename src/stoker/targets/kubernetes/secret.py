@@ -31,7 +31,10 @@ def key(api: Api, namespace: str, ref: KeyRef) -> str:
     found = api.get("Secret", namespace, name)
     data = (found or {}).get("data", {}).get(inner or "api-key")
     if data is None:
-        raise Mistake(f"the secret {ref.where} is not in {namespace}", why="the endpoint's key is there", fix=f"kubectl create secret generic {name}")  # fmt: skip
+        raise Mistake(
+            f"the secret {ref.where} is not in {namespace}", why="endpoint.api_key says that the endpoint's key is kept there",
+            fix=f"kubectl -n {namespace} create secret generic {name} --from-file={inner or 'api-key'}=FILE", rule="kube-secret",
+        )  # fmt: skip
     return base64.b64decode(data).decode()
 
 

@@ -248,7 +248,11 @@ class KubernetesTarget:
             return ""
         if one.kind == "VolumeSnapshot":
             job = self.api.get("Job", self.namespace, f"{one.name}-copy")
-            return "" if job and stages.finished(job) else "the copy of the weights goes on"
+            return (
+                self._copying.unwritten(job)
+                if job and stages.finished(job)
+                else "the copy of the weights goes on"
+            )
         snapshot = self.api.get("VolumeSnapshot", self.namespace, one.body["spec"]["dataSource"]["name"])
         return (
             "" if snapshot and snapshot.get("status", {}).get("readyToUse") else "the snapshot is being taken"

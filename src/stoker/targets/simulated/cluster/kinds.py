@@ -39,6 +39,8 @@ KINDS = (
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
+    Kind("VolumeAttachment", "storage.k8s.io/v1", "volumeattachments", namespaced=False),
+    Kind("CSIDriver", "storage.k8s.io/v1", "csidrivers", namespaced=False),
     Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
     Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
     Kind("VolumeSnapshot", "snapshot.storage.k8s.io/v1", "volumesnapshots", custom=True),

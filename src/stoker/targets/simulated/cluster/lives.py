@@ -15,6 +15,8 @@ from stoker.targets.simulated.cluster.store import Object, Store, now
 
 REVISION = "deployment.kubernetes.io/revision"
 LWS = "leaderworkerset.sigs.k8s.io"
+AGAIN = 5.0  # seconds until an event of what goes on counts up
+DETACHES = 0.3  # seconds until a node lets go of a disk
 FAULTS = {
     "ImagePullBackOff": ("waiting", "ImagePullBackOff", 'Back-off pulling image "{image}"'),
     "ContainerCreating": ("waiting", "ContainerCreating", ""),
@@ -29,6 +31,7 @@ class Lives:
     def __init__(self, store: Store, speed: float = 1.0) -> None:
         self.store, self.speed = store, speed
         self.begun: dict[str, float] = {}
+        self.told: dict[tuple[str, str, str], float] = {}
         self.logs: dict[tuple[str, str], str] = {}
         self.hpa_moves = True
         self.hpa_says = "no metrics returned from custom metrics API"
@@ -48,6 +51,8 @@ class Lives:
                 self._job(one)
             for pod in self.store.list("Pod"):
                 self._pod(pod)
+            for claim in self.store.list("PersistentVolumeClaim"):
+                self._attach(claim)
             for hpa in self.store.list("HorizontalPodAutoscaler"):
                 self._hpa(hpa)
 
@@ -64,7 +69,31 @@ class Lives:
             if not self.store.objects.get(key, {}).get("status", {}).get("readyToUse"):
                 self.store.status(_key(claim), phase="Pending")
                 return
+        volume = claim["spec"].get("volumeName") or f"pv-{claim['metadata']['uid']}"
+        self.store.put(
+            _key(claim), {**claim, "spec": {**claim["spec"], "volumeName": volume}}, "kube-controller-manager"
+        )
         self.store.status(_key(claim), phase="Bound", accessModes=claim["spec"]["accessModes"], capacity=claim["spec"]["resources"]["requests"])  # fmt: skip
+
+    def _attach(self, claim: Object) -> None:
+        """The disk is attached to the node of a pod that runs with it, and leaves a moment after the pod has ended."""
+        volume, meta = claim["spec"].get("volumeName"), claim["metadata"]
+        pods = self.store.list("Pod", meta["namespace"])
+        here = {p["spec"]["nodeName"] for p in pods if _runs(p) and meta["name"] in _claims(p)}
+        there = {one["spec"]["nodeName"]: one for one in self.store.list("VolumeAttachment") if one["spec"]["source"]["persistentVolumeName"] == volume}  # fmt: skip
+        for node in here - set(there):
+            body = {
+                "metadata": {"name": f"csi-{volume}-{node}"},
+                "spec": {"attacher": "double", "nodeName": node, "source": {"persistentVolumeName": volume}},
+            }
+            made = self.store.create(BY_KIND["VolumeAttachment"], "", body)
+            self.store.status(_key(made), attached=True)
+        for node, one in there.items():
+            left = self.begun.setdefault(f"left {one['metadata']['uid']}", time.monotonic())
+            if node in here:
+                self.begun[f"left {one['metadata']['uid']}"] = time.monotonic()
+            elif (time.monotonic() - left) * self.speed > DETACHES:
+                self.store.delete(_key(one))
 
     def _snapshot(self, snapshot: Object) -> None:
         claim = snapshot["spec"]["source"].get("persistentVolumeClaimName")
@@ -226,7 +255,7 @@ class Lives:
         if fault in FAULTS and age > starts:
             self._fault(pod, fault, image)
         elif age <= starts:
-            self.store.event(pod, "Pulling", f'Pulling image "{image}"', source="kubelet")
+            self._tell(pod, "Pulling", f'Pulling image "{image}"', source="kubelet")
             self._running(pod, {"waiting": {"reason": "ContainerCreating"}}, "Pending", ready=False)
         else:
             self._run(pod, age, starts, ready, never=fault == "NeverReady")
@@ -244,7 +273,7 @@ class Lives:
                 return
             self._fault(pod, "CrashLoopBackOff", "", code)
             return
-        self.store.event(pod, "Started", "Started container engine", source="kubelet")
+        self._tell(pod, "Started", "Started container engine", source="kubelet")
         self._running(
             pod, {"running": {"startedAt": now()}}, "Running", ready=age > ready and not never and not job
         )
@@ -258,11 +287,11 @@ class Lives:
         elif fault == "CrashLoopBackOff":
             last = {"terminated": {"exitCode": code, "reason": "Error"}}
         if fault == "ImagePullBackOff":
-            self.store.event(
-                pod, "Failed", f'Failed to pull image "{image}": not found', "Warning", "kubelet"
+            self._tell(
+                pod, "Failed", f'Failed to pull image "{image}": not found', "Warning", "kubelet", AGAIN
             )
         if last:
-            self.store.event(pod, "BackOff", f"Back-off restarting failed container in pod {pod['metadata']['name']}", "Warning", "kubelet")  # fmt: skip
+            self._tell(pod, "BackOff", f"Back-off restarting failed container in pod {pod['metadata']['name']}", "Warning", "kubelet", AGAIN)  # fmt: skip
         restarts = min(5, 1 + int(self._age(pod))) if last else 0
         notes, meta = pod["metadata"].get("annotations", {}), pod["metadata"]
         self.logs[(meta["namespace"], meta["name"])] = notes.get("fake/log", "")
@@ -317,7 +346,17 @@ class Lives:
     def _unschedulable(self, pod: Object, text: str) -> None:
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
         self.store.status(_key(pod), phase="Pending", conditions=[condition])
-        self.store.event(pod, "FailedScheduling", text, "Warning", "default-scheduler")
+        self._tell(pod, "FailedScheduling", text, "Warning", "default-scheduler", AGAIN)
+
+    def _tell(
+        self, pod: Object, reason: str, message: str, type_: str = "Normal", source: str = "", again: float | None = None,
+    ) -> None:  # fmt: skip
+        """An Event when it comes to that; what goes on counts up after `again` seconds, as a kubelet's back-off has it."""
+        key, at = (pod["metadata"]["uid"], reason, message), time.monotonic()
+        last = self.told.get(key)
+        if last is None or (again is not None and (at - last) * self.speed > again):
+            self.told[key] = at
+            self.store.event(pod, reason, message, type_, source)
 
     def _unfit(self, pod: Object, node: Object) -> str | None:
         labels = node["metadata"].get("labels", {})
@@ -344,6 +383,15 @@ def _requests(pod: Object) -> dict[str, int]:
             if "/" in name:
                 found[name] = found.get(name, 0) + int(value)
     return found
+
+
+def _claims(pod: Object) -> set[str]:
+    volumes = pod["spec"].get("volumes", ())
+    return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+
+
+def _runs(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") == "Running" and "nodeName" in pod["spec"]
 
 
 def _ready(pod: Object) -> bool:

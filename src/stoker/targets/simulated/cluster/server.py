@@ -228,6 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _watch(self, kind: Kind, space: str, query: dict[str, str]) -> None:
         store, seen = self.double.store, int(query.get("resourceVersion") or 0)
+        if seen and store.history and seen < store.history[0][0] - 1:
+            raise Refused(410, "Expired", f"too old resource version: {seen}")
         until = time.monotonic() + float(query.get("timeoutSeconds") or 300)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

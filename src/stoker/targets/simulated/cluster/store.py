@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 from stoker.targets.simulated.cluster import ownership
 from stoker.targets.simulated.cluster.kinds import BY_KIND, Kind
 
+MOST = 20_000  # changes that a watch can look back over
 Key = tuple[str, str, str]  # kind, namespace, name
 Object = dict[str, Any]
 
@@ -34,7 +36,7 @@ class Store:
         self.lock = threading.Condition()
         self.objects: dict[Key, Object] = {}
         self.owners: dict[Key, dict[str, set[ownership.Path]]] = {}
-        self.history: list[tuple[int, str, Object]] = []
+        self.history: deque[tuple[int, str, Object]] = deque(maxlen=MOST)
         self.version = 100
         self.admit: list[Callable[[str, Object], None]] = []
 
