@@ -85,7 +85,7 @@ def test_a_yes_runs_them_once(user: User) -> None:
         "whom they grant"
     )
     user.ok("up")
-    assert len(changing(user.stoker.home)) == 2, "what is done is not asked for again"
+    assert len(changing(user.stoker.home)) == 3, "what is done is not asked for again"
     assert user.ok("up", "--dry-run").out == "nothing to do\n"
 
 

@@ -79,6 +79,11 @@ def test_a_disk_that_cannot_take_so_many_readers_is_refused() -> None:
     assert rendered(BASE + "replicas: 101\nkubernetes: {disk: {type: hyperdisk-ml}}\n")
 
 
+def _small_on_t4(more: str) -> tuple[str, Any]:
+    text, files = CASES["single-gpu"]
+    return text.replace("hardware: l4", "hardware: t4:2") + more, files
+
+
 def test_the_disk_is_one_that_the_machine_can_attach() -> None:
     def classes(text: str) -> list[str]:
         return [o.body["parameters"]["type"] for o in rendered(text) if o.kind == "StorageClass"]
@@ -89,7 +94,7 @@ def test_the_disk_is_one_that_the_machine_can_attach() -> None:
     with pytest.raises(Mistake, match="a4-highgpu-8g cannot attach a pd-ssd"):
         rendered(new + "kubernetes: {disk: {type: pd-ssd}}\n")
     with pytest.raises(Mistake, match="cannot attach a hyperdisk-ml"):
-        rendered(BASE.replace("l4:4", "t4:4") + "kubernetes: {disk: {type: hyperdisk-ml}}\n")
+        rendered(*_small_on_t4("kubernetes: {disk: {type: hyperdisk-ml}}\n"))
 
 
 def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
