@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SpecError,
         StokerError,
         TimedOut,
+        Unreachable,
         WeightsFailed,
         WorldFailed,
     )
@@ -53,7 +54,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingPart", "Mistake", "NoSuchFleet",
-            "PortTaken", "SpecError", "StokerError", "TimedOut", "WeightsFailed", "WorldFailed",
+            "PortTaken", "SpecError", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
         ),
         "stoker.errors",
     ),
@@ -64,7 +65,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClusterFleet", "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
     "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
-    "StokerError", "TimedOut", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
+    "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
 ]  # fmt: skip
 
 

@@ -155,6 +155,66 @@ def test_logs_are_the_pods(user: User) -> None:
     assert user("logs", "nobody").code == 2
 
 
+def test_logs_that_may_not_be_read_and_logs_of_nobody(user: User) -> None:
+    assert user("logs").code == 2, "no fleet is there"
+    user.ok("up")
+    user.cluster.forbidden.add(("get", "pods/log"))
+    for follow in ((), ("-f",)):
+        ran = user("logs", *follow)
+        assert (ran.code, ran.out) == (2, "")
+        assert "the log of shop-" in ran.err
+        assert "is forbidden" in ran.err
+        assert 'resources: ["pods/log"]' in ran.err
+    assert user.ok("status").out, "who may not read logs may look all the same"
+
+
+def test_all_is_not_taken_down_where_others_work(user: User) -> None:
+    user.ok("up")
+    for argv in (("-A",), ("-A", "--target", "kubernetes"), ("--now",)):
+        ran = user("down", *argv)
+        assert ran.code == 2, ran.out
+    assert ("Deployment", "default", "shop") in user.cluster.store.objects
+    ran = user("status", "-A", "-o", "csv")
+    assert (ran.code, ran.out) == (2, "")
+    assert user("down", "--target", "local", "--weights", "--name", "shop").code == 2
+
+
+def test_a_broken_file_hides_nothing_and_changes_nothing(user: User) -> None:
+    user.ok("up")
+    (user.stoker.home / "stoker.yaml").write_text("name: [")
+    for verb in (("scale", "2"), ("restart",), ("down",), ("rollback",)):
+        ran = user(*verb)
+        assert ran.code == 2
+        assert "stoker.yaml:" in ran.err
+    assert "no fleet runs" in user("status").err, "of this machine: whose the file was is not known"
+    assert user.ok("status", "--target", "local", "-A").out == "no fleet runs there\n"
+
+
+def test_several_kubeconfigs_are_one(user: User) -> None:
+    user.ok("up")
+    empty = user.stoker.home / "other"
+    empty.write_text("apiVersion: v1\nkind: Config\ncontexts: []\nclusters: []\nusers: []\n")
+    for both in (f"{empty}:{user.config}", f"{user.config}:{user.stoker.home / 'gone'}"):
+        ran = user.stoker("status", KUBECONFIG=both)
+        assert ran.code == 0, ran.err
+
+
+def test_an_up_that_is_taken_up_again_tells_what_is_not_well(user: User) -> None:
+    broken = {**SPEC["kubernetes"], "annotations": {"fake/fault": "ImagePullBackOff"}}
+    user.write(kubernetes=broken)
+    assert user("up", "--timeout", "3s").code == 4
+    again = user("up", "--timeout", "2s")
+    assert "Failed  Back-off pulling image" in again.err.partition("error:")[0]
+
+
+def test_what_a_verb_led_to_is_told_as_json(user: User) -> None:
+    user.ok("up")
+    state = user.ok("scale", "2", "--timeout", "1m", "-o", "json").json()
+    assert (state["wanted"], [one["phase"] for one in state["replicas"]]) == (2, ["Ready", "Ready"])
+    assert len(user.ok("restart", "-o", "json").json()["replicas"]) == 2
+    assert user.ok("down", "-o", "json").json() == ["shop"]
+
+
 def test_logs_of_all_pods_are_followed_until_the_last_is_gone(user: User) -> None:
     import subprocess
     import sys

@@ -100,6 +100,7 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("secret-argument", [pod(container=args("--api-key", "abc"))]),
     ("secret-value", [pod(container={"env": [{"name": "HF_TOKEN", "value": "hf_abc"}]})]),
     ("hpa-target", [pod(), {**HPA, "spec": {**HPA["spec"], "scaleTargetRef": {"kind": "Deployment", "name": "w"}}}]),
+    ("hpa-target", [pod(), {**HPA, "spec": {"behavior": {}, "metrics": [], "maxReplicas": 3}}]),
     ("hpa-resource", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Resource", "resource": {"name": "cpu"}}]}}]),
     ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:gpu_cache_usage_perc"}}}]}}]),
     ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:nonsense"}}}]}}]),
@@ -107,6 +108,7 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("two-scalers", [pod(), HPA, {**HPA, "metadata": {"name": "w"}}]),
     ("two-scalers", [pod(), HPA, {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "v"}, "spec": {"scaleTargetRef": {"name": "v"}}}]),
     ("hpa-unreachable", [pod(container=args("--max-num-seqs", "64")), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_running"}, "target": {"type": "AverageValue", "averageValue": "60"}}}]}}]),
+    ("hpa-unreachable", [pod(container=args("--max-num-seqs", "64")), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_running"}, "target": {"type": "AverageValue", "averageValue": "62500m"}}}]}}]),
     ("placeholder", [pod(pod={"nodeSelector": {"gpu": "<your-gpu>"}})]),
 ]  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Each known cause, by what a cluster says of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from stoker.advise.why import why
@@ -199,6 +201,13 @@ def test_several_causes_are_ranked() -> None:
         event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached"),
     )
     assert [found.rule for found in why(state(*trail), NOW)] == ["why-pool-at-limit", "why-gpu-taken"]
+
+
+def test_a_cause_is_told_of_the_replica_it_is_of() -> None:
+    first = Replica("1", "Starting", NOW - 10)
+    tenth = Replica("10", "Failed", NOW - 20, last_words="CUDA out of memory. Tried to allocate 2 GiB")
+    found = why(replace(state(replica=first), replicas=(first, tenth)), NOW)
+    assert found[0].what.startswith("replica 10 has been Failed"), "and not of replica 1"
 
 
 def test_a_leader_without_workers() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, read_spec
+from stoker.cli.common import chosen_name, cluster_fleet, read_spec, terminate_as_interrupt
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
@@ -41,6 +41,7 @@ def command(
     MODEL (hf://…, gs://…, demo:…, or a folder) is served first where no such fleet runs.
     """
     source, prompt = _parts(words)
+    terminate_as_interrupt()
     if not sys.stdin.isatty():
         piped = sys.stdin.read().strip()
         prompt = "\n\n".join(part for part in (prompt, piped) if part) or None
@@ -51,7 +52,7 @@ def command(
                 fix='stoker chat "Hello!"',
             )
     with ExitStack() as stack:
-        cluster = None if url or source else cluster_fleet(name, file, target, namespace)
+        cluster = None if url or source else cluster_fleet(name, file, target, namespace, looking=True)
         endpoint = (
             stack.enter_context(cluster.endpoint())
             if cluster is not None
@@ -92,7 +93,7 @@ def _endpoint(
         fleet = up(read_spec(source, None, ()), report=story)
         story.done()
     else:
-        fleet = connect(chosen_name(name, file))
+        fleet = connect(chosen_name(name, file, looking=True))
     return stack.enter_context(fleet.endpoint())
 
 

@@ -1,10 +1,11 @@
 """What the verbs share: options, reading the spec, choosing the fleet, printing values."""
 
 import json
-import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +13,7 @@ import click
 from stoker import __version__
 from stoker.errors import Mistake, SpecError
 from stoker.findings import Finding
+from stoker.fleet.state import FleetState
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
@@ -69,6 +71,12 @@ def output_option(*formats: str) -> Callable[[F], F]:
     )
 
 
+def timeout_option(until: str) -> Callable[[F], F]:
+    """--timeout: the deadline; without it, the fleet's own: longer in a cluster, where weights are copied."""
+    text = f"Deadline until {until}. Default: 30m; in a cluster, where weights are copied, 1h."
+    return click.option("--timeout", type=Duration(), help=text)
+
+
 def fleet_options(function: F) -> F:
     """--name, -f, --target and -n: which fleet, of this machine or of a cluster."""
     function = click.option("-n", "--namespace", help="Namespace, on a cluster.")(function)
@@ -124,8 +132,11 @@ def _model(model: str) -> str:
     return f"hf://{model}" if looks_like_a_repo and not Path(model).exists() else model
 
 
-def chosen_name(name: str | None, file: str | None) -> str | None:
-    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the only one."""
+def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:
+    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the only one.
+
+    looking: nothing is changed, and a broken stoker.yaml is no reason not to look at what runs here.
+    """
     if name is not None:
         return name
     if file is not None:
@@ -133,18 +144,24 @@ def chosen_name(name: str | None, file: str | None) -> str | None:
     if Path(DEFAULT_FILE).exists():
         from stoker.targets.local.target import names
 
-        mine = read_spec(None, DEFAULT_FILE, ()).name
+        try:
+            mine = read_spec(None, DEFAULT_FILE, ()).name
+        except Mistake:
+            if looking:
+                return None
+            raise
         if mine in names() or len(names()) != 1:
             return mine
     return None
 
 
 def cluster_fleet(
-    name: str | None, file: str | None, target: str | None = None, namespace: str | None = None
-) -> "ClusterFleet | None":
+    name: str | None, file: str | None, target: str | None = None, namespace: str | None = None, *, looking: bool = False,
+) -> "ClusterFleet | None":  # fmt: skip
     """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine.
 
     Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
+    looking: as for `chosen_name`. Raises: SpecError, NoSuchFleet.
     """
     if target == "local":
         return None
@@ -158,14 +175,38 @@ def cluster_fleet(
     try:
         spec = read_spec(None, file, sets, target, namespace)
     except Mistake:
-        if file is None and target is None:
-            return None  # a broken stoker.yaml is no reason not to look at what runs here
+        if looking and file is None and target is None:
+            return None
         raise
     if spec.target != "kubernetes":
         return None
     from stoker.operate.cluster import ClusterFleet
 
     return ClusterFleet(spec)
+
+
+def every_cluster(file: str | None, target: str | None, *, looking: bool = False) -> ServeSpec | None:
+    """The spec whose cluster -A is about; None where it is about this machine. Raises: SpecError."""
+    if target == "local":
+        return None
+    try:
+        spec = read_spec(None, file, (), target)
+    except Mistake:
+        if looking and file is None and target is None:
+            return None
+        raise
+    return spec if spec.target == "kubernetes" else None
+
+
+def terminate_as_interrupt() -> None:
+    """A closed terminal and `kill` end what runs attached as Ctrl-C does."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps it
+        signal.signal(signal.SIGHUP, interrupt)
 
 
 def plain(value: Any) -> Any:
@@ -184,6 +225,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), indent=2, default=str))
 
 
+def print_fleet(state: FleetState, output: str, more: str = "") -> None:
+    """What a verb has led a fleet to: the state as JSON, or a line."""
+    if output == "json":
+        print_json(state)
+    else:
+        click.echo(f"{state.name}: {state.ready} of {state.wanted} replicas ready{more}")
+
+
 def print_findings(
     found: Sequence[Finding], output: str, shown: Callable[[Finding], str], err: bool = False
 ) -> None:
@@ -197,8 +246,3 @@ def print_findings(
     else:
         for one in found:
             click.echo(shown(one), err=err)
-
-
-def quiet_tty() -> bool:
-    """Whether output should stay plain: not a terminal, or NO_COLOR."""
-    return not os.isatty(2) or bool(os.environ.get("NO_COLOR"))

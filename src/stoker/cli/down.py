@@ -1,45 +1,88 @@
 """`stoker down`: drain and stop."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options
+from stoker.cli.common import (
+    chosen_name,
+    cluster_fleet,
+    every_cluster,
+    fleet_options,
+    output_option,
+    print_json,
+)
+from stoker.errors import Mistake
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names
 from stoker.ui.terminal import Story
+
+if TYPE_CHECKING:
+    from stoker.operate.cluster import ClusterFleet
 
 
 @click.command("down")
 @fleet_options
 @click.option("-A", "--all", "every", is_flag=True, help="All fleets of this machine.")
-@click.option("--now", is_flag=True, help="Cut requests in progress instead of waiting for them.")
+@click.option(
+    "--now", is_flag=True, help="On this machine: cut requests in progress instead of waiting for them."
+)
 @click.option(
     "--weights", is_flag=True, help="In a cluster: delete the claims and snapshots that hold weights, too."
 )
+@output_option("text", "json")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
-    every: bool,
-    now: bool,
-    weights: bool,
-) -> None:
+    file: str | None, name: str | None, target: str | None, namespace: str | None, every: bool, now: bool, weights: bool,
+    output: str,
+) -> None:  # fmt: skip
     """Drains and stops a fleet: requests in progress finish first (`drain_timeout`).
 
     In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights.
+    -o json prints the names of the fleets that were taken down.
     """
     story = Story()
+    if every:
+        _check_all(file, target, namespace)
     cluster = None if every else cluster_fleet(name, file, target, namespace)
+    _check_flags(cluster is not None, now, weights)
+    wanted: list[Fleet | ClusterFleet] = []
     if cluster is not None:
         cluster.target.weights = weights
-        cluster.down(story)
-        story.done()
-        click.echo(f"{cluster.name} is down")
-        return
-    wanted = [Fleet(n) for n in names()] if every else [connect(chosen_name(name, file))]
+        wanted.append(cluster)
+    else:
+        wanted += [Fleet(one) for one in names()] if every else [connect(chosen_name(name, file))]
     for fleet in wanted:
-        fleet.down(story, now=now)
+        if isinstance(fleet, Fleet):
+            fleet.down(story, now=now)
+        else:
+            fleet.down(story)
         story.done()
-        click.echo(f"{fleet.name} is down")
-    if not wanted:
+        if output == "text":
+            click.echo(f"{fleet.name} is down")
+    if output == "json":
+        print_json([fleet.name for fleet in wanted])
+    elif not wanted:
         click.echo("no fleet runs on this machine")
+
+
+def _check_all(file: str | None, target: str | None, namespace: str | None) -> None:
+    """Raises: Mistake, where -A would be about a cluster: nobody takes down by one word what others run there."""
+    spec = every_cluster(file, target)
+    if spec is not None or namespace is not None:
+        raise Mistake(
+            "-A takes down the fleets of this machine, not a cluster's", why="others may run theirs in it",
+            fix="each by its name: --target kubernetes -n NAMESPACE --name NAME; --target local -A for this machine's", rule="down-all",
+        )  # fmt: skip
+
+
+def _check_flags(cluster: bool, now: bool, weights: bool) -> None:
+    if cluster and now:
+        raise Mistake(
+            "--now is for fleets of this machine", why="in a cluster each pod drains as its grace period says",
+            fix="leave it out; drain_timeout in the file is the grace", rule="down-now",
+        )  # fmt: skip
+    if weights and not cluster:
+        raise Mistake(
+            "--weights is for fleets of a cluster", why="what was downloaded to this machine belongs to no fleet",
+            fix="`stoker models rm NAME` deletes weights here", rule="down-weights",
+        )  # fmt: skip

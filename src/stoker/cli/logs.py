@@ -23,7 +23,9 @@ def command(
 ) -> None:
     """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster), `gateway`,
     `page` or `supervisor`."""
-    fleet = cluster_fleet(name, file, target, namespace) or _local(chosen_name(name, file))
+    fleet = cluster_fleet(name, file, target, namespace, looking=True) or _local(
+        chosen_name(name, file, looking=True)
+    )
     for line in fleet.logs(replica, follow):
         click.echo(line.text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {line.text}")
 

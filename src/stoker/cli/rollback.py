@@ -2,9 +2,10 @@
 
 import click
 
-from stoker.cli.common import cluster_fleet, fleet_options
+from stoker.cli.common import cluster_fleet, fleet_options, output_option, print_fleet, timeout_option
 from stoker.errors import Mistake
 from stoker.ui.terminal import Story
+from stoker.units import Seconds
 
 
 @click.command("rollback")
@@ -16,14 +17,16 @@ from stoker.ui.terminal import Story
     metavar="REVISION",
     help="This one, instead of the newest other.",
 )
-@click.option("--timeout", type=float, default=3600.0, metavar="SECONDS", help="Deadline until ready.")
+@timeout_option("ready")
+@output_option("text", "json")
 def command(
     file: str | None,
     name: str | None,
     target: str | None,
     namespace: str | None,
     number: int | None,
-    timeout: float,
+    timeout: Seconds | None,
+    output: str,
 ) -> None:
     """Goes back to the previous revision that was ready, weights included. In a cluster; the file stays as it is."""
     fleet = cluster_fleet(name, file, target, namespace)
@@ -37,6 +40,4 @@ def command(
         state = fleet.rollback(number, story, timeout)
     finally:
         story.done()
-    click.echo(
-        f"{fleet.name}: {state.ready} of {state.wanted} replicas ready; the file still says otherwise, so `stoker up` applies it again"
-    )
+    print_fleet(state, output, "; the file still says otherwise, so `stoker up` applies it again")

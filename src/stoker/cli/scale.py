@@ -2,9 +2,17 @@
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options
-from stoker.operate.fleet import START_TIMEOUT, connect
+from stoker.cli.common import (
+    chosen_name,
+    cluster_fleet,
+    fleet_options,
+    output_option,
+    print_fleet,
+    timeout_option,
+)
+from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
+from stoker.units import Seconds
 
 
 @click.command("scale")
@@ -15,14 +23,15 @@ from stoker.ui.terminal import Story
     is_flag=True,
     help="Leave running replicas their cores, and share all of them with the new ones.",
 )
-@click.option("--timeout", type=float, default=START_TIMEOUT, metavar="SECONDS", help="Deadline until ready.")
+@timeout_option("ready")
+@output_option("text", "json")
 def command(
     replicas: int, file: str | None, name: str | None, target: str | None, namespace: str | None, no_rebind: bool,
-    timeout: float,
+    timeout: Seconds | None, output: str,
 ) -> None:  # fmt: skip
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
     story = Story()
     fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
     state = fleet.scale(replicas, rebind=not no_rebind, report=story, timeout=timeout)
     story.done()
-    click.echo(f"{fleet.name}: {state.ready} of {state.wanted} replicas ready")
+    print_fleet(state, output)

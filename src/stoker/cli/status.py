@@ -16,10 +16,10 @@ from stoker.cli.common import (
     Duration,
     chosen_name,
     cluster_fleet,
+    every_cluster,
     fleet_options,
     output_option,
     print_json,
-    read_spec,
 )
 from stoker.errors import Mistake
 from stoker.fleet.points import COLUMNS, Point
@@ -61,19 +61,27 @@ def command(
 
     Rates and times are over the last 10 seconds; in the figures of --since, over 15.
     """
-    if every:
-        return _follow(_every(file, target, namespace), watch, output)
-    cluster = cluster_fleet(name, file, target, namespace)
-    if since is not None:
-        return _since(_history(cluster, name, file), float(since), output)
-    if output == "csv":
+    if every and since is not None:
+        raise Mistake(
+            "-A and --since are given", why="figures over time are one fleet's", fix="--name NAME --since …"
+        )
+    if output == "csv" and since is None:
         raise Mistake(
             "csv is for figures over time", why="a state is no table", fix="--since 10m -o csv, or -o json"
         )
+    if every:
+        return _follow(_every(file, target, namespace), watch, output)
+    cluster = cluster_fleet(name, file, target, namespace, looking=True)
+    if since is not None:
+        return _since(_history(cluster, name, file), float(since), output)
     if watch and output == "table" and sys.stdout.isatty():
         return _board(cluster, name, file)
     return _follow(
-        lambda: [cluster.status(figures=True) if cluster else connect(chosen_name(name, file)).status()],
+        lambda: [
+            cluster.status(figures=True)
+            if cluster
+            else connect(chosen_name(name, file, looking=True)).status()
+        ],
         watch,
         output,
         _history(cluster, name, file),
@@ -97,7 +105,7 @@ def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
     """Where the fleet's figures are kept. Raises: NoSuchFleet."""
     if cluster is None:
-        chosen = chosen_name(name, file)
+        chosen = chosen_name(name, file, looking=True)
         left = {one.parent.name: one for one in paths.fleets().glob("*/history.sqlite")}
         if chosen is None and not names() and len(left) == 1:
             (chosen,) = left  # the only one that ran here, for a post-mortem
@@ -157,9 +165,9 @@ def _board(cluster: "ClusterFleet | None", name: str | None, file: str | None) -
     from stoker.ui.console.source import Cluster, Local
 
     if cluster is not None:
-        source: Cluster | Local = Cluster(cluster)
+        source: Cluster | Local = Cluster(lambda: cluster, cluster.name)
     else:
-        fleet = connect(chosen_name(name, file))
+        fleet = connect(chosen_name(name, file, looking=True))
         fleet.status()
         source = Local(fleet.name)
     watcher = Watcher(
@@ -199,13 +207,8 @@ async def _show(watcher: "Watcher") -> None:
 
 def _every(file: str | None, target: str | None, namespace: str | None) -> Look:
     """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
-    try:
-        spec = read_spec(None, file, (), target)
-    except Mistake:
-        if file or target:
-            raise
-        spec = None  # a broken stoker.yaml is no reason not to look at what runs here
-    if spec is None or spec.target != "kubernetes":
+    spec = every_cluster(file, target, looking=True)
+    if spec is None:
         return lambda: [Fleet(one).status() for one in names()]
     from stoker.operate.cluster import every_fleet
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import click
 import httpx2
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options
+from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, terminate_as_interrupt
 from stoker.errors import MissingPart, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect
 
 START_SECONDS = 30.0
+STOP_SECONDS = 10.0
 
 
 @click.command("ui")
@@ -33,10 +34,11 @@ def command(
 
     A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both.
     """
+    terminate_as_interrupt()
     with ExitStack() as stack:
-        fleet = cluster_fleet(name, file, target, namespace)
+        fleet = cluster_fleet(name, file, target, namespace, looking=True)
         if fleet is None:
-            local = connect(chosen_name(name, file))
+            local = connect(chosen_name(name, file, looking=True))
             state = local.status()
             if state.page is not None and port is None:
                 console = state.page.removesuffix("chat")
@@ -81,7 +83,10 @@ def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place
         return
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _wait(process: "subprocess.Popen[str]", port: int) -> None:
@@ -104,8 +109,10 @@ def _wait(process: "subprocess.Popen[str]", port: int) -> None:
 
 
 def _last(said: str) -> str:
-    lines = [line.removeprefix("error: ") for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    """Its error with what is below that, else the last line it said."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), len(lines) - 1)
+    return "\n".join(line.removeprefix("error: ") for line in lines[begin:]) if lines else "it said nothing"
 
 
 def _private(stack: ExitStack, key: str) -> str:

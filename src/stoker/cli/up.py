@@ -1,20 +1,26 @@
 """`stoker up`: serve a model."""
 
 import shlex
-import signal
 import sys
 import time
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stoker.cli.common import Duration, output_option, print_json, read_spec, spec_options
+from stoker.cli.common import (
+    output_option,
+    print_json,
+    read_spec,
+    spec_options,
+    terminate_as_interrupt,
+    timeout_option,
+)
 from stoker.cli.group import group_options, read_group
 from stoker.errors import Interrupted, Mistake, StokerError
+from stoker.events import Report, silent
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
-from stoker.operate.fleet import START_TIMEOUT, Fleet, dry_run, up
+from stoker.operate.fleet import Fleet, dry_run, up
 from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import Story, box
@@ -48,11 +54,7 @@ LOOK_SECONDS = 0.5
 @click.option(
     "--force-conflicts", "force", is_flag=True, help="In a cluster: take fields out of other managers' hands."
 )
-@click.option(
-    "--timeout",
-    type=Duration(),
-    help="Deadline until ready. Default: 30m; in a cluster, where weights are copied, 1h.",
-)
+@timeout_option("ready")
 @group_options
 @output_option("text", "json")
 def command(
@@ -79,8 +81,8 @@ def command(
             "\n".join(map(str, changes.acting)) or "nothing to do"
         )
         return
-    _terminate_as_interrupt()
-    fleet, was_up = _start(spec, story, yes, float(timeout or START_TIMEOUT), group)
+    terminate_as_interrupt()
+    fleet, was_up = _start(spec, story, yes, timeout, group)
     if output == "json":
         print_json(fleet.status())
     else:
@@ -118,7 +120,7 @@ def _in_cluster(
     agree: "Agree",
 ) -> None:
     """`up` with `target: kubernetes`."""
-    from stoker.operate.cluster import START_TIMEOUT, dry_run_cluster, up_cluster
+    from stoker.operate.cluster import dry_run_cluster, up_cluster
 
     if dry:
         changes = dry_run_cluster(spec, story)
@@ -127,8 +129,7 @@ def _in_cluster(
         )
         return
     try:
-        limit = float(timeout or START_TIMEOUT)
-        state = up_cluster(spec, report=story, timeout=limit, force=force, agree=agree)
+        state = up_cluster(spec, report=story, timeout=timeout, force=force, agree=agree)
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped waiting; the fleet goes on",
@@ -158,19 +159,8 @@ def _step(step: Step) -> str:
     return "\n  ".join([f"update {step.subject}", *step.why.split("; ")])
 
 
-def _terminate_as_interrupt() -> None:
-    """A closed terminal and `kill` end an attached fleet as Ctrl-C does."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps it
-        signal.signal(signal.SIGHUP, interrupt)
-
-
 def _start(
-    spec: ServeSpec, story: Story, yes: bool, timeout: float, group: Group | None
+    spec: ServeSpec, story: Story, yes: bool, timeout: float | None, group: Group | None
 ) -> tuple[Fleet, bool]:
     """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
     fleet = Fleet(spec.name)
@@ -187,15 +177,15 @@ def _start(
     except StokerError as error:
         story.done()
         if not was_up and error.exit_code != 4 and error.finding.rule != "fleet-differs":
-            _stop(fleet, Story(open("/dev/null", "w")), now=True)  # noqa: SIM115  # lives as long as the process
+            _stop(fleet, silent, now=True)
         raise
     finally:
         story.done()
 
 
-def _stop(fleet: Fleet, story: Story, now: bool = False) -> None:
+def _stop(fleet: Fleet, report: Report, now: bool = False) -> None:
     if fleet.target.folder.wanted() is not None or fleet.target.folder.supervised:
-        fleet.down(story, now=now)
+        fleet.down(report, now=now)
 
 
 def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:

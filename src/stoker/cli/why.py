@@ -17,7 +17,9 @@ def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
 ) -> None:
     """Explains what holds a fleet up: one cause, what shows it, one fix; several are ranked."""
-    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
+    fleet = cluster_fleet(name, file, target, namespace, looking=True) or connect(
+        chosen_name(name, file, looking=True)
+    )
     state = fleet.status()
     found = why(state, time.time())
     if not found and output == "text":

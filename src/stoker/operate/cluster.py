@@ -65,9 +65,12 @@ class ClusterFleet:
         )  # fmt: skip
 
     def scale(
-        self, count: int, *, rebind: bool = True, report: Report = silent, timeout: float = START_TIMEOUT
+        self, count: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
-        """Runs so many replicas and returns when they are ready. Raises: Mistake, where an HPA moves them."""
+        """Runs so many replicas and returns when they are ready. Raises: Mistake, where an HPA moves them.
+
+        rebind: of a fleet on one machine, whose replicas share its cores; here each has its own.
+        """
         if count < 0:
             raise Mistake(f"{count} replicas cannot be had", why="the count is negative", fix="0 or more")
         self.status()
@@ -78,7 +81,7 @@ class ClusterFleet:
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
         plan = plan_cluster(replace(spec, replicas=Range(count, count)))
-        return converge(self.target, plan, report, timeout)
+        return converge(self.target, plan, report, timeout or START_TIMEOUT)
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
@@ -92,15 +95,15 @@ class ClusterFleet:
             )  # fmt: skip
         return load_stored(found)
 
-    def restart(self, report: Report = silent, timeout: float = START_TIMEOUT) -> FleetState:
+    def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, as the rollout strategy says."""
         state, spec = self.status(), self.running()
         if spec.replicas.fixed:
             spec = replace(spec, replicas=Range(state.wanted, state.wanted))
-        return converge(self.target.restarting(), plan_cluster(spec), report, timeout)
+        return converge(self.target.restarting(), plan_cluster(spec), report, timeout or START_TIMEOUT)
 
     def rollback(
-        self, number: int | None = None, report: Report = silent, timeout: float = START_TIMEOUT
+        self, number: int | None = None, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
@@ -110,16 +113,20 @@ class ClusterFleet:
         found = self.target.before(number)
         spec = load_stored(found.spec)
         report(Event("rollback", f"to revision {found.number}"))
-        state = converge(self.target, plan_cluster(spec), report, timeout)
+        state = converge(self.target, plan_cluster(spec), report, timeout or START_TIMEOUT)
         _record(self.target, spec, report)
         return state
 
-    def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
-        """Takes it away; claims and snapshots that hold weights stay, unless the target was told otherwise."""
+    def down(self, report: Report = silent, timeout: float | None = None) -> None:
+        """Takes it away; claims and snapshots that hold weights stay, unless the target was told otherwise.
+
+        Each pod finishes its requests first, for as long as its grace period says.
+        """
         converge(self.target, None, report, timeout or float(self.spec.drain_timeout) + 120.0)
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of its engines' logs."""
+        """Lines of its pods' logs. Raises: NoSuchFleet; Mistake, where this user may not read them."""
+        self.status()
         return self.target.logs(replica, follow)
 
     def endpoint(self) -> AbstractContextManager[Endpoint]:
@@ -132,7 +139,7 @@ def connect_cluster(
 ) -> ClusterFleet:
     """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
 
-    Raises: NoSuchFleet.
+    A named one is looked for when something is asked of it. Raises: NoSuchFleet, where none is named.
     """
     place = [f"kubernetes.namespace={namespace}"] if namespace else []
     place += [f"kubernetes.context={context}"] if context else []
@@ -172,7 +179,7 @@ def print_only(_: tuple[Step, ...]) -> bool:
 
 
 def up_cluster(
-    spec: ServeSpec, *, report: Report = silent, timeout: float = START_TIMEOUT, force: bool = False,
+    spec: ServeSpec, *, report: Report = silent, timeout: float | None = None, force: bool = False,
     agree: Agree = print_only,
 ) -> FleetState:  # fmt: skip
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
@@ -186,7 +193,7 @@ def up_cluster(
         target.calls = pending
     else:
         _by_hand(pending, report)
-    state = converge(target, plan, report, timeout)
+    state = converge(target, plan, report, timeout or START_TIMEOUT)
     _record(target, spec, report)
     return state
 
@@ -234,7 +241,8 @@ def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTa
     errors = [one for one in found if one.severity == "error"]
     if errors:
         for one in found:
-            _tell(one, report) if one is not errors[0] else None
+            if one is not errors[0]:
+                _tell(one, report)
         raise DoesNotFit(errors[0]) if errors[0].rule == "kube-quota" else Mistake(errors[0])
     if found and target.changes(plan).acting:  # who only waits, or asks again, has been told
         for one in found:

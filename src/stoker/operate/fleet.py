@@ -68,13 +68,13 @@ class Fleet:
         return self.target.endpoint()
 
     def scale(
-        self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float = START_TIMEOUT
+        self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Runs so many replicas and returns when they are ready. Raises: NoSuchFleet, DoesNotFit, TimedOut."""
         if replicas < 0:
             raise Mistake(f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more")
         plan = self.plan(replicas, rebind=rebind, report=report)
-        return converge(self.target, plan, report, timeout)
+        return converge(self.target, plan, report, timeout or START_TIMEOUT)
 
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
@@ -104,13 +104,13 @@ class Fleet:
             for p in engines
         )
 
-    def restart(self, report: Report = silent, timeout: float = START_TIMEOUT) -> FleetState:
+    def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, one after another, without losing a request."""
         wanted = self.target.folder.wanted()
         if wanted is None:
             raise no_fleet(self.name)
         plan = self.plan(wanted.replicas, report=report)
-        return converge(self.target.restarting(), plan, report, timeout)
+        return converge(self.target.restarting(), plan, report, timeout or START_TIMEOUT)
 
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
         """Drains and stops everything. `now` cuts what still runs."""
@@ -175,7 +175,7 @@ def up(
     *,
     replace_running: bool = False,
     report: Report = silent,
-    timeout: float = START_TIMEOUT,
+    timeout: float | None = None,
     group: Group | None = None,
 ) -> Fleet:
     """Brings a fleet up and returns when it is ready; the demo where no spec is given.
@@ -192,7 +192,7 @@ def up(
     running = check_same(fleet, spec, replace_running)
     plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
     begun = clock.now()
-    state = converge(fleet.target, plan, report, timeout)
+    state = converge(fleet.target, plan, report, timeout or START_TIMEOUT)
     after_start(plan, state, begun, report)
     return fleet
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from stoker.events import Report, silent
 from stoker.operate import fleet
-from stoker.operate.fleet import START_TIMEOUT, Fleet
+from stoker.operate.fleet import Fleet
 from stoker.spec.nouns import ServeSpec
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ def up(
     spec: ServeSpec | None = None,
     *,
     report: Report = silent,
-    timeout: float = START_TIMEOUT,
+    timeout: float | None = None,
     replace_running: bool = False,
     gcloud: bool = False,
 ) -> "Fleet | ClusterFleet":
     """Brings a fleet up, here or in the spec's cluster, and returns when it is ready; a second call does nothing.
 
     As a context manager it is taken down at the end of the block here, and left running in a cluster.
-    timeout: seconds until ready. replace_running: change a fleet of this name that runs here. gcloud: make the calls
+    timeout: seconds until ready; None is half an hour here, and an hour in a cluster. replace_running: change a fleet of this name that runs here. gcloud: make the calls
     outside of the cluster that it needs (IAM, uniform bucket access); otherwise they are reported only.
     Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
     """

@@ -1,6 +1,7 @@
 """The one loop of every verb that changes something: compute, apply, observe, report, until nothing is left."""
 
 import time
+from dataclasses import replace
 
 from stoker.advise.why import why
 from stoker.errors import TimedOut, Unreachable
@@ -58,8 +59,10 @@ def _last(target: Target, state: FleetState, report: Report) -> FleetState:
 
 
 def _quiet(state: FleetState) -> FleetState:
-    """The first look reports only what is not well yet: what already runs is no news."""
-    return state
+    """The state as if all were well: the first look tells what is not, as what already runs is no news."""
+    replicas = tuple(one for one in state.replicas if one.phase == "Ready")
+    services = tuple(one for one in state.services if one.phase == "Ready")
+    return replace(state, replicas=replicas, services=services)
 
 
 def _timed_out(changes: Changes, state: FleetState, timeout: float) -> TimedOut:

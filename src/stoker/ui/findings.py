@@ -12,7 +12,7 @@ _MARKS = {"error": "fail", "warning": "warn", "note": "ok"}
 
 
 def plain(one: Finding) -> str:
-    """`error: what`, as errors and `lint` show it; the rule's id last, where it has one to be looked up."""
+    """`error: what`, as errors and `lint` show it."""
     label = click.style(f"{one.severity}:", fg=_COLORS[one.severity], bold=True)
     return "\n".join([f"{label} {one.what}", *one.lines()])
 

@@ -1,15 +1,14 @@
 """Rules over what scales: HPAs and KEDA's ScaledObjects, with what they scale beside them in the files."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from stoker.advise.lint.engine import options, serves
 from stoker.advise.lint.objects import templates
 from stoker.advise.lint.reading import Manifest
 from stoker.findings import Finding
+from stoker.render.manifests.scaling import never_exceeded, number
 
 HPA, KEDA = "HorizontalPodAutoscaler", "ScaledObject"
-TOLERANCE = 1.1  # of the HPA: up to here it keeps what it has
 
 
 def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -48,12 +47,8 @@ def _never(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
         pods = metric.get("pods") or {} if isinstance(metric, dict) else {}
         name = str((pods.get("metric") or {}).get("name", ""))
         value = str((pods.get("target") or {}).get("averageValue", ""))
-        if (
-            most
-            and "num_requests_running" in name
-            and re.fullmatch(r"\d+", value)
-            and int(value) * TOLERANCE >= most
-        ):
+        target = number(value) if "num_requests_running" in name else None
+        if most and target is not None and never_exceeded(target, most):
             yield one.finding(
                 "hpa-unreachable", ("spec", "metrics", index), f"{value} running requests a replica are never exceeded",
                 f"the engine runs {most} at once at most (--max-num-seqs), and up to 10 % above the target nothing moves",
@@ -73,6 +68,11 @@ def _most(workload: Manifest) -> int | None:
 
 def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     reference = one.get("spec", "scaleTargetRef", default={})
+    if not reference:
+        yield one.finding(
+            "hpa-target", ("spec",), "it names nothing to scale", "spec.scaleTargetRef is missing", "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}",
+        )  # fmt: skip
+        return
     targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
     others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
     if others and not targets:
@@ -80,11 +80,12 @@ def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
             "hpa-target", ("spec", "scaleTargetRef"), f"there is no {reference.get('kind')} {reference.get('name')} in these files",
             f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}", "the workload's own kind and name", "warning",
         )  # fmt: skip
-    first = next(
-        other
-        for other in everything
-        if other.kind == one.kind and other.get("spec", "scaleTargetRef") == reference
+    same = (
+        o
+        for o in everything
+        if o.kind == one.kind and o.get("spec", "scaleTargetRef", default={}) == reference
     )
+    first = next(same, one)
     for target in targets if first is one else ():
         if target.get("spec", "replicas") is not None:
             yield target.finding(

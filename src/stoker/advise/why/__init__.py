@@ -70,9 +70,7 @@ def _tells(state: FleetState, sign: Sign, now: float) -> bool:
     settled = state.ready >= state.wanted and all(one.current for one in state.replicas)
     if kind != "Pod":
         return sign.source != "event" or not settled
-    replica = next(
-        (one for one in state.replicas if name == one.name or name.startswith(f"{one.name}-")), None
-    )
+    replica = next((one for one in state.replicas if _about(sign, one)), None)
     if replica is None:  # a pod that is gone, or the one that copies
         copy = state.service("weights")
         if "-copy-" in name:
@@ -86,10 +84,14 @@ def _tells(state: FleetState, sign: Sign, now: float) -> bool:
 def _subject(state: FleetState, sign: Sign, now: float) -> str:
     """Whom it holds up, and for how long."""
     waiting = [one for one in state.replicas if one.phase != "Ready"]
-    named = next(
-        (one for one in waiting if one.name in sign.subject), waiting[0] if len(waiting) == 1 else None
-    )
+    named = next((one for one in waiting if _about(sign, one)), waiting[0] if len(waiting) == 1 else None)
     return _held(named, now) if named else sign.subject
+
+
+def _about(sign: Sign, replica: Replica) -> bool:
+    """Whether a sign is of a replica: `replica 1`, `Pod/shop-1`, or `Pod/shop-1-2`, a rank of it."""
+    name = sign.subject.removeprefix("replica ").removeprefix("Pod/")
+    return name == replica.name or name.startswith(f"{replica.name}-")
 
 
 def _held(replica: Replica, now: float) -> str:

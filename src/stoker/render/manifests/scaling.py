@@ -74,6 +74,20 @@ def quantity(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{round(value * 1000)}m"
 
 
+def number(text: str) -> float | None:
+    """The value of a plain quantity, such as `5` or `2500m`; None of anything else."""
+    milli = text.endswith("m")
+    digits = text.removesuffix("m")
+    if not digits.replace(".", "", 1).isdigit():
+        return None
+    return float(digits) / 1000 if milli else float(digits)
+
+
+def never_exceeded(target: float, most: int) -> bool:
+    """Whether a replica that runs so many requests at most can never lead the HPA above a target of running ones."""
+    return target * (1 + TOLERANCE) >= most
+
+
 def adapter_rules(cluster: Cluster) -> str | None:
     """The values that the Prometheus adapter's chart wants, to be merged into the cluster's own; None where none are."""
     if not cluster.scaled or cluster.metrics != "prometheus" or cluster.spec.scaling is None:

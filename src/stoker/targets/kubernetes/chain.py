@@ -8,9 +8,9 @@ from typing import Any
 
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.state import Sign
-from stoker.render.manifests.scaling import METRICS, MOST_RUNNING, TOLERANCE
-from stoker.targets.kubernetes.client import Api
-from stoker.targets.kubernetes.pods import http_port
+from stoker.render.manifests.scaling import METRICS, MOST_RUNNING, never_exceeded, number
+from stoker.targets.kubernetes.client import FORBIDDEN, Api
+from stoker.targets.kubernetes.pods import holds, http_port
 
 Object = dict[str, Any]
 
@@ -34,24 +34,24 @@ def _starved(hpa: Object) -> bool:
 
 
 def _metrics(hpa: Object) -> dict[str, float]:
-    """Each metric of pods by its name, with its target value where that is a plain number."""
+    """Each metric of pods by its name, with its target value; 0 where that is no plain number."""
     found = [one["pods"] for one in hpa["spec"].get("metrics", ()) if one.get("type") == "Pods"]
     values = {one["metric"]["name"]: str(one["target"].get("averageValue", "")) for one in found}
-    return {name: float(text) if text.isdigit() else 0.0 for name, text in values.items()}
+    return {name: number(text) or 0.0 for name, text in values.items()}
 
 
 def _never(hpa: Object, names: dict[str, float]) -> tuple[Sign, ...]:
     """A target of requests running that no replica can exceed: it runs no more at once."""
     most = (hpa["metadata"].get("annotations") or {}).get(MOST_RUNNING)
     running = [value for name, value in names.items() if _family(name) == METRICS["batch-size"]]
-    if most is None or not running or running[0] * (1 + TOLERANCE) < int(most):
+    if most is None or not running or not never_exceeded(running[0], int(most)):
         return ()
     return (_sign("HorizontalPodAutoscaler", hpa, "TargetUnreachable", f"{running[0]:g} running a replica, and the engine runs {most} at once at most"),)  # fmt: skip
 
 
 def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ...]) -> tuple[Sign, ...]:
     """Whether a ready engine's page has the metric at all."""
-    pod = next((one for one in pods if _ready(one)), None)
+    pod = next((one for one in pods if holds(one, "Ready")), None)
     if pod is None:
         return ()
     try:
@@ -73,7 +73,9 @@ def _scrape(api: Api, space: str, kind: str, pods: tuple[Object, ...]) -> tuple[
         return ()
     try:
         mine = [one for one in api.list(kind, space) if _picks(one, labels)]
-    except Mistake:
+    except Mistake as refused:
+        if refused.finding.rule != FORBIDDEN:
+            raise
         return ()  # not allowed to look
     if not mine:
         return (Sign("condition", f"{kind}/{space}", "NoScrape", f"no {kind} of {space} selects the pods"),)
@@ -97,11 +99,6 @@ def _family(name: str) -> str | None:
     """vLLM's own name of what an adapter calls otherwise."""
     plain = name.split("|")[1] if "|" in name else name
     return next((one for one in METRICS.values() if plain in (one, one.replace(":", "_"))), None)
-
-
-def _ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _sign(kind: str, body: Object, reason: str, text: str) -> Sign:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode
 import httpx2
 
 from stoker.errors import MissingPart, Mistake, Unreachable, WorldFailed
+from stoker.targets.kubernetes import kubeconfig
 from stoker.targets.kubernetes.kinds import RESOURCES
 
 try:
@@ -28,6 +29,7 @@ FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 PAGE_SECONDS = 1.5  # for what a pod itself says: nobody waits for one that hangs
+NO_LOG = (400, 404)  # a container that has not begun, a pod that is gone
 Object = dict[str, Any]
 
 
@@ -102,13 +104,21 @@ class Api:
         self._json("DELETE", RESOURCES[kind].path(namespace, name), f"{kind}/{name}", query)
 
     def log(self, namespace: str, pod: str, lines: int, container: str = "engine") -> tuple[str, ...]:
-        """The last lines of a pod's container; none where there is no log yet."""
-        path = RESOURCES["Pod"].path(namespace, pod)
+        """The last lines of a pod's container, as far as they can be had: for who looks at much more than a log."""
         try:
-            answer = self._send("GET", f"{path}/log", {"tailLines": str(lines), "container": container})
+            return self.tail(namespace, pod, lines, container)
         except (Mistake, WorldFailed):
             return ()
-        return tuple(answer.text.splitlines()) if answer.status_code == 200 else ()
+
+    def tail(self, namespace: str, pod: str, lines: int, container: str) -> tuple[str, ...]:
+        """The last lines of a pod's container; none where there is no log yet. Raises: Mistake, WorldFailed."""
+        path = RESOURCES["Pod"].path(namespace, pod) + "/log"
+        answer = self._send("GET", path, {"tailLines": str(lines), "container": container})
+        if answer.status_code in NO_LOG:
+            return ()
+        if answer.status_code >= 400:
+            raise self._refused(answer, "GET", path, f"the log of {pod}")
+        return tuple(answer.text.splitlines())
 
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
         """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: Mistake, Unreachable."""
@@ -119,13 +129,19 @@ class Api:
         return answer.text if answer.status_code == 200 else ""
 
     def follow(self, namespace: str, pod: str, container: str = "engine") -> Iterator[str]:
-        """The lines of a pod's container as they come, until it ends. Raises: Unreachable, where the stream breaks."""
-        path = RESOURCES["Pod"].path(namespace, pod)
+        """The lines of a pod's container as they come, until it ends.
+
+        Raises: Unreachable, where the stream breaks; Mistake, where this user may not read it.
+        """
+        path = RESOURCES["Pod"].path(namespace, pod) + "/log"
         query = {"follow": "true", "container": container}
         try:
-            with self._http.stream("GET", f"{path}/log?{urlencode(query)}", timeout=None) as answer:
+            with self._http.stream("GET", f"{path}?{urlencode(query)}", timeout=None) as answer:
                 if answer.status_code == 200:
                     yield from answer.iter_lines()
+                elif answer.status_code not in NO_LOG:
+                    answer.read()
+                    raise self._refused(answer, "GET", path, f"the log of {pod}")
         except httpx2.HTTPError as error:
             raise Unreachable(f"the log of {pod} broke off", why=str(error) or type(error).__name__, fix="again", rule="kube-log") from error  # fmt: skip
 
@@ -231,17 +247,28 @@ class Api:
                     f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
                     rule="kube-server",
                 )  # fmt: skip
-        return Mistake(
-            f"{what} is not admitted", why=said, fix="the server's words are above", rule="kube-admission"
-        )
+        return Mistake(f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission")
+
+
+def _admission_fix(said: str) -> str:
+    """What to do about an object that the cluster does not admit, by who says so."""
+    if "admission webhook" in said:
+        return "ask whoever runs that webhook, or change what it objects to"
+    if "exceeded quota" in said:
+        return "raise the ResourceQuota, or ask for less"
+    if "violates PodSecurity" in said:
+        return "a namespace whose Pod Security level admits it, or without what it names: kubernetes.annotations, engine.image"
+    if "ValidatingAdmissionPolicy" in said:
+        return "change what the policy objects to, or ask whoever runs it for an exception"
+    return "change the field that it names, in the file or by --set"
 
 
 def connection(context: str | None) -> Any:
     """The kubeconfig's entry. Raises: Mistake."""
     try:
         # as kubectl: what KUBECONFIG names goes before a pod's own account
-        named = os.environ.get("KUBECONFIG")
-        whole = KubeConfig.from_file(named) if named else KubeConfig.from_env()
+        named = [one for one in os.environ.get("KUBECONFIG", "").split(os.pathsep) if one]
+        whole = kubeconfig.read(named) if named else KubeConfig.from_env()
     except Exception as error:  # whatever the library meets in a file that is none
         raise Mistake(
             "no kubeconfig can be used", why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
@@ -304,6 +331,7 @@ def _role_rule(method: str, path: str) -> str:
         "DELETE": "delete",
         "POST": "create",
     }[method]
+    resource = "/".join([rest[0], *rest[2:3]])  # such as pods/log
     return (
-        f'a Role with {{apiGroups: ["{group}"], resources: ["{rest[0]}"], verbs: ["{verb}"]}}, bound to you'
+        f'a Role with {{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}, bound to you'
     )

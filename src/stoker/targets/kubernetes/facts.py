@@ -12,6 +12,7 @@ from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.choices import Cluster
 from stoker.system.run import run
+from stoker.targets.kubernetes.client import FORBIDDEN
 from stoker.targets.kubernetes.cloud import place_of, project_of
 from stoker.targets.kubernetes.kinds import RESOURCES
 from stoker.targets.kubernetes.target import KubernetesTarget
@@ -60,7 +61,9 @@ def _list(target: KubernetesTarget, kind: str) -> tuple[dict[str, Any], ...] | N
     """All of a kind; None where this user may not look."""
     try:
         return target.api.list(kind, target.namespace if RESOURCES[kind].namespaced else None)
-    except Mistake:
+    except Mistake as refused:
+        if refused.finding.rule != FORBIDDEN:
+            raise
         return None
 
 

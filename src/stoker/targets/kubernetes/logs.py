@@ -18,13 +18,13 @@ def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) 
     for pod in _pods(api, namespace, selector, only):
         name = pod["metadata"]["name"]
         for container in _containers(pod):
-            for line in api.log(namespace, name, lines, container):
+            for line in api.tail(namespace, name, lines, container):
                 yield LogLine(name, line)
 
 
 def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterator[LogLine]:
     """The lines that are there, then new ones as they come, until the last pod is gone. Raises: Mistake."""
-    said: queue.Queue[LogLine] = queue.Queue()
+    said: queue.Queue[LogLine | Mistake] = queue.Queue()
     reading: dict[Life, threading.Thread] = {}
     pods = _pods(api, namespace, selector, only)
     while pods or any(thread.is_alive() for thread in reading.values()) or not said.empty():
@@ -39,21 +39,27 @@ def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterato
             continue  # the API server is away for a moment; what is being read goes on
 
 
-def _until(said: "queue.Queue[LogLine]", moment: float) -> Iterator[LogLine]:
+def _until(said: "queue.Queue[LogLine | Mistake]", moment: float) -> Iterator[LogLine]:
+    """What comes until then. Raises: Mistake, where a reader may not read."""
     while (left := moment - time.monotonic()) > 0:
         try:
-            yield said.get(timeout=left)
+            one = said.get(timeout=left)
         except queue.Empty:
             return
+        if isinstance(one, Mistake):
+            raise one
+        yield one
 
 
-def _read(api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine]") -> None:
+def _read(api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine | Mistake]") -> None:
     pod, container, _ = life
     try:
         for line in api.follow(namespace, pod, container):
             said.put(LogLine(pod, line))
-    except (Mistake, WorldFailed):
+    except WorldFailed:
         return
+    except Mistake as refused:
+        said.put(refused)
 
 
 def _list(api: Api, namespace: str, selector: str, only: str | None) -> list[Object]:

@@ -92,7 +92,7 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
     waiting = container.get("state", {}).get("waiting", {})
     if waiting.get("reason") in BROKEN:
         return "Failed", str(waiting["reason"]), _words(pod, container, log)
-    if _condition(pod, "Ready") == "True":
+    if holds(pod, "Ready"):
         return "Ready", "", None
     if "running" in container.get("state", {}):
         started = StartLog()
@@ -125,11 +125,10 @@ def _reason(pod: dict[str, Any]) -> str:
     return ""
 
 
-def _condition(pod: dict[str, Any], kind: str) -> str | None:
-    for condition in pod.get("status", {}).get("conditions", ()):
-        if condition["type"] == kind:
-            return str(condition["status"])
-    return None
+def holds(body: dict[str, Any], condition: str) -> bool:
+    """Whether a condition of an object's status is true, such as a pod's Ready or a Job's Complete."""
+    found = body.get("status", {}).get("conditions", ())
+    return any(one["type"] == condition and one["status"] == "True" for one in found)
 
 
 def _since(pod: dict[str, Any], phase: Phase) -> float:

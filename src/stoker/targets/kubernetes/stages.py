@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stoker.fleet.state import Service
-from stoker.targets.kubernetes.pods import BROKEN, moment
+from stoker.targets.kubernetes.pods import BROKEN, holds, moment
 from stoker.units import Bytes
 
 Object = dict[str, Any]
@@ -34,17 +34,12 @@ def copy(
 
 def finished(job: Object) -> bool:
     """Whether a Job has done what it was for."""
-    return _has(job, "Complete")
+    return holds(job, "Complete")
 
 
 def failed(job: Object) -> bool:
     """Whether a Job has given up."""
-    return _has(job, "Failed")
-
-
-def _has(job: Object, condition: str) -> bool:
-    found = job.get("status", {}).get("conditions", ())
-    return any(one["type"] == condition and one["status"] == "True" for one in found)
+    return holds(job, "Failed")
 
 
 def snapshots(found: Iterable[Object]) -> tuple[Service, ...]:

@@ -208,8 +208,9 @@ def _words(code: int, finding: Finding | None, child: Child) -> str:
         return why
     if finding is not None and finding.what:
         return finding.what
-    lines = tail(child.log, 1)
-    return lines[-1] if lines else f"exit code {code}"
+    lines = tail(child.log)
+    error = next((line for line in reversed(lines) if line.startswith("error: ")), "")
+    return error.removeprefix("error: ") or (lines[-1] if lines else f"exit code {code}")
 
 
 def _hold(folder: Folder) -> IO[str] | None:

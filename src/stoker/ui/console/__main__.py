@@ -10,12 +10,14 @@ import socket
 import sys
 from collections.abc import Iterator
 
+import click
 import uvicorn
 
 from stoker.errors import Mistake, PortTaken, StokerError
 from stoker.system.log import Structured, setup
 from stoker.ui.console.app import create
 from stoker.ui.console.settings import read
+from stoker.ui.findings import plain
 
 STOP_SECONDS = 1
 NICE = 10  # who watches gives way to what is watched: engines on CPUs wait for their slowest core
@@ -56,8 +58,14 @@ def listen(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"port {port} of {host} is in use: choose another with --port") from None
-        raise Mistake(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+            raise PortTaken(
+                f"port {port} of {host} is in use", why="another process listens there", fix="another --port"
+            ) from None
+        raise Mistake(
+            f"cannot listen on {host}:{port}",
+            why=error.strerror or str(error),
+            fix="an address of this machine: --host, --port",
+        ) from None
 
 
 def main() -> int:
@@ -70,11 +78,12 @@ def main() -> int:
         settings = read()
         if not settings.loopback and settings.key is None and not settings.unlocked:
             raise Mistake(
-                f"anyone who reaches {settings.host}:{settings.port} could chat: lock it with --key-file"
-            )
+                f"{settings.host}:{settings.port} is reached from beyond this machine", why="without a key, anyone there could chat",
+                fix="--key-file FILE locks it",
+            )  # fmt: skip
         listening = listen(settings.host, settings.port)
     except StokerError as error:
-        print(f"error: {error.finding.what}", file=sys.stderr)
+        click.echo(plain(error.finding), err=True)
         return error.exit_code
     os.nice(NICE)
     config = uvicorn.Config(

@@ -3,11 +3,11 @@
 import asyncio
 import html
 import json
-import logging
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,7 +17,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stoker.errors import StokerError
 from stoker.ui.console import source as sources
 from stoker.ui.console.api import api
 from stoker.ui.console.ask import Endpoint
@@ -26,7 +25,9 @@ from stoker.ui.console.live import Live
 from stoker.ui.console.settings import LOOPBACK, Settings
 from stoker.ui.console.source import Source
 
-log = logging.getLogger("stoker.page")
+if TYPE_CHECKING:
+    from stoker.operate.cluster import ClusterFleet
+
 STATIC = Path(__file__).parent / "static"
 INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
 ICON = (STATIC / "icon.svg").read_bytes()
@@ -154,19 +155,17 @@ def curl(settings: Settings) -> str:
 
 
 def watched(settings: Settings) -> Source:
-    """The fleet that the settings name, or the endpoint alone. Raises: StokerError."""
+    """The fleet that the settings name, or the endpoint alone."""
     if not settings.fleet:
         return sources.Endpoint(settings.endpoint, settings.model, settings.key)
     if settings.target == "local":
         return sources.Local(settings.fleet)
     from stoker.operate.cluster import connect_cluster
 
-    try:
-        fleet = connect_cluster(settings.fleet, settings.namespace, settings.context)
-    except StokerError as error:  # the chat is there all the same
-        log.error("the cluster cannot be asked, the endpoint alone is watched: %s", error.finding.what)
-        return sources.Endpoint(settings.endpoint, settings.model, settings.key)
-    return sources.Cluster(fleet, inside=settings.inside)
+    def fleet() -> "ClusterFleet":
+        return connect_cluster(settings.fleet, settings.namespace, settings.context)
+
+    return sources.Cluster(fleet, settings.fleet, inside=settings.inside)
 
 
 def _chat(endpoint: Endpoint, key: str | None) -> Starlette:

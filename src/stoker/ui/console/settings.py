@@ -70,7 +70,11 @@ def read(argv: Sequence[str] | None = None) -> Settings:
     given = parser.parse_args(argv)
     endpoint = given.endpoint.rstrip("/")
     if not endpoint.startswith(("http://", "https://")):
-        raise Mistake(f"--endpoint {endpoint} is no URL: expected http://HOST:PORT")
+        raise Mistake(
+            f"--endpoint {endpoint} is no URL",
+            why="it begins with no http:// or https://",
+            fix="--endpoint http://HOST:PORT",
+        )
     wait_for = given.wait_for or f"{endpoint}/health"
     return Settings(
         endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked,
@@ -84,7 +88,11 @@ def _read_key(path: Path | None) -> str | None:
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Mistake(f"--key-file {path} cannot be read: {error}") from None
+        raise Mistake(
+            f"--key-file {path} cannot be read", why=str(error), fix="a file with the key alone"
+        ) from None
     if not key:
-        raise Mistake(f"--key-file {path} is empty")
+        raise Mistake(
+            f"--key-file {path} is empty", why="an empty key locks nothing", fix="a file with the key alone"
+        )
     return key

@@ -5,13 +5,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import httpx2
 
-from stoker.errors import Mistake
+from stoker.errors import Mistake, StokerError
 from stoker.fleet.state import FleetState, Phase, Replica
 from stoker.observe import Narrowed, Page, page
 from stoker.observe.store import File
@@ -173,16 +174,24 @@ class Endpoint:
 
 
 class Cluster:
-    """A fleet of a cluster, through the API server: its pods' pages by the server's proxy, or straight from inside."""
+    """A fleet of a cluster, through the API server: its pods' pages by the server's proxy, or straight from inside.
+
+    connect: makes the handle on it, when something is first asked, and again until that succeeds: a pod of the console's
+    may begin before its rights do, or while the API server is away.
+    """
 
     interval = 1.0
     state_every = 3.0
 
-    def __init__(self, fleet: "ClusterFleet", *, inside: bool = False) -> None:
-        self._fleet, self._inside = fleet, inside
+    def __init__(self, connect: "Callable[[], ClusterFleet]", name: str, *, inside: bool = False) -> None:
+        self._connect, self._name, self._inside = connect, name, inside
         self._threads = ThreadPoolExecutor(AT_ONCE)
         self._asked: set[str] = set()
         self._pages = Pages(page if inside else self._proxied)
+
+    @cached_property
+    def _fleet(self) -> "ClusterFleet":
+        return self._connect()
 
     def _proxied(self, url: str) -> Page:
         name, _, port = url.removeprefix("proxy:").partition(":")
@@ -233,12 +242,15 @@ class Cluster:
         self._fleet.restart()
 
     def file(self) -> File | None:
-        """The day's history, on the machine that looks."""
+        """The day's history, on the machine that looks; none where the cluster cannot be asked whose it is."""
         from stoker.system import paths
 
-        target = self._fleet.target
         if self._inside:  # the pod's own folder, which outlives its containers
-            return File(Path(tempfile.gettempdir()) / f"{target.name}.sqlite")
+            return File(Path(tempfile.gettempdir()) / f"{self._name}.sqlite")
+        try:
+            target = self._fleet.target
+        except StokerError:
+            return None
         path = paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
         paths.private(path.parent)
         return File(path)

@@ -208,9 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _allow(self, kind: Kind, words: list[str], query: dict[str, str]) -> None:
         verbs = {"GET": "get" if len(words) > 1 else "list", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}  # fmt: skip
         verb = "watch" if query.get("watch") in ("true", "1") else verbs[self.command]
-        if (verb, kind.plural) in self.double.forbidden:
+        resource = "/".join([kind.plural, *words[2:3]])
+        if (verb, resource) in self.double.forbidden:
             group = kind.version.rpartition("/")[0]
-            raise Refused(403, "Forbidden", f'{kind.plural}{f".{group}" if group else ""} is forbidden: User "double" cannot {verb} resource "{kind.plural}" in API group "{group}"')  # fmt: skip
+            raise Refused(403, "Forbidden", f'{kind.plural}{f".{group}" if group else ""} is forbidden: User "double" cannot {verb} resource "{resource}" in API group "{group}"')  # fmt: skip
 
     def _collection(self, kind: Kind, space: str, query: dict[str, str], raw: bytes) -> Any:
         store = self.double.store
