@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         NoSuchFleet,
         PortTaken,
         SpecError,
+        StateMoved,
         StokerError,
         TimedOut,
         Unreachable,
@@ -54,7 +55,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingPart", "Mistake", "NoSuchFleet",
-            "PortTaken", "SpecError", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
+            "PortTaken", "SpecError", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
         ),
         "stoker.errors",
     ),
@@ -65,7 +66,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClusterFleet", "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
     "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
-    "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
+    "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ StokerError            exit 1
 ├── WorldFailed        exit 1   the world did not do as asked
 │   ├── EngineFailed            an engine died in start-up, or was given up
 │   ├── Unreachable             a cluster that does not answer now, and may again
+│   ├── StateMoved              somebody else changed the fleet after its changes were computed
 │   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
 │   └── MissingPart             a package, a tool or a feature of this machine is not there
 ├── DoesNotFit         exit 3   the plan needs more than there is
@@ -68,6 +69,10 @@ class EngineFailed(WorldFailed):
 
 class Unreachable(WorldFailed):
     """A cluster does not answer now: it is away, too busy or restarting, and may be back soon."""
+
+
+class StateMoved(WorldFailed):
+    """Somebody else changed the fleet since its changes were computed: they are to be computed anew."""
 
 
 class WeightsFailed(WorldFailed):

@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,13 +26,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Duration(click.ParamType[Seconds]):
-    """A time such as 90s or 10m, as an option."""
+    """A time such as 90s or 10m, as an option; a plain number is seconds."""
 
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Seconds:
         try:
-            return Seconds.parse(value if isinstance(value, int | float) else str(value))
+            text = str(value)
+            return Seconds.parse(float(text) if text.replace(".", "", 1).isdigit() else text)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -210,9 +211,9 @@ def terminate_as_interrupt() -> None:
 
 
 def plain(value: Any) -> Any:
-    """A noun as plain values."""
+    """A noun as plain values, without what its own text leaves out: keys, and what a step applies."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value) if one.repr}
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

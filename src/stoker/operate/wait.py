@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from stoker.advise.why import why
-from stoker.errors import TimedOut, Unreachable
+from stoker.errors import StateMoved, TimedOut, Unreachable
 from stoker.events import Event, Report
 from stoker.fleet.changes import Changes
 from stoker.fleet.diff import events
@@ -36,6 +36,10 @@ def converge(target: Target, plan: Plan | None, report: Report, timeout: float) 
             if not changes.steps:
                 return state if before is None else _last(target, state, report)
             target.apply(changes)
+        except StateMoved:  # what is to be done is computed anew
+            if clock.monotonic() > deadline:
+                raise
+            continue
         except Unreachable as error:
             now = clock.monotonic()
             if state is None or now > min(deadline, (lost or now) + PATIENCE):

@@ -66,7 +66,7 @@ def said(ran: Ran) -> str:
 
 def step(call: Call) -> Step:
     """A call as a step of Changes."""
-    return Step("run", shlex.join(call.argv), call.why)
+    return Step("run", shlex.join(call.argv), call.why, body=call)
 
 
 def make(call: Call) -> None:

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from stoker.errors import Mistake
-from stoker.fleet.changes import Changes, Step
-from stoker.fleet.state import FleetState, Service
+from stoker.fleet.changes import Action, Changes, Step
+from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
@@ -17,13 +18,12 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.render.manifests.choices import SPACE
 from stoker.spec import dump
 from stoker.spec.nouns import ServeSpec
-from stoker.targets.kubernetes import chain, cloud, count, logs, revisions, scaling, secret, stages, workload
+from stoker.targets.kubernetes import cloud, count, logs, revisions, secret, stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
-from stoker.targets.kubernetes.copying import Copying
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
 from stoker.targets.kubernetes.portforward import PortForward
+from stoker.targets.kubernetes.reading import LOG_LINES, Reading
 
 # What a change of would be refused: they are made once, under a name that says what they hold.
 ONCE = (
@@ -42,10 +42,16 @@ OWNED = (
 )  # fmt: skip
 WORKLOADS = ("Deployment", "LeaderWorkerSet")
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
-REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "stoker/restarted-at"
-LOG_LINES = 400
 SLOWEST = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An object to apply, and the number of replicas to keep apart from it, where an HPA moves that."""
+
+    body: Object
+    replicas: int | None = None
 
 
 class KubernetesTarget:
@@ -59,9 +65,7 @@ class KubernetesTarget:
         self.api = Api(spec.kubernetes.context)
         self.force, self.weights = force, weights
         self._same: dict[str, tuple[str, Object]] = {}
-        self._wanted: dict[str, Object] = {}
-        self._counts: dict[str, int | None] = {}
-        self._copying = Copying(self.api, self.name, self.namespace, self.selector)
+        self._reading = Reading(self.api, spec)
         self._restart: str | None = None
         self.calls: tuple[Call, ...] = ()
         self._looks = 0
@@ -79,7 +83,15 @@ class KubernetesTarget:
     @property
     def selector(self) -> str:
         """Labels of everything of the fleet."""
-        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/managed-by=stoker"
+        return self._reading.selector
+
+    def workload(self) -> Object | None:
+        """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
+        return self._reading.workload()
+
+    def observe(self) -> FleetState:
+        """Pods, their owner and the warnings about them, as one value."""
+        return self._reading.observe()
 
     def _selector(self, kind: str) -> str:
         """The labels of its objects of a kind; those that stand in no namespace say whose they are by another."""
@@ -89,72 +101,6 @@ class KubernetesTarget:
         wanted = dict(part.split("=") for part in self._selector(body["kind"]).split(","))
         return bool(wanted.items() <= body["metadata"].get("labels", {}).items())
 
-    def workload(self) -> Object | None:
-        """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
-        found = self.api.get("Deployment", self.namespace, self.name)
-        groups = self.api.visible("LeaderWorkerSet", self.namespace, self.selector) if found is None else ()
-        named = [found] if found else [one for one in groups if one["metadata"]["name"] == self.name]
-        return next((one for one in named if workload.ours(one)), None)
-
-    def observe(self) -> FleetState:
-        """Pods, their owner and the warnings about them, as one value."""
-        now, owner = time.time(), self.workload()
-        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        found = replicas(pods, self._log, self._newest(owner))
-        before = self._stages() + self._beside()
-        scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
-        warnings = conditions(scalers) + unattended(owner, now)
-        warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
-        warnings += signs(self.api.visible("Event", self.namespace), self.name, self._others())
-        notes = owner["metadata"].get("annotations", {}) if owner else {}
-        ports = self._ports()
-        return FleetState(
-            self.name, f"kubernetes/{self.namespace}", now,
-            revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
-            endpoint=f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}" if owner else None,
-            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
-            page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
-            stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
-        )  # fmt: skip
-
-    def _others(self) -> list[str]:
-        """The namespace's other fleets."""
-        names = (one["metadata"]["name"] for one in workload.workloads(self.api, self.namespace))
-        return [name for name in names if name != self.name]
-
-    def _ports(self) -> dict[str, int]:
-        """The first port of each of its Services."""
-        found = self.api.visible("Service", self.namespace, self.selector)
-        return {one["metadata"]["name"]: int(one["spec"]["ports"][0]["port"]) for one in found}
-
-    def _newest(self, owner: Object | None) -> str | None:
-        """The template hash of the Deployment's newest ReplicaSet: pods of another one are about to go."""
-        if owner is None or owner["kind"] != "Deployment":
-            return None
-        engines = f"{self.selector},app.kubernetes.io/component=engine"
-        number = owner["metadata"].get("annotations", {}).get(REVISION)
-        for one in self.api.visible("ReplicaSet", self.namespace, engines) if number else ():
-            if one["metadata"].get("annotations", {}).get(REVISION) == number:
-                return str(one["metadata"]["labels"].get("pod-template-hash", "")) or None
-        return None
-
-    def _stages(self) -> tuple[Service, ...]:
-        """The copy and the snapshot of the weights, where the fleet has them."""
-        if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
-            return ()
-        return self._copying.stages()
-
-    def _beside(self) -> tuple[Service, ...]:
-        """The gateway, the picker and the page, where the fleet has them."""
-        picked = f"{self.selector},app.kubernetes.io/component in (gateway,picker,page)"
-        found = self.api.list("Deployment", self.namespace, picked)
-        roles = {str(one["metadata"]["labels"]["app.kubernetes.io/component"]): one for one in found}
-        pods = self.api.list("Pod", self.namespace, picked) if found else ()
-        return tuple(beside(role, one, pods) for role, one in sorted(roles.items()))
-
-    def _log(self, pod: str) -> tuple[str, ...]:
-        return self.api.log(self.namespace, pod, LOG_LINES)
-
     def restarting(self) -> "KubernetesTarget":
         """The same target, where the next changes replace every replica."""
         self._restart = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -163,17 +109,16 @@ class KubernetesTarget:
     def changes(self, plan: Plan | None) -> Changes:
         """The steps towards the plan. Raises: Mistake, where an object is not Stoker's or is refused."""
         if plan is None:
-            return Changes(self._down(), 0)
-        self._wanted, self._counts = {}, {}
+            return Changes(self._down())
         steps = [cloud.step(call) for call in self.calls]
         if not self._space_is_there():
-            return Changes((*steps, *self._new_namespace(plan)), 0)
+            return Changes((*steps, *self._new_namespace(plan)))
         objects = [Manifest(body) for body in secret.objects(plan)] + list(manifests(plan))
         for one in objects:
             if (step := self._step(self._marked(one.body, plan), one)) is not None:
                 steps.append(step)
         steps += self._stale(objects)
-        return Changes(tuple(steps) or self._waiting(plan), 0)
+        return Changes(tuple(steps) or self._waiting(plan))
 
     def _space_is_there(self) -> bool:
         """Whether the namespace is there; who may not look at it works inside one."""
@@ -202,9 +147,8 @@ class KubernetesTarget:
 
     def _new_namespace(self, plan: Plan) -> tuple[Step, ...]:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
-        self._wanted = {f"Namespace/{self.namespace}": body}
         rest = [*(Manifest(body) for body in secret.objects(plan)), *manifests(plan)]
-        first = Step("create", f"Namespace/{self.namespace}", "")
+        first = Step("create", f"Namespace/{self.namespace}", "", body=Put(body))
         return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))
 
     def _step(self, body: Object, one: Manifest) -> Step | None:
@@ -214,10 +158,8 @@ class KubernetesTarget:
         if live is None:
             if reason := self._too_early(one):
                 return Step("wait", subject, reason)
-            self._wanted[subject] = body
-            if one.kind in WORKLOADS and "replicas" not in body["spec"]:
-                self._counts[subject] = self.spec.replicas.low
-            return Step("create", subject, "")
+            moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
+            return Step("create", subject, "", body=Put(body, self.spec.replicas.low if moved else None))
         shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
         if not workload.ours(live) or not (shared or self._selected(live)):
             raise Mistake(
@@ -226,21 +168,21 @@ class KubernetesTarget:
                 fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
             )  # fmt: skip
         if one.kind == "Job":
-            return self._copying.again(live, subject)
+            return self._reading.copying.again(live, subject)
         if one.kind in ONCE:
             return None
         version = live["metadata"]["resourceVersion"]
         if self._same.get(subject) == (version, body):
             return None
         after = self.api.apply(body, force=True, dry=True)
-        if one.kind in WORKLOADS and "replicas" not in body["spec"]:
-            self._counts[subject] = count.falls(live, after)
+        moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
+        kept = count.falls(live, after) if moved else None  # before the two are compared: it says what stays
         differs = changed(live, after)
         if not differs:
             self._same[subject] = (version, body)
             return None
-        self._wanted[subject] = body
-        return Step("update", subject, "; ".join(differs) if one.kind != "Secret" else "another key")
+        why = "; ".join(differs) if one.kind != "Secret" else "another key"
+        return Step("update", subject, why, body=Put(body, kept))
 
     def _too_early(self, one: Manifest) -> str:
         """Why an object cannot be made yet: what it is made from is not there."""
@@ -249,7 +191,7 @@ class KubernetesTarget:
         if one.kind == "VolumeSnapshot":
             job = self.api.get("Job", self.namespace, f"{one.name}-copy")
             return (
-                self._copying.unwritten(job)
+                self._reading.copying.unwritten(job)
                 if job and stages.finished(job)
                 else "the copy of the weights goes on"
             )
@@ -283,7 +225,7 @@ class KubernetesTarget:
         seen = bool(status) and status.get("observedGeneration", generation) >= generation
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         if seen and ready >= wanted and updated >= wanted and status.get("replicas", 0) <= wanted:
-            late = [one.role for one in self._beside() if one.phase != "Ready"]
+            late = [one.role for one in self._reading.beside() if one.phase != "Ready"]
             return tuple(Step("wait", role, "") for role in late)
         return (Step("wait", f"{max(1, wanted - min(ready, updated))} of {wanted} replicas", ""),)
 
@@ -303,30 +245,30 @@ class KubernetesTarget:
 
     def apply(self, changes: Changes) -> None:
         """Takes every step that can be taken now, in order. Raises: Mistake, where the cluster refuses one."""
-        for call in self.calls:
-            cloud.make(call)
-        self.calls = ()
         for step in changes.acting:
-            if step.action == "delete":
-                kind, _, name = step.subject.partition("/")
-                self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
-            elif step.subject in self._wanted:
-                self._put(step)
+            kind, _, name = step.subject.partition("/")
+            match step.body:
+                case Call() as call:
+                    cloud.make(call)
+                    self.calls = tuple(one for one in self.calls if one != call)
+                case Put() as put:
+                    self._put(step.action, put)
+                case _ if step.action == "delete":
+                    self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
         self._restart = None
 
-    def _put(self, step: Step) -> None:
+    def _put(self, action: Action, put: Put) -> None:
         """Applies one object; the number of replicas, where an HPA moves it, by itself."""
-        body, replicas = self._wanted[step.subject], self._counts.get(step.subject)
-        if replicas is not None and step.action == "update":
-            count.keep(self.api, body, replicas)
+        if put.replicas is not None and action == "update":
+            count.keep(self.api, put.body, put.replicas)
         try:
-            self.api.apply(body, force=self.force)
+            self.api.apply(put.body, force=self.force)
         except Mistake as refused:
-            if body["kind"] not in WORKLOADS or not count.an_hpa_had_it(self.api, body, refused):
+            if put.body["kind"] not in WORKLOADS or not count.an_hpa_had_it(self.api, put.body, refused):
                 raise
-            self.api.apply(body, force=True)
-        if replicas not in (None, 1) and step.action == "create":
-            count.keep(self.api, body, replicas)
+            self.api.apply(put.body, force=True)
+        if put.replicas not in (None, 1) and action == "create":
+            count.keep(self.api, put.body, put.replicas)
 
     def record(self, spec: ServeSpec) -> int:
         """Keeps a spec that is ready now, for a way back. Returns its number."""
@@ -385,8 +327,3 @@ class KubernetesTarget:
 
 def _digest(spec: ServeSpec) -> str:
     return revisions.digest(json.loads(json.dumps(dump(spec), default=str)))
-
-
-def page_port(spec: ServeSpec) -> int:
-    """The port of the page's Service."""
-    return spec.endpoint.page_port or spec.endpoint.port + 1

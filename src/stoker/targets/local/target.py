@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from stoker.engine.last_words import last_words
-from stoker.errors import EngineFailed, NoSuchFleet, PortTaken, WorldFailed
+from stoker.errors import EngineFailed, NoSuchFleet, PortTaken, StateMoved, WorldFailed
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
 from stoker.fleet.state import FleetState, Replica
@@ -38,7 +38,6 @@ class LocalTarget:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = Folder(paths.fleet(name))
-        self._plan: Plan | None = None
         self._restart: int | None = None
 
     def offer(self) -> Hardware:
@@ -61,10 +60,9 @@ class LocalTarget:
 
     def changes(self, plan: Plan | None) -> Changes:
         """The steps towards the plan. Raises: EngineFailed, where a replica of it was given up; PortTaken."""
-        self._plan = plan
-        state = self.observe()
+        state, seen = self.observe(), self._revision()
         if plan is None:
-            return Changes(self._down_steps(state), state.revision)
+            return Changes(self._down_steps(state), seen)
         wanted, now = self._wanted(plan), self.folder.wanted()
         steps = _acting(wanted, now) if now is not None and now.processes else _starting(wanted)
         if not steps and not state.supervised:
@@ -73,7 +71,12 @@ class LocalTarget:
             self._check_ports(plan)
         if not steps:
             self._raise_if_failed(state)
-        return Changes(steps or _waiting(now or wanted, state), state.revision)
+        return Changes(steps or _waiting(now or wanted, state), seen, plan)
+
+    def _revision(self) -> int:
+        """Of what is wanted now; 0 where nothing is."""
+        now = self.folder.wanted()
+        return now.revision if now else 0
 
     def _down_steps(self, state: FleetState) -> tuple[Step, ...]:
         if not state.supervised and self.folder.record() is None and self.folder.wanted() is None:
@@ -86,20 +89,27 @@ class LocalTarget:
         return (*running, Step("stop", "supervisor", ""))
 
     def apply(self, changes: Changes) -> None:
-        """Writes what is wanted and sees to it that a supervisor lives. Returns at once."""
+        """Writes what is wanted and sees to it that a supervisor lives. Returns at once. Raises: StateMoved."""
         if not changes.acting:
             return
         self.folder.make()
         with locked(self.folder.verbs_lock):
-            if self._plan is None:
-                now = self.folder.wanted()
-                revision = now.revision + 1 if now else 1
-                self.folder.want(
-                    replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ())
-                )
+            if self._revision() != changes.seen:
+                raise StateMoved(
+                    f"{self.name} was changed by somebody else just now", why="another command runs", fix="again",
+                    rule="state-moved",
+                )  # fmt: skip
+            if isinstance(changes.body, Plan):
+                self._write_plan(changes.body)
             else:
-                self._write_plan(self._plan)
+                self._write_nothing()
             self._ensure_supervisor()
+
+    def _write_nothing(self) -> None:
+        now, revision = self.folder.wanted(), self._revision() + 1
+        self.folder.want(
+            replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ())
+        )
 
     def _write_plan(self, plan: Plan) -> None:
         while self.folder.supervised and self.observe().stopping:

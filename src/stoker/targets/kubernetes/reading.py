@@ -1,0 +1,97 @@
+"""One fleet's part of a namespace, as it is read: its objects and pods as one state."""
+
+import time
+
+from stoker.fleet.state import FleetState, Service
+from stoker.spec.nouns import ServeSpec
+from stoker.targets.kubernetes import chain, scaling, workload
+from stoker.targets.kubernetes.client import Api, Object
+from stoker.targets.kubernetes.copying import Copying
+from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
+
+REVISION = "deployment.kubernetes.io/revision"
+LOG_LINES = 400
+
+
+class Reading:
+    """What a target reads. copying remembers what a copy of the weights said."""
+
+    def __init__(self, api: Api, spec: ServeSpec) -> None:
+        self.api, self.spec, self.name, self.namespace = api, spec, spec.name, spec.kubernetes.namespace
+        self.copying = Copying(api, self.name, self.namespace, self.selector)
+
+    @property
+    def selector(self) -> str:
+        """Labels of everything of the fleet."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/managed-by=stoker"
+
+    def workload(self) -> Object | None:
+        """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
+        found = self.api.get("Deployment", self.namespace, self.name)
+        groups = self.api.visible("LeaderWorkerSet", self.namespace, self.selector) if found is None else ()
+        named = [found] if found else [one for one in groups if one["metadata"]["name"] == self.name]
+        return next((one for one in named if workload.ours(one)), None)
+
+    def observe(self) -> FleetState:
+        """Pods, their owner and the warnings about them, as one value."""
+        now, owner = time.time(), self.workload()
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
+        found = replicas(pods, self._log, self._newest(owner))
+        before = self._stages() + self.beside()
+        scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
+        warnings = conditions(scalers) + unattended(owner, now)
+        warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
+        warnings += signs(self.api.visible("Event", self.namespace), self.name, self._others())
+        notes = owner["metadata"].get("annotations", {}) if owner else {}
+        ports = self._ports()
+        return FleetState(
+            self.name, f"kubernetes/{self.namespace}", now,
+            revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
+            endpoint=f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}" if owner else None,
+            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
+            page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
+            stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
+        )  # fmt: skip
+
+    def _others(self) -> list[str]:
+        """The namespace's other fleets."""
+        names = (one["metadata"]["name"] for one in workload.workloads(self.api, self.namespace))
+        return [name for name in names if name != self.name]
+
+    def _ports(self) -> dict[str, int]:
+        """The first port of each of its Services."""
+        found = self.api.visible("Service", self.namespace, self.selector)
+        return {one["metadata"]["name"]: int(one["spec"]["ports"][0]["port"]) for one in found}
+
+    def _newest(self, owner: Object | None) -> str | None:
+        """The template hash of the Deployment's newest ReplicaSet: pods of another one are about to go."""
+        if owner is None or owner["kind"] != "Deployment":
+            return None
+        engines = f"{self.selector},app.kubernetes.io/component=engine"
+        number = owner["metadata"].get("annotations", {}).get(REVISION)
+        for one in self.api.visible("ReplicaSet", self.namespace, engines) if number else ():
+            if one["metadata"].get("annotations", {}).get(REVISION) == number:
+                return str(one["metadata"]["labels"].get("pod-template-hash", "")) or None
+        return None
+
+    def _stages(self) -> tuple[Service, ...]:
+        """The copy and the snapshot of the weights, where the fleet has them."""
+        if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
+            return ()
+        return self.copying.stages()
+
+    def beside(self) -> tuple[Service, ...]:
+        """The gateway, the picker and the page, where the fleet has them."""
+        picked = f"{self.selector},app.kubernetes.io/component in (gateway,picker,page)"
+        found = self.api.list("Deployment", self.namespace, picked)
+        roles = {str(one["metadata"]["labels"]["app.kubernetes.io/component"]): one for one in found}
+        pods = self.api.list("Pod", self.namespace, picked) if found else ()
+        return tuple(beside(role, one, pods) for role, one in sorted(roles.items()))
+
+    def _log(self, pod: str) -> tuple[str, ...]:
+        return self.api.log(self.namespace, pod, LOG_LINES)
+
+
+def page_port(spec: ServeSpec) -> int:
+    """The port of the page's Service."""
+    return spec.endpoint.page_port or spec.endpoint.port + 1
