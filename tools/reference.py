@@ -117,7 +117,9 @@ def json_page() -> str:
     lines += ["| command | prints |", "|---|---|", *(f"| {command} | {noun} |" for command, noun in PRINTED)]
     for noun in NOUNS:
         lines += ["", f"## {noun.__name__}", "", _prose(noun.__doc__), "", "| field | type |", "|---|---|"]
-        lines += [f"| `{field.name}` | {_type(field.type)} |" for field in dataclasses.fields(noun) if field.repr]
+        lines += [
+            f"| `{field.name}` | {_type(field.type)} |" for field in dataclasses.fields(noun) if field.repr
+        ]
     lines += ["", "## ModelShape", "", "What the model is.", "", "| field | type |", "|---|---|"]
     lines += [f"| `{f.name}` | {_type(f.type)} |" for f in dataclasses.fields(ModelShape) if f.name in SHOWN]
     lines += ["", "## Plan", "", _prose(as_json.__doc__), "", "| field | meaning |", "|---|---|"]
