@@ -155,6 +155,24 @@ def test_logs_are_the_pods(user: User) -> None:
     assert user("logs", "nobody").code == 2
 
 
+def test_a_dry_run_as_json_holds_no_key(user: User) -> None:
+    import base64
+
+    user.write(endpoint={"api_key": "env:SHOP_KEY"})
+    out = user.ok("up", "--dry-run", "-o", "json", SHOP_KEY="hush-hush").out
+    assert "Secret/shop-keys" in out
+    assert "hush-hush" not in out
+    assert base64.b64encode(b"hush-hush").decode() not in out
+    assert sorted(json.loads(out)["steps"][0]) == ["action", "needs", "subject", "why"]
+
+
+def test_logs_as_json(user: User) -> None:
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/log": "one"}})
+    user.ok("up")
+    line = json.loads(user.ok("logs", "-o", "json").out)
+    assert (line["source"].startswith("shop-"), line["text"]) == (True, "one")
+
+
 def test_logs_that_may_not_be_read_and_logs_of_nobody(user: User) -> None:
     assert user("logs").code == 2, "no fleet is there"
     user.ok("up")

@@ -20,6 +20,13 @@ def test_every_name_of_the_front_door_is_there() -> None:
         stoker.nothing_of_this_name  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_every_error_is_at_the_front_door() -> None:
+    from stoker import errors
+
+    tree = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.StokerError)}  # fmt: skip
+    assert tree <= set(stoker.__all__)
+
+
 def test_importing_it_imports_nothing_heavy() -> None:
     code = "import sys, stoker; print(*(m for m in ('pydantic', 'click', 'yaml', 'httpx2', 'asyncio', 'rich') if m in sys.modules))"
     assert (
@@ -38,6 +45,11 @@ def test_a_fleet_as_a_context_manager(stoker_home: Stoker) -> None:
         assert httpx2.post(f"{fleet.url}/v1/chat/completions", json=body).status_code == 200
         assert fleet.scale(2).ready == 2
         assert stoker.connect("sim").status().ready == 2
+        assert isinstance(fleet, stoker.Fleet)
+        mine, others = (fleet.target.changes(fleet.plan(count)) for count in (3, 4))
+        fleet.target.apply(mine)
+        with pytest.raises(stoker.StateMoved):
+            fleet.target.apply(others)  # computed before the first of them was applied
         assert stoker.connect().name == "sim"
         with fleet.endpoint() as endpoint:
             assert endpoint.model == "model"

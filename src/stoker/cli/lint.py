@@ -90,7 +90,8 @@ def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding,
     if mend:
         text, count = fixed(text, release)
         try:
-            Path(name).write_text(text, encoding="utf-8") if count else None
+            if count:
+                Path(name).write_text(text, encoding="utf-8")
         except OSError as error:
             raise WorldFailed(f"{name} cannot be written", why=str(error), fix="its permissions") from error
         click.echo(f"{name}: {count} names written anew", err=True)

@@ -1,8 +1,10 @@
 """`stoker logs`: what the processes say."""
 
+import json
+
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet
+from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain
 from stoker.operate.fleet import Fleet, connect
 
 
@@ -13,6 +15,7 @@ from stoker.operate.fleet import Fleet, connect
 @click.option("--name", help="The fleet. Default: the only one that runs.")
 @click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file.")
 @click.option("-n", "--namespace", help="Namespace, on a cluster.")
+@output_option("text", "json")
 def command(
     replica: str | None,
     follow: bool,
@@ -20,13 +23,20 @@ def command(
     name: str | None,
     target: str | None,
     namespace: str | None,
+    output: str,
 ) -> None:
     """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster), `gateway`,
-    `page` or `supervisor`."""
+    `page` or `supervisor`.
+
+    -o json prints one object a line, as it comes: the process it is of, and the text.
+    """
     fleet = cluster_fleet(name, file, target, namespace, looking=True) or _local(
         chosen_name(name, file, looking=True)
     )
     for line in fleet.logs(replica, follow):
+        if output == "json":
+            click.echo(json.dumps(plain(line)))
+            continue
         click.echo(line.text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {line.text}")
 
 

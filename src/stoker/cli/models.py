@@ -1,7 +1,5 @@
 """`stoker models`: the weights that are here."""
 
-import time
-
 import click
 
 from stoker.cli.common import output_option, print_json
@@ -9,7 +7,7 @@ from stoker.model.shape import read_shape
 from stoker.operate.prepare import staged
 from stoker.spec import load
 from stoker.spec.nouns import ModelRef
-from stoker.system import paths
+from stoker.system import clock, paths
 from stoker.ui.terminal import Story, age, table
 from stoker.units import Bytes
 
@@ -37,7 +35,7 @@ def list_(output: str) -> None:
     elif not found:
         click.echo("the cache is empty")
     else:
-        rows = [[e.source, str(e.size), str(e.files), age(time.time() - e.at), e.path] for e in found]
+        rows = [[e.source, str(e.size), str(e.files), age(clock.now() - e.at), e.path] for e in found]
         click.echo(table([["MODEL", "SIZE", "FILES", "AGE", "PATH"], *rows], right=frozenset({1, 2, 3})))
 
 

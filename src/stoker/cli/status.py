@@ -26,7 +26,7 @@ from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState
 from stoker.observe.store import kept
 from stoker.operate.fleet import Fleet, connect
-from stoker.system import paths
+from stoker.system import clock, paths
 from stoker.targets.local.target import names
 from stoker.ui.board import charts, happened, text
 from stoker.units import Seconds
@@ -118,12 +118,12 @@ def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None)
 
 def _latest(history: Path | None) -> dict[str, Point]:
     """The newest figures of each replica, where they are not old."""
-    points, _ = kept(history, time.time() - FRESH) if history else ((), ())
+    points, _ = kept(history, clock.now() - FRESH) if history else ((), ())
     return {one.replica: one for one in points}
 
 
 def _since(history: Path, seconds: float, output: str) -> None:
-    points, events = kept(history, time.time() - seconds)
+    points, events = kept(history, clock.now() - seconds)
     if output == "json":
         print_json(
             {

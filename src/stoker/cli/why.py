@@ -1,12 +1,11 @@
 """`stoker why`: why it is not as it should be."""
 
-import time
-
 import click
 
 from stoker.advise.why import why
 from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_findings
 from stoker.operate.fleet import connect
+from stoker.system import clock
 from stoker.ui.findings import explained
 
 
@@ -21,7 +20,7 @@ def command(
         chosen_name(name, file, looking=True)
     )
     state = fleet.status()
-    found = why(state, time.time())
+    found = why(state, clock.now())
     if not found and output == "text":
         click.echo(f"{state.name}: nothing is wrong, {state.ready} of {state.wanted} replicas are ready")
     print_findings(found, output, lambda one: explained(one, state.name))

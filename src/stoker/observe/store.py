@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stoker.events import Event
 from stoker.fleet.points import COLUMNS, Point
+from stoker.system import clock
 
 HOUR = 3600  # rounds in memory
 DAY = 86400.0  # seconds in the file
@@ -161,7 +162,7 @@ class File:
             self._db.executemany(f"insert into points values ({marks})", [_values(one) for one in points])  # noqa: S608  # columns of our own
             rows = [(one.at, one.event.subject, one.event.text, one.event.mark) for one in events]
             self._db.executemany("insert into events values (?,?,?,?)", rows)
-            now = time.time()
+            now = clock.now()
             if time.monotonic() - self._pruned > 600:
                 self._pruned = time.monotonic()
                 for table in ("points", "events"):

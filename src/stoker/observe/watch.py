@@ -15,6 +15,7 @@ from stoker.fleet.points import Point, Window
 from stoker.fleet.state import FleetState
 from stoker.observe.scrape import Page, Scraper
 from stoker.observe.store import HOUR, STEP, File, History, Record, kept
+from stoker.system import clock
 
 log = logging.getLogger(__name__)
 SECONDS = 10.0  # what a second's rates and quantiles are taken over
@@ -49,7 +50,7 @@ class Watcher:
         self._state_every = state_every
         self.history = History()
         if file is not None:
-            self.history.resume(*kept(file.path, time.time() - HOUR))
+            self.history.resume(*kept(file.path, clock.now() - HOUR))
         self.latest: Look | None = None
         self._last: FleetState | None = None
         self.why = ""
@@ -101,7 +102,7 @@ class Watcher:
             return
         state, happened = await self._observe()
         if happened:
-            self.latest = replace(self.latest, at=time.time(), state=state, events=happened)
+            self.latest = replace(self.latest, at=clock.now(), state=state, events=happened)
             await self._tell()
 
     async def _observe(self) -> tuple[FleetState, tuple[Record, ...]]:
@@ -110,7 +111,7 @@ class Watcher:
         self._seen = self._stamp()  # before the state: what is written after it is seen again
         state = self._last = await asyncio.to_thread(self._state)
         self._looked = time.monotonic()
-        happened = tuple(Record(time.time(), one) for one in _happened(before, state))
+        happened = tuple(Record(clock.now(), one) for one in _happened(before, state))
         self.history.tell(happened)
         self._pending += happened
         return state, happened
@@ -128,19 +129,19 @@ class Watcher:
         if state is None or time.monotonic() - self._looked >= self._state_every:
             state, happened = await self._observe()
         samples = await self._scraper.round(self._pages(state))
-        clock, wall = time.monotonic(), time.time()
-        points = self._now.add(clock, wall, samples, state.ready, state.wanted)
+        tick, wall = time.monotonic(), clock.now()
+        points = self._now.add(tick, wall, samples, state.ready, state.wanted)
         self.history.add(points)
-        if clock - self._written >= STEP:
-            self._write(clock, wall, samples, state)
+        if tick - self._written >= STEP:
+            self._write(tick, wall, samples, state)
         self.latest = Look(wall, state, points, happened, dict(self._scraper.why), self._scraper.interval)
         return self.latest
 
     def _write(
-        self, clock: float, wall: float, samples: Mapping[str, MetricSample | None], state: FleetState
+        self, tick: float, wall: float, samples: Mapping[str, MetricSample | None], state: FleetState
     ) -> None:
-        points = self._slow.add(clock, wall, samples, state.ready, state.wanted)
-        self._written = clock
+        points = self._slow.add(tick, wall, samples, state.ready, state.wanted)
+        self._written = tick
         if self._file is not None:
             self._file.add(points, self._pending)
         self._pending = []

@@ -1,6 +1,5 @@
 """The one loop of every verb that changes something: compute, apply, observe, report, until nothing is left."""
 
-import time
 from dataclasses import replace
 
 from stoker.advise.why import why
@@ -71,7 +70,7 @@ def _quiet(state: FleetState) -> FleetState:
 
 def _timed_out(changes: Changes, state: FleetState, timeout: float) -> TimedOut:
     waits = ", ".join(step.subject for step in changes.steps)
-    found = why(state, time.time())
+    found = why(state, clock.now())
     details = [f"{one.what} ({one.why})" if one.why else one.what for one in found]
     fixes = [one.fix for one in found if one.fix]
     return TimedOut(

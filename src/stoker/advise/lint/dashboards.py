@@ -35,11 +35,7 @@ def lint_dashboard(name: str, text: str, release: str) -> tuple[Finding, ...]:
         for match in _NAME.finditer(line):
             if (gone := _gone(match[0], release)) is not None:
                 why, instead = gone
-                fix = (
-                    f"{instead}{', which --fix writes' if instead else ''}"
-                    if instead
-                    else "a metric of its /metrics page"
-                )
+                fix = f"{instead}, which --fix writes" if instead else "a metric of its /metrics page"
                 at = f"{name}:{number}:{match.start() + 1}"
                 what = f"vLLM {release} has no metric {match[0]}"
                 out.setdefault((number, match[0]), Finding(what, why, fix, at, "error", "dashboard-metric"))

@@ -1,6 +1,5 @@
 """The copy of the weights into a volume, as it goes: its stages, its last words, and another try where it had failed."""
 
-import time
 from dataclasses import replace
 
 from stoker.advise.why import why
@@ -8,6 +7,7 @@ from stoker.errors import Mistake, WorldFailed
 from stoker.findings import Finding
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState, Service
+from stoker.system import clock
 from stoker.targets.kubernetes import stages
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.pods import moment
@@ -52,7 +52,7 @@ class Copying:
             if refused.finding.rule != FORBIDDEN:
                 raise
             done = moment(job.get("status", {}).get("completionTime"))
-            return "the copy's disk is being unmounted" if time.time() - done < UNMOUNT_SECONDS else ""
+            return "the copy's disk is being unmounted" if clock.now() - done < UNMOUNT_SECONDS else ""
         holders = [one["spec"]["nodeName"] for one in found if one["spec"]["source"].get("persistentVolumeName") == volume and one.get("status", {}).get("attached")]  # fmt: skip
         return f"the copy's disk is still attached to {holders[0]}" if holders else ""
 
@@ -64,7 +64,7 @@ class Copying:
             return None
         if uid not in self._going:
             return Step("delete", subject, "it failed before, and is tried again")
-        stage, now = self.stages()[0], time.time()
+        stage, now = self.stages()[0], clock.now()
         found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
         plain = Finding("the copy of the weights failed", stage.last_words or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
         raise WorldFailed(found[0] if found else plain)

@@ -1,12 +1,12 @@
 """What each ready replica says of itself now, through the API server: one look, bounded in time."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from stoker.engine.samples import NARROW, read
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.state import FleetState, Replica, Sample
+from stoker.system import clock
 from stoker.targets.kubernetes.client import Api
 
 AT_ONCE = 16
@@ -24,7 +24,7 @@ def sampled(api: Api, namespace: str, state: FleetState) -> FleetState:
             text = text or api.pod_page(namespace, one.name, port, "/metrics")
         except (Mistake, WorldFailed):
             return one
-        found = read(text.encode(), time.time())
+        found = read(text.encode(), clock.now())
         return replace(one, sample=Sample.of(found)) if found else one
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -1,9 +1,8 @@
 """One fleet's part of a namespace, as it is read: its objects and pods as one state."""
 
-import time
-
 from stoker.fleet.state import FleetState, Service
 from stoker.spec.nouns import ServeSpec
+from stoker.system import clock
 from stoker.targets.kubernetes import chain, scaling, workload
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.copying import Copying
@@ -34,7 +33,7 @@ class Reading:
 
     def observe(self) -> FleetState:
         """Pods, their owner and the warnings about them, as one value."""
-        now, owner = time.time(), self.workload()
+        now, owner = clock.now(), self.workload()
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
         found = replicas(pods, self._log, self._newest(owner))
         before = self._stages() + self.beside()

@@ -13,6 +13,7 @@ from typing import Any
 
 from stoker.fleet.process import Process
 from stoker.fleet.state import Phase, Sample
+from stoker.system import clock
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
 
 FLEET_VARIABLE = "STOKER_FLEET"
@@ -32,7 +33,7 @@ class Child:
         self.id: ProcessId | None = None
         self.port = process.port or 0
         self.phase: Phase = "Pending"
-        self.since = self.started = time.time()
+        self.since = self.started = clock.now()
         self.detail = ""
         self.sample: Sample | None = None
         self.restarts = 0
@@ -64,7 +65,7 @@ class Child:
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
         self.log_offset = 0
-        self.started = time.time()
+        self.started = clock.now()
         self.become("Starting")
 
     def _environment(self, folder: Path) -> dict[str, str]:
@@ -97,7 +98,7 @@ class Child:
     def become(self, phase: Phase, detail: str = "") -> None:
         """Enters a phase; its time starts when the phase changes."""
         if phase != self.phase:
-            self.phase, self.since = phase, time.time()
+            self.phase, self.since = phase, clock.now()
         self.detail = detail
         if phase == "Ready":
             self.ever_ready = True

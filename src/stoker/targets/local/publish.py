@@ -9,6 +9,7 @@ from typing import Any
 
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, to_json
+from stoker.system import clock
 from stoker.system.files import read_json, write_json
 from stoker.targets.gateway.config import Route, Routes
 from stoker.targets.local.child import Child
@@ -95,7 +96,7 @@ def fleet_state(wanted: Wanted | None, children: Sequence[Child]) -> FleetState:
     return FleetState(
         name=wanted.name if wanted else "",
         target="local",
-        at=time.time(),
+        at=clock.now(),
         revision=wanted.revision if wanted else 0,
         endpoint=wanted.endpoint if wanted else None,
         page=wanted.page if wanted else None,

@@ -16,6 +16,7 @@ from typing import IO
 from stoker.engine.last_words import last_words
 from stoker.findings import Finding
 from stoker.fleet.process import Process, Wanted
+from stoker.system import clock
 from stoker.system.files import tail, try_lock
 from stoker.system.log import setup
 from stoker.system.proc import free_port, port_free
@@ -89,7 +90,7 @@ class Supervisor:
             log.warning("%s hangs: %s", child.process.key, watch.hung)
             child.last_words = watch.hung
             child.kill()
-        elif child.phase == "Ready" and time.time() - child.since > STEADY_SECONDS:
+        elif child.phase == "Ready" and clock.now() - child.since > STEADY_SECONDS:
             self._failures.pop(child.process.key, None)
 
     def _ended(self, child: Child, code: int) -> None:

@@ -20,7 +20,7 @@ from stoker.planner.plan import Hardware, Plan
 from stoker.render.command import shown
 from stoker.render.processes import endpoint_url, gateway_settings, page_port, processes
 from stoker.spec import dump
-from stoker.system import keys, paths
+from stoker.system import clock, keys, paths
 from stoker.system.files import locked, read_json, tail, write_json, write_secret
 from stoker.system.proc import port_free, port_owner, started_at
 from stoker.targets.local import machine
@@ -46,11 +46,11 @@ class LocalTarget:
 
     def observe(self) -> FleetState:
         """The supervisor's last word, checked against the processes where no supervisor lives."""
-        state = self.folder.state() or FleetState(self.name, "local", time.time())
+        state = self.folder.state() or FleetState(self.name, "local", clock.now())
         supervised = self.folder.supervised
         if not supervised:
             state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
-        return replace(state, supervised=supervised, name=self.name, at=time.time())
+        return replace(state, supervised=supervised, name=self.name, at=clock.now())
 
     def restarting(self) -> "LocalTarget":
         """The same target, where the next `changes` replaces every replica."""

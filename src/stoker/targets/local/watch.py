@@ -8,6 +8,7 @@ from stoker.engine.log import StartLog
 from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
 from stoker.observe import Narrowed
+from stoker.system import clock
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
 
@@ -87,7 +88,7 @@ class Watch:
         status, page = await self._page()
         if status != 200:
             return
-        now = time.time()
+        now = clock.now()
         self.child.sample = Sample.of(read(page, now) or MetricSample(now))
         self._check_progress()
 
@@ -108,6 +109,6 @@ class Watch:
             status, page = await self._page()
         except (OSError, TimeoutError):
             return False
-        found = read(page, time.time())
+        found = read(page, clock.now())
         gauges = found.gauges if found else {}
         return status == 200 and not gauges.get("running") and not gauges.get("waiting")

@@ -58,7 +58,7 @@ def api(live: Live, settings: Settings) -> list[Route]:
             count = json.loads(await request.body())["replicas"]
         except (ValueError, KeyError, TypeError):
             count = None
-        if not isinstance(count, int) or not 0 <= count <= MOST_REPLICAS:
+        if type(count) is not int or not 0 <= count <= MOST_REPLICAS:
             return _wrong(400, f'expected {{"replicas": 0 to {MOST_REPLICAS}}}')
         wrong = await live.act("scale", count)
         return _wrong(409, wrong) if wrong else JSONResponse({"replicas": count}, 202)

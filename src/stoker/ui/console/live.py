@@ -14,6 +14,7 @@ from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState, Replica
 from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
+from stoker.system import clock
 from stoker.ui.console.source import Source
 
 QUIET_SECONDS = 2.0  # a stream says something at least so often, so that a lost one is noticed
@@ -43,7 +44,7 @@ class Live:
         """The fleet as it is, with what is wrong."""
         look = self.watcher.latest
         if look is None:
-            return {"at": time.time(), "why": self._why() or "looking", "busy": self.busy}
+            return {"at": clock.now(), "why": self._why() or "looking", "busy": self.busy}
         state = look.state
         return {
             "at": look.at, "why": self._why(), "busy": self.busy, "slowed": self.watcher.slowed,
@@ -58,7 +59,7 @@ class Live:
 
     def history(self, since: float, replica: str = "") -> dict[str, Any]:
         """Columns of points, oldest first."""
-        points = self.watcher.history.points(time.time() - since, replica, MOST)
+        points = self.watcher.history.points(clock.now() - since, replica, MOST)
         return {
             "columns": list(COLUMNS), "replica": replica,
             "rows": [_figures(one) for one in points],

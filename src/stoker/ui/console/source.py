@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,6 +15,7 @@ from stoker.errors import Mistake, StokerError
 from stoker.fleet.state import FleetState, Phase, Replica
 from stoker.observe import Narrowed, Page, page
 from stoker.observe.store import File
+from stoker.system import clock
 from stoker.system.files import tail
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Endpoint:
     def __init__(self, url: str, model: str, key: str | None) -> None:
         self._url, self._model = url, model
         self._page = page(url, key)
-        self._begun = time.time()
+        self._begun = clock.now()
         self._client = httpx2.Client(timeout=HEALTH_SECONDS)
 
     def state(self) -> FleetState:
@@ -127,7 +127,7 @@ class Endpoint:
         return FleetState(
             self._model,
             self._url,
-            time.time(),
+            clock.now(),
             endpoint=self._url,
             model=self._model,
             wanted=1,

@@ -206,6 +206,7 @@ async function act(path, body) {
     const answer = await fetch("api/" + path, { method: "POST", headers: { "Content-Type": "application/json", ...bearer() }, body: JSON.stringify(body) });
     if (!answer.ok) { page.told = ""; by("said").replaceChildren(make("p", (await answer.json()).error, "bad")); }
     return answer.ok;
+  } catch { page.told = ""; by("said").replaceChildren(make("p", "the page's server does not answer", "bad")); return false;
   } finally { for (const id of ["less", "more", "restart"]) by(id).disabled = false; }
 }
 function unlocked(yes) { by("acts").hidden = !yes; by("unlock").hidden = yes || !page.lockable; }
