@@ -161,6 +161,13 @@ class Child:
             "scratch": self.scratch,
         }
 
+    def mark(self) -> tuple[object, ...]:
+        """Differs where its record does, and costs less: the process stands for itself by stamp and generation."""
+        return (
+            self.process.key, self.generation, self.stamp, self.id, self.port, self.phase, self.since, self.started,
+            self.detail, self.restarts, self.ever_ready, self.last_words, self.leaving, self.scratch,
+        )  # fmt: skip
+
     @classmethod
     def adopt(cls, record: dict[str, Any], logs: Path) -> "Child":
         """The child that another supervisor recorded."""

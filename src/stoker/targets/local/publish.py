@@ -24,7 +24,7 @@ class Publisher:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._routes = Routes.read(folder.routes_file)
-        self._last: dict[str, Any] | None = None
+        self._last: tuple[object, ...] | None = None
         self._at = 0.0
         self._targets: list[dict[str, Any]] | None = None
 
@@ -37,14 +37,13 @@ class Publisher:
         """Routes first, so that nobody reads of a state that the gateway does not follow yet."""
         self._publish_routes(children, wanted is not None and not wanted.processes)
         state = fleet_state(wanted, children)
-        record = {
-            "fleet": to_json(replace(state, at=0.0)),
-            "children": [child.record() for child in children],
-        }
-        if force or record != self._last or time.monotonic() - self._at > AT_LEAST_EVERY:
-            self._last, self._at = record, time.monotonic()
+        seen = (replace(state, at=0.0), tuple(child.mark() for child in children))
+        if force or seen != self._last or time.monotonic() - self._at > AT_LEAST_EVERY:
+            self._last, self._at = seen, time.monotonic()
+            records = [child.record() for child in children]
             write_json(
-                self._folder.state_file, {**record, "fleet": to_json(state), "supervisor": os.getpid()}
+                self._folder.state_file,
+                {"fleet": to_json(state), "children": records, "supervisor": os.getpid()},
             )
 
     def _publish_routes(self, children: Sequence[Child], stopping: bool) -> None:
