@@ -20,6 +20,7 @@ from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.points import Point
 from stoker.fleet.state import FleetState, Rank, Replica, Sample, ScaledBy, Scaling, Service, Sign
+from stoker.fleet.target import LogLine
 from stoker.model.shape import ModelShape
 from stoker.spec import template
 from stoker.weights.entries import CacheEntry
@@ -42,6 +43,12 @@ PRINTED = (
         "`points`: a list of Point, `events`: a list of at, subject, text, mark, took",
     ),
     ("`stoker up -o json`", "FleetState; with `--dry-run` Changes"),
+    (
+        "`stoker scale -o json`, `stoker restart -o json`, `stoker rollback -o json`",
+        "FleetState, once it is there",
+    ),
+    ("`stoker down -o json`", "a list of names: the fleets that were taken down"),
+    ("`stoker logs -o json`", "LogLine, one object a line"),
     ("`stoker plan -o json`", "Plan"),
     (
         "`stoker lint -o json`, `stoker doctor -o json`, `stoker why -o json`",
@@ -62,6 +69,7 @@ NOUNS = (
     Point,
     Changes,
     Step,
+    LogLine,
     Finding,
     CacheEntry,
 )

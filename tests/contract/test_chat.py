@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +97,22 @@ def test_in_a_terminal(fleet: Stoker) -> None:
         assert answer in until(">>> ")
     os.write(main, b"/bye\n")
     assert process.wait(10) == 0
+    os.close(main)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_ends_a_conversation_where_ctrl_c_only_ends_an_answer(
+    fleet: Stoker, number: signal.Signals
+) -> None:
+    main, side = pty.openpty()
+    argv = [sys.executable, "-m", "stoker", "chat"]
+    process = subprocess.Popen(argv, stdin=side, stdout=side, stderr=side, env={**fleet.env, "TERM": "xterm"})
+    os.close(side)
+    seen = ""
+    while ">>> " not in seen:
+        seen += os.read(main, 4096).decode()
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number
     os.close(main)
 
 

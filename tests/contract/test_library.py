@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
@@ -50,13 +51,31 @@ def test_a_fleet_as_a_context_manager(stoker_home: Stoker) -> None:
         fleet.target.apply(mine)
         with pytest.raises(stoker.StateMoved):
             fleet.target.apply(others)  # computed before the first of them was applied
-        assert stoker.connect().name == "sim"
+        assert fleet.scale(1).ready == 1
         with fleet.endpoint() as endpoint:
             assert endpoint.model == "model"
     assert said
     assert stoker_home.processes() == []
     with pytest.raises(stoker.NoSuchFleet):
         stoker.connect("sim")
+
+
+def test_of_two_that_change_a_fleet_the_later_wins_and_the_other_says_so(stoker_home: Stoker) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    spec = stoker.load(Path(stoker_home.spec(simulate={"start_seconds": 1.5})).read_text())
+    with stoker.up(spec) as fleet, ThreadPoolExecutor(1) as pool:
+        begun: list[events.Event | events.Progress] = []
+        slow = pool.submit(lambda: fleet.scale(3, report=begun.append))
+        deadline = time.monotonic() + 20
+        while not begun:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert stoker.connect("sim").scale(2).ready == 2
+        with pytest.raises(stoker.StateMoved, match="changed by another command"):
+            slow.result(30)
+        assert fleet.status().wanted == 2
+        assert stoker.connect().name == "sim"
 
 
 def test_errors_carry_a_finding_and_an_exit_code(stoker_home: Stoker) -> None:

@@ -68,7 +68,15 @@ def test_a_node_fits_as_the_pods_select_it() -> None:
     about = choose(plan_of(text))
     assert rules(replace(GOOD, nodes=(Node(mega, 8),)), about) == []
     (found,) = check_cluster(replace(GOOD, pools=()), about)
-    assert found.what == "no node has 8 x nvidia-h100-mega-80gb"
+    assert found.what.startswith("no node has 8 x nvidia-h100-mega-80gb and the labels")
+
+
+def test_another_machine_with_the_same_gpu_does_not_fit() -> None:
+    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: l4, count: 4, machine: g2-standard-48}\ntarget: kubernetes\n"
+    about = choose(plan_of(text))
+    (found,) = check_cluster(replace(GOOD, pools=(Pool("p", "nvidia-l4", 4, 3, "g2-standard-96"),)), about)
+    assert found.what == "no node has 4 x nvidia-l4 and the labels {'node.kubernetes.io/instance-type': 'g2-standard-48'}"  # fmt: skip
+    assert rules(replace(GOOD, pools=(Pool("p", "nvidia-l4", 4, 3, "g2-standard-48"),)), about) == []
 
 
 def test_buckets_are_mounted_by_a_driver() -> None:

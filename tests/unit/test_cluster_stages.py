@@ -1,10 +1,13 @@
 """The copy of the weights and its snapshot, as stages of an `up`."""
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stoker.errors import Mistake
 from stoker.targets.kubernetes import stages
 from stoker.targets.kubernetes.copying import Copying
 
@@ -73,6 +76,40 @@ def test_snapshots() -> None:
     assert [s.phase for s in stages.snapshots([{**one, "status": {"readyToUse": True}}])] == ["Ready"]
     (found,) = stages.snapshots([{**one, "status": {"error": {"message": "quota"}}}])
     assert (found.phase, found.last_words) == ("Failed", "quota")
+
+
+def test_no_snapshot_before_the_disk_is_let_go() -> None:
+    def attached(volume: str) -> Any:
+        spec = {"nodeName": "n1", "source": {"persistentVolumeName": volume}}
+        return {"spec": spec, "status": {"attached": True}}
+
+    class Api:
+        claim: Any = None
+        found: Any = ()
+
+        def get(self, *_: str) -> Any:
+            return self.claim
+
+        def list(self, *_: Any) -> Any:
+            if isinstance(self.found, Exception):
+                raise self.found
+            return self.found
+
+    def done(seconds_ago: float) -> Any:
+        at = datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat()
+        return {"metadata": {"name": "shop-1-copy"}, "status": {"completionTime": at}}
+
+    api = Api()
+    copying = Copying(api, "shop", "default", "")  # type: ignore[arg-type]
+    api.found = (attached("other"), {"spec": {"nodeName": "n2", "source": {"inlineVolumeSpec": {}}}})
+    assert copying.unwritten(done(1)) == "", "nothing is bound"
+    api.claim = {"spec": {"volumeName": "pv"}}
+    assert copying.unwritten(done(1)) == ""
+    api.found = (attached("pv"),)
+    assert copying.unwritten(done(999)) == "the copy's disk is still attached to n1"
+    api.found = Mistake("forbidden", rule="kube-forbidden")
+    assert copying.unwritten(done(1)) == "the copy's disk is being unmounted"
+    assert copying.unwritten(done(120)) == ""
 
 
 def test_what_a_copy_said_outlives_its_pods() -> None:

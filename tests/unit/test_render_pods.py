@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.golden.cases import BASE, CASES, SCALED
 from tests.support.manifests import one, plan_of, rendered
 
@@ -93,8 +94,11 @@ def test_the_disk_is_one_that_the_machine_can_attach() -> None:
     assert classes(new) == ["hyperdisk-ml", "pd-ssd"], "it is read as one, and was written as the other"
     with pytest.raises(Mistake, match="a4-highgpu-8g cannot attach a pd-ssd"):
         rendered(new + "kubernetes: {disk: {type: pd-ssd}}\n")
-    with pytest.raises(Mistake, match="cannot attach a hyperdisk-ml"):
-        rendered(*_small_on_t4("kubernetes: {disk: {type: hyperdisk-ml}}\n"))
+    with pytest.raises(Mistake, match="cannot attach a hyperdisk-ml") as caught:
+        rendered(*_small_on_t4("kubernetes: {disk: {zones: [us-east4-a, us-east4-c]}}\n"))
+    assert "one zone in disk.zones" in caught.value.finding.fix
+    with pytest.raises(Mistake, match="does not say in which"):
+        rendered(BASE + "kubernetes: {weights: {disk: projects/p/zones/multi-zone/disks/d}}\n")
 
 
 def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
@@ -149,18 +153,22 @@ def test_a_render_replaces_its_own_files_and_nobody_elses(tmp_path: Path) -> Non
     folder, name = tmp_path / "out", "kustomization.yaml"
     write({"a.yaml": "a", name: kustomization(["a.yaml"], [])}, folder)
     assert write({"b.yaml": "b", name: kustomization(["b.yaml"], [])}, folder) == ("a.yaml",)
-    (folder / "mine.txt").write_text("kept")
-    write({"b.yaml": "c", name: kustomization(["b.yaml"], [])}, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["b.yaml", name, "mine.txt"]
+    (folder / "mine.yaml").write_text("kept")
+    added = (folder / name).read_text().replace("- b.yaml", "- b.yaml\n  - mine.yaml")
+    (folder / name).write_text(added)
+    assert write({"c.yaml": "c", name: kustomization(["c.yaml"], [])}, folder) == ("b.yaml",)
+    assert sorted(path.name for path in folder.iterdir()) == ["c.yaml", name, "mine.yaml"]
+    assert yaml.safe_load((folder / name).read_text())["resources"] == ["c.yaml"]
+
+
+@pytest.mark.parametrize("theirs", ["kustomization.yaml", "prometheus.yaml", "notes.txt"])
+def test_a_folder_of_somebody_else_is_left_as_it_is(theirs: str, tmp_path: Path) -> None:
+    (tmp_path / theirs).write_text("resources: [precious.yaml]\n")
+    (tmp_path / "precious.yaml").write_text("kept")
     with pytest.raises(Mistake, match="holds something else"):
-        write({"b.yaml": "b"}, tmp_path)
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    (theirs / name).write_text("resources: [precious.yaml]\n")
-    (theirs / "precious.yaml").write_text("kept")
-    with pytest.raises(Mistake, match="no render wrote it"):
-        write({"b.yaml": "b", name: kustomization(["b.yaml"], [])}, theirs)
-    assert (theirs / "precious.yaml").read_text() == "kept"
+        write({"b.yaml": "b", "kustomization.yaml": kustomization(["b.yaml"], [])}, tmp_path)
+    assert (tmp_path / "precious.yaml").read_text() == "kept"
+    assert not (tmp_path / "b.yaml").exists()
 
 
 PAGE = (

@@ -42,12 +42,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One node pool: its GPUs a node, and how many nodes it may have (None: as many as it has)."""
+    """One node pool: its GPUs a node, how many nodes it may have (None: as many as it has), and their machine type."""
 
     name: str
     accelerator: str
     gpus: int
     most: int | None
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +195,12 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if cluster.ask.capacity or cluster.ask.compute_class or facts.growing:
         return []
     each, wanted = cluster.gpus_per_node, accelerator(cluster) if cluster.gke else None
-    pools = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted]
+    asked = cluster.spec.hardware.machine
+    pools = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted and asked in (None, p.machine or asked)]  # fmt: skip
     if pools or any(fits(node, cluster) for node in facts.nodes):
         return []
-    what = f"no node has {each} x {wanted or 'GPU'}" + (
-        f" and the labels {dict(cluster.ask.node_selector)}" if cluster.ask.node_selector else ""
-    )
+    more = {key: value for key, value in node_selector(cluster).items() if key != LABEL}
+    what = f"no node has {each} x {wanted or 'GPU'}" + (f" and the labels {more}" if more else "")
     seen = sorted({f"{node.labels.get(LABEL, 'GPU')} x {node.gpus}" for node in facts.nodes if node.gpus})
     why = f"nodes have: {', '.join(seen) or 'no GPU'}"
     why += (

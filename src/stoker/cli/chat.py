@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, read_spec, terminate_as_interrupt
+from stoker.cli.common import chosen_name, cluster_fleet, read_spec, terminate_in_order
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
@@ -41,7 +41,7 @@ def command(
     MODEL (hf://…, gs://…, demo:…, or a folder) is served first where no such fleet runs.
     """
     source, prompt = _parts(words)
-    terminate_as_interrupt()
+    terminate_in_order()
     if not sys.stdin.isatty():
         piped = sys.stdin.read().strip()
         prompt = "\n\n".join(part for part in (prompt, piped) if part) or None

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -205,9 +206,22 @@ def terminate_as_interrupt() -> None:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    _on_end(interrupt)
+
+
+def terminate_in_order() -> None:
+    """A closed terminal and `kill` end it where Ctrl-C does not, and leave nothing behind that it had started."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    _on_end(leave)
+
+
+def _on_end(handler: Callable[[int, FrameType | None], None]) -> None:
+    signal.signal(signal.SIGTERM, handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps it
-        signal.signal(signal.SIGHUP, interrupt)
+        signal.signal(signal.SIGHUP, handler)
 
 
 def plain(value: Any) -> Any:

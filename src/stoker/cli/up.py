@@ -145,7 +145,7 @@ def _in_cluster(
     box(
         [
             f"{spec.name} is served: {state.ready} of {state.wanted} replicas ready",
-            f"endpoint  {state.endpoint}/v1   inside the cluster",
+            f"endpoint  {state.endpoint}/v1   {'inside the cluster' if f'.{space}:' in str(state.endpoint) else 'the Gateway'}",
             f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
             f"stop      {_me()} down",
         ]
@@ -176,7 +176,7 @@ def _start(
         ) from None
     except StokerError as error:
         story.done()
-        if not was_up and error.exit_code != 4 and error.finding.rule != "fleet-differs":
+        if not was_up and error.exit_code != 4 and error.finding.rule not in ("fleet-differs", "state-moved"):
             _stop(fleet, silent, now=True)
         raise
     finally:

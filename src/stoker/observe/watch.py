@@ -92,8 +92,8 @@ class Watcher:
         await asyncio.sleep(0.05)
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(left, GLANCE))
-            if self._stamp() != self._seen:
-                with contextlib.suppress(StokerError, OSError, ValueError):
+            with contextlib.suppress(Exception):
+                if self._stamp() != self._seen:
                     await self._glance()
 
     async def _glance(self) -> None:
@@ -109,15 +109,15 @@ class Watcher:
         """The state as it is now, and what has happened since the one before, which is told once."""
         before = self._last
         self._seen = self._stamp()  # before the state: what is written after it is seen again
-        state = self._last = await asyncio.to_thread(self._state)
-        self._looked = time.monotonic()
+        state = await asyncio.to_thread(self._state)
         happened = tuple(Record(clock.now(), one) for one in _happened(before, state))
+        self._last, self._looked = state, time.monotonic()
         self.history.tell(happened)
         self._pending += happened
         return state, happened
 
     async def news(self) -> Look | None:
-        """Waits for the next round."""
+        """Waits for the next round, or for what happens before it."""
         async with self._news:
             await self._news.wait()
         return self.latest

@@ -33,6 +33,10 @@ START_TIMEOUT = 3600.0
 Agree = Callable[[tuple[Step, ...]], bool]
 
 
+def _limit(timeout: float | None) -> float:
+    return START_TIMEOUT if timeout is None else timeout
+
+
 class ClusterFleet:
     """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running."""
 
@@ -81,7 +85,7 @@ class ClusterFleet:
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
         plan = plan_cluster(replace(spec, replicas=Range(count, count)))
-        return converge(self.target, plan, report, timeout or START_TIMEOUT)
+        return converge(self.target, plan, report, _limit(timeout))
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
@@ -100,7 +104,7 @@ class ClusterFleet:
         state, spec = self.status(), self.running()
         if spec.replicas.fixed:
             spec = replace(spec, replicas=Range(state.wanted, state.wanted))
-        return converge(self.target.restarting(), plan_cluster(spec), report, timeout or START_TIMEOUT)
+        return converge(self.target.restarting(), plan_cluster(spec), report, _limit(timeout))
 
     def rollback(
         self, number: int | None = None, report: Report = silent, timeout: float | None = None
@@ -113,7 +117,7 @@ class ClusterFleet:
         found = self.target.before(number)
         spec = load_stored(found.spec)
         report(Event("rollback", f"to revision {found.number}"))
-        state = converge(self.target, plan_cluster(spec), report, timeout or START_TIMEOUT)
+        state = converge(self.target, plan_cluster(spec), report, _limit(timeout))
         _record(self.target, spec, report)
         return state
 
@@ -126,7 +130,8 @@ class ClusterFleet:
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Lines of its pods' logs. Raises: NoSuchFleet; Mistake, where this user may not read them."""
-        self.status()
+        if not self.target.api.list("Pod", self.target.namespace, self.target.selector):
+            self.status()
         return self.target.logs(replica, follow)
 
     def endpoint(self) -> AbstractContextManager[Endpoint]:
@@ -139,7 +144,8 @@ def connect_cluster(
 ) -> ClusterFleet:
     """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
 
-    A named one is looked for when something is asked of it. Raises: NoSuchFleet, where none is named.
+    A named one may not be there: its `status` says so. Raises: NoSuchFleet, where none is named; Mistake, WorldFailed,
+    where the cluster cannot be asked.
     """
     place = [f"kubernetes.namespace={namespace}"] if namespace else []
     place += [f"kubernetes.context={context}"] if context else []
@@ -193,7 +199,7 @@ def up_cluster(
         target.calls = pending
     else:
         _by_hand(pending, report)
-    state = converge(target, plan, report, timeout or START_TIMEOUT)
+    state = converge(target, plan, report, _limit(timeout))
     _record(target, spec, report)
     return state
 

@@ -24,6 +24,10 @@ START_TIMEOUT = 1800.0
 STOP_GRACE = 60.0
 
 
+def _limit(timeout: float | None) -> float:
+    return START_TIMEOUT if timeout is None else timeout
+
+
 class Fleet:
     """One fleet on this machine. As a context manager it is taken down at the end."""
 
@@ -74,7 +78,7 @@ class Fleet:
         if replicas < 0:
             raise Mistake(f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more")
         plan = self.plan(replicas, rebind=rebind, report=report)
-        return converge(self.target, plan, report, timeout or START_TIMEOUT)
+        return converge(self.target, plan, report, _limit(timeout))
 
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
@@ -110,7 +114,7 @@ class Fleet:
         if wanted is None:
             raise no_fleet(self.name)
         plan = self.plan(wanted.replicas, report=report)
-        return converge(self.target.restarting(), plan, report, timeout or START_TIMEOUT)
+        return converge(self.target.restarting(), plan, report, _limit(timeout))
 
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
         """Drains and stops everything. `now` cuts what still runs."""
@@ -192,7 +196,7 @@ def up(
     running = check_same(fleet, spec, replace_running)
     plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
     begun = clock.now()
-    state = converge(fleet.target, plan, report, timeout or START_TIMEOUT)
+    state = converge(fleet.target, plan, report, _limit(timeout))
     after_start(plan, state, begun, report)
     return fleet
 

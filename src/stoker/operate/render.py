@@ -1,6 +1,6 @@
 """`render`: the manifests of a fleet as files, the same that `up` applies."""
 
-import re
+from itertools import takewhile
 from pathlib import Path
 
 from stoker.errors import Mistake, WorldFailed
@@ -8,7 +8,7 @@ from stoker.operate.plan import plan_cluster
 from stoker.planner.plan import Plan
 from stoker.render.dashboards import cloud, grafana
 from stoker.render.manifests import choose, manifests
-from stoker.render.manifests.manifest import MARK, kustomization
+from stoker.render.manifests.manifest import kustomization
 from stoker.render.manifests.monitoring import scope
 from stoker.render.manifests.scaling import VALUES, adapter_rules
 from stoker.render.panels import Scope
@@ -20,6 +20,8 @@ from stoker.system import paths
 KUSTOMIZATION = "kustomization.yaml"
 GRAFANA, CLOUD = "grafana-dashboard.json", "cloud-dashboard.json"
 CONFIG = "prometheus.yaml"
+INDEXES = (KUSTOMIZATION, CONFIG)  # the file of a folder that begins with the names of all that were written
+MARK = "# Written by `stoker render`, which removes what of this the fleet needs no more:"
 
 
 def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
@@ -55,11 +57,14 @@ def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:
     Raises: Mistake, for a folder that holds something else.
     """
     before = _before(folder)
+    index = next(name for name in INDEXES if name in files)
+    names = "".join(f"#   {name}\n" for name in sorted(files))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         gone = tuple(sorted(before - set(files)))
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            head = f"{MARK}\n{names}" if name == index else ""
+            (folder / name).write_text(head + text, encoding="utf-8")
         for name in gone:
             (folder / name).unlink()
     except OSError as error:
@@ -76,17 +81,12 @@ def _before(folder: Path) -> set[str]:
     here = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if not here:
         return set()
-    if CONFIG in here and here <= {CONFIG, RULES, GRAFANA}:
-        return here
-    text = (folder / KUSTOMIZATION).read_text(encoding="utf-8") if KUSTOMIZATION in here else ""
-    if not text.startswith(MARK):
-        raise Mistake(
-            f"{folder} holds something else", why=f"it has no {KUSTOMIZATION} that begins with {MARK!r}, so no render wrote it",
-            fix="an empty folder: -O DIR", rule="render-folder",
-        )  # fmt: skip
-    import yaml
-
-    ours = {str(name) for name in (yaml.safe_load(text) or {}).get("resources") or ()} | {
-        KUSTOMIZATION, VALUES, GRAFANA, CLOUD,
-    }  # fmt: skip
-    return (ours | set(re.findall(r"^#   kubectl apply -f (\S+)$", text, re.M))) & here
+    for index in INDEXES:
+        lines = (folder / index).read_text(encoding="utf-8").splitlines() if index in here else []
+        if lines and lines[0] == MARK:
+            names = takewhile(lambda line: line.startswith("#   "), lines[1:])
+            return {line.removeprefix("#   ") for line in names} & here
+    raise Mistake(
+        f"{folder} holds something else", why=f"no {' or '.join(INDEXES)} there says that `stoker render` wrote it",
+        fix="an empty folder: -O DIR", rule="render-folder",
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stoker.advise.why import why
-from stoker.errors import StateMoved, TimedOut, Unreachable
+from stoker.errors import TimedOut, Unreachable
 from stoker.events import Event, Report
 from stoker.fleet.changes import Changes
 from stoker.fleet.diff import events
@@ -20,7 +20,7 @@ def converge(target: Target, plan: Plan | None, report: Report, timeout: float) 
 
     Level-triggered: an interrupted one resumes, and one with nothing to do returns at once. A cluster that has answered
     and is away for a while, as while its control plane is upgraded, is waited for.
-    Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` raises.
+    Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` and `target.apply` raise.
     """
     deadline = clock.monotonic() + timeout
     state: FleetState | None = None
@@ -35,10 +35,6 @@ def converge(target: Target, plan: Plan | None, report: Report, timeout: float) 
             if not changes.steps:
                 return state if before is None else _last(target, state, report)
             target.apply(changes)
-        except StateMoved:  # what is to be done is computed anew
-            if clock.monotonic() > deadline:
-                raise
-            continue
         except Unreachable as error:
             now = clock.monotonic()
             if state is None or now > min(deadline, (lost or now) + PATIENCE):

@@ -36,17 +36,19 @@ def size(cluster: Cluster) -> Bytes:
 
 
 def check_machine(cluster: Cluster) -> None:
+    """Raises: Mistake, where the machine cannot attach the disk."""
     machine = cluster.plan.hardware.machine
     if cluster.disk.storage_class or not cluster.gke or machine is None or cluster.disk_type in machine.disks:
         return
     place = cluster.spec.origin.get("kubernetes.disk.type") or cluster.spec.origin.get("kubernetes.disk")
     raise Mistake(
         f"{machine} cannot attach a {cluster.disk_type}", at=str(place or ""), why=f"it takes {', '.join(machine.disks)}",
-        fix=f"disk: {{type: {machine.disks[0]}}}, or weights: stream", rule="disk-machine",
+        fix=f"{'one zone in disk.zones' if len(cluster.disk.zones) > 1 else f'disk: {{type: {machine.disks[0]}}}'}, or weights: stream", rule="disk-machine",
     )  # fmt: skip
 
 
 def check_readers(cluster: Cluster) -> None:
+    """Raises: Mistake, for more nodes than one disk is read by."""
     nodes = cluster.spec.replicas.high * cluster.plan.nodes
     most = READERS[cluster.disk_type]
     if nodes > most and not cluster.disk.storage_class:
@@ -100,10 +102,16 @@ def existing(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def _zones_of(cluster: Cluster) -> list[str]:
-    """Where an existing disk stands: as its handle says, else as the file does."""
+    """Where an existing disk stands: as its handle says, else as the file does. Raises: Mistake, where neither does."""
     parts = str(cluster.disk.handle).split("/")
-    zone = parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ANY_ZONE
-    return list(cluster.disk.zones) if zone == ANY_ZONE else [zone]
+    zone = parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""
+    if zone == ANY_ZONE and not cluster.disk.zones:
+        place = cluster.spec.origin.get("kubernetes.weights")
+        raise Mistake(
+            "the disk stands in several zones, and the file does not say in which", at=str(place or ""),
+            why="pods would be put into zones without it", fix="disk: {zones: [ZONE, …]}", rule="disk-zones",
+        )  # fmt: skip
+    return [zone] if zone not in ("", ANY_ZONE) else list(cluster.disk.zones)
 
 
 def copied(cluster: Cluster) -> tuple[Manifest, ...]:

@@ -33,7 +33,7 @@ def _check_class(cluster: Cluster) -> None:
     if cluster.gke and name.startswith("gke-l7-") and name not in GKE_CLASSES:
         raise Mistake(
             f"the gateway class {name} routes to no InferencePool", at=_at(cluster), why=f"of GKE's own, {' and '.join(GKE_CLASSES)} do",
-            fix=f"class_name: {GKE_CLASSES[0 if 'rilb' in name else 1]}", rule="gateway-class",
+            fix=f"class_name: {GKE_CLASSES[0 if cluster.ask.gateway.internal else 1]}", rule="gateway-class",
         )  # fmt: skip
 
 

@@ -51,9 +51,6 @@ class Manifest:
         return write(self.body)
 
 
-MARK = "# Written by `stoker render`"
-
-
 def kustomization(files: list[str], later: list[str]) -> str:
     """The kustomization.yaml of a folder of manifests.
 
@@ -61,8 +58,7 @@ def kustomization(files: list[str], later: list[str]) -> str:
     """
     body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": files}
     text = write(body)
-    mark = f"{MARK}, which removes from this folder what it wrote and the fleet needs no more.\n"
     if not later:
-        return mark + text
+        return text
     head = "# `stoker up` applies everything and waits in between. By hand, once the copy Job is complete, and again once\n# the snapshot is ready, apply what is not listed here:\n"  # fmt: skip
-    return mark + head + "".join(f"#   kubectl apply -f {name}\n" for name in later) + text
+    return head + "".join(f"#   kubectl apply -f {name}\n" for name in later) + text

@@ -82,15 +82,21 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
             return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}, *own]
         case "gateway-api":
             picker = {"podSelector": {"matchLabels": cluster.selector("picker")}}
-            return [picker, *_proxies(cluster), *own]
+            clients = _clients(cluster) if cluster.ask.clients else []
+            return [picker, *_proxies(cluster), *clients, *own]
         case _:
             return [*_clients(cluster), *own] if cluster.ask.clients else _clients(cluster)
 
 
 def _proxies(cluster: Cluster) -> list[dict[str, Any]]:
-    """The load balancer's proxies, and on GKE the hosts that check health."""
+    """The load balancer's proxies: on GKE by their networks and the hosts that check health, elsewhere pods as well.
+
+    Source: https://gateway-api.sigs.k8s.io/geps/gep-1762 (the label of the pods that a Gateway is made into).
+    """
     own = list(cluster.ask.gateway.proxies) or list(PRIVATE[:3])
-    return [{"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])]
+    blocks: list[dict[str, Any]] = [{"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])]  # fmt: skip
+    pods = {"podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": cluster.name}}}
+    return blocks if cluster.gke else [*blocks, pods]
 
 
 def _scrapers(cluster: Cluster) -> list[dict[str, Any]]:

@@ -46,6 +46,8 @@ class Copying:
         """
         claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
         volume = (claim or {}).get("spec", {}).get("volumeName")
+        if volume is None:
+            return ""
         try:
             found = self._api.list("VolumeAttachment", None)
         except Mistake as refused:

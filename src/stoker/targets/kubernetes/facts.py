@@ -135,11 +135,17 @@ def _outside(found: ClusterFacts, cluster: Cluster) -> ClusterFacts:
 
 
 def _pools(pool: dict[str, Any]) -> list[Pool]:
-    scaling = pool.get("autoscaling", {})
+    scaling, config = pool.get("autoscaling", {}), pool.get("config", {})
     most = scaling.get("totalMaxNodeCount") or scaling.get("maxNodeCount") if scaling.get("enabled") else None
     return [
-        Pool(pool["name"], one.get("acceleratorType", ""), int(one.get("acceleratorCount", 0)), most)
-        for one in pool.get("config", {}).get("accelerators", ())
+        Pool(
+            pool["name"],
+            one.get("acceleratorType", ""),
+            int(one.get("acceleratorCount", 0)),
+            most,
+            config.get("machineType", ""),
+        )
+        for one in config.get("accelerators", ())
     ]
 
 

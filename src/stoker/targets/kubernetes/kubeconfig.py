@@ -20,7 +20,7 @@ def read(names: Sequence[str]) -> KubeConfig:
     if len(names) == 1:
         return KubeConfig.from_file(names[0])
     merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", **{part: [] for part in NAMED}}
-    there = [path for path in map(Path, names) if path.exists()]
+    there = [path for path in (Path(name).expanduser() for name in names) if path.exists()]
     for path in there:
         text = yaml.safe_load(path.read_text()) or {}
         if text.get("current-context"):

@@ -17,9 +17,14 @@ def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) 
     """The last lines of every container, one after another. Raises: Mistake, where there is no such pod."""
     for pod in _pods(api, namespace, selector, only):
         name = pod["metadata"]["name"]
-        for container in _containers(pod):
-            for line in api.tail(namespace, name, lines, container):
-                yield LogLine(name, line)
+        try:
+            for container in _containers(pod):
+                for line in api.tail(namespace, name, lines, container):
+                    yield LogLine(name, line)
+        except WorldFailed as error:  # its node may be away: the others' logs are wanted all the more
+            if only is not None:
+                raise
+            yield LogLine(name, f"({error.finding.what}: {error.finding.why})")
 
 
 def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterator[LogLine]:

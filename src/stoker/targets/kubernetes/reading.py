@@ -46,11 +46,20 @@ class Reading:
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
-            endpoint=f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}" if owner else None,
+            endpoint=self._endpoint(ports) if owner else None,
             model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
             stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
+
+    def _endpoint(self, ports: dict[str, int]) -> str:
+        """Where clients go: to the Gateway, once it has an address, else to the Service."""
+        routed = self.spec.kubernetes.routing == "gateway-api"
+        for gateway in self.api.visible("Gateway", self.namespace, self.selector) if routed else ():
+            if addresses := gateway.get("status", {}).get("addresses"):
+                listener = gateway["spec"]["listeners"][0]
+                return f"{listener['protocol'].lower()}://{listener.get('hostname') or addresses[0]['value']}"
+        return f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}"
 
     def _others(self) -> list[str]:
         """The namespace's other fleets."""

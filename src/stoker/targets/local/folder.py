@@ -25,6 +25,11 @@ class Folder:
         return self.path / "state.json"
 
     @property
+    def moved_file(self) -> Path:
+        """Touched when a phase changes, something starts again, or another number is wanted; not for figures alone."""
+        return self.path / "moved"
+
+    @property
     def routes_file(self) -> Path:
         return self.path / "routes.json"
 
@@ -107,6 +112,7 @@ class Folder:
             self.seen_file,
             self.gateway_file,
             self.targets_file,
+            self.moved_file,
         ):
             path.unlink(missing_ok=True)
         for path in (self.engine_key, self.endpoint_key):

@@ -26,6 +26,7 @@ class Publisher:
         self._routes = Routes.read(folder.routes_file)
         self._last: tuple[object, ...] | None = None
         self._at = 0.0
+        self._moved: tuple[object, ...] | None = None
         self._targets: list[dict[str, Any]] | None = None
 
     @property
@@ -45,6 +46,18 @@ class Publisher:
                 self._folder.state_file,
                 {"fleet": to_json(state), "children": records, "supervisor": os.getpid()},
             )
+        self._touch(state)
+
+    def _touch(self, state: FleetState) -> None:
+        """After the state is written: who sees the mark reads what it is about."""
+        moved = (
+            state.wanted,
+            tuple((one.name, one.generation, one.phase, one.restarts) for one in state.replicas),
+            tuple((one.role, one.phase, one.restarts) for one in state.services),
+        )
+        if moved != self._moved:
+            self._moved = moved
+            self._folder.moved_file.touch()
 
     def _publish_routes(self, children: Sequence[Child], stopping: bool) -> None:
         routes = tuple(

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stoker.engine.last_words import last_words
@@ -30,6 +30,11 @@ from stoker.targets.local.logs import follow_logs, read_logs
 SUPERVISOR_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What Changes hold that take a fleet down."""
+
+
 class LocalTarget:
     """One fleet on this machine, by name."""
 
@@ -39,6 +44,8 @@ class LocalTarget:
         self.name = name
         self.folder = Folder(paths.fleet(name))
         self._restart: int | None = None
+        self._led: Plan | None = None  # the plan that is being led to, and the revision written for it
+        self._wrote: int | None = None
 
     def offer(self) -> Hardware:
         """What could run here."""
@@ -60,9 +67,13 @@ class LocalTarget:
 
     def changes(self, plan: Plan | None) -> Changes:
         """The steps towards the plan. Raises: EngineFailed, where a replica of it was given up; PortTaken."""
+        if plan is not self._led:
+            self._led, self._wrote = plan, None
         state, seen = self.observe(), self._revision()
         if plan is None:
-            return Changes(self._down_steps(state), seen)
+            steps = self._down_steps(state)
+            self._wrote = self._wrote if steps else None
+            return Changes(steps, seen, Gone())
         wanted, now = self._wanted(plan), self.folder.wanted()
         steps = _acting(wanted, now) if now is not None and now.processes else _starting(wanted)
         if not steps and not state.supervised:
@@ -94,15 +105,22 @@ class LocalTarget:
             return
         self.folder.make()
         with locked(self.folder.verbs_lock):
-            if self._revision() != changes.seen:
+            now = (
+                self._revision()
+            )  # 0 where the last fleet of this name has just gone, which is nobody's change
+            if now and (now != changes.seen or self._wrote not in (None, now)):
                 raise StateMoved(
-                    f"{self.name} was changed by somebody else just now", why="another command runs", fix="again",
-                    rule="state-moved",
+                    f"{self.name} was changed by another command meanwhile", why="this one's plan is of before that",
+                    fix="`stoker status` shows what runs; the same command again applies it", rule="state-moved",
                 )  # fmt: skip
-            if isinstance(changes.body, Plan):
-                self._write_plan(changes.body)
-            else:
-                self._write_nothing()
+            match changes.body:
+                case Plan() as plan:
+                    self._write_plan(plan)
+                case Gone():
+                    self._write_nothing()
+                case _:
+                    raise TypeError("these changes were not computed by this target")
+            self._wrote = self._revision()
             self._ensure_supervisor()
 
     def _write_nothing(self) -> None:

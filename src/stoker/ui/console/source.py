@@ -74,9 +74,9 @@ class Local:
         return self._fleet.target.observe()
 
     def stamp(self) -> object:
-        """When the supervisor wrote last."""
+        """When something happened last."""
         try:
-            return self._fleet.target.folder.state_file.stat().st_mtime_ns
+            return self._fleet.target.folder.moved_file.stat().st_mtime_ns
         except OSError:
             return None
 
