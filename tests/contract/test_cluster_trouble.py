@@ -220,8 +220,8 @@ def test_several_kubeconfigs_are_one(user: User) -> None:
 def test_an_up_that_is_taken_up_again_tells_what_is_not_well(user: User) -> None:
     broken = {**SPEC["kubernetes"], "annotations": {"fake/fault": "ImagePullBackOff"}}
     user.write(kubernetes=broken)
-    assert user("up", "--timeout", "3s").code == 4
-    again = user("up", "--timeout", "2s")
+    assert user("up", "--timeout", "6s").code == 4
+    again = user("up", "--timeout", "4s")
     assert "Failed  Back-off pulling image" in again.err.partition("error:")[0]
 
 
