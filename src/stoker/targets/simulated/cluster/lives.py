@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from stoker.targets.simulated.cluster.kinds import BY_KIND
+from stoker.targets.simulated.cluster.pods import claimed, is_ready, is_running, requested
 from stoker.targets.simulated.cluster.store import Object, Store, now
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -79,7 +80,7 @@ class Lives:
         """The disk is attached to the node of a pod that runs with it, and leaves a moment after the pod has ended."""
         volume, meta = claim["spec"].get("volumeName"), claim["metadata"]
         pods = self.store.list("Pod", meta["namespace"])
-        here = {p["spec"]["nodeName"] for p in pods if _runs(p) and meta["name"] in _claims(p)}
+        here = {p["spec"]["nodeName"] for p in pods if is_running(p) and meta["name"] in claimed(p)}
         there = {one["spec"]["nodeName"]: one for one in self.store.list("VolumeAttachment") if one["spec"]["source"]["persistentVolumeName"] == volume}  # fmt: skip
         for node in here - set(there):
             body = {
@@ -110,8 +111,8 @@ class Lives:
         old = [p for p in pods if p not in new]
         rolling = spec.get("strategy", {}).get("rollingUpdate", {})
         surge, gone = int(rolling.get("maxSurge", 1)), int(rolling.get("maxUnavailable", 0))
-        for pod in (*sorted(old, key=_ready), *new[wanted:]):
-            if not _ready(pod) or sum(map(_ready, pods)) > wanted - gone:
+        for pod in (*sorted(old, key=is_ready), *new[wanted:]):
+            if not is_ready(pod) or sum(map(is_ready, pods)) > wanted - gone:
                 self.store.delete(_key(pod))
                 pods.remove(pod)
         new = new[:wanted]
@@ -120,7 +121,7 @@ class Lives:
             pod = self._make(one, spec["template"], f"{one['metadata']['name']}-{digest}-", labels)
             new.append(pod)
             pods.append(pod)
-        ready = [p for p in pods if _ready(p)]
+        ready = [p for p in pods if is_ready(p)]
         updated = len(new)
         available = len(ready) >= wanted - gone
         self.store.status(
@@ -182,7 +183,7 @@ class Lives:
             [p for p in pods if p["metadata"]["labels"][f"{LWS}/group-index"] == str(i)]
             for i in range(wanted)
         ]
-        ready = sum(len(group) == size and all(map(_ready, group)) for group in groups)
+        ready = sum(len(group) == size and all(map(is_ready, group)) for group in groups)
         self.store.status(_key(one), replicas=wanted, readyReplicas=ready, updatedReplicas=wanted, observedGeneration=one["metadata"]["generation"])  # fmt: skip
 
     def _job(self, one: Object) -> None:
@@ -367,37 +368,12 @@ class Lives:
                 return "node(s) had untolerated taint(s)"
         free = dict(node.get("status", {}).get("allocatable", {}))
         others = [p for p in self.store.list("Pod") if p["spec"].get("nodeName") == node["metadata"]["name"]]
-        for name, asked in _requests(pod).items():
+        for name, asked in requested(pod).items():
             if "/" in name:
-                used = sum(_requests(p).get(name, 0) for p in others if p.get("status", {}).get("phase") not in ("Succeeded", "Failed"))  # fmt: skip
+                used = sum(requested(p).get(name, 0) for p in others if p.get("status", {}).get("phase") not in ("Succeeded", "Failed"))  # fmt: skip
                 if int(free.get(name, 0)) - used < asked:
                     return f"Insufficient {name}"
         return None
-
-
-def _requests(pod: Object) -> dict[str, int]:
-    """Devices that a pod asks for."""
-    found: dict[str, int] = {}
-    for container in pod["spec"]["containers"]:
-        for name, value in container.get("resources", {}).get("limits", {}).items():
-            if "/" in name:
-                found[name] = found.get(name, 0) + int(value)
-    return found
-
-
-def _claims(pod: Object) -> set[str]:
-    volumes = pod["spec"].get("volumes", ())
-    return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
-
-
-def _runs(pod: Object) -> bool:
-    return pod.get("status", {}).get("phase") == "Running" and "nodeName" in pod["spec"]
-
-
-def _ready(pod: Object) -> bool:
-    return any(
-        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", ())
-    )
 
 
 def _digest(template: Any) -> str:
