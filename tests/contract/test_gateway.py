@@ -443,6 +443,78 @@ def test_garbage_gets_a_400_and_harms_nobody(endpoint: Endpoint, raw: bytes) -> 
     assert endpoint.chat(max_tokens=1).status_code == 200
 
 
+def test_who_may_not_ask_is_told_before_a_body_is_read(endpoint: Endpoint) -> None:
+    import socket
+
+    (endpoint.folder / "endpoint.key").write_text("sesame")
+    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
+    endpoint.engine("1")
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(head + b"x" * 1000)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+    assert answer.split()[1] == b"401"
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_header_is_counted_while_it_comes(endpoint: Endpoint) -> None:
+    import socket
+
+    endpoint.start()
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Large: ")
+        sent, answer = 0, b""
+        try:
+            while sent < 8 << 20:
+                sent += connection.send(b"a" * 65536)
+            answer = connection.recv(100)
+        except OSError:
+            answer = b"- 431"
+    assert answer.split()[1] == b"431"
+    assert sent < 4 << 20, "it was not read on and on"
+
+
+def test_trailers_say_nothing(endpoint: Endpoint) -> None:
+    import socket
+
+    (endpoint.folder / "endpoint.key").write_text("sesame")
+    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
+    endpoint.engine("1")
+    text = (
+        b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\nAuthorization: Bearer sesame\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(text)
+        assert connection.recv(100).split()[1] == b"401"
+
+
+def test_many_requests_at_once_on_one_connection_are_answered_in_order(endpoint: Endpoint) -> None:
+    import socket
+
+    endpoint.start()
+    endpoint.engine("1")
+    with socket.create_connection(("127.0.0.1", endpoint.port), 10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        answer = b""
+        while answer.count(b"HTTP/1.1 200") < 200:
+            part = connection.recv(65536)
+            assert part, answer[-200:]
+            answer += part
+
+
+def test_head_takes_no_replica_out_of_rotation(endpoint: Endpoint) -> None:
+    endpoint.start()
+    endpoint.engine("1")
+    assert httpx2.head(f"{endpoint.url}/v1/models").status_code == 405
+    assert httpx2.head(f"{endpoint.url}/health").status_code == 200
+    assert endpoint.ready() == ["1"]
+    assert endpoint.chat(max_tokens=1).status_code == 200
+
+
 def test_bad_json_is_the_engines_own_answer(endpoint: Endpoint) -> None:
     endpoint.start()
     endpoint.engine("1")

@@ -56,7 +56,7 @@ CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "no-network-policy": (BASE + "kubernetes: {network_policy: false}\n", models.GEMMA3_27B),
     "gateway": (BASE + "replicas: 2\nendpoint: {api_key: 'secret:shop-api/key'}\nkubernetes: {routing: gateway, image: 'registry.example/stoker:1'}\n", models.GEMMA3_27B),
     "gateway-api": (BASE + "kubernetes: {routing: gateway-api, gateway: {proxies: [10.129.0.0/23]}}\n", models.GEMMA3_27B),
-    "gateway-api-public": (BASE + "endpoint: {api_key: 'secret:shop-api/key'}\nkubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-regional-external-managed, host: shop.example, tls_secret: shop-tls}}\n", models.GEMMA3_27B),
+    "gateway-api-public": (BASE + "endpoint: {api_key: 'secret:shop-api/key'}\nkubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-regional-external-managed, proxies: [10.129.0.0/23], host: shop.example, tls_secret: shop-tls}}\n", models.GEMMA3_27B),
     "gateway-api-plain": (BASE + "kubernetes: {platform: plain, node_selector: {gpu: l4}, routing: gateway-api, gateway: {class_name: internal}}\n", models.GEMMA3_27B),
     "page": (BASE + "kubernetes: {image: 'registry.example/stoker:1'}\n", models.GEMMA3_27B),
     "unread-model": (BASE, None),

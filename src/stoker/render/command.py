@@ -39,6 +39,7 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     return Command(tuple(argv), traced(plan) | dict(plan.env) | _binding(plan, share))
 
 
+GUARD = ("--middleware", "stoker.guard.Guard")  # of an engine here; in a pod it is a script
 TRACES = "otlp-traces-endpoint"
 
 

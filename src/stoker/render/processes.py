@@ -10,7 +10,7 @@ from stoker.catalog import vllm
 from stoker.fleet.process import Process
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
-from stoker.render.command import command
+from stoker.render.command import GUARD, command
 
 # The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -30,6 +30,8 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
     simulated = plan.spec.engine.kind == "simulated"
     start = (sys.executable, "-m", "stoker.targets.simulated") if simulated else _vllm()
     argv = start + full.argv[2:]
+    if not simulated and (plan.group is None or plan.group.leads):
+        argv += GUARD
     if simulated and plan.spec.engine.simulate:
         argv += ("--simulate", json.dumps(dict(plan.spec.engine.simulate), sort_keys=True))
     ray = plan.options.get("distributed-executor-backend") == "ray"  # which keeps its ranks itself

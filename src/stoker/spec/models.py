@@ -170,7 +170,8 @@ class GatewayFile(Strict):
     )
     proxies: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$")]] = Field(
         [],
-        description="Networks that the load balancer's proxies come from, as CIDRs. Default: every private one.",
+        description="Networks that the load balancer's proxies come from, as CIDRs: on GKE the proxy-only subnet's, which must "
+        "be named; elsewhere besides the Gateway's own pods.",
     )
     picker_image: str = Field(
         "registry.k8s.io/gateway-api-inference-extension/epp:v1.4.0",

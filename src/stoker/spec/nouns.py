@@ -174,7 +174,7 @@ class MonitoringAsk:
 class GatewayAsk:
     """The Gateway of `routing: gateway-api`. host: None answers to any name; tls_secret: None is plain HTTP.
 
-    proxies: networks that the load balancer's proxies come from; none means every private one.
+    proxies: networks that the load balancer's proxies come from, which GKE's network policies must know.
     """
 
     class_name: str = "gke-l7-rilb"

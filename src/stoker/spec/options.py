@@ -1,5 +1,6 @@
 """The `engine:` part: Stoker's own keys, and vLLM's options checked against the pinned release."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,9 @@ WRITTEN = {
     "data-parallel-size": "replicas",
     "data-parallel-rank": "replicas",
 }
+
+# Names of variables that hold secrets, as tools that read them have it.
+SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$|SECRET|PASSWORD", re.I)
 
 
 def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
@@ -115,6 +119,11 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
             raise _error(
                 tree, "env", f"engine.env.{key} is {text!r}", "an environment variable is text", "quote it"
             )
+        if SECRET.search(key):
+            raise _error(
+                tree, "env", f"engine.env.{key} would hold a secret in plain sight", "the file, the manifests and every listing of the command show it",
+                "model.token: env:NAME for the hub's; on this machine, the environment of `stoker up`; in a cluster, workload identity",
+            )  # fmt: skip
     return table
 
 

@@ -19,6 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 MAX_HEADERS = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
 IDLE_SECONDS = 75.0
+MOST_WAITING = 16  # requests of one connection that were sent before the first was answered
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -95,6 +96,7 @@ class Exchange:
 
 
 Handler = Callable[[Exchange], Awaitable[None]]
+Refusal = Callable[[Request], tuple[int, bytes, Headers] | None]
 
 
 def _head(status: int, headers: Iterable[tuple[bytes, bytes]], keep_alive: bool, framing: bytes) -> bytes:
@@ -106,8 +108,13 @@ def _head(status: int, headers: Iterable[tuple[bytes, bytes]], keep_alive: bool,
 class HttpProtocol(asyncio.Protocol):
     """One client's connection: parses requests, runs the handler for one at a time, in order."""
 
-    def __init__(self, handler: Handler, connections: "set[HttpProtocol]") -> None:
+    def __init__(
+        self, handler: Handler, connections: "set[HttpProtocol]", refusal: Refusal | None = None
+    ) -> None:
         self._handler = handler
+        self._refusal = refusal
+        self._in_head = self._in_message = self._paused = False
+        self._head_bytes = 0
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request] = deque()
@@ -148,6 +155,11 @@ class HttpProtocol(asyncio.Protocol):
             self._stay_with_http1(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, b"malformed request: " + str(error).encode("ascii", "replace"))
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
+        if self._head_bytes > MAX_HEADERS + len(data):  # the parser tells of a header when it is whole
+            self._too_large()
+        if self._in_message and self._current is None:
+            self._set_idle()  # who stops in the middle of a request is not waited for
 
     def _stay_with_http1(self, rest: bytes) -> None:
         """Goes on after a request that offered another protocol, as `curl --http2` and Java's client do.
@@ -187,6 +199,7 @@ class HttpProtocol(asyncio.Protocol):
     # httptools' side
 
     def on_message_begin(self) -> None:
+        self._in_head = self._in_message = True
         self._target = b""
         self._headers = []
         self._header_bytes = 0
@@ -198,11 +211,20 @@ class HttpProtocol(asyncio.Protocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if self._in_head:  # what comes behind a body are trailers, which say nothing here
+            self._headers.append((name.lower(), value))
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._clear_idle()
+        if self._refusal is not None and self._body_follows():
+            method = self._parser.get_method().decode("latin-1")
+            if (
+                answer := self._refusal(Request(method, self._target, self._headers, b"", False))
+            ) is not None:
+                self._answer_and_close(*answer)
+                return
         for name, value in self._headers:
             if name == b"expect" and value.lower() == b"100-continue":
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -217,12 +239,17 @@ class HttpProtocol(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
+        self._clear_idle()
         if self._refused or (self._parser.should_upgrade() and self._body_follows()):
             return
         method = self._parser.get_method().decode("latin-1")
         keep_alive = self._parser.should_keep_alive()
         self._waiting.append(Request(method, self._target, self._headers, b"".join(self._body), keep_alive))
         self._body = []
+        if len(self._waiting) >= MOST_WAITING and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
         self._next()
 
     # ours
@@ -238,6 +265,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         exchange.on_gone = exchange.on_writable = None
         self._current = None
+        if self._paused and len(self._waiting) < MOST_WAITING and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
         if not exchange.request.keep_alive or self.stopping:
             self.close()
         elif self._waiting:
@@ -277,20 +307,23 @@ class HttpProtocol(asyncio.Protocol):
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > MAX_HEADERS:
-            self._refuse(431, b"the headers are larger than %d bytes" % MAX_HEADERS)
+            self._too_large()
+
+    def _too_large(self) -> None:
+        self._refuse(431, b"the headers are larger than %d bytes" % MAX_HEADERS)
 
     def _refuse(self, status: int, why: bytes) -> None:
-        if self._refused:
-            return
-        self._refused = True
         body = b'{"error": {"message": "%b", "type": "invalid_request_error", "code": %d}}' % (
             why.replace(b"\\", b"/").replace(b'"', b"'"),
             status,
         )
-        head = _head(
-            status, [(b"content-type", b"application/json")], False, b"content-length: %d\r\n" % len(body)
-        )
-        self.send(head + body)
+        self._answer_and_close(status, body, [(b"content-type", b"application/json")])
+
+    def _answer_and_close(self, status: int, body: bytes, headers: Headers) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        self.send(_head(status, headers, False, b"content-length: %d\r\n" % len(body)) + body)
         self.close()
 
     def _set_idle(self) -> None:
@@ -304,10 +337,10 @@ class HttpProtocol(asyncio.Protocol):
 
 
 class HttpServer:
-    """A listening server. `stop` closes the door and lets answers in progress finish until a deadline."""
+    """A listening server. `refusal` answers who may not ask before a body is read. `stop` closes the door and lets answers in progress finish until a deadline."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, refusal: Refusal | None = None) -> None:
+        self._handler, self._refusal = handler, refusal
         self._connections: set[HttpProtocol] = set()
         self._server: asyncio.Server | None = None
 
@@ -315,7 +348,7 @@ class HttpServer:
         """Binds and listens; returns the port (chosen by the system for 0). Raises: OSError."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpProtocol(self._handler, self._connections), host, port, backlog=4096
+            lambda: HttpProtocol(self._handler, self._connections, self._refusal), host, port, backlog=4096
         )
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -7,6 +7,7 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 
 FOLDER = "/etc/stoker"
+GUARD = "stoker_guard"  # the module of `stoker.guard` in a pod
 
 
 def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
@@ -15,6 +16,8 @@ def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
         return ()
     names = ["alive.py"] + ["outlive.py"] * (cluster.plan.nodes > 1)
     texts = {name: _script(name) for name in names}
+    if cluster.key_secret:
+        texts[f"{GUARD}.py"] = _guard()
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -22,6 +25,11 @@ def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
         "data": texts,
     }
     return (Manifest(body),)
+
+
+@cache
+def _guard() -> str:
+    return files("stoker").joinpath("guard.py").read_text("utf-8")
 
 
 @cache

@@ -24,6 +24,7 @@ def gateway_api(cluster: Cluster) -> tuple[Manifest, ...]:
         return ()
     _check_class(cluster)
     _check_public(cluster)
+    _check_proxies(cluster)
     own = (_gateway(cluster), _route(cluster), _pool(cluster), *_picker(cluster))
     return own + (_policies(cluster) if cluster.gke else ())
 
@@ -50,6 +51,17 @@ def _check_public(cluster: Cluster) -> None:
             f"the gateway class {cluster.ask.gateway.class_name} may be public, and the endpoint is open",
             at=_at(cluster), why="anyone who reaches it could use the GPUs, or read keys on the way",
             fix=f"{' and '.join(lacking)}, or class_name: gke-l7-rilb", rule="gateway-open",
+        )  # fmt: skip
+
+
+def _check_proxies(cluster: Cluster) -> None:
+    """The network policy lets in the load balancer's proxies, and on GKE these are known by their subnet alone."""
+    if cluster.gke and cluster.ask.network_policy and not cluster.ask.gateway.proxies:
+        raise Mistake(
+            "the file does not say from where the load balancer's proxies come", at=_at(cluster),
+            why="without that, the network policy would have to let every private address reach the engines",
+            fix="kubernetes: {gateway: {proxies: [CIDR]}}, of `gcloud compute networks subnets list --filter=purpose=REGIONAL_MANAGED_PROXY`; "
+            "or network_policy: false", rule="gateway-proxies",
         )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def _proxies(cluster: Cluster) -> list[dict[str, Any]]:
 
     Source: https://gateway-api.sigs.k8s.io/geps/gep-1762 (the label of the pods that a Gateway is made into).
     """
-    own = list(cluster.ask.gateway.proxies) or list(PRIVATE[:3])
+    own = list(cluster.ask.gateway.proxies)
     blocks: list[dict[str, Any]] = [{"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])]  # fmt: skip
     pods = {"podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": cluster.name}}}
     return blocks if cluster.gke else [*blocks, pods]

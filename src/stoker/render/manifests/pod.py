@@ -5,7 +5,7 @@ from typing import Any, Literal
 from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
 from stoker.render.manifests.choices import GROUP, PRE_STOP, USER, Cluster
-from stoker.render.manifests.configmap import FOLDER
+from stoker.render.manifests.configmap import FOLDER, GUARD
 from stoker.render.manifests.probes import probes
 from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod_volumes
 
@@ -109,7 +109,8 @@ def _command(cluster: Cluster, role: Role) -> tuple[str, ...]:
     )
     if cluster.spec.engine.kind == "simulated":
         return ("python", "-m", "stoker.targets.simulated", *words[2:])
-    return words
+    guarded = cluster.key_secret is not None and role != "worker"
+    return (*words, "--middleware", f"{GUARD}.Guard") if guarded else words
 
 
 def _env(cluster: Cluster) -> list[dict[str, Any]]:
@@ -125,8 +126,14 @@ def _env(cluster: Cluster) -> list[dict[str, Any]]:
     }
     if cluster.weights != "hub":
         plain["HF_HUB_OFFLINE"] = "1"
+    if cluster.key_secret and cluster.spec.engine.kind != "simulated":
+        asked = cluster.plan.env.get("PYTHONPATH")
+        plain["PYTHONPATH"] = f"{FOLDER}:{asked}" if asked else FOLDER
+    given = {
+        name: value for name, value in cluster.plan.env.items() if name != "PYTHONPATH" or name not in plain
+    }
     out: list[dict[str, Any]] = [
-        {"name": k, "value": v} for k, v in {**plain, **traced(cluster.plan), **cluster.plan.env}.items()
+        {"name": k, "value": v} for k, v in {**plain, **traced(cluster.plan), **given}.items()
     ]
     for name, secret in (("VLLM_API_KEY", cluster.key_secret), ("HF_TOKEN", cluster.token_secret)):
         if secret and (name != "HF_TOKEN" or cluster.weights == "hub"):

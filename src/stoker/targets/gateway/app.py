@@ -35,27 +35,37 @@ class App:
         """Answers one request."""
         request = exchange.request
         extra = self._cors_headers(request)
-        if (why := self._forbidden(request)) is not None:
-            return self._error(exchange, 403, why)
+        if (refusal := self.refusal(request)) is not None:
+            return exchange.reply(*refusal)
         if request.method == "OPTIONS" and extra:
             return exchange.reply(204, b"", extra)
         if request.path == "/health" and request.method in ("GET", "HEAD"):
             return self._health(exchange)
-        if not self._allowed(request):
-            www = (b"www-authenticate", b"Bearer")
-            message = "this endpoint needs its API key: Authorization: Bearer KEY"
-            return exchange.reply(
-                401, answers.error(401, message, request.path), [*answers.JSON, www, *extra]
-            )
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
             return await self._metrics(exchange)
         if (request.header(b"upgrade") or b"").lower() == b"websocket":
             return self._error(exchange, 501, "this endpoint does not relay WebSockets", extra)
+        if request.method == "HEAD":
+            return self._error(exchange, 405, "HEAD is answered at /health and /metrics alone", extra)
         if self._routes.fullmatch(request.path):
             return await self._relay.relay(exchange, extra)
         return self._error(
             exchange, 404, f"{request.method} {request.path} is not served by this endpoint", extra
         )
+
+    def refusal(self, request: Request) -> tuple[int, bytes, Headers] | None:
+        """The answer to who may not ask, known before a body is read: status, body, headers; None where one may."""
+        if (why := self._forbidden(request)) is not None:
+            return 403, answers.error(403, why, request.path), [*answers.JSON]
+        extra = self._cors_headers(request)
+        asked = (request.method == "OPTIONS" and bool(extra)) or (
+            request.path == "/health" and request.method in ("GET", "HEAD")
+        )
+        if asked or self._allowed(request):
+            return None
+        message = "this endpoint needs its API key: Authorization: Bearer KEY"
+        www = (b"www-authenticate", b"Bearer")
+        return 401, answers.error(401, message, request.path), [*answers.JSON, www, *extra]
 
     def _error(self, exchange: Exchange, status: int, message: str, extra: Headers | None = None) -> None:
         body = answers.error(status, message, exchange.request.path)

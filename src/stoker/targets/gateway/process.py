@@ -31,7 +31,8 @@ def raise_open_files() -> None:
 async def serve(settings: Settings, follow: Follow, linger: float, drain: float) -> None:
     """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers finish for `drain` more."""
     replicas = Replicas()
-    server = HttpServer(App(settings, replicas))
+    app = App(settings, replicas)
+    server = HttpServer(app, app.refusal)
     await server.listen(settings.host, settings.port)
     log.warning("listening on %s:%d", settings.host, settings.port)
     following = asyncio.ensure_future(follow(settings, replicas))

@@ -40,6 +40,7 @@ OWNED = (
     "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
     "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
 )  # fmt: skip
+SAFE = {"pod-security.kubernetes.io/enforce": "restricted"}  # of a namespace that Stoker makes
 WORKLOADS = ("Deployment", "LeaderWorkerSet")
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
 RESTARTED = "stoker/restarted-at"
@@ -146,7 +147,11 @@ class KubernetesTarget:
         return body
 
     def _new_namespace(self, plan: Plan) -> tuple[Step, ...]:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.namespace, "labels": dict(SAFE)},
+        }
         rest = [*(Manifest(body) for body in secret.objects(plan)), *manifests(plan)]
         first = Step("create", f"Namespace/{self.namespace}", "", body=Put(body))
         return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))

@@ -44,7 +44,7 @@ class Channel:
         if line is None:
             return None
         text, mac = str(line.get("body")), str(line.get("mac"))
-        if not hmac.compare_digest(mac, self._mac(self._theirs, self._received, text)):
+        if not _same(mac, self._mac(self._theirs, self._received, text)):
             raise Refused("a message is not the other side's")
         self._received += 1
         body: dict[str, Any] = json.loads(text)
@@ -65,7 +65,7 @@ async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sec
         _write(writer, {"nonce": mine})
         answer = await _line(reader) or {}
         theirs = str(answer.get("nonce"))
-        if not hmac.compare_digest(str(answer.get("mac")), _proof(secret, "client", mine, theirs)):
+        if not _same(str(answer.get("mac")), _proof(secret, "client", mine, theirs)):
             raise Refused("the other side does not know the group's key")
         _write(writer, {"mac": _proof(secret, "server", mine, theirs)})
         await writer.drain()
@@ -80,12 +80,16 @@ async def connect(host: str, port: int, secret: str) -> Channel:
             theirs, mine = str((await _line(reader) or {}).get("nonce")), secrets.token_hex(32)
             _write(writer, {"nonce": mine, "mac": _proof(secret, "client", theirs, mine)})
             answer = await _line(reader) or {}
-            if not hmac.compare_digest(str(answer.get("mac")), _proof(secret, "server", theirs, mine)):
+            if not _same(str(answer.get("mac")), _proof(secret, "server", theirs, mine)):
                 raise Refused("the master does not know the group's key, or refused this node's")
         except BaseException:
             writer.close()
             raise
     return Channel(reader, writer, _session(secret, theirs, mine), "client")
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
 
 
 def _proof(secret: str, side: str, server: str, client: str) -> str:
@@ -107,7 +111,7 @@ async def _line(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         value = json.loads(line)
     except asyncio.IncompleteReadError:
         return None
-    except (asyncio.LimitOverrunError, ValueError):
+    except (asyncio.LimitOverrunError, ValueError, RecursionError):
         raise Refused("what came is no message of a group") from None
     if not isinstance(value, dict):
         raise Refused("what came is no message of a group")
