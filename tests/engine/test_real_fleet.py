@@ -138,6 +138,17 @@ def ask(stoker: Stoker, question: str, **fields: object) -> httpx2.Response:
     return httpx2.post(f"{stoker.url}/v1/chat/completions", json=body, timeout=120)
 
 
+def test_an_engine_answers_nothing_without_its_key(real: Stoker) -> None:
+    """vLLM itself would answer a chat at /invocations, and tokenize for anybody."""
+    url = real.state("real")["replicas"][0]["url"]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "prompt": "Hi"}
+    for path in ("/v1/chat/completions", "/invocations", "/tokenize"):
+        assert httpx2.post(f"{url}{path}", json=body).status_code == 401, path
+    assert httpx2.get(f"{url}/version").status_code == 401
+    assert [httpx2.get(f"{url}{path}").status_code for path in ("/health", "/metrics")] == [200, 200]
+    assert httpx2.post(f"{real.url}/tokenize", json=body).status_code == 200, "the endpoint has it"
+
+
 def test_it_knows_the_capital_of_france(real: Stoker) -> None:
     answer = ask(real, "What is the capital of France?", max_tokens=20)
     assert answer.status_code == 200
@@ -231,6 +242,7 @@ def test_it_streams(real: Stoker) -> None:
         "messages": [{"role": "user", "content": "Count to ten."}],
         "stream": True,
         "max_tokens": 20,
+        "ignore_eos": True,  # what it says is chance, and sometimes it says little
     }
     with httpx2.stream("POST", f"{real.url}/v1/chat/completions", json=body, timeout=60) as stream:
         events = [line[6:] for line in stream.iter_lines() if line.startswith("data: ")]
