@@ -1,6 +1,9 @@
 """A fleet in a cluster, verb by verb, against the API-server double."""
 
+import base64
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -54,6 +57,41 @@ def test_a_change_rolls_out(user: User) -> None:
     pods = [body for (kind, _, _), body in user.cluster.store.objects.items() if kind == "Pod"]
     assert len(pods) == 2
     assert all("8K" in pod["spec"]["containers"][0]["command"] for pod in pods)
+
+
+def test_another_key_is_another_rollout_and_the_same_is_none(user: User) -> None:
+    def carried() -> str:
+        notes = user.live("Deployment")["spec"]["template"]["metadata"].get("annotations", {})
+        return str(notes["stoker/key-id"])
+
+    user.write(endpoint={"api_key": "env:SHOP_KEY"})
+    user.ok("up", SHOP_KEY="first")
+    first, before = carried(), len(user.writes())
+    user.ok("up", SHOP_KEY="first")
+    assert len(user.writes()) == before
+    assert "first" not in json.dumps(user.live("Deployment"))
+    user.ok("up", SHOP_KEY="second")
+    assert carried() != first
+    assert base64.b64decode(user.live("Secret", "shop-keys")["data"]["api-key"]) == b"second"
+    second = carried()
+    user.ok("scale", "2")  # where nobody knows the key, and nobody needs to
+    user.ok("restart")
+    assert carried() == second
+    assert ("Secret", "default", "shop-keys") in user.cluster.store.objects
+
+
+def test_a_spec_out_of_the_cluster_reads_nothing_of_this_machine(user: User) -> None:
+    """Who may write to the namespace could name any file there."""
+    user.write(endpoint={"api_key": "env:SHOP_KEY"})
+    user.ok("up", SHOP_KEY="the-real-key")
+    (user.stoker.home / "stoker.yaml").unlink()
+    code = "from stoker.operate.cluster import connect_cluster as c; t = c('shop').target; print(t._key(t.spec.endpoint.api_key))"
+    argv = [sys.executable, "-c", code]
+    env = {**user.stoker.env, "KUBECONFIG": str(user.config), "SHOP_KEY": "of-this-machine"}
+    ran = subprocess.run(argv, env=env, cwd=user.stoker.home, capture_output=True, text=True, check=False)
+    assert ran.stdout == "the-real-key\n", ran.stderr
+    user.ok("scale", "2", "--target", "kubernetes", "--name", "shop", SHOP_KEY="of-this-machine")
+    assert base64.b64decode(user.live("Secret", "shop-keys")["data"]["api-key"]) == b"the-real-key"
 
 
 def test_weights_are_copied_then_snapshot_then_claimed(user: User) -> None:
@@ -267,7 +305,10 @@ def test_keys_travel_in_a_secret_alone(user: User) -> None:
     user.ok("up", SHOP_KEY="s3cret-value")
     assert len(user.writes()) == before
     out = user.ok("up", "--dry-run", SHOP_KEY="another").out
-    assert out == "update Secret/shop-keys\n  another key\n"
+    assert out.startswith(
+        "update Secret/shop-keys\n  another key\nupdate Deployment/shop\n  spec.template.metadata"
+    )
+    assert "another" not in out.replace("another key", "")
 
 
 def test_a_model_that_only_the_cluster_may_read(user: User) -> None:

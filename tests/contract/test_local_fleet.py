@@ -33,6 +33,23 @@ def test_up_serves_status_tells_down_leaves_nothing(stoker: Stoker) -> None:
     assert stoker("status").code == 2
 
 
+def test_another_key_is_in_force_after_the_next_up(stoker: Stoker) -> None:
+    def asked(key: str) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx2.get(f"{stoker.url}/v1/models", headers=headers, timeout=10).status_code
+
+    spec = stoker.spec(endpoint={"port": stoker.port, "page": False, "api_key": "env:FLEET_KEY"})
+    stoker.env["FLEET_KEY"] = "first"
+    assert stoker("up", "-d", "-f", spec).code == 0
+    engine = stoker.state()["replicas"][0]["ranks"]
+    assert (asked("first"), asked("second")) == (200, 401)
+    stoker.env["FLEET_KEY"] = "second"
+    ran = stoker("up", "-d", "-f", spec)
+    assert ran.code == 0, ran.err
+    assert (asked("first"), asked("second")) == (401, 200)
+    assert stoker.state()["replicas"][0]["ranks"] == engine, "the engine has a key of its own"
+
+
 def test_a_second_up_changes_nothing_and_prints_the_box(stoker: Stoker) -> None:
     spec = stoker.spec()
     stoker("up", "-d", "-f", spec)

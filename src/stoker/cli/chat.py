@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, read_spec, terminate_in_order
+from stoker.cli.common import chosen_name, cluster_fleet, printable, read_spec, terminate_in_order
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
@@ -123,7 +123,7 @@ def _only_model(url: str, key: str | None) -> str:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(printable(text))
     sys.stdout.flush()
 
 

@@ -1,6 +1,7 @@
 """What the verbs share: options, reading the spec, choosing the fleet, printing values."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,11 @@ from stoker.units import Seconds
 
 if TYPE_CHECKING:
     from stoker.operate.cluster import ClusterFleet
+
+# Escape sequences whole, then every control character but tab and newline.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -222,6 +228,11 @@ def _on_end(handler: Callable[[int, FrameType | None], None]) -> None:
     signal.signal(signal.SIGTERM, handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps it
         signal.signal(signal.SIGHUP, handler)
+
+
+def printable(text: str) -> str:
+    """Text of others as a terminal may show it: without what would move its cursor, set its title or its clipboard."""
+    return _CONTROL.sub("", text) if sys.stdout.isatty() else text
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain
+from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain, printable
 from stoker.operate.fleet import Fleet, connect
 
 
@@ -37,7 +37,8 @@ def command(
         if output == "json":
             click.echo(json.dumps(plain(line)))
             continue
-        click.echo(line.text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {line.text}")
+        text = printable(line.text)
+        click.echo(text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {text}")
 
 
 def _local(name: str | None) -> Fleet:

@@ -84,6 +84,7 @@ class ClusterFleet:
                 f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
+        self.target.keys_stay = True
         plan = plan_cluster(replace(spec, replicas=Range(count, count)))
         return converge(self.target, plan, report, _limit(timeout))
 
@@ -104,6 +105,7 @@ class ClusterFleet:
         state, spec = self.status(), self.running()
         if spec.replicas.fixed:
             spec = replace(spec, replicas=Range(state.wanted, state.wanted))
+        self.target.keys_stay = True
         return converge(self.target.restarting(), plan_cluster(spec), report, _limit(timeout))
 
     def rollback(
@@ -116,6 +118,7 @@ class ClusterFleet:
         self.status()
         found = self.target.before(number)
         spec = load_stored(found.spec)
+        self.target.keys_stay = True
         report(Event("rollback", f"to revision {found.number}"))
         state = converge(self.target, plan_cluster(spec), report, _limit(timeout))
         _record(self.target, spec, report)
@@ -165,7 +168,9 @@ def connect_cluster(
         asked = replace(
             spec, kubernetes=replace(spec.kubernetes, context=context, namespace=asked.kubernetes.namespace)
         )
-    return ClusterFleet(asked)
+    fleet = ClusterFleet(asked)
+    fleet.target.stored = True
+    return fleet
 
 
 def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:

@@ -104,6 +104,8 @@ def _command(cluster: Cluster, role: Role) -> tuple[str, ...]:
         more["load-format"] = "runai_streamer"
         if cluster.plan.tensor_parallel_size > 1:
             more["model-loader-extra-config"] = {"distributed": True}
+    elif "config-format" not in cluster.plan.options:  # by itself vLLM falls back to pickles
+        more["load-format"] = "safetensors"
     words = pod_words(
         cluster.plan, cluster.model_path, cluster.port, role=role, more=more, adapters=cluster.adapters
     )

@@ -17,7 +17,7 @@ from stoker.render.gcloud import Call
 from stoker.render.manifests import Manifest, choose, manifests
 from stoker.render.manifests.choices import SPACE
 from stoker.spec import dump
-from stoker.spec.nouns import ServeSpec
+from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.targets.kubernetes import cloud, count, logs, revisions, secret, stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.diff import changed
@@ -58,7 +58,9 @@ class Put:
 class KubernetesTarget:
     """One fleet in one namespace of one cluster.
 
-    force takes fields out of other managers' hands. calls: what gcloud is to do first. weights takes the claims and snapshots down too.
+    force takes fields out of other managers' hands. calls: what gcloud is to do first. weights takes the claims and
+    snapshots down too. keys_stay: the Secret of the keys is left as it is. stored: the spec came out of the cluster, so
+    that its references to this machine's files and environment are not followed.
     """
 
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
@@ -68,6 +70,8 @@ class KubernetesTarget:
         self._same: dict[str, tuple[str, Object]] = {}
         self._reading = Reading(self.api, spec)
         self._restart: str | None = None
+        self._key_id = ""
+        self.keys_stay = self.stored = False
         self.calls: tuple[Call, ...] = ()
         self._looks = 0
 
@@ -114,12 +118,21 @@ class KubernetesTarget:
         steps = [cloud.step(call) for call in self.calls]
         if not self._space_is_there():
             return Changes((*steps, *self._new_namespace(plan)))
-        objects = [Manifest(body) for body in secret.objects(plan)] + list(manifests(plan))
-        for one in objects:
+        kept = self._secrets(plan)
+        objects = [Manifest(body) for body in kept] + list(manifests(plan))
+        self._key_id = next(map(secret.key_id, kept), "")
+        for one in objects if not self.keys_stay else objects[len(kept) :]:
             if (step := self._step(self._marked(one.body, plan), one)) is not None:
                 steps.append(step)
         steps += self._stale(objects)
         return Changes(tuple(steps) or self._waiting(plan))
+
+    def _secrets(self, plan: Plan) -> list[Object]:
+        """The Secret of the keys as it is to be, or as it is where it stays."""
+        if not self.keys_stay:
+            return [secret.identified(self.api, body) for body in secret.objects(plan)]
+        live = self.api.get("Secret", self.namespace, f"{self.name}-keys")
+        return [live] if live is not None else []
 
     def _space_is_there(self) -> bool:
         """Whether the namespace is there; who may not look at it works inside one."""
@@ -136,6 +149,9 @@ class KubernetesTarget:
             return body
         body = deepcopy(body)
         body["metadata"].setdefault("annotations", {})[revisions.DIGEST] = _digest(plan.spec)
+        for template in workload.templates(body):
+            if self._key_id and f"{self.name}-keys" in json.dumps(template):
+                template["metadata"].setdefault("annotations", {})[secret.KEY_ID] = self._key_id
         mark = self._restart
         if mark is None:
             live = self.api.get(body["kind"], self.namespace, self.name)
@@ -317,6 +333,9 @@ class KubernetesTarget:
             return logs.follow(self.api, self.namespace, self.selector, replica)
         return logs.read(self.api, self.namespace, self.selector, replica, LOG_LINES)
 
+    def _key(self, ref: KeyRef) -> str:
+        return secret.key(self.api, self.namespace, ref, f"{self.name}-keys" if self.stored else "")
+
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
         """The Service, through kubectl's port-forward, while it is needed. Raises: MissingPart, TimedOut."""
@@ -325,9 +344,7 @@ class KubernetesTarget:
         ref = self.spec.endpoint.api_key
         with PortForward(self.name, self.spec.endpoint.port, flags) as port:
             url = f"http://127.0.0.1:{port}"
-            yield Endpoint(
-                url, self.spec.model.served_name, secret.key(self.api, self.namespace, ref) if ref else None
-            )
+            yield Endpoint(url, self.spec.model.served_name, self._key(ref) if ref else None)
 
 
 def _digest(spec: ServeSpec) -> str:

@@ -1,6 +1,7 @@
 """LocalTarget: this machine as a place where a fleet runs."""
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stoker.engine.last_words import last_words
-from stoker.errors import EngineFailed, NoSuchFleet, PortTaken, StateMoved, WorldFailed
+from stoker.errors import EngineFailed, Mistake, NoSuchFleet, PortTaken, StateMoved, WorldFailed
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
 from stoker.fleet.state import FleetState, Replica
@@ -28,6 +29,8 @@ from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
 
 SUPERVISOR_SECONDS = 10.0
+ASKING = ("gateway", "page")
+KEY_ID = "STOKER_KEY_ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class LocalTarget:
         return Wanted(
             revision=(now.revision if now else 0) + 1,
             name=self.name,
-            processes=processes(plan, str(self.folder.path)),
+            processes=self._keyed(processes(plan, str(self.folder.path)), plan, now),
             drain_timeout=float(plan.spec.drain_timeout),
             endpoint=endpoint_url(plan),
             page=page,
@@ -155,6 +158,23 @@ class LocalTarget:
             spec=dump(plan.spec),
             restart=restart,
             group=asdict(plan.group) if plan.group else None,
+        )
+
+    def _keyed(self, all_of: tuple[Process, ...], plan: Plan, now: Wanted | None) -> tuple[Process, ...]:
+        """Who asks for the endpoint's key is another process once that is another key."""
+        ref = plan.spec.endpoint.api_key
+        if ref is None:
+            return all_of
+        before = {one.key: one.env.get(KEY_ID, "") for one in now.processes} if now else {}
+        try:
+            mark = hashlib.sha256(keys.read(ref, "endpoint.api_key").encode()).hexdigest()[:12]
+        except Mistake:  # not known here: as it was
+            mark = ""
+        return tuple(
+            replace(one, env={**one.env, KEY_ID: mark or before.get(one.key, "")})
+            if one.role in ASKING
+            else one
+            for one in all_of
         )
 
     def adopt(self) -> bool:
