@@ -105,15 +105,22 @@ def test_kill_ends_a_conversation_where_ctrl_c_only_ends_an_answer(
     fleet: Stoker, number: signal.Signals
 ) -> None:
     main, side = pty.openpty()
-    argv = [sys.executable, "-m", "stoker", "chat"]
-    process = subprocess.Popen(argv, stdin=side, stdout=side, stderr=side, env={**fleet.env, "TERM": "xterm"})
+    # a runner that was begun by nohup hands its own way with SIGHUP down: here it is a terminal's
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); from stoker.cli.main import main; main(['chat'])"],
+        stdin=side, stdout=side, stderr=side, env={**fleet.env, "TERM": "xterm"},
+    )  # fmt: skip
     os.close(side)
-    seen = ""
-    while ">>> " not in seen:
-        seen += os.read(main, 4096).decode()
-    process.send_signal(number)
-    assert process.wait(20) == 128 + number
-    os.close(main)
+    try:
+        seen = ""
+        while ">>> " not in seen:
+            seen += os.read(main, 4096).decode()
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
 
 
 class Script:
