@@ -78,6 +78,10 @@ def test_another_key_is_another_rollout_and_the_same_is_none(user: User) -> None
     user.ok("restart")
     assert carried() == second
     assert ("Secret", "default", "shop-keys") in user.cluster.store.objects
+    user.cluster.store.delete(("Secret", "default", "shop-keys"))
+    ran = user("restart", SHOP_KEY="second")
+    assert ran.code == 2
+    assert "the secret shop-keys is not in default, and the kept spec needs it" in ran.err
 
 
 def test_a_spec_out_of_the_cluster_reads_nothing_of_this_machine(user: User) -> None:

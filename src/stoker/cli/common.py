@@ -152,12 +152,10 @@ def chosen_name(name: str | None, file: str | None, *, looking: bool = False) ->
     if Path(DEFAULT_FILE).exists():
         from stoker.targets.local.target import names
 
-        try:
-            mine = read_spec(None, DEFAULT_FILE, ()).name
-        except Mistake:
-            if looking:
-                return None
-            raise
+        spec = _spec_or_none(None, (), None, None, looking)
+        if spec is None:
+            return None
+        mine = spec.name
         if mine in names() or len(names()) != 1:
             return mine
     return None
@@ -180,13 +178,8 @@ def cluster_fleet(
 
         return connect_cluster(name, namespace)
     sets = (f"name={name}",) if name is not None else ()
-    try:
-        spec = read_spec(None, file, sets, target, namespace)
-    except Mistake:
-        if looking and file is None and target is None:
-            return None
-        raise
-    if spec.target != "kubernetes":
+    spec = _spec_or_none(file, sets, target, namespace, looking)
+    if spec is None or spec.target != "kubernetes":
         return None
     from stoker.operate.cluster import ClusterFleet
 
@@ -197,13 +190,20 @@ def every_cluster(file: str | None, target: str | None, *, looking: bool = False
     """The spec whose cluster -A is about; None where it is about this machine. Raises: SpecError."""
     if target == "local":
         return None
+    spec = _spec_or_none(file, (), target, None, looking)
+    return spec if spec is not None and spec.target == "kubernetes" else None
+
+
+def _spec_or_none(
+    file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, looking: bool
+) -> ServeSpec | None:
+    """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises: SpecError."""
     try:
-        spec = read_spec(None, file, (), target)
+        return read_spec(None, file, sets, target, namespace)
     except Mistake:
         if looking and file is None and target is None:
             return None
         raise
-    return spec if spec.target == "kubernetes" else None
 
 
 def terminate_as_interrupt() -> None:

@@ -12,7 +12,7 @@ GROUPS = {
         "init": "write a commented stoker.yaml",
         "plan": "what would run here, and why",
         "render": "write the manifests for a cluster",
-        "lint": "check a stoker.yaml without running",
+        "lint": "check a stoker.yaml, manifests or a dashboard, without running",
     },
     "run": {
         "up": "serve a model: start the fleet and its endpoint",
@@ -26,7 +26,7 @@ GROUPS = {
         "logs": "what the processes say",
         "why": "what holds it up, and what to do",
         "chat": "talk to the model",
-        "ui": "open the chat page, a cluster's too",
+        "ui": "open the console and the chat, of a cluster too",
     },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
 }

@@ -14,7 +14,7 @@ from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
-from stoker.operate.wait import converge
+from stoker.operate.wait import converge, limit
 from stoker.planner.plan import Plan
 from stoker.render.gcloud import Call
 from stoker.render.manifests import choose
@@ -31,10 +31,6 @@ from stoker.units import Range
 START_TIMEOUT = 3600.0
 
 Agree = Callable[[tuple[Step, ...]], bool]
-
-
-def _limit(timeout: float | None) -> float:
-    return START_TIMEOUT if timeout is None else timeout
 
 
 class ClusterFleet:
@@ -86,7 +82,7 @@ class ClusterFleet:
             )  # fmt: skip
         self.target.keys_stay = True
         plan = plan_cluster(replace(spec, replicas=Range(count, count)))
-        return converge(self.target, plan, report, _limit(timeout))
+        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
@@ -106,7 +102,7 @@ class ClusterFleet:
         if spec.replicas.fixed:
             spec = replace(spec, replicas=Range(state.wanted, state.wanted))
         self.target.keys_stay = True
-        return converge(self.target.restarting(), plan_cluster(spec), report, _limit(timeout))
+        return converge(self.target.restarting(), plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
 
     def rollback(
         self, number: int | None = None, report: Report = silent, timeout: float | None = None
@@ -120,7 +116,7 @@ class ClusterFleet:
         spec = load_stored(found.spec)
         self.target.keys_stay = True
         report(Event("rollback", f"to revision {found.number}"))
-        state = converge(self.target, plan_cluster(spec), report, _limit(timeout))
+        state = converge(self.target, plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
         _record(self.target, spec, report)
         return state
 
@@ -204,7 +200,7 @@ def up_cluster(
         target.calls = pending
     else:
         _by_hand(pending, report)
-    state = converge(target, plan, report, _limit(timeout))
+    state = converge(target, plan, report, limit(timeout, START_TIMEOUT))
     _record(target, spec, report)
     return state
 

@@ -12,7 +12,7 @@ from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.measured import after_start
 from stoker.operate.prepare import check_target, prepare
-from stoker.operate.wait import converge
+from stoker.operate.wait import converge, limit
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.spec import load
@@ -22,10 +22,6 @@ from stoker.targets.local.target import LocalTarget, names, no_fleet, read_back
 
 START_TIMEOUT = 1800.0
 STOP_GRACE = 60.0
-
-
-def _limit(timeout: float | None) -> float:
-    return START_TIMEOUT if timeout is None else timeout
 
 
 class Fleet:
@@ -78,7 +74,7 @@ class Fleet:
         if replicas < 0:
             raise Mistake(f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more")
         plan = self.plan(replicas, rebind=rebind, report=report)
-        return converge(self.target, plan, report, _limit(timeout))
+        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
 
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
@@ -114,7 +110,7 @@ class Fleet:
         if wanted is None:
             raise no_fleet(self.name)
         plan = self.plan(wanted.replicas, report=report)
-        return converge(self.target.restarting(), plan, report, _limit(timeout))
+        return converge(self.target.restarting(), plan, report, limit(timeout, START_TIMEOUT))
 
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
         """Drains and stops everything. `now` cuts what still runs."""
@@ -196,7 +192,7 @@ def up(
     running = check_same(fleet, spec, replace_running)
     plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
     begun = clock.now()
-    state = converge(fleet.target, plan, report, _limit(timeout))
+    state = converge(fleet.target, plan, report, limit(timeout, START_TIMEOUT))
     after_start(plan, state, begun, report)
     return fleet
 

@@ -22,7 +22,8 @@ def up(
     """Brings a fleet up, here or in the spec's cluster, and returns when it is ready; a second call does nothing.
 
     As a context manager it is taken down at the end of the block here, and left running in a cluster.
-    timeout: seconds until ready; None is half an hour here, and an hour in a cluster. replace_running: change a fleet of this name that runs here. gcloud: make the calls
+    timeout: seconds until ready; None is half an hour here, and an hour in a cluster.
+    replace_running: change a fleet of this name that runs here. gcloud: make the calls
     outside of the cluster that it needs (IAM, uniform bucket access); otherwise they are reported only.
     Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
     """

@@ -15,6 +15,11 @@ from stoker.system import clock
 PATIENCE = 300.0  # seconds for which a cluster that answered before may be away
 
 
+def limit(timeout: float | None, default: float) -> float:
+    """The deadline in seconds: as given, 0 included, else the place's own."""
+    return default if timeout is None else timeout
+
+
 def converge(target: Target, plan: Plan | None, report: Report, timeout: float) -> FleetState:
     """Leads the target to the plan (None: down) and returns the last state.
 

@@ -15,15 +15,23 @@ KEY_ID = "stoker/key-id"
 
 def objects(plan: Plan) -> list[Object]:
     """The Secret with what `env:` and `file:` name; nothing where the cluster holds it all."""
-    endpoint, token = plan.spec.endpoint.api_key, plan.spec.model.token
-    found = {"api-key": (endpoint, "endpoint.api_key"), "hub-token": (token, "model.token")}
-    data = {
-        name: _encoded(ref, field) for name, (ref, field) in found.items() if ref and ref.kind != "secret"
-    }
+    data = {name: _encoded(ref, field) for name, (ref, field) in _refs(plan).items()}
     if not data:
         return []
     meta = choose(plan).meta(f"{plan.spec.name}-keys")
     return [{"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "data": data}]
+
+
+def needed(plan: Plan) -> bool:
+    """Whether the plan's pods have keys out of a Secret that Stoker makes."""
+    return bool(_refs(plan))
+
+
+def _refs(plan: Plan) -> dict[str, tuple[KeyRef, str]]:
+    """Each entry of that Secret: its reference, and the field that has it."""
+    endpoint, token = plan.spec.endpoint.api_key, plan.spec.model.token
+    found = {"api-key": (endpoint, "endpoint.api_key"), "hub-token": (token, "model.token")}
+    return {name: (ref, field) for name, (ref, field) in found.items() if ref and ref.kind != "secret"}
 
 
 def identified(api: Api, body: Object) -> Object:

@@ -132,6 +132,12 @@ class KubernetesTarget:
         if not self.keys_stay:
             return [secret.identified(self.api, body) for body in secret.objects(plan)]
         live = self.api.get("Secret", self.namespace, f"{self.name}-keys")
+        if live is None and secret.needed(plan):
+            raise Mistake(
+                f"the secret {self.name}-keys is not in {self.namespace}, and the kept spec needs it",
+                why="a spec that the cluster kept reads no key of this machine", rule="kube-secret",
+                fix=f"`stoker up` with a file that names the key, or kubectl -n {self.namespace} create secret generic {self.name}-keys --from-file=api-key=FILE",
+            )  # fmt: skip
         return [live] if live is not None else []
 
     def _space_is_there(self) -> bool:
