@@ -1,9 +1,11 @@
 """What the verbs share: options, reading the spec, choosing the fleet, printing values."""
 
 import json
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -217,11 +219,30 @@ def terminate_as_interrupt() -> None:
 
 def terminate_in_order() -> None:
     """A closed terminal and `kill` end it where Ctrl-C does not, and leave nothing behind that it had started."""
+    heard = threading.Event()
 
     def leave(number: int, _: FrameType | None) -> None:
+        heard.set()
         sys.exit(128 + number)
 
     _on_end(leave)
+    _repeat_unheard(heard)
+
+
+def _repeat_unheard(heard: threading.Event) -> None:
+    """Sends a signal again that came between the prompt and the wait for a line: readline sleeps on through it."""
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+    signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    main = threading.main_thread().ident or 0
+
+    def repeat() -> None:
+        while True:
+            number = os.read(ear, 1)[0]
+            while number in (signal.SIGTERM, signal.SIGHUP) and not heard.wait(0.2):
+                signal.pthread_kill(main, number)
+
+    threading.Thread(target=repeat, daemon=True).start()
 
 
 def _on_end(handler: Callable[[int, FrameType | None], None]) -> None:
