@@ -62,6 +62,19 @@ def test_no_node_has_the_gpu() -> None:
     assert rules(replace(none, nodes=None)) == [], "nobody could look"
 
 
+def test_the_rollout_suits_the_spare_gpus() -> None:
+    two = replace(GOOD, nodes=(Node(L4, 4), Node(L4, 4)))
+    (stops_first,) = check_cluster(two, cluster())
+    assert (stops_first.rule, stops_first.severity) == ("kube-rollout", "note")
+    assert "have 8 GPUs and a replica takes 4" in stops_first.why
+    assert rules(two, cluster(surge=True)) == []
+    assert rules(two, cluster("replicas: 2\n")) == [], "the other one answers meanwhile"
+    (waits,) = check_cluster(GOOD, cluster(surge=True))
+    assert waits.what == "a rollout will need 8 GPUs, and the nodes that fit have 4"
+    assert rules(replace(GOOD, growing=True), cluster(surge=True)) == []
+    assert rules(GOOD, cluster(surge=True, capacity=["on-demand"])) == []
+
+
 def test_a_node_fits_as_the_pods_select_it() -> None:
     text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 8, machine: a3-megagpu-8g}\ntarget: kubernetes\n"
     mega = {"cloud.google.com/gke-accelerator": "nvidia-h100-mega-80gb", "node.kubernetes.io/instance-type": "a3-megagpu-8g"}  # fmt: skip

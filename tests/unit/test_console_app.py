@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
@@ -16,7 +17,7 @@ from stoker.errors import Mistake, PortTaken
 from stoker.ui.console import settings as console_settings
 from stoker.ui.console.__main__ import listen
 from stoker.ui.console.app import create, curl
-from stoker.ui.console.door import Door
+from stoker.ui.console.door import Door, foreign
 from stoker.ui.console.settings import Settings
 
 SETTINGS = Settings("http://127.0.0.1:1", "org/<model>")
@@ -27,12 +28,18 @@ def never() -> Starlette:
 
 
 def get(
-    path: str, settings: Settings = SETTINGS, host: str = "127.0.0.1:8001", method: str = "GET"
+    path: str,
+    settings: Settings = SETTINGS,
+    host: str = "127.0.0.1:8001",
+    method: str = "GET",
+    origin: str = "",
 ) -> httpx2.Response:
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(create(settings, never))
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return await client.request(method, path, headers={"host": host})
+            return await client.request(
+                method, path, headers={"host": host} | ({"origin": origin} if origin else {})
+            )
 
     return asyncio.run(ask())
 
@@ -82,6 +89,31 @@ def test_nothing_of_another_host_may_be_fetched() -> None:
 @pytest.mark.parametrize("path", ["upload", "file=/etc/passwd", "deep_link", "proxy=https://example.com/"])
 def test_what_a_chat_does_not_need_is_closed(path: str) -> None:
     assert get(f"/chat/gradio_api/{path}", method="POST").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "refused"),
+    [
+        ("POST", {}, False),
+        ("POST", {"sec-fetch-site": "same-origin", "origin": "https://chat.example"}, False),
+        ("GET", {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, False),
+        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, False),
+        ("POST", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True),
+        ("POST", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}, True),
+        ("POST", {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}, True),
+        ("POST", {"host": "10.0.0.7:8001", "origin": "http://10.0.0.7:8001"}, False),
+        ("POST", {"host": "10.0.0.7:8001", "origin": "http://evil.example"}, True),
+        ("POST", {"host": "10.0.0.7:8001", "origin": "null"}, True),
+    ],
+)
+def test_a_page_of_another_site_may_not_chat(method: str, headers: dict[str, str], refused: bool) -> None:
+    assert foreign(method, Headers(headers)) is refused
+
+
+def test_a_page_of_another_site_is_told_so() -> None:
+    path = "/chat/gradio_api/queue/join"
+    assert get(path, method="POST", origin="http://evil.example").status_code == 403
+    assert get(path, method="POST", origin="http://127.0.0.1:8001").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -93,3 +93,11 @@ def test_what_is_no_lora_adapter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Mistake, match=r"has no adapter_config\.json"):
         fetch(LocalDir(str(tmp_path / "empty")), cache=tmp_path, adapter=True)
+
+
+def test_other_safetensors_beside_an_adapter_do_not_let_its_pickle_in(tmp_path: Path) -> None:
+    made = adapter(tmp_path / "tuned")
+    (made / "adapter_model.safetensors").rename(made / "other.safetensors")
+    (made / "adapter_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(Mistake, match="as pickles"):
+        fetch(LocalDir(str(made)), cache=tmp_path, adapter=True)

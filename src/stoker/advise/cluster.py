@@ -94,6 +94,7 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
         *_class(facts, cluster),
         *_namespace_quota(facts, cluster),
         *_nodes(facts, cluster),
+        *_rollout(facts, cluster),
         *_project_quota(facts, cluster),
         *_adapter(facts, cluster),
         *_fabric(cluster),
@@ -190,9 +191,7 @@ def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
 
 def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     """Whether any node, or any pool that may grow, has the GPU."""
-    if facts.nodes is None or cluster.spec.engine.kind == "simulated":
-        return []
-    if cluster.ask.capacity or cluster.ask.compute_class or facts.growing:
+    if facts.nodes is None or _grows(facts, cluster):
         return []
     each, wanted = cluster.gpus_per_node, accelerator(cluster) if cluster.gke else None
     asked = cluster.spec.hardware.machine
@@ -217,6 +216,37 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
             "or kubernetes: {capacity: [on-demand, spot]}"
         )
     return [Finding(what, why, fix, severity="warning", rule="kube-no-gpu-node")]
+
+
+def _grows(facts: ClusterFacts, cluster: Cluster) -> bool:
+    """Whether nodes are made as its pods ask for them, or none are needed."""
+    made = cluster.ask.capacity or cluster.ask.compute_class or facts.growing
+    return bool(made) or cluster.spec.engine.kind == "simulated"
+
+
+def _rollout(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    """Whether the rollout that was chosen suits the GPUs that are there."""
+    have = sum(node.gpus for node in facts.nodes or () if fits(node, cluster))
+    if not have or _grows(facts, cluster):
+        return []
+    more = need(cluster) + cluster.plan.gpus_per_replica
+    if cluster.ask.surge and have < more:
+        return [
+            Finding(
+                f"a rollout will need {more} GPUs, and the nodes that fit have {have}",
+                "kubernetes.surge: true starts a replica before it stops one; where no node is added, that one waits",
+                "kubernetes: {surge: false}, or one more node", severity="note", rule="kube-rollout",
+            )
+        ]  # fmt: skip
+    if not cluster.ask.surge and cluster.spec.replicas.low == 1 and have >= more:
+        return [
+            Finding(
+                "a rollout will stop the only replica before it starts the next one",
+                f"kubernetes.surge is false, though the nodes that fit have {have} GPUs and a replica takes {cluster.plan.gpus_per_replica}",
+                "kubernetes: {surge: true}, where no other work holds them", severity="note", rule="kube-rollout",
+            )
+        ]  # fmt: skip
+    return []
 
 
 def _project_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:

@@ -31,9 +31,10 @@ def check_folder(folder: Path, *, adapter: bool = False) -> None:
             rule="weights-config",
         )
     read_object(config)
-    files = sorted(folder.glob("*.safetensors"))
+    names = "adapter_model.safetensors" if adapter else "*.safetensors"  # the one that vLLM takes of an adapter
+    files = sorted(folder.glob(names))
     if not files:
-        _no_safetensors(folder)
+        _no_safetensors(folder, names)
     for file in files:
         check_safetensors(file)
     _check_index(folder)
@@ -64,7 +65,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _no_safetensors(folder: Path) -> None:
+def _no_safetensors(folder: Path, names: str) -> None:
     pickles = [p.name for p in folder.iterdir() if p.suffix in PICKLES]
     if pickles:
         raise Mistake(
@@ -73,7 +74,7 @@ def _no_safetensors(folder: Path) -> None:
         )  # fmt: skip
     raise WeightsFailed(
         f"{folder} has no weights",
-        why="there is no *.safetensors file",
+        why=f"there is no {names} file",
         fix="copy the safetensors files too",
         rule="weights-none",
     )

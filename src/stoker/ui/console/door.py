@@ -6,8 +6,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
@@ -58,12 +60,28 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         below = scope["path"].removeprefix("/chat/gradio_api/")
-        if below.startswith(CLOSED):
+        if foreign(scope.get("method", ""), Headers(scope=scope)):
+            await HTMLResponse("A page of another site may not chat here", 403)(scope, receive, send)
+        elif below.startswith(CLOSED):
             await HTMLResponse("Not found", 404)(scope, receive, send)
         elif self._chat is not None:
             await self._chat(scope, receive, send)
         else:
             await HTMLResponse(WAITING, headers={"cache-control": "no-store"})(scope, receive, send)
+
+
+def foreign(method: str, headers: Headers) -> bool:
+    """Whether a page of another site asks: its visitor did not, and Gradio would let it read the answer.
+
+    Browsers say so themselves over HTTPS and to this machine (Sec-Fetch-Site); elsewhere the Origin is compared. A link
+    to the chat may be followed from anywhere.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        followed = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
+        return site in ("cross-site", "same-site") and not followed
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
 def in_thread(work: Callable[[], Any]) -> "asyncio.Future[Any]":
