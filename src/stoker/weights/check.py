@@ -31,7 +31,9 @@ def check_folder(folder: Path, *, adapter: bool = False) -> None:
             rule="weights-config",
         )
     read_object(config)
-    names = "adapter_model.safetensors" if adapter else "*.safetensors"  # the one that vLLM takes of an adapter
+    names = (
+        "adapter_model.safetensors" if adapter else "*.safetensors"
+    )  # the one that vLLM takes of an adapter
     files = sorted(folder.glob(names))
     if not files:
         _no_safetensors(folder, names)
