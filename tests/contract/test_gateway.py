@@ -363,16 +363,19 @@ def test_requests_on_a_hung_replica_are_sent_again(endpoint: Endpoint) -> None:
 def test_a_leaving_replica_finishes_what_it_has(endpoint: Endpoint) -> None:
     endpoint.start()
     endpoint.engine("1", itl=0.05)
+    endpoint.engine("2")
+    endpoint.route(leaving=("2",))
+    until(lambda: endpoint.ready() == ["1"], 10)
+    in_flight = lambda: json.loads((endpoint.folder / "seen.json").read_text())["in_flight"]  # noqa: E731
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(endpoint.chat, stream=True, max_tokens=20, ignore_eos=True)
-        time.sleep(0.3)
-        endpoint.engine("2")
+        asked = pool.submit(endpoint.chat, stream=True, max_tokens=100, ignore_eos=True)
+        until(lambda: _running(endpoint) == 1, 10)
         endpoint.route(leaving=("1",))
-        seen = lambda: json.loads((endpoint.folder / "seen.json").read_text())["in_flight"]  # noqa: E731
-        until(lambda: seen() == {"1": 1}, 10)
+        until(lambda: endpoint.ready() == ["2"], 10)
+        assert in_flight() == {"1": 1}
         assert {endpoint.chat(max_tokens=1).status_code for _ in range(3)} == {200}
         assert asked.result().text.endswith("data: [DONE]\n\n")
-        until(lambda: seen() == {"1": 0}, 10)
+        until(lambda: in_flight() == {"1": 0}, 10)
 
 
 def test_a_client_that_goes_away_cancels_its_request(endpoint: Endpoint) -> None:
