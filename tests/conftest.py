@@ -51,6 +51,7 @@ class Stoker:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
+        self._said = home / "said.log"
         self.env = {**os.environ, "STOKER_HOME": str(home), "NO_COLOR": "1"}
 
     def __call__(self, *argv: str, timeout: float = 60, stdin: str | None = None, **env: str) -> Ran:
@@ -63,11 +64,17 @@ class Stoker:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def popen(self, *argv: str) -> "subprocess.Popen[bytes]":
-        """The command, running."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "stoker", *argv],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env, cwd=self.home,
-        )  # fmt: skip
+        """The command, running; `said` has what it prints."""
+        with self._said.open("ab") as said:
+            return subprocess.Popen(
+                [sys.executable, "-u", "-m", "stoker", *argv],
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=self.env, cwd=self.home,
+            )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        """What the commands of `popen` have printed so far."""
+        return self._said.read_text() if self._said.exists() else ""
 
     def spec(self, name: str = "sim", simulate: dict[str, Any] | None = None, **fields: Any) -> str:
         """Writes a spec with simulated engines; returns its file's name."""
@@ -130,7 +137,7 @@ def wait_until() -> Callable[..., None]:
     """Waits for a condition, bounded."""
     import time
 
-    def wait(condition: Callable[[], object], seconds: float = 15.0, what: str = "") -> None:
+    def wait(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, what or "the condition did not become true"

@@ -96,7 +96,7 @@ def test_in_a_terminal(fleet: Stoker) -> None:
         os.write(main, f"{line}\n".encode())
         assert answer in until(">>> ")
     os.write(main, b"/bye\n")
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     os.close(main)
 
 
@@ -116,7 +116,7 @@ def test_kill_ends_a_conversation_where_ctrl_c_only_ends_an_answer(
         while ">>> " not in seen:
             seen += os.read(main, 4096).decode()
         process.send_signal(number)
-        assert process.wait(20) == 128 + number
+        assert process.wait(60) == 128 + number
     finally:
         process.kill()
         process.wait()

@@ -62,7 +62,7 @@ def deployment(gpus: int = 1, replicas: int = 2, image: str = "a:1", **notes: st
     }  # fmt: skip
 
 
-def until(found: Callable[[], object], seconds: float = 10) -> None:
+def until(found: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < deadline, "it did not come to that"

@@ -78,8 +78,9 @@ def test_an_hpa_without_metrics_is_explained_link_by_link(user: User) -> None:
         ("the server could not find the metric vllm_num_requests_waiting for pods", "why-hpa-name"),
     ):
         user.cluster.lives.hpa_says = said
-        time.sleep(0.3)
-        assert rules() == [rule]
+        deadline = time.monotonic() + 30
+        while (found := rules()) != [rule]:
+            assert time.monotonic() < deadline, found
     space = user.live("PodMonitoring")
     target = {"health": "down", "lastError": "context deadline exceeded"}
     failing = {"name": "http", "unhealthyTargets": 1, "sampleGroups": [{"sampleTargets": [target]}]}
@@ -247,7 +248,7 @@ def test_logs_of_all_pods_are_followed_until_the_last_is_gone(user: User) -> Non
     user.ok("scale", "3")
     seen += [process.stdout.readline() for _ in range(2)]
     user.ok("down")
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out == ""
     pods = {line.partition(" | ")[0].strip() for line in seen}
@@ -303,7 +304,7 @@ def test_a_kubeconfig_that_leads_nowhere(user: User, config: str, code: int, sai
     ran = user("up", "--dry-run")
     assert ran.code == code, ran.err
     assert said in ran.err
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_something_that_is_no_api_server(user: User) -> None:
@@ -349,12 +350,12 @@ def test_ctrl_c_stops_the_waiting_only(user: User) -> None:
 
     env = {**user.stoker.env, "KUBECONFIG": str(user.config)}
     process = subprocess.Popen([sys.executable, "-m", "stoker", "up"], env=env, cwd=user.stoker.home, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "Deployment/shop" not in user.there():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the fleet goes on" in err
     assert "Deployment/shop" in user.there()

@@ -56,7 +56,7 @@ class Pods:
         log = (self.folder / "gateway.log").open("wb")
         self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, env=env))
         log.close()
-        until(lambda: self.health() is not None, 15)
+        until(lambda: self.health() is not None, 30)
 
     def engine(self, number: int) -> None:
         """An engine on 127.0.0.N, and its pod."""
@@ -92,7 +92,7 @@ class Pods:
 
     def rotation(self) -> set[str]:
         """The pods that the gateway sends to, by its own page."""
-        page = httpx2.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text
+        page = httpx2.get(f"http://127.0.0.1:{self.port}/metrics", timeout=30).text
         lines = [line for line in page.splitlines() if line.startswith("stoker_gateway_requests_in_flight{")]
         return {line.split('"')[1] for line in lines}
 
@@ -117,9 +117,9 @@ def test_the_gateways_pod_follows_the_pods(pods: Pods) -> None:
     answer = pods.chat()  # waits for the replica, as on one machine
     assert answer.status_code == 200
     pods.engine(3)
-    until(lambda: pods.rotation() == {"shop-2", "shop-3"}, 10)
+    until(lambda: pods.rotation() == {"shop-2", "shop-3"}, 30)
     pods.cluster.store.delete(("Pod", "default", "shop-2"))
-    until(lambda: pods.rotation() == {"shop-3"}, 10)
+    until(lambda: pods.rotation() == {"shop-3"}, 30)
     assert pods.chat().status_code == 200
     assert httpx2.get(f"http://127.0.0.1:{pods.port}/shutdown").status_code == 404
 
@@ -127,7 +127,7 @@ def test_the_gateways_pod_follows_the_pods(pods: Pods) -> None:
 def test_a_gateway_that_loses_the_api_server_keeps_its_routes(pods: Pods) -> None:
     pods.engine(2)
     pods.start()
-    until(lambda: pods.health() == 200, 10)
+    until(lambda: pods.health() == 200, 30)
     pods.cluster.server.shutdown()
     pods.cluster.server.server_close()
     time.sleep(1)
@@ -227,12 +227,12 @@ def test_the_page_through_a_port_forward_that_breaks(forwarded: tuple[User, Path
         assert process.stdout is not None
         line = process.stdout.readline()
         assert f"http://127.0.0.1:{port}/chat" in line, line or process.communicate()[1]
-        until(lambda: _running(port) == [3.0], 20)  # the pod's page, by the API server's proxy
-        until(lambda: _chat_is_open(port), 60)
+        until(lambda: _running(port) == [3.0], 60)  # the pod's page, by the API server's proxy
+        until(lambda: _chat_is_open(port), 180)
         forwards = [p for p in user.stoker.processes() if "port-forward" in p.cmdline()]
         assert len(forwards) == 1
         forwards[0].kill()
-        until(lambda: len(calls.read_text().splitlines()) == 2, 10)
+        until(lambda: len(calls.read_text().splitlines()) == 2, 30)
         first, second = calls.read_text().splitlines()
         assert first.split()[2] == ":8000"
         assert second.split()[2].endswith(":8000")
@@ -240,14 +240,14 @@ def test_the_page_through_a_port_forward_that_breaks(forwarded: tuple[User, Path
         assert _chat_is_open(port)
     finally:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert not [p for p in user.stoker.processes() if "port-forward" in p.cmdline()], "nothing is left behind"
 
 
 def _running(port: int) -> list[float]:
     """What the console knows of the requests that run in each pod."""
-    now = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=5).json()
+    now = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=30).json()
     if "state" not in now:
         return []
     assert now["state"]["target"] == "kubernetes/default"
@@ -256,7 +256,7 @@ def _running(port: int) -> list[float]:
 
 def _chat_is_open(port: int) -> bool:
     with contextlib.suppress(httpx2.TransportError):
-        answer = httpx2.get(f"http://127.0.0.1:{port}/chat/", follow_redirects=True, timeout=5)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/chat/", follow_redirects=True, timeout=30)
         return answer.status_code == 200 and "gradio" in answer.text
     return False
 
@@ -333,10 +333,10 @@ def test_the_console_in_a_pod_asks_for_nothing_that_its_role_does_not_have(made:
         state = _now(port)["state"]
         assert (state["name"], state["target"], state["wanted"]) == ("shop", "kubernetes/default", 1)
         name = state["replicas"][0]["name"]
-        assert httpx2.get(f"http://127.0.0.1:{port}/api/log?name={name}", timeout=5).status_code == 200
+        assert httpx2.get(f"http://127.0.0.1:{port}/api/log?name={name}", timeout=30).status_code == 200
     finally:
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert "cannot be asked" not in err
     for request in cluster.requests[seen:]:
         method, path = request.split()[:2]
@@ -349,7 +349,7 @@ def test_the_console_in_a_pod_asks_for_nothing_that_its_role_does_not_have(made:
 
 
 def _now(port: int) -> dict[str, Any]:
-    found: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=5).json()
+    found: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{port}/api/now", timeout=30).json()
     return found
 
 

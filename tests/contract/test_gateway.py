@@ -52,7 +52,7 @@ class Endpoint:
         log = (self.folder / "gateway.log").open("wb")
         self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         log.close()
-        until(lambda: self._listens(), 10)
+        until(lambda: self._listens(), 60)
 
     def _listens(self) -> bool:
         try:
@@ -80,10 +80,10 @@ class Endpoint:
         env = {**os.environ, "VLLM_API_KEY": "engine-key"}
         self.engines[name] = subprocess.Popen(argv, stdout=log, stderr=log, env=env), port
         log.close()
-        until(lambda: self._up(port), 10)
+        until(lambda: self._up(port), 60)
         self.route()
         if wait:
-            until(lambda: name in self.ready(), 5)
+            until(lambda: name in self.ready(), 30)
 
     def _up(self, port: int) -> bool:
         try:
@@ -266,11 +266,11 @@ def test_requests_are_spread_by_load(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_request_without_a_first_event_survives_its_replica(endpoint: Endpoint, stream: bool) -> None:
     endpoint.start()
-    endpoint.engine("1", ttft=1.0)
-    endpoint.engine("2", ttft=1.0)
+    endpoint.engine("1", ttft=2.0)
+    endpoint.engine("2", ttft=2.0)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(endpoint.chat, max_tokens=3, stream=stream) for _ in range(8)]
-        time.sleep(0.4)
+        until(lambda: _running(endpoint) > 4, 30)
         endpoint.kill("1")
         answers = [future.result() for future in asked]
     assert {answer.status_code for answer in answers} == {200}
@@ -312,15 +312,15 @@ def test_an_error_of_one_engine_is_tried_at_another(endpoint: Endpoint) -> None:
 
 
 def test_an_error_of_every_engine_is_the_answer(endpoint: Endpoint) -> None:
-    endpoint.start()
+    endpoint.start(hold=30.0)
     endpoint.engine("1", faults={"error_rate": 1.0})
     begun = time.monotonic()
     assert endpoint.chat(max_tokens=1).status_code == 500
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20, "nothing is held for another replica"
 
 
 def test_requests_wait_for_the_first_replica(endpoint: Endpoint) -> None:
-    endpoint.start(hold=10.0)
+    endpoint.start(hold=60.0)
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(endpoint.chat, max_tokens=1) for _ in range(20)]
         time.sleep(0.5)
@@ -342,16 +342,16 @@ def test_a_hung_replica_is_out_soon_and_back_as_soon_as_it_goes_on(endpoint: End
     endpoint.engine("2")
     endpoint.kill("1", signal.SIGSTOP)
     begun = time.monotonic()
-    until(lambda: endpoint.ready() == ["2"], 10)
-    assert time.monotonic() - begun < 5
+    until(lambda: endpoint.ready() == ["2"], 30)
+    assert time.monotonic() - begun < 15
     endpoint.kill("1", signal.SIGCONT)
     begun = time.monotonic()
-    until(lambda: endpoint.ready() == ["1", "2"], 10)
-    assert time.monotonic() - begun < 5
+    until(lambda: endpoint.ready() == ["1", "2"], 30)
+    assert time.monotonic() - begun < 15
 
 
 def test_requests_on_a_hung_replica_are_sent_again(endpoint: Endpoint) -> None:
-    endpoint.start()
+    endpoint.start(hold=30.0)
     endpoint.engine("1")
     endpoint.kill("1", signal.SIGSTOP)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -365,17 +365,17 @@ def test_a_leaving_replica_finishes_what_it_has(endpoint: Endpoint) -> None:
     endpoint.engine("1", itl=0.05)
     endpoint.engine("2")
     endpoint.route(leaving=("2",))
-    until(lambda: endpoint.ready() == ["1"], 10)
+    until(lambda: endpoint.ready() == ["1"], 30)
     in_flight = lambda: json.loads((endpoint.folder / "seen.json").read_text())["in_flight"]  # noqa: E731
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = pool.submit(endpoint.chat, stream=True, max_tokens=100, ignore_eos=True)
-        until(lambda: _running(endpoint) == 1, 10)
+        until(lambda: _running(endpoint) == 1, 30)
         endpoint.route(leaving=("1",))
-        until(lambda: endpoint.ready() == ["2"], 10)
+        until(lambda: endpoint.ready() == ["2"], 30)
         assert in_flight() == {"1": 1}
         assert {endpoint.chat(max_tokens=1).status_code for _ in range(3)} == {200}
         assert asked.result().text.endswith("data: [DONE]\n\n")
-        until(lambda: in_flight() == {"1": 0}, 10)
+        until(lambda: in_flight() == {"1": 0}, 30)
 
 
 def test_a_client_that_goes_away_cancels_its_request(endpoint: Endpoint) -> None:
@@ -390,7 +390,7 @@ def test_a_client_that_goes_away_cancels_its_request(endpoint: Endpoint) -> None
     }
     with httpx2.stream("POST", f"{endpoint.url}/v1/chat/completions", json=body) as stream:
         next(stream.iter_lines())
-    until(lambda: _running(endpoint) == 0, 10)
+    until(lambda: _running(endpoint) == 0, 30)
 
 
 def _running(endpoint: Endpoint) -> float:
@@ -553,11 +553,11 @@ def test_sigterm_lets_answers_finish(endpoint: Endpoint) -> None:
     endpoint.start()
     endpoint.engine("1", itl=0.05)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(endpoint.chat, stream=True, max_tokens=10, ignore_eos=True)
-        time.sleep(0.3)
+        asked = pool.submit(endpoint.chat, stream=True, max_tokens=40, ignore_eos=True)
+        until(lambda: _running(endpoint) == 1, 30)
         endpoint.process.terminate()
         assert asked.result().text.endswith("data: [DONE]\n\n")
-    assert endpoint.process.wait(5) == 0
+    assert endpoint.process.wait(30) == 0
 
 
 def test_a_request_has_one_id_in_logs_and_answer(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,7 +565,7 @@ def test_a_request_has_one_id_in_logs_and_answer(endpoint: Endpoint, monkeypatch
     endpoint.start()
     endpoint.engine("a")
     endpoint.route()
-    until(endpoint.ready, 5)
+    until(endpoint.ready, 30)
     given = httpx2.post(
         f"{endpoint.url}/v1/chat/completions", json=GUIDE, headers={"x-request-id": "mine-1"}, timeout=20
     )

@@ -55,8 +55,8 @@ def test_it_serves_and_leaves_on_sigterm(tmp_path: Path) -> None:
         assert b"a-secret-key" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
-        assert time.monotonic() - begun < 10
+        assert process.communicate(timeout=60) == ("", "")
+        assert time.monotonic() - begun < 30
         assert process.returncode == 0
 
 

@@ -59,7 +59,7 @@ class Engine:
 
     def post(self, path: str, body: Any, x_request_id: str = "") -> Any:
         named = {"x_request_id": x_request_id} if x_request_id else {}
-        status, _, data = self.send("POST", path, body, timeout=5, **named)
+        status, _, data = self.send("POST", path, body, timeout=30, **named)
         assert status == 200, data
         return json.loads(data)
 
@@ -91,11 +91,11 @@ class Engine:
         for connection in self.connections:
             connection.close()
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = 60) -> int:
         return self.process.wait(seconds)
 
 
-def wait(done: Callable[[], object], seconds: float = 10) -> None:
+def wait(done: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it did not happen in time"
@@ -300,15 +300,15 @@ def test_request_ids(start: Start, engine: Engine) -> None:
 
 
 def test_headers_come_before_the_first_token_and_others_wait(start: Start) -> None:
-    engine = start("--max-num-seqs", "1", ttft=0.2)
+    engine = start("--max-num-seqs", "1", ttft=1.5)
     begun = time.monotonic()
     first, second = engine.open_stream(), engine.open_stream()
     assert (engine.metric("num_requests_running"), engine.metric("num_requests_waiting")) == (1, 1)
     assert engine.metric("kv_cache_usage_perc") > 0
     assert b"[DONE]" in first.read()
-    assert time.monotonic() - begun > 0.2
+    assert time.monotonic() - begun > 1.5
     assert b"[DONE]" in second.read()
-    assert time.monotonic() - begun > 0.4
+    assert time.monotonic() - begun > 3.0
 
 
 def test_a_client_that_leaves_frees_its_seat(start: Start) -> None:
@@ -356,14 +356,14 @@ def test_sigterm_ends_it_at_once_unless_it_may_drain(start: Start) -> None:
     hasty = start(tokens=1000, itl=0.05)
     cut = hasty.open_stream()
     hasty.process.send_signal(signal.SIGTERM)
-    assert hasty.ended(2) == 0
+    assert hasty.ended() == 0
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         cut.read()
     patient = start("--shutdown-timeout", "5", tokens=10, itl=0.03)
     running = patient.open_stream()
     patient.process.send_signal(signal.SIGTERM)
     assert b"[DONE]" in running.read()
-    assert patient.ended(2) == 0
+    assert patient.ended() == 0
 
 
 def test_sigterm_in_start_up(start: Start) -> None:
@@ -371,7 +371,7 @@ def test_sigterm_in_start_up(start: Start) -> None:
     wait(lambda: "Using max model len" in engine.log.read_text())
     time.sleep(0.1)
     engine.process.send_signal(signal.SIGTERM)
-    assert engine.ended(2) == 0
+    assert engine.ended() == 0
 
 
 def test_a_taken_port_ends_the_start(start: Start) -> None:
@@ -394,7 +394,7 @@ def test_fail_start(start: Start) -> None:
 
 
 def test_die_after_seconds(start: Start) -> None:
-    assert start(faults={"die_after_seconds": 0.1}).ended(2) == 1
+    assert start(faults={"die_after_seconds": 0.1}).ended() == 1
 
 
 def test_die_after_requests(start: Start) -> None:
@@ -424,7 +424,7 @@ def test_hang_after_requests_takes_health_with_it(start: Start) -> None:
         with pytest.raises(TimeoutError):
             engine.send("POST" if body else "GET", path, body, timeout=0.1)
     engine.process.send_signal(signal.SIGTERM)
-    assert engine.ended(2) == 0
+    assert engine.ended() == 0
 
 
 def test_errors_are_spread_evenly(start: Start) -> None:
@@ -453,13 +453,17 @@ def test_faults_come_and_go_with_the_control_file(start: Start, tmp_path: Path) 
     engine = start("--simulate-file", str(control), tokens=30, itl=0.02)
     stream = engine.open_stream()
     assert stream.readline()
+
+    def health() -> int | None:
+        with contextlib.suppress(TimeoutError):
+            return int(engine.send("GET", "/health", timeout=0.5)[0])
+        return None
+
     control.write_text('{"faults": {"hang": true}}')
-    time.sleep(0.2)
-    with pytest.raises(TimeoutError):
-        engine.send("GET", "/health", timeout=0.2)
+    wait(lambda: health() is None)
     control.write_text('{"faults": {"unhealthy": true}}')
+    wait(lambda: health() == 503)
     assert b"[DONE]" in stream.read()
-    assert engine.send("GET", "/health")[0] == 503
     control.write_text('{"fau')
     wait(lambda: "control file not read" in engine.log.read_text())
     control.unlink()

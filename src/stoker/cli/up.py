@@ -83,12 +83,10 @@ def command(
         return
     terminate_as_interrupt()
     fleet, was_up = _start(spec, story, yes, timeout, group)
-    if output == "json":
-        print_json(fleet.status())
+    if detach or was_up:
+        _show(fleet, spec, output, detached=True)
     else:
-        box(_box(fleet, spec, detach or was_up))
-    if not detach and not was_up:
-        _attend(fleet, story)
+        _attend(fleet, spec, output, story)
 
 
 def _agreement(story: Story, yes: bool, by_hand: bool) -> "Agree":
@@ -188,6 +186,13 @@ def _stop(fleet: Fleet, report: Report, now: bool = False) -> None:
         fleet.down(report, now=now)
 
 
+def _show(fleet: Fleet, spec: ServeSpec, output: str, detached: bool) -> None:
+    if output == "json":
+        print_json(fleet.status())
+    else:
+        box(_box(fleet, spec, detached))
+
+
 def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
     state = fleet.status()
     name = spec.model.served_name
@@ -230,10 +235,11 @@ def _names() -> tuple[str, ...]:
     return names()
 
 
-def _attend(fleet: Fleet, story: Story) -> None:
-    """Reports what happens until Ctrl-C, then drains; a second Ctrl-C cuts what still runs."""
-    state = fleet.target.observe()
+def _attend(fleet: Fleet, spec: ServeSpec, output: str, story: Story) -> None:
+    """Shows it and reports what happens until Ctrl-C, then drains; a second Ctrl-C cuts what still runs."""
     try:
+        _show(fleet, spec, output, detached=False)
+        state = fleet.target.observe()
         while fleet.target.folder.wanted_file.exists():
             time.sleep(LOOK_SECONDS)
             fleet.target.adopt()
