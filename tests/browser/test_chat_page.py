@@ -31,12 +31,12 @@ class Chat:
         self.size(1200, 900)
         self.theme("light")
         browser.get(f"{page.url}/chat/")
-        self.until(lambda: self.find("#box textarea"), 20)
+        self.until(lambda: self.find("#box textarea"), 60)
 
     def find(self, css: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, css)
 
-    def until(self, condition: Callable[[], object], seconds: float = 8) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"the page shows: {self.find('body')[0].text!r}"
@@ -85,7 +85,7 @@ def sent(box: WebElement) -> None:
     """Sees to it that a message goes: Gradio takes none in the moment in which it ends the last one."""
     pressed = begun = time.monotonic()
     while box.get_property("value"):
-        assert time.monotonic() - begun < 15, "the message is not taken"
+        assert time.monotonic() - begun < 30, "the message is not taken"
         if time.monotonic() - pressed > 2:
             box.send_keys(Keys.ENTER)
             pressed = time.monotonic()
@@ -126,7 +126,7 @@ def outside(browser: WebDriver) -> set[str]:
 def test_an_answer_is_seen_to_grow(chat: Chat, fake: Orders) -> None:
     fake.every = 0.15
     chat.say("Count to ten")
-    chat.until(lambda: chat.last().startswith("one"), 10)
+    chat.until(lambda: chat.last().startswith("one"), 30)
     lengths = set()
     while chat.last() != ANSWER:
         lengths.add(len(chat.last()))
@@ -181,7 +181,7 @@ def test_stop_cancels_the_request(chat: Chat, fake: Orders, every: float) -> Non
     pressed = time.monotonic()
     chat.find("#box .stop-button")[0].click()
     chat.until(lambda: fake.left, 10)
-    assert fake.left[0] - pressed < 5
+    assert fake.left[0] - pressed < 20
     chat.settle("Stopped.")
     fake.words, fake.every = ["fine"], 0
     chat.say("Go on")
@@ -347,7 +347,7 @@ def test_with_a_key_the_page_is_locked(
     assert "starting" in browser.find_element(By.TAG_NAME, "body").text
     browser.save_screenshot(str(SHOTS / "chat-starting.png"))
     fake.healthy = True  # the page opens by itself once the chat is loaded
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not browser.find_elements(By.CSS_SELECTOR, "input[type=password]"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -357,7 +357,7 @@ def test_with_a_key_the_page_is_locked(
     )
     name.send_keys("me")
     password.send_keys("wrong", Keys.ENTER)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while "ncorrect" not in browser.find_element(By.TAG_NAME, "body").text:
         assert time.monotonic() < deadline
         time.sleep(0.1)

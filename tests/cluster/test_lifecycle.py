@@ -105,7 +105,7 @@ def test_a_pod_that_is_deleted_is_waited_for(place: Place) -> None:
 
 
 def test_an_interrupted_up_goes_on_by_itself_and_is_resumed(place: Place) -> None:
-    place.write(annotations={"fake/ready-seconds": "8"})
+    place.write(annotations={"fake/ready-seconds": "20"})
     env = {**place.stoker.env, "KUBECONFIG": str(place.kubectl.config), "STOKER_OFFLINE": "1"}
     process = subprocess.Popen([sys.executable, "-m", "stoker", "up"], env=env, cwd=place.stoker.home, stderr=subprocess.PIPE, text=True)  # fmt: skip
     deadline = time.monotonic() + 60

@@ -166,7 +166,7 @@ def test_tensor_parallel_on_one_host(folder: Path, expected: str, tmp_path: Path
         took = answers_soon(host)
         time.sleep(1)
         kill(ranks, 1)
-        host.until_not_ready(5)
+        host.until_not_ready(20)
         host.until("Ready", START)
         assert host.text() == expected
         assert "rank 1 is gone" in (host.replica()["last_words"] or "")
@@ -239,7 +239,7 @@ def test_tensor_parallel_over_two_hosts(hosts: tuple[Host, Host], folder: Path, 
         time.sleep(1)
         kill(ranks, 1)
         for host in hosts:
-            host.until_not_ready(5)
+            host.until_not_ready(20)
         first.until("Ready", START)
         assert first.text() == expected
         assert took
