@@ -31,9 +31,8 @@ def check_folder(folder: Path, *, adapter: bool = False) -> None:
             rule="weights-config",
         )
     read_object(config)
-    names = (
-        "adapter_model.safetensors" if adapter else "*.safetensors"
-    )  # the one that vLLM takes of an adapter
+    # vLLM takes that one file of an adapter, or else its pickle
+    names = "adapter_model.safetensors" if adapter else "*.safetensors"
     files = sorted(folder.glob(names))
     if not files:
         _no_safetensors(folder, names)
