@@ -41,6 +41,8 @@ def test_nothing_to_ask_is_a_mistake(fleet: Stoker) -> None:
 def test_any_endpoint_by_url_with_and_without_v1(fleet: Stoker) -> None:
     for url in (fleet.url, f"{fleet.url}/v1", f"{fleet.url}/v1/"):
         assert fleet("chat", "--url", url, "Hi", stdin="").code == 0
+    bare = fleet("chat", "--url", "127.0.0.1:9", "Hi", stdin="")
+    assert (bare.code, "is no address" in bare.err) == (2, True)
     gone = fleet("chat", "--url", "http://127.0.0.1:9", "--model", "m", "Hi", stdin="")
     assert gone.code == 1
     assert "does not answer" in gone.err

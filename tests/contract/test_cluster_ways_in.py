@@ -334,6 +334,7 @@ def test_the_console_in_a_pod_asks_for_nothing_that_its_role_does_not_have(made:
         assert (state["name"], state["target"], state["wanted"]) == ("shop", "kubernetes/default", 1)
         name = state["replicas"][0]["name"]
         assert httpx2.get(f"http://127.0.0.1:{port}/api/log?name={name}", timeout=30).status_code == 200
+        assert httpx2.get(f"http://127.0.0.1:{port}/api/key", timeout=30).json()["acts"] is False
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)

@@ -59,6 +59,12 @@ CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "gateway-api-public": (BASE + "endpoint: {api_key: 'secret:shop-api/key'}\nkubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-regional-external-managed, proxies: [10.129.0.0/23], host: shop.example, tls_secret: shop-tls}}\n", models.GEMMA3_27B),
     "gateway-api-plain": (BASE + "kubernetes: {platform: plain, node_selector: {gpu: l4}, routing: gateway-api, gateway: {class_name: internal}}\n", models.GEMMA3_27B),
     "page": (BASE + "kubernetes: {image: 'registry.example/stoker:1'}\n", models.GEMMA3_27B),
+    "gateway-clients-page": (BASE + "kubernetes: {routing: gateway, image: 'registry.example/stoker:1', clients: {app: web}, logs: json}\n", models.GEMMA3_27B),
+    "copy-class": (BASE + "kubernetes: {disk: {copy_class: fast}}\n", models.GEMMA3_27B),
+    "weights-stream-s3": (BASE.replace("gs://", "s3://"), models.GEMMA3_27B),
+    "objectives": (BASE + "slo: {ttft: 500ms, itl: 50ms}\n", models.GEMMA3_27B),
+    "objectives-prometheus": (BASE + "slo: {ttft: 500ms, itl: 50ms}\nkubernetes: {metrics: prometheus}\n", models.GEMMA3_27B),
+    "traces": (BASE.replace("32K", "32K, otlp-traces-endpoint: 'https://otel.example/v1/traces'"), models.GEMMA3_27B),
     "unread-model": (BASE, None),
     "simulated": ("name: sim\ntarget: kubernetes\nreplicas: 2\nengine: {kind: simulated, image: 'registry.example/stoker:1'}\n", None),
 }  # fmt: skip

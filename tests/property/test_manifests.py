@@ -40,6 +40,7 @@ CLUSTER = st.fixed_dictionaries(
         "network_policy": st.booleans(),
         "clients": st.just({"app": "web"}),
         "image": st.just("registry.example/stoker:1"),
+        "logs": st.sampled_from(["text", "json"]),
         "routing": st.sampled_from(["service", "gateway", "gateway-api"]),
         "gateway": st.fixed_dictionaries(
             {}, optional={"class_name": st.sampled_from(["gke-l7-rilb", "istio"]), "host": st.just("a.example"), "tls_secret": st.just("tls"), "proxies": st.just(["10.0.0.0/8"])},
@@ -52,7 +53,7 @@ SCALED: dict[str, Any] = {"metrics": {"queue-depth": 5, "batch-size": 12.5}, "be
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     hardware=HARDWARE, source=SOURCES, cluster=CLUSTER, scaled=st.booleans(),
-    key=st.sampled_from([None, "env:KEY", "secret:keys/api"]), read=st.booleans(), adapters=st.booleans(),
+    key=st.sampled_from([None, "env:KEY", "secret:keys/api"]), read=st.booleans(), adapters=st.booleans(), objectives=st.booleans(),
 )  # fmt: skip
 def test_every_spec_renders_valid_manifests(
     hardware: Any,
@@ -62,6 +63,7 @@ def test_every_spec_renders_valid_manifests(
     key: str | None,
     read: bool,
     adapters: bool,
+    objectives: bool,
 ) -> None:
     spec: dict[str, Any] = {
         "name": "f", "model": {"source": source, "token": "secret:hub/token"}, "hardware": hardware,
@@ -71,6 +73,8 @@ def test_every_spec_renders_valid_manifests(
         spec["model"]["adapters"] = {"sql": source}
     if scaled:
         spec |= {"replicas": "1..5", "scaling": SCALED}
+    if objectives:
+        spec["slo"] = {"ttft": "500ms", "itl": "50ms"}
     if key:
         spec["endpoint"] = {"api_key": key}
     try:

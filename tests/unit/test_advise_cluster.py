@@ -39,6 +39,19 @@ def test_what_is_missing_and_forbidden() -> None:
     assert 'apiGroups: ["apps"], resources: ["deployments"]' in second.fix
 
 
+def test_what_stands_in_no_namespace_needs_a_cluster_role() -> None:
+    denied = (
+        ("create", "Secret", "", "secrets"),
+        ("create", "StorageClass", "storage.k8s.io", "storageclasses"),
+    )
+    (found,) = check_cluster(replace(GOOD, denied=denied), cluster())
+    assert found.what == "you may not create secrets in default and storageclasses of the cluster"
+    assert found.fix.startswith('a Role with {apiGroups: [""], resources: ["secrets"]')
+    assert 'and a ClusterRole with {apiGroups: ["storage.k8s.io"], resources: ["storageclasses"]' in found.fix
+    (wide,) = check_cluster(replace(GOOD, denied=denied[1:]), cluster())
+    assert wide.what == "you may not create storageclasses of the cluster"
+
+
 def test_a_quota_counts_what_the_fleet_holds_already() -> None:
     full = Quota("the quota gpus", 8, 8)
     assert rules(replace(GOOD, quotas=(full,))) == ["error kube-quota"]

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,14 +91,17 @@ def test_only_what_is_read_is_asked_for_where_the_engine_can_do_that(can: bool) 
     assert asked == (["/metrics/", "/metrics/"] if can else ["/metrics/", "/metrics", "/metrics"])
 
 
-def test_a_busy_machine_widens_the_interval_and_narrows_it_again() -> None:
-    scraper = Scraper(0.05)
-    spin = time.thread_time()
-    while time.thread_time() - spin < 0.1:
-        pass
-    assert scraper.pace() == 0.1
-    time.sleep(0.1)
-    assert scraper.pace() == 0.05
+def test_a_busy_machine_widens_the_interval_and_narrows_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"used": 1.0, "at": 50.0}
+    clock = SimpleNamespace(thread_time=lambda: now["used"], monotonic=lambda: now["at"])
+    monkeypatch.setattr("stoker.observe.scrape.time", clock)
+    scraper = Scraper(1.0)
+    paces = []
+    for used, passed in ((0.9, 1.0), (1.8, 2.0), (0.0, 4.0), (0.0, 2.0), (0.0, 1.0)):
+        now["used"] += used
+        now["at"] += passed
+        paces.append(scraper.pace())
+    assert paces == [2.0, 4.0, 2.0, 1.0, 1.0]
 
 
 def test_an_hour_is_kept_and_no_more() -> None:

@@ -246,3 +246,13 @@ def test_traces_reach_the_collector_from_every_rank() -> None:
         assert {"name": "OTEL_SERVICE_NAME", "value": "shop"} in engine["env"]
     policy = one(objects, "NetworkPolicy", "shop-engine")
     assert {"ports": [{"port": 4327, "protocol": "TCP"}]} in policy["spec"]["egress"]
+
+
+@pytest.mark.parametrize(
+    ("address", "ports"),
+    [("https://otel.example/v1/traces", [443]), ("grpc://collector.obs", [443]), ("http://collector.obs/v1/traces", [80, 443]), ("http://[::1]:4318", [4318])],
+)  # fmt: skip
+def test_the_port_of_a_collector_without_one_is_its_protocols(address: str, ports: list[int]) -> None:
+    text = f"name: shop\nmodel: gs://b/m\nhardware: l4\ntarget: kubernetes\nengine: {{otlp-traces-endpoint: '{address}', max-model-len: 4K}}\n"
+    policy = one(rendered(text), "NetworkPolicy", "shop-engine")
+    assert {"ports": [{"port": port, "protocol": "TCP"} for port in ports]} in policy["spec"]["egress"]

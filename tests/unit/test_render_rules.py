@@ -121,7 +121,7 @@ ALERTS: list[tuple[str, str, list[dict[str, str]], list[dict[str, str]]]] = [
         [one("vllm:kv_cache_usage_perc", "0.99x60"), one("vllm:num_preemptions_total", "5x60")],
     ),
     ("StokerStartTooLong", "15m", [one("up", "0x30")], [one("up", "0x5 1x25")]),
-    ("StokerCrashLoop", "20m", [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")], [one("process_start_time_seconds", "1x10 2x10"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-big-7d9c-x2k", container="engine")]),
+    ("StokerCrashLoop", "20m", [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")], [one("process_start_time_seconds", "1x10 2x10"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-big-7d9c-x2k", container="engine"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-eu-0", container="engine")]),
     (
         "StokerHpaAtMax", "30m",
         [{"series": f'kube_horizontalpodautoscaler_{name}{{namespace="ml",horizontalpodautoscaler="shop"}}', "values": "5x60"} for name in ("status_current_replicas", "spec_max_replicas")],

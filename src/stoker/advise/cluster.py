@@ -24,6 +24,9 @@ INSTALLS = {
     "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }  # fmt: skip
+WIDE = frozenset(
+    {"Namespace", "StorageClass", "VolumeSnapshotClass", "PersistentVolume", "ComputeClass"}
+)  # in no namespace
 FUSE = "gcsfuse.csi.storage.gke.io"
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
@@ -139,18 +142,32 @@ def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not facts.denied:
         return []
     verb = facts.denied[0][0]
-    these = ", ".join(plural for one, _, _, plural in facts.denied if one == verb)
-    rules = [
-        f'{{apiGroups: ["{group}"], resources: ["{name}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
-        for group, name in dict.fromkeys((group, name) for _, _, group, name in facts.denied)
+    missing = [(kind, plural) for one, kind, _, plural in facts.denied if one == verb]
+    here = ", ".join(plural for kind, plural in missing if kind not in WIDE)
+    wide = ", ".join(plural for kind, plural in missing if kind in WIDE)
+    where = " and ".join(
+        [f"{here} in {cluster.namespace}"] * bool(here) + [f"{wide} of the cluster"] * bool(wide)
+    )
+    roles = [
+        f"a {role} with {rules}"
+        for role, rules in (("Role", _rules(facts, wide=False)), ("ClusterRole", _rules(facts, wide=True)))
+        if rules
     ]
     return [
         Finding(
-            f"you may not {verb} {these} in {cluster.namespace}",
-            "the cluster's own answer to a SelfSubjectAccessReview of each",
-            f"a Role with {', '.join(rules)}, bound to you", rule="kube-forbidden",
+            f"you may not {verb} {where}", "the cluster's own answer to a SelfSubjectAccessReview of each",
+            f"{', and '.join(roles)}, bound to you", rule="kube-forbidden",
         )
     ]  # fmt: skip
+
+
+def _rules(facts: ClusterFacts, wide: bool) -> str:
+    """The rules that a role lacks, as YAML; one in a namespace cannot give what stands in none."""
+    kinds = dict.fromkeys((group, name) for _, kind, group, name in facts.denied if (kind in WIDE) == wide)
+    return ", ".join(
+        f'{{apiGroups: ["{group}"], resources: ["{name}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
+        for group, name in kinds
+    )
 
 
 def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:

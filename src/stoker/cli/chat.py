@@ -8,12 +8,10 @@ from pathlib import Path
 import click
 
 from stoker.cli.common import chosen_name, cluster_fleet, printable, read_spec, terminate_in_order
-from stoker.errors import Mistake, WorldFailed
+from stoker.cli.endpoint import given_endpoint
+from stoker.errors import Mistake
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
-from stoker.spec.fields import read_key
-from stoker.spec.nouns import KeyRef
-from stoker.system import keys
 from stoker.ui.chat import Conversation, answer, parse_params, repl
 from stoker.ui.terminal import Story
 
@@ -85,9 +83,7 @@ def _endpoint(
     stack: ExitStack, source: str | None, file: str | None, name: str | None, url: str | None, model: str | None, key: str | None
 ) -> Endpoint:  # fmt: skip
     if url is not None:
-        secret = keys.read(_key(key), "--key") if key else None
-        base = url.rstrip("/").removesuffix("/v1")
-        return Endpoint(base, model or _only_model(base, secret), secret)
+        return given_endpoint(url, model, key)
     if source is not None:
         story = Story()
         fleet = up(read_spec(source, None, ()), report=story)
@@ -95,31 +91,6 @@ def _endpoint(
     else:
         fleet = connect(chosen_name(name, file, looking=True))
     return stack.enter_context(fleet.endpoint())
-
-
-def _key(text: str) -> KeyRef:
-    try:
-        return read_key(text)
-    except ValueError as error:
-        raise Mistake("--key takes a reference", why=str(error), fix="--key env:NAME") from None
-
-
-def _only_model(url: str, key: str | None) -> str:
-    import httpx2
-
-    try:
-        answer = httpx2.get(
-            f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
-        )
-        return str(answer.json()["data"][0]["id"])
-    except httpx2.TransportError as error:
-        raise WorldFailed(
-            f"{url} does not answer", why=str(error) or type(error).__name__, fix="check --url"
-        ) from None
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise Mistake(
-            f"{url} does not list its models", why="GET /v1/models gave none", fix="--model NAME"
-        ) from None
 
 
 def _write(text: str) -> None:

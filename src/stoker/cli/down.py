@@ -37,7 +37,8 @@ def command(
 ) -> None:  # fmt: skip
     """Drains and stops a fleet: requests in progress finish first (`drain_timeout`).
 
-    In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights.
+    In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights, and what fleets
+    share: storage and snapshot classes, and the namespace.
     -o json prints the names of the fleets that were taken down.
     """
     story = Story()

@@ -15,6 +15,7 @@ import click
 import httpx2
 
 from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, terminate_as_interrupt
+from stoker.cli.endpoint import given_endpoint
 from stoker.errors import MissingPart, WorldFailed
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect
@@ -25,17 +26,25 @@ STOP_SECONDS = 10.0
 
 @click.command("ui")
 @fleet_options
+@click.option("--url", help="Any vLLM endpoint instead of a fleet, with or without /v1.")
+@click.option("--model", help="The model to ask for, with --url.")
+@click.option("--key", metavar="REF", help="The endpoint's key, with --url: env:NAME or file:PATH.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Local port of the page. Default: a free one.")
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser.")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, port: int | None, browser: bool
+    file: str | None, name: str | None, target: str | None, namespace: str | None, url: str | None, model: str | None, key: str | None,
+    port: int | None, browser: bool,
 ) -> None:  # fmt: skip
     """Opens the console and the chat page: beside a fleet here, or on this machine for a cluster's fleet.
 
-    A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both.
+    A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both. With --url it shows what
+    an endpoint says of itself.
     """
     terminate_as_interrupt()
     with ExitStack() as stack:
+        if url is not None:
+            _serve(stack, given_endpoint(url, model, key), port or _free(), browser, [])
+            return
         fleet = cluster_fleet(name, file, target, namespace, looking=True)
         if fleet is None:
             local = connect(chosen_name(name, file, looking=True))

@@ -220,7 +220,10 @@ def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
     """What `up` would do, field by field, gcloud's calls included, without doing it."""
     target, plan = _checked(spec, report, force=False)
     target.calls = _outside(target, plan, report)
-    return target.changes(plan)
+    changes = target.changes(plan)
+    for subject, fields in target.drift(plan).items():
+        report(Event(subject, f"others have set {', '.join(fields)}: `up` leaves it", "warn"))
+    return changes
 
 
 def _outside(target: KubernetesTarget, plan: Plan, report: Report) -> tuple[Call, ...]:

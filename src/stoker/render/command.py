@@ -48,13 +48,18 @@ def traced(plan: Plan) -> dict[str, str]:
     return {"OTEL_SERVICE_NAME": plan.spec.name} if plan.options.get(TRACES) else {}
 
 
-def traces_port(plan: Plan) -> int | None:
-    """The port of the collector of traces; None where none is named."""
+def traces_ports(plan: Plan) -> tuple[int, ...]:
+    """The ports at which the collector of traces may be asked; none where none is named.
+
+    Without a port gRPC goes to 443, whatever the scheme says, and HTTP to the scheme's own.
+    """
     address = str(plan.options.get(TRACES) or "")
-    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not address:
+        return ()
+    port = address.rpartition("://")[2].partition("/")[0].rpartition(":")[2]
     if port.isdigit():
-        return int(port)
-    return 4317 if host or port else None
+        return (int(port),)
+    return (80, 443) if address.startswith("http://") else (443,)
 
 
 def _place(plan: Plan, port: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Kind = Literal["lines", "stacked", "heatmap"]
 RATE = "$RATE"  # stands for the window of a rate, which each dashboard has its own word for
+CHANCE = "[bcdfghjklmnpqrstvwxz2456789]+"  # what Kubernetes makes names of: apimachinery, util/rand
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
@@ -33,12 +34,13 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose figures: one fleet's, here or in a namespace of a cluster."""
+    """Whose figures: one fleet's, here or in a namespace of a cluster. groups: a replica is a group of pods."""
 
     fleet: str
     namespace: str | None = None
     scaled: bool = False
     gpus: bool = False
+    groups: bool = False
 
     @property
     def mine(self) -> str:
@@ -48,7 +50,7 @@ class Scope:
     @property
     def pods(self) -> str:
         """A pattern of its pods' names, and of no fleet's whose name begins alike: `shop-7d9c-x2k`, `shop-0-1`."""
-        return f"{self.fleet}-[a-z0-9]+(-[a-z0-9]+)?"
+        return f"{self.fleet}-[0-9]+(-[0-9]+)?" if self.groups else f"{self.fleet}-{CHANCE}-{CHANCE}"
 
 
 def panels(scope: Scope) -> tuple[Panel, ...]:

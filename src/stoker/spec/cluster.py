@@ -53,7 +53,7 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
         service_account=parsed.service_account, capacity=tuple(parsed.capacity),
         compute_class=parsed.compute_class, surge=parsed.surge, priority_class=parsed.priority_class,
         node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
-        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image,
+        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image, logs=parsed.logs,
         routing=parsed.routing, project=parsed.project,
         gateway=GatewayAsk(
             parsed.gateway.class_name, parsed.gateway.host, parsed.gateway.tls_secret, tuple(parsed.gateway.proxies),

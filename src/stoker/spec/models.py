@@ -252,6 +252,10 @@ class KubernetesFile(Strict):
     gateway: GatewayFile = Field(
         default_factory=lambda: GatewayFile(), description="The Gateway of `routing: gateway-api`."
     )
+    logs: Literal["text", "json"] = Field(
+        "text",
+        description="How the gateway and the page log; `json` has a line for each request, with its id.",
+    )
     project: str | None = Field(
         None,
         description="Google Cloud project of the cluster. Default: from the context's name `gke_PROJECT_…`.",

@@ -221,6 +221,7 @@ class KubernetesAsk:
     image: str | None = None
     routing: Routing = "service"
     gateway: GatewayAsk = GatewayAsk()
+    logs: Literal["text", "json"] = "text"
     project: str | None = None
 
 

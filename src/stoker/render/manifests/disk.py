@@ -49,12 +49,12 @@ def check_machine(cluster: Cluster) -> None:
 
 def check_readers(cluster: Cluster) -> None:
     """Raises: Mistake, for more nodes than one disk is read by."""
-    nodes = cluster.spec.replicas.high * cluster.plan.nodes
+    nodes = (cluster.spec.replicas.high + cluster.ask.surge) * cluster.plan.nodes
     most = READERS[cluster.disk_type]
     if nodes > most and not cluster.disk.storage_class:
         raise Mistake(
             f"{nodes} nodes cannot read one {cluster.disk_type}", why=f"it takes {most} read-only attachments",
-            fix="disk: {type: hyperdisk-ml}, weights: stream, or fewer replicas", rule="disk-readers",
+            fix=f"disk: {{type: hyperdisk-ml}}{' where it is one' if cluster.disk.handle else ''}, weights: stream, or fewer replicas", rule="disk-readers",
         )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def _meta(cluster: Cluster) -> dict[str, Any]:
 def scope(cluster: Cluster) -> Scope:
     """The fleet, as its dashboards and rules select it."""
     gpus = cluster.spec.engine.kind != "simulated" and cluster.gpu_resource.startswith("nvidia")
-    return Scope(cluster.name, cluster.namespace, cluster.scaled, gpus)
+    return Scope(cluster.name, cluster.namespace, cluster.scaled, gpus, cluster.plan.nodes > 1)
 
 
 def promise(cluster: Cluster) -> Promise:

@@ -6,7 +6,7 @@ ports), https://cloud.google.com/stackdriver/docs/managed-prometheus/setup-manag
 
 from typing import Any
 
-from stoker.render.command import traces_port
+from stoker.render.command import traces_ports
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.own import has_page
@@ -32,9 +32,10 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     engines = {"to": [{"podSelector": {"matchLabels": cluster.serving}}], "ports": _http()}
     clients = [{"from": _clients(cluster), "ports": _http()}]
     if cluster.ask.routing == "gateway":
-        out.append(
-            _policy(cluster, "gateway", clients + _scrapers(cluster), [_dns(), engines, _api_server()])
-        )
+        asking = [
+            {"from": [*_clients(cluster), *(_page(cluster) if cluster.ask.clients else [])], "ports": _http()}
+        ]
+        out.append(_policy(cluster, "gateway", asking + _scrapers(cluster), [_dns(), engines, _api_server()]))
     if cluster.ask.routing == "gateway-api":
         calls = [{"from": _proxies(cluster), "ports": [{"port": "grpc", "protocol": "TCP"}]}]
         out.append(_policy(cluster, "picker", calls, [_dns(), engines, _api_server()]))
@@ -60,8 +61,8 @@ def _engine(cluster: Cluster) -> Manifest:
         leaving += _identity(cluster)
     if cluster.weights != "disk" and cluster.spec.engine.kind != "simulated":
         leaving.append(_storage())
-    if (port := traces_port(cluster.plan)) is not None:
-        leaving.append({"ports": [{"port": port, "protocol": "TCP"}]})
+    if ports := traces_ports(cluster.plan):
+        leaving.append({"ports": [{"port": port, "protocol": "TCP"} for port in ports]})
     return _policy(cluster, "engine", arriving, leaving)
 
 
@@ -76,7 +77,7 @@ def _clients(cluster: Cluster) -> list[dict[str, Any]]:
 
 def _callers(cluster: Cluster) -> list[dict[str, Any]]:
     """Who speaks with the engine itself: the gateway, or the load balancer and its picker, or the clients."""
-    own = [{"podSelector": {"matchLabels": cluster.selector("page")}}] if has_page(cluster) else []
+    own = _page(cluster)
     match cluster.ask.routing:
         case "gateway":
             return [{"podSelector": {"matchLabels": cluster.selector("gateway")}}, *own]
@@ -86,6 +87,10 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
             return [picker, *_proxies(cluster), *clients, *own]
         case _:
             return [*_clients(cluster), *own] if cluster.ask.clients else _clients(cluster)
+
+
+def _page(cluster: Cluster) -> list[dict[str, Any]]:
+    return [{"podSelector": {"matchLabels": cluster.selector("page")}}] if has_page(cluster) else []
 
 
 def _proxies(cluster: Cluster) -> list[dict[str, Any]]:

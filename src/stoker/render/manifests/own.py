@@ -176,12 +176,13 @@ def _container(cluster: Cluster, role: str) -> dict[str, Any]:
     resources = (
         {"cpu": "500m", "memory": "256Mi"} if role == "gateway" else {"cpu": "250m", "memory": "512Mi"}
     )
+    env = {"HOME": "/tmp", "USER": "stoker"} | ({"STOKER_LOG": "json"} if cluster.ask.logs == "json" else {})
     return {
         "name": role,
         "image": cluster.ask.image,
         "imagePullPolicy": "IfNotPresent",
         "command": _command(cluster, role),
-        "env": [{"name": "HOME", "value": "/tmp"}, {"name": "USER", "value": "stoker"}],
+        "env": [{"name": name, "value": value} for name, value in env.items()],
         "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": {"memory": "1Gi"}},
         "startupProbe": {**alive, "periodSeconds": 2, "failureThreshold": 60},

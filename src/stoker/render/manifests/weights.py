@@ -28,10 +28,10 @@ def weights_objects(cluster: Cluster) -> tuple[Manifest, ...]:
     """What has to be there before the engine's pods. Raises: Mistake, for more readers than the disk takes."""
     match cluster.weights:
         case "disk":
+            check_readers(cluster)
             if cluster.disk.handle:
                 return existing(cluster)
             check_machine(cluster)
-            check_readers(cluster)
             return copied(cluster)
         case "hub" if _caches(cluster):
             classes = (

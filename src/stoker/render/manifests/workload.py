@@ -67,11 +67,11 @@ def _group(cluster: Cluster) -> Manifest:
 
 
 def disruption_budget(cluster: Cluster) -> Manifest:
-    """One replica at a time may be drained with its node."""
+    """One pod at a time may be drained with its node: of a group, whichever goes takes its replica along."""
     body = {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": cluster.meta(),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": cluster.serving}},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": cluster.selector("engine")}},
     }
     return Manifest(body)

@@ -11,11 +11,13 @@ from stoker.errors import Mistake
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.choices import Cluster
+from stoker.render.manifests.manifest import Manifest
 from stoker.system.run import run
+from stoker.targets.kubernetes import secret
 from stoker.targets.kubernetes.client import FORBIDDEN
 from stoker.targets.kubernetes.cloud import place_of, project_of
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.target import KubernetesTarget
+from stoker.targets.kubernetes.target import ONCE, KubernetesTarget
 
 SECONDS = 20.0
 # The project's quota of each GPU: https://cloud.google.com/compute/resource-usage#gpu_quota
@@ -29,10 +31,11 @@ QUOTAS = {
 def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
     """All of it, in a second or so. Raises: WorldFailed, where the cluster does not answer."""
     api, cluster = target.api, choose(plan)
-    kinds = list(dict.fromkeys(one.kind for one in manifests(plan)))
+    made = manifests(plan)
+    kinds = list(dict.fromkeys(one.kind for one in made))
     denied = tuple(
         (verb, kind, RESOURCES[kind].group, RESOURCES[kind].plural)
-        for kind in kinds
+        for kind in _written(target, plan, made)
         for verb in ("create", "patch")
         if not api.allowed(verb, kind, target.namespace)
     )
@@ -45,6 +48,24 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
         classes=_names(classes), drivers=_names(_list(target, "CSIDriver") if cluster.weights == "gcsfuse" else None),
     )  # fmt: skip
     return found if denied or found.missing or _there(nodes, cluster) else _outside(found, cluster)
+
+
+def _written(target: KubernetesTarget, plan: Plan, made: tuple[Manifest, ...]) -> list[str]:
+    """The kinds that `up` writes, keys and a new namespace included; what is made once and is there is left alone."""
+    first = ["Namespace"] if not target.space_is_there() else []
+    first += ["Secret"] if secret.needed(plan) else []
+    wide = [one for one in made if not RESOURCES[one.kind].namespaced and one.kind in ONCE]
+    there = {(one.kind, one.name) for one in wide if _there_already(target, one)}
+    return list(dict.fromkeys([*first, *(one.kind for one in made if (one.kind, one.name) not in there)]))
+
+
+def _there_already(target: KubernetesTarget, one: Manifest) -> bool:
+    try:
+        return target.api.get(one.kind, None, one.name) is not None
+    except Mistake as refused:
+        if refused.finding.rule != FORBIDDEN:
+            raise
+        return False
 
 
 def _release(text: str) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from stoker.render.manifests import Manifest, choose, manifests
 from stoker.render.manifests.choices import SPACE
 from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
-from stoker.targets.kubernetes import cloud, count, logs, revisions, secret, stages, workload
+from stoker.targets.kubernetes import cloud, count, drift, logs, revisions, secret, stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -116,7 +116,7 @@ class KubernetesTarget:
         if plan is None:
             return Changes(self._down())
         steps = [cloud.step(call) for call in self.calls]
-        if not self._space_is_there():
+        if not self.space_is_there():
             return Changes((*steps, *self._new_namespace(plan)))
         kept = self._secrets(plan)
         objects = [Manifest(body) for body in kept] + list(manifests(plan))
@@ -140,7 +140,7 @@ class KubernetesTarget:
             )  # fmt: skip
         return [live] if live is not None else []
 
-    def _space_is_there(self) -> bool:
+    def space_is_there(self) -> bool:
         """Whether the namespace is there; who may not look at it works inside one."""
         try:
             return self.namespace == "default" or self.api.get("Namespace", None, self.namespace) is not None
@@ -210,6 +210,13 @@ class KubernetesTarget:
             return None
         why = "; ".join(differs) if one.kind != "Secret" else "another key"
         return Step("update", subject, why, body=Put(body, kept))
+
+    def drift(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """What others have put into objects of the plan, by object; an apply leaves it as it is."""
+        looked = [one for one in manifests(plan) if one.kind in drift.KINDS]
+        live = {str(one): self.api.get(one.kind, one.namespace, one.name) for one in looked}
+        found = {subject: drift.foreign(body) for subject, body in live.items() if body is not None}
+        return {subject: fields for subject, fields in found.items() if fields}
 
     def _too_early(self, one: Manifest) -> str:
         """Why an object cannot be made yet: what it is made from is not there."""

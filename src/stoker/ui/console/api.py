@@ -14,6 +14,7 @@ from stoker.ui.console.settings import Settings
 FRESH = {"cache-control": "no-store"}
 LONGEST = 3600.0
 MOST_REPLICAS = 1000
+LOOKS = "this page only looks: `stoker scale`, `stoker restart` or `stoker ui` change the fleet"
 
 
 def api(live: Live, settings: Settings) -> list[Route]:
@@ -23,6 +24,8 @@ def api(live: Live, settings: Settings) -> list[Route]:
         """Whether the visitor holds the endpoint's key; nobody does where there is none."""
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         return settings.key is not None and hmac.compare_digest(given.encode(), settings.key.encode())
+
+    acts = bool(settings.fleet) and not settings.inside  # in a cluster its account may look, and nothing else
 
     async def stream(_: Request) -> Response:
         headers = {**FRESH, "x-accel-buffering": "no"}
@@ -48,12 +51,14 @@ def api(live: Live, settings: Settings) -> list[Route]:
         return JSONResponse({"lines": lines}, headers=FRESH)
 
     async def key(request: Request) -> Response:
-        said = {"lockable": settings.key is not None, "unlocked": holds_key(request)}
+        said = {"lockable": settings.key is not None, "unlocked": holds_key(request), "acts": acts}
         return JSONResponse(said, headers=FRESH)
 
     async def scale(request: Request) -> Response:
         if not holds_key(request):
             return _wrong(403, "only who holds the endpoint's key may scale")
+        if not acts:
+            return _wrong(403, LOOKS)
         try:
             count = json.loads(await request.body())["replicas"]
         except (ValueError, KeyError, TypeError):
@@ -66,6 +71,8 @@ def api(live: Live, settings: Settings) -> list[Route]:
     async def restart(request: Request) -> Response:
         if not holds_key(request):
             return _wrong(403, "only who holds the endpoint's key may restart")
+        if not acts:
+            return _wrong(403, LOOKS)
         wrong = await live.act("restart")
         return _wrong(409, wrong) if wrong else JSONResponse({}, 202)
 

@@ -209,10 +209,10 @@ async function act(path, body) {
   } catch { page.told = ""; by("said").replaceChildren(make("p", "the page's server does not answer", "bad")); return false;
   } finally { for (const id of ["less", "more", "restart"]) by(id).disabled = false; }
 }
-function unlocked(yes) { by("acts").hidden = !yes; by("unlock").hidden = yes || !page.lockable; }
+function unlocked(yes) { by("acts").hidden = !yes || !page.acts; by("unlock").hidden = yes || !page.lockable; }
 async function tryKey() {
   const answer = await fetch("api/key", { headers: bearer() }), found = await answer.json();
-  page.lockable = found.lockable; unlocked(found.unlocked);
+  page.lockable = found.lockable; page.acts = found.acts; unlocked(found.unlocked);
   return found.unlocked;
 }
 by("unlock").onclick = () => { by("wrong").textContent = ""; by("lock").showModal(); by("key").focus(); };
