@@ -13,22 +13,34 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down "ignored"
+
+
+GIVEN: set[int] = set()
+settings.register_profile("stoker", deadline=None)  # machines here are shared: a pause is no failure
+settings.load_profile("stoker")
 
 
 def free_port() -> int:
     """A loopback port that is free now, outside the range that systems give to outgoing connections."""
     import random
 
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2
     while True:
-        port = random.randrange(18000, 30000, 2)
+        port = random.randrange(
+            18000 + 2 * worker, 30000, 4
+        )  # a worker does not take what another is about to bind
+        if port in GIVEN:
+            continue
         with socket.socket() as probe, socket.socket() as beside:
             try:
                 probe.bind(("127.0.0.1", port))
                 beside.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue
+            GIVEN.add(port)
             return port
 
 
@@ -54,7 +66,7 @@ class Stoker:
         self._said = home / "said.log"
         self.env = {**os.environ, "STOKER_HOME": str(home), "NO_COLOR": "1"}
 
-    def __call__(self, *argv: str, timeout: float = 60, stdin: str | None = None, **env: str) -> Ran:
+    def __call__(self, *argv: str, timeout: float = 120, stdin: str | None = None, **env: str) -> Ran:
         done = subprocess.run(
             [sys.executable, "-m", "stoker", *argv],
             capture_output=True, text=True, timeout=timeout, env={**self.env, **env}, cwd=self.home, input=stdin, check=False,

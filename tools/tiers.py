@@ -41,7 +41,7 @@ def commands(tier: str) -> list[list[str]]:
     if tier == "cluster":
         apart = [] if os.environ.get("KUBECONFIG") else ["-n", "2"]  # a real cluster's GPUs are all of one
         return [[*PYTEST, *apart, "--timeout", "300", "tests/cluster"]]
-    return [[*PYTEST, "--timeout", "600", f"tests/{tier}"]]
+    return [[*PYTEST, "--timeout", "1200", f"tests/{tier}"]]
 
 
 def why_skipped(tier: str, flavour: str, programs: frozenset[str]) -> str | None:

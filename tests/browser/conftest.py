@@ -68,7 +68,7 @@ class Page:
 
     def wait(self, state: str) -> None:
         """Until the page answers and its chat is in that state."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             try:
                 if (now := self.health())["chat"] == state:

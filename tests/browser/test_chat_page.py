@@ -124,7 +124,7 @@ def outside(browser: WebDriver) -> set[str]:
 
 
 def test_an_answer_is_seen_to_grow(chat: Chat, fake: Orders) -> None:
-    fake.every = 0.15
+    fake.every = 0.4
     chat.say("Count to ten")
     chat.until(lambda: chat.last().startswith("one"), 30)
     lengths = set()
@@ -162,7 +162,9 @@ def test_retry_undo_and_clear(chat: Chat, fake: Orders) -> None:
     chat.find("#window [aria-label=Undo]")[0].click()
     chat.until(lambda: chat.answers() == [])
     chat.until(lambda: chat.find("#box textarea")[0].get_attribute("value") == "First")
-    chat.find("#box textarea")[0].send_keys(Keys.ENTER)
+    box = chat.find("#box textarea")[0]
+    box.send_keys(Keys.ENTER)
+    sent(box)
     chat.settle("better")
     chat.find("#window [aria-label=Clear]")[0].click()
     chat.until(lambda: chat.answers() == [])
@@ -275,10 +277,15 @@ def test_what_a_model_writes_fetches_nothing(chat: Chat, fake: Orders) -> None:
     fake.words = ["![x](https://example.com/x.png)", "<script>document.title='taken'</script>", "done"]
     chat.say("Draw")
     chat.settle("done")
-    time.sleep(0.3)
+    said: list[str] = []
+
+    def complaints() -> list[str]:
+        return [one["message"] for one in chat.browser.get_log("browser") if one["level"] == "SEVERE"]
+
+    chat.until(lambda: said.extend(complaints()) or said)
+    time.sleep(1)
+    said += complaints()
     assert chat.browser.title == f"{MODEL} · chat"
-    said = [entry["message"] for entry in chat.browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert said
     assert all("example.com" in text and "Content Security Policy" in text for text in said)
 
 
@@ -347,7 +354,7 @@ def test_with_a_key_the_page_is_locked(
     assert "starting" in browser.find_element(By.TAG_NAME, "body").text
     browser.save_screenshot(str(SHOTS / "chat-starting.png"))
     fake.healthy = True  # the page opens by itself once the chat is loaded
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while not browser.find_elements(By.CSS_SELECTOR, "input[type=password]"):
         assert time.monotonic() < deadline
         time.sleep(0.1)

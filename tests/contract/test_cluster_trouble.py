@@ -74,14 +74,14 @@ def test_a_name_that_is_taken_is_left_alone(user: User) -> None:
 )  # fmt: skip
 def test_a_deadline_says_why(user: User, fault: str, said: str) -> None:
     user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/fault": fault}})
-    ran = user("up", "--timeout", "4s")
+    ran = user("up", "--timeout", "10s")
     assert ran.code == 4
     assert said in ran.out + ran.err
 
 
 def test_a_pod_without_a_gpu_says_so(user: User) -> None:
     user.write(replicas=4)
-    ran = user("up", "--timeout", "4s")
+    ran = user("up", "--timeout", "10s")
     assert ran.code == 4
     assert "3 Insufficient nvidia.com/gpu" in ran.err
     assert "every GPU of that kind is taken" in ran.err
@@ -254,8 +254,8 @@ def test_several_kubeconfigs_are_one(user: User) -> None:
 def test_an_up_that_is_taken_up_again_tells_what_is_not_well(user: User) -> None:
     broken = {**SPEC["kubernetes"], "annotations": {"fake/fault": "ImagePullBackOff"}}
     user.write(kubernetes=broken)
-    assert user("up", "--timeout", "6s").code == 4
-    again = user("up", "--timeout", "4s")
+    assert user("up", "--timeout", "12s").code == 4
+    again = user("up", "--timeout", "10s")
     assert "Failed  Back-off pulling image" in again.err.partition("error:")[0]
 
 

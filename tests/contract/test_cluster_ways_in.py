@@ -112,7 +112,9 @@ def test_the_gateways_pod_follows_the_pods(pods: Pods) -> None:
     pods.pod("other", "127.0.0.9", {"app": "other"})
     pods.start()
     assert pods.health() == 503
-    assert "the fleet has no engine pod" in httpx2.get(f"http://127.0.0.1:{pods.port}/health").text
+    until(
+        lambda: "the fleet has no engine pod" in httpx2.get(f"http://127.0.0.1:{pods.port}/health").text, 30
+    )
     pods.engine(2)
     answer = pods.chat()  # waits for the replica, as on one machine
     assert answer.status_code == 200
@@ -215,6 +217,7 @@ def test_chat_through_a_port_forward(forwarded: tuple[User, Path]) -> None:
     assert calls.read_text() == "port-forward service/shop :8000 -n default\n"
 
 
+@pytest.mark.timeout(400)
 def test_the_page_through_a_port_forward_that_breaks(forwarded: tuple[User, Path]) -> None:
     user, calls = forwarded
     port = free_port()

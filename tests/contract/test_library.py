@@ -63,17 +63,17 @@ def test_a_fleet_as_a_context_manager(stoker_home: Stoker) -> None:
 def test_of_two_that_change_a_fleet_the_later_wins_and_the_other_says_so(stoker_home: Stoker) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    spec = stoker.load(Path(stoker_home.spec(simulate={"start_seconds": 1.5})).read_text())
+    spec = stoker.load(Path(stoker_home.spec(simulate={"start_seconds": 5.0})).read_text())
     with stoker.up(spec) as fleet, ThreadPoolExecutor(1) as pool:
         begun: list[events.Event | events.Progress] = []
         slow = pool.submit(lambda: fleet.scale(3, report=begun.append))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not begun:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert stoker.connect("sim").scale(2).ready == 2
         with pytest.raises(stoker.StateMoved, match="changed by another command"):
-            slow.result(30)
+            slow.result(60)
         assert fleet.status().wanted == 2
         assert stoker.connect().name == "sim"
 

@@ -97,7 +97,7 @@ def test_restart_replaces_every_replica_and_loses_no_request(stoker: Stoker) -> 
 
 
 def test_a_single_replica_is_replaced_without_a_gap(stoker: Stoker) -> None:
-    stoker("up", "-d", "-f", stoker.spec(simulate={"start_seconds": 0.5}, endpoint={"hold": 0.2}))
+    stoker("up", "-d", "-f", stoker.spec(simulate={"start_seconds": 3.0}, endpoint={"hold": 1.0}))
     restart = stoker.popen("restart")
     codes = set()
     while restart.poll() is None:
@@ -166,13 +166,16 @@ def test_an_attached_up_stops_the_fleet_when_it_is_stopped(
     assert stoker.processes() == []
 
 
+EARLY = ("Fatal Python error: init", "Could not import runpy")  # Python's own words, before it runs anything
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9])
 def test_ctrl_c_in_any_stage_leaves_nothing(stoker: Stoker, delay: float) -> None:
     up = stoker.popen("up", "-f", stoker.spec(simulate={"start_seconds": 3.0}))
     time.sleep(delay)
     up.send_signal(signal.SIGINT)
     code = up.wait(30)  # Python itself, interrupted before it runs anything, ends with 1
-    assert code in (130, -signal.SIGINT) or (code == 1 and "Fatal Python error: init" in stoker.said), (
+    assert code in (130, -signal.SIGINT) or (code == 1 and any(one in stoker.said for one in EARLY)), (
         stoker.said
     )
     assert stoker.processes() == []
@@ -230,7 +233,7 @@ def test_down_lets_a_long_answer_finish_and_refuses_new_requests_at_once(
     stoker: Stoker, wait_until: Wait
 ) -> None:
     stoker("up", "-d", "-f", stoker.spec(simulate={"itl": 0.05}))
-    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 60,
+    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 300,
             "ignore_eos": True}  # fmt: skip
     with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
         lines = stream.iter_lines()

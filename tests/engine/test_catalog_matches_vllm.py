@@ -25,7 +25,7 @@ pytestmark = [
 @cache
 def said() -> dict[str, Any]:
     argv = [sys.executable, str(ROOT / "tools/read_vllm.py"), "-"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     read: dict[str, Any] = json.loads(done.stdout)
     if read["release"] not in vllm.KNOWN:
@@ -89,6 +89,6 @@ def test_vllm_takes_every_option_as_it_is_written() -> None:
     assert [(o.name, value, why) for o, value in written if (why := o.check(value))] == []
     argv = json.dumps([o.argv(value) for o, value in written])
     done = subprocess.run(
-        [sys.executable, "-c", PARSE], input=argv, capture_output=True, text=True, timeout=110, check=True
+        [sys.executable, "-c", PARSE], input=argv, capture_output=True, text=True, timeout=400, check=True
     )
     assert json.loads(done.stdout.splitlines()[-1]) == {}

@@ -249,6 +249,9 @@ def test_tensor_parallel_over_two_hosts(hosts: tuple[Host, Host], folder: Path, 
         subprocess.run([*link, "down"], check=True)
         time.sleep(10)
         subprocess.run([*link, "up"], check=True)
+        while (answer := first.ask(4))["status"] != 200:
+            assert time.monotonic() - cut < 10 + START, answer
+            time.sleep(1)
         while first.ask(4)["status"] != 200 or first.text() != expected:
             assert time.monotonic() - cut < 10 + START
     finally:

@@ -282,7 +282,7 @@ def test_scale_to_two_kill_one_under_load_and_nobody_notices(real: Stoker, wait_
         answers = [future.result() for future in asked]
     assert {answer.status_code for answer in answers} == {200}
     wait_until(lambda: real.state("real")["replicas"][0]["restarts"] == 1, 30)
-    wait_until(lambda: real.state("real")["replicas"][0]["phase"] == "Ready", 150)
+    wait_until(lambda: real.state("real")["replicas"][0]["phase"] == "Ready", 400)
 
 
 def test_adoption_after_the_supervisors_death(real: Stoker) -> None:

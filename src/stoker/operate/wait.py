@@ -50,12 +50,12 @@ def converge(target: Target, plan: Plan | None, report: Report, timeout: float) 
         else:
             lost = None
             if clock.monotonic() > deadline:
-                raise _timed_out(changes, state, timeout)
+                raise _timed_out(changes, _last(target, state, report), timeout)
         clock.sleep(target.interval)
 
 
 def _last(target: Target, state: FleetState, report: Report) -> FleetState:
-    """One more look: the world may have come to the plan after the last one."""
+    """One more look: the world has gone on since the last one, which was before the steps were taken."""
     after = target.observe()
     for event in events(state, after):
         report(event)

@@ -1,6 +1,6 @@
 """Which running process is replaced next, so that a changed plan loses no request: one replica at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stoker.fleet.process import Process, Wanted
 from stoker.targets.local.child import Child
@@ -8,15 +8,20 @@ from stoker.targets.local.child import Child
 Next = tuple[Child | None, Process | None]
 
 
-def to_replace(wanted: Wanted, children: Sequence[Child]) -> list[Next]:
-    """Pairs of (a child that leaves now, None) or (None, a process that starts beside its old child)."""
+def to_replace(
+    wanted: Wanted, children: Sequence[Child], rotation: Collection[str] | None = None
+) -> list[Next]:
+    """Pairs of (a child that leaves now, None) or (None, a process that starts beside its old child).
+
+    rotation: the routes that the gateway sends to, by its own word; None where none runs.
+    """
     stale = [
         (child, process)
         for process in wanted.processes
         for child in children
         if child.process.key == process.key and _stale(child, process, wanted)
     ]
-    free = [child for child, process in stale if _nothing_to_lose(child, process, wanted, children)]
+    free = [child for child, process in stale if _nothing_to_lose(child, process, wanted, children, rotation)]
     out: list[Next] = [(child, None) for child in free]
     rest = [(child, process) for child, process in stale if child not in free]
     if rest and not _in_motion(wanted, children):
@@ -28,12 +33,22 @@ def _stale(child: Child, process: Process, wanted: Wanted) -> bool:
     return not child.leaving and child.id is not None and child.stamp != wanted.stamp(process)
 
 
-def _nothing_to_lose(child: Child, process: Process, wanted: Wanted, children: Sequence[Child]) -> bool:
+def _nothing_to_lose(
+    child: Child,
+    process: Process,
+    wanted: Wanted,
+    children: Sequence[Child],
+    rotation: Collection[str] | None,
+) -> bool:
     """No request is on it (it is no replica, or never was ready), or its successor already takes them."""
     if not process.routed or not child.ever_ready:
         return True
     stamp = wanted.stamp(process)
-    return any(c.process.key == process.key and c.stamp == stamp and c.phase == "Ready" for c in children)
+    return any(
+        c.process.key == process.key and c.stamp == stamp and c.phase == "Ready"
+        and (rotation is None or f"{c.process.name}.{c.generation}" in rotation)
+        for c in children
+    )  # fmt: skip
 
 
 def _in_motion(wanted: Wanted, children: Sequence[Child]) -> bool:

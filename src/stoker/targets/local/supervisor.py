@@ -20,6 +20,7 @@ from stoker.system import clock
 from stoker.system.files import tail, try_lock
 from stoker.system.log import setup
 from stoker.system.proc import free_port, port_free
+from stoker.targets.gateway.config import Seen
 from stoker.targets.local import adoption, publish
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
@@ -143,11 +144,17 @@ class Supervisor:
                 self._let_go(child)
         for process in self.wanted.processes:
             self._settle(process, self.wanted.stamp(process))
-        for old, beside in to_replace(self.wanted, self.children):
+        for old, beside in to_replace(self.wanted, self.children, self._rotation()):
             if beside is not None:
                 self._begin(beside, self.wanted.stamp(beside))
             elif old is not None:
                 self._let_go(old)
+
+    def _rotation(self) -> tuple[str, ...] | None:
+        """The routes that the gateway sends to, as it says itself; None where none runs or it has said nothing yet."""
+        lives = any(child.process.role == "gateway" and child.phase == "Ready" for child in self.children)
+        seen = Seen.read(self.folder.seen_file) if lives else None
+        return seen.ready if seen is not None else None
 
     def _settle(self, process: Process, stamp: str) -> None:
         """Starts a wanted process that has no child, or whose child waits to be started again."""

@@ -28,7 +28,7 @@ from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
 
-SUPERVISOR_SECONDS = 10.0
+SUPERVISOR_SECONDS = 60.0
 ASKING = ("gateway", "page")
 KEY_ID = "STOKER_KEY_ID"
 
@@ -85,7 +85,7 @@ class LocalTarget:
             self._check_ports(plan)
         if not steps:
             self._raise_if_failed(state)
-        return Changes(steps or _waiting(now or wanted, state), seen, plan)
+        return Changes(steps or _waiting(now or wanted, state, gateway_sees(self.folder)), seen, plan)
 
     def _revision(self) -> int:
         """Of what is wanted now; 0 where nothing is."""
@@ -322,8 +322,8 @@ def _subject(process: Process) -> str:
     return f"replica {process.name}" if process.routed else process.role
 
 
-def _waiting(wanted: Wanted, state: FleetState) -> tuple[Step, ...]:
-    """What is not ready yet. The web page is not waited for: it comes after the endpoint answers."""
+def _waiting(wanted: Wanted, state: FleetState, in_rotation: int) -> tuple[Step, ...]:
+    """What is not ready yet, in_rotation: replicas that the gateway sends to. The web page is not waited for: it comes after the endpoint answers."""
     if state.revision < wanted.revision:
         return (Step("wait", "supervisor", "it has not taken up the last change"),)
     ready = {r.name for r in state.replicas if r.phase == "Ready" and r.current}
@@ -333,6 +333,8 @@ def _waiting(wanted: Wanted, state: FleetState) -> tuple[Step, ...]:
     asked = any(process.role == "gateway" for process in wanted.processes)
     if asked and (gateway is None or gateway.phase != "Ready" or not gateway.current):
         out.append(Step("wait", "gateway", ""))
+    elif asked and in_rotation < len(ready):
+        out.append(Step("wait", "gateway", "it does not send to every ready replica yet"))
     out += [Step("wait", f"replica {r.name}", "it is leaving") for r in old]
     return tuple(out)
 
