@@ -18,7 +18,9 @@ def test_fields_of_others_are_theirs(user: User) -> None:
     live = json.loads(json.dumps(user.cluster.store.objects[key]))
     live["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 7
     user.cluster.store.put(key, live, "kubectl-edit")
-    assert "terminationGracePeriodSeconds: 7 -> " in user.ok("up", "--dry-run").out
+    ran = user.ok("up", "--dry-run")
+    assert "terminationGracePeriodSeconds: 7 -> " in ran.out
+    assert "others have set" not in ran.err, "`up` does not leave it"
     ran = user("up")
     assert ran.code == 2
     assert 'conflict with "kubectl-edit"' in ran.err

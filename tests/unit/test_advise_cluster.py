@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.manifests import plan_of
 
-from stoker.advise.cluster import ClusterFacts, Node, Pool, Quota, check_cluster
+from stoker.advise.cluster import ClusterFacts, Denied, Node, Pool, Quota, check_cluster
 from stoker.render.manifests import choose
 from stoker.render.manifests.choices import Cluster
 
@@ -30,9 +30,7 @@ def test_a_cluster_that_has_it_all() -> None:
 
 
 def test_what_is_missing_and_forbidden() -> None:
-    bare = replace(
-        GOOD, missing=("PodMonitoring",), denied=(("create", "Deployment", "apps", "deployments"),)
-    )
+    bare = replace(GOOD, missing=("PodMonitoring",), denied=(Denied("create", "apps", "deployments"),))
     first, second = check_cluster(bare, cluster())
     assert "has no PodMonitoring" in first.what
     assert second.what == "you may not create deployments in default"
@@ -41,8 +39,8 @@ def test_what_is_missing_and_forbidden() -> None:
 
 def test_what_stands_in_no_namespace_needs_a_cluster_role() -> None:
     denied = (
-        ("create", "Secret", "", "secrets"),
-        ("create", "StorageClass", "storage.k8s.io", "storageclasses"),
+        Denied("create", "", "secrets"),
+        Denied("create", "storage.k8s.io", "storageclasses", wide=True),
     )
     (found,) = check_cluster(replace(GOOD, denied=denied), cluster())
     assert found.what == "you may not create secrets in default and storageclasses of the cluster"

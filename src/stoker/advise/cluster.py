@@ -24,9 +24,6 @@ INSTALLS = {
     "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }  # fmt: skip
-WIDE = frozenset(
-    {"Namespace", "StorageClass", "VolumeSnapshotClass", "PersistentVolume", "ComputeClass"}
-)  # in no namespace
 FUSE = "gcsfuse.csi.storage.gke.io"
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
@@ -64,18 +61,27 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """What this user may not do; wide: to something that stands in no namespace."""
+
+    verb: str
+    group: str
+    plural: str
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What was asked before `up`. None: nobody could tell.
 
-    release: the API server's, such as (1, 36). missing: kinds without a definition. denied: (verb, kind, group, plural)
-    that this user may not do. running: GPUs that the fleet holds already. growing: whether nodes are made as pods ask for
+    release: the API server's, such as (1, 36). missing: kinds without a definition. running: GPUs that the fleet holds already. growing: whether nodes are made as pods ask for
     them (Autopilot, auto-provisioning).
     """
 
     context: str
     release: tuple[int, int] | None = None
     missing: tuple[str, ...] = ()
-    denied: tuple[tuple[str, str, str, str], ...] = ()
+    denied: tuple[Denied, ...] = ()
     nodes: tuple[Node, ...] | None = None
     pools: tuple[Pool, ...] | None = None
     growing: bool = False
@@ -141,33 +147,27 @@ def _kinds(facts: ClusterFacts) -> list[Finding]:
 def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not facts.denied:
         return []
-    verb = facts.denied[0][0]
-    missing = [(kind, plural) for one, kind, _, plural in facts.denied if one == verb]
-    here = ", ".join(plural for kind, plural in missing if kind not in WIDE)
-    wide = ", ".join(plural for kind, plural in missing if kind in WIDE)
-    where = " and ".join(
-        [f"{here} in {cluster.namespace}"] * bool(here) + [f"{wide} of the cluster"] * bool(wide)
-    )
-    roles = [
-        f"a {role} with {rules}"
-        for role, rules in (("Role", _rules(facts, wide=False)), ("ClusterRole", _rules(facts, wide=True)))
-        if rules
-    ]
+    verb = facts.denied[0].verb
+    where, roles = [], []
+    for wide, place, role in (
+        (False, f"in {cluster.namespace}", "Role"),
+        (True, "of the cluster", "ClusterRole"),
+    ):
+        these = [one for one in facts.denied if one.wide == wide]
+        if plurals := [one.plural for one in these if one.verb == verb]:
+            where.append(f"{', '.join(plurals)} {place}")
+        if rules := dict.fromkeys(map(_rule, these)):
+            roles.append(f"a {role} with {', '.join(rules)}")
     return [
         Finding(
-            f"you may not {verb} {where}", "the cluster's own answer to a SelfSubjectAccessReview of each",
+            f"you may not {verb} {' and '.join(where)}", "the cluster's own answer to a SelfSubjectAccessReview of each",
             f"{', and '.join(roles)}, bound to you", rule="kube-forbidden",
         )
     ]  # fmt: skip
 
 
-def _rules(facts: ClusterFacts, wide: bool) -> str:
-    """The rules that a role lacks, as YAML; one in a namespace cannot give what stands in none."""
-    kinds = dict.fromkeys((group, name) for _, kind, group, name in facts.denied if (kind in WIDE) == wide)
-    return ", ".join(
-        f'{{apiGroups: ["{group}"], resources: ["{name}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
-        for group, name in kinds
-    )
+def _rule(denied: Denied) -> str:
+    return f'{{apiGroups: ["{denied.group}"], resources: ["{denied.plural}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
 
 
 def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:

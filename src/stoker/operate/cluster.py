@@ -221,8 +221,9 @@ def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
     target, plan = _checked(spec, report, force=False)
     target.calls = _outside(target, plan, report)
     changes = target.changes(plan)
-    for subject, fields in target.drift(plan).items():
-        report(Event(subject, f"others have set {', '.join(fields)}: `up` leaves it", "warn"))
+    for subject, fields in target.others.items():
+        if fields:
+            report(Event(subject, f"others have set {', '.join(fields)}: `up` leaves it", "warn"))
     return changes
 
 

@@ -32,9 +32,7 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     engines = {"to": [{"podSelector": {"matchLabels": cluster.serving}}], "ports": _http()}
     clients = [{"from": _clients(cluster), "ports": _http()}]
     if cluster.ask.routing == "gateway":
-        asking = [
-            {"from": [*_clients(cluster), *(_page(cluster) if cluster.ask.clients else [])], "ports": _http()}
-        ]
+        asking = [{"from": _askers(cluster), "ports": _http()}]
         out.append(_policy(cluster, "gateway", asking + _scrapers(cluster), [_dns(), engines, _api_server()]))
     if cluster.ask.routing == "gateway-api":
         calls = [{"from": _proxies(cluster), "ports": [{"port": "grpc", "protocol": "TCP"}]}]
@@ -86,7 +84,12 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
             clients = _clients(cluster) if cluster.ask.clients else []
             return [picker, *_proxies(cluster), *clients, *own]
         case _:
-            return [*_clients(cluster), *own] if cluster.ask.clients else _clients(cluster)
+            return _askers(cluster)
+
+
+def _askers(cluster: Cluster) -> list[dict[str, Any]]:
+    """Who speaks with the endpoint where it is a pod: its clients, and the page where they are not everybody."""
+    return [*_clients(cluster), *(_page(cluster) if cluster.ask.clients else [])]
 
 
 def _page(cluster: Cluster) -> list[dict[str, Any]]:

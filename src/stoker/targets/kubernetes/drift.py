@@ -12,17 +12,18 @@ KINDS = frozenset(
 )
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "cloud-controller-manager")
 PARTS = ("f:spec", "f:data")
-OTHERS = (
-    "f:metadata",
-    "f:replicas",
-)  # labels and annotations are anybody's; the number of replicas is told elsewhere
+# Labels and annotations are anybody's; the number of replicas is told elsewhere.
+OTHERS = ("f:metadata", "f:replicas")
 
 
-def foreign(live: Object) -> tuple[str, ...]:
-    """Each such field as `spec.template.spec.hostNetwork (kubectl-edit)`; only the topmost of what is theirs alone."""
-    if live["kind"] not in KINDS:
+def foreign(body: Object) -> tuple[str, ...]:
+    """Each such field as `spec.template.spec.hostNetwork (kubectl-edit)`; only the topmost of what is theirs alone.
+
+    body: as an apply would leave it, so that what it takes back is not among them.
+    """
+    if body["kind"] not in KINDS:
         return ()
-    fields = live["metadata"].get("managedFields") or []
+    fields = body["metadata"].get("managedFields") or []
     ours: dict[str, Any] = {}
     for one in fields:
         if str(one.get("manager", "")).startswith(MANAGER):

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
-from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota, fits
+from stoker.advise.cluster import INSTALLS, ClusterFacts, Denied, Node, Pool, Quota, fits
 from stoker.errors import Mistake
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
@@ -34,7 +34,7 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
     made = manifests(plan)
     kinds = list(dict.fromkeys(one.kind for one in made))
     denied = tuple(
-        (verb, kind, RESOURCES[kind].group, RESOURCES[kind].plural)
+        Denied(verb, RESOURCES[kind].group, RESOURCES[kind].plural, not RESOURCES[kind].namespaced)
         for kind in _written(target, plan, made)
         for verb in ("create", "patch")
         if not api.allowed(verb, kind, target.namespace)

@@ -60,7 +60,8 @@ class KubernetesTarget:
 
     force takes fields out of other managers' hands. calls: what gcloud is to do first. weights takes the claims and
     snapshots down too. keys_stay: the Secret of the keys is left as it is. stored: the spec came out of the cluster, so
-    that its references to this machine's files and environment are not followed.
+    that its references to this machine's files and environment are not followed. others: what other managers have put
+    into each object, as the last changes saw it, and an apply leaves.
     """
 
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
@@ -73,6 +74,7 @@ class KubernetesTarget:
         self._key_id = ""
         self.keys_stay = self.stored = False
         self.calls: tuple[Call, ...] = ()
+        self.others: dict[str, tuple[str, ...]] = {}
         self._looks = 0
 
     @property
@@ -202,6 +204,7 @@ class KubernetesTarget:
         if self._same.get(subject) == (version, body):
             return None
         after = self.api.apply(body, force=True, dry=True)
+        self.others[subject] = drift.foreign(after)
         moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
         kept = count.falls(live, after) if moved else None  # before the two are compared: it says what stays
         differs = changed(live, after)
@@ -210,13 +213,6 @@ class KubernetesTarget:
             return None
         why = "; ".join(differs) if one.kind != "Secret" else "another key"
         return Step("update", subject, why, body=Put(body, kept))
-
-    def drift(self, plan: Plan) -> dict[str, tuple[str, ...]]:
-        """What others have put into objects of the plan, by object; an apply leaves it as it is."""
-        looked = [one for one in manifests(plan) if one.kind in drift.KINDS]
-        live = {str(one): self.api.get(one.kind, one.namespace, one.name) for one in looked}
-        found = {subject: drift.foreign(body) for subject, body in live.items() if body is not None}
-        return {subject: fields for subject, fields in found.items() if fields}
 
     def _too_early(self, one: Manifest) -> str:
         """Why an object cannot be made yet: what it is made from is not there."""

@@ -45,6 +45,11 @@ class Child:
         self.scratch: str | None = None
         self._popen: subprocess.Popen[bytes] | None = None
 
+    @property
+    def route(self) -> str:
+        """Its name at the gateway, which no later process of the same replica has."""
+        return f"{self.process.name}.{self.generation}"
+
     # life
 
     def start(self, folder: Path, port: int) -> None:

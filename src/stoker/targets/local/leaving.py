@@ -53,11 +53,10 @@ class Leaving:
 
     async def _drained(self) -> bool:
         seen = Seen.read(self._folder.seen_file)
-        route = f"{self._child.process.name}.{self._child.generation}"
         if seen is not None and self._gateway_lives():
             if seen.revision < (self._revision or 0):
                 return False
-            left = seen.in_flight.get(route, 0)
+            left = seen.in_flight.get(self._child.route, 0)
             if left:
                 self._child.detail = f"{left} requests to finish"
                 return False

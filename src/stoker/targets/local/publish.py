@@ -61,7 +61,7 @@ class Publisher:
 
     def _publish_routes(self, children: Sequence[Child], stopping: bool) -> None:
         routes = tuple(
-            Route(f"{child.process.name}.{child.generation}", child.process.host, child.port, child.leaving)
+            Route(child.route, child.process.host, child.port, child.leaving)
             for child in children
             if child.process.routed and child.ever_ready and child.id is not None
         )

@@ -46,7 +46,7 @@ def _nothing_to_lose(
     stamp = wanted.stamp(process)
     return any(
         c.process.key == process.key and c.stamp == stamp and c.phase == "Ready"
-        and (rotation is None or f"{c.process.name}.{c.generation}" in rotation)
+        and (rotation is None or c.route in rotation)
         for c in children
     )  # fmt: skip
 

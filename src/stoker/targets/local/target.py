@@ -22,8 +22,9 @@ from stoker.render.command import shown
 from stoker.render.processes import endpoint_url, gateway_settings, page_port, processes
 from stoker.spec import dump
 from stoker.system import clock, keys, paths
-from stoker.system.files import locked, read_json, tail, write_json, write_secret
+from stoker.system.files import locked, tail, write_json, write_secret
 from stoker.system.proc import port_free, port_owner, started_at
+from stoker.targets.gateway.config import Seen
 from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
@@ -323,7 +324,10 @@ def _subject(process: Process) -> str:
 
 
 def _waiting(wanted: Wanted, state: FleetState, in_rotation: int) -> tuple[Step, ...]:
-    """What is not ready yet, in_rotation: replicas that the gateway sends to. The web page is not waited for: it comes after the endpoint answers."""
+    """What is not ready yet. The web page is not waited for: it comes after the endpoint answers.
+
+    in_rotation: how many replicas the gateway sends to.
+    """
     if state.revision < wanted.revision:
         return (Step("wait", "supervisor", "it has not taken up the last change"),)
     ready = {r.name for r in state.replicas if r.phase == "Ready" and r.current}
@@ -341,5 +345,5 @@ def _waiting(wanted: Wanted, state: FleetState, in_rotation: int) -> tuple[Step,
 
 def gateway_sees(folder: Folder) -> int:
     """How many replicas the gateway itself has in rotation."""
-    seen = read_json(folder.seen_file)
-    return len(seen["ready"]) if seen else 0
+    seen = Seen.read(folder.seen_file)
+    return len(seen.ready) if seen else 0

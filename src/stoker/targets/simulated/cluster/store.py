@@ -103,13 +103,12 @@ class Store:
                 ownership.remove(merged, path)
             for path, value in wanted.items():
                 ownership.put(merged, path, value)
+            taken = {p for p in wanted if ownership.get(live, p) != wanted[p]} if force else set()
+            after = {other: paths - taken for other, paths in owners.items()} | {manager: set(wanted)}
             if dry:
+                merged["metadata"]["managedFields"] = _managed(merged, after)
                 return merged
-            if force:
-                for other, paths in owners.items():
-                    if other != manager:
-                        paths -= {p for p in wanted if ownership.get(live, p) != wanted[p]}
-            owners[manager] = set(wanted)
+            self.owners[key] = after
             if merged != live:
                 self.put(key, merged)
             return self.objects[key]
@@ -193,14 +192,18 @@ class Store:
         self.version += 1
         meta = {**body["metadata"], "resourceVersion": str(self.version)}
         body = {**body, "metadata": meta}
-        meta["managedFields"] = [
-            {"manager": manager, "operation": "Apply", "apiVersion": body["apiVersion"], "fieldsType": "FieldsV1",
-             "fieldsV1": _fields(paths)}
-            for manager, paths in self.owners.get(key, {}).items() if paths
-        ]  # fmt: skip
+        meta["managedFields"] = _managed(body, self.owners.get(key, {}))
         self.objects[key] = body
         self.history.append((self.version, how, body))
         self.lock.notify_all()
+
+
+def _managed(body: Object, owners: dict[str, set[ownership.Path]]) -> list[Object]:
+    return [
+        {"manager": manager, "operation": "Apply", "apiVersion": body["apiVersion"], "fieldsType": "FieldsV1",
+         "fieldsV1": _fields(paths)}
+        for manager, paths in owners.items() if paths
+    ]  # fmt: skip
 
 
 def _fields(paths: set[ownership.Path]) -> dict[str, Any]:
