@@ -18,8 +18,9 @@ def test_a_field_in_another_hand_is_a_conflict_that_names_the_owner(place: Place
         "spec": {"progressDeadlineSeconds": 77},
     }  # fmt: skip
     place.kubectl.ok("apply", "--server-side", "--validate=false", "--force-conflicts", "--field-manager=acme-controller", "-f", "-", stdin=json.dumps(patch))  # fmt: skip
-    out = place.ok("up", "--dry-run").out
-    assert "progressDeadlineSeconds: 77 -> " in out
+    ran = place.ok("up", "--dry-run")
+    assert "progressDeadlineSeconds: 77 -> " in ran.out
+    assert "others have set" not in ran.err
     ran = place("up")
     assert ran.code == 2
     assert "acme-controller" in ran.err
@@ -33,11 +34,18 @@ def test_what_others_added_stays(place: Place) -> None:
     place.up()
     place.kubectl.ok("annotate", "deployment", "shop", "acme/note=keep")
     place.kubectl.ok("label", "service", "shop", "acme=keep")
-    assert place.ok("up", "--dry-run").out == "nothing to do\n"
+    place.kubectl.ok(
+        "patch", "service", "shop", "--type=merge", "-p", '{"spec": {"sessionAffinity": "ClientIP"}}'
+    )
+    ran = place.ok("up", "--dry-run")
+    assert ran.out == "nothing to do\n"
+    assert "spec.sessionAffinity (kubectl" in ran.err
     place.write(engine={"max-model-len": "8K"})
     place.up()
     assert place.kubectl.get("deployment", "shop")["metadata"]["annotations"]["acme/note"] == "keep"
-    assert place.kubectl.get("service", "shop")["metadata"]["labels"]["acme"] == "keep"
+    service = place.kubectl.get("service", "shop")
+    assert service["metadata"]["labels"]["acme"] == "keep"
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
 
 
 def test_a_name_that_is_taken_is_left_alone(place: Place) -> None:
