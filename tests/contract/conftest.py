@@ -1,9 +1,11 @@
-"""Fixtures of the tests against the API-server double."""
+"""Fixtures of the contract tests: the API-server double, and a gateway without a supervisor."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.conftest import Stoker
+from tests.support.endpoint import Endpoint
 from tests.support.user import User
 
 from stoker.targets.simulated.cluster import Cluster
@@ -20,3 +22,10 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def user(stoker: Stoker, cluster: Cluster) -> User:
     return User(stoker, cluster)
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+    made = Endpoint(tmp_path)
+    yield made
+    made.close()

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.conftest import Stoker, free_port
-from tests.contract.test_gateway import until
+from tests.support.endpoint import until
 from tests.support.manifests import one, plan_of
 from tests.support.user import SPEC, User
 

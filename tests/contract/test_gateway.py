@@ -1,143 +1,17 @@
-"""The endpoint's contract, against simulated engines: bodies, routes, locks, holding, resending, cutting."""
+"""The endpoint's contract, against simulated engines: bodies, routes, holding, resending, cutting."""
 
 import concurrent.futures
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from tests.conftest import free_port
+from tests.support.endpoint import GUIDE, Endpoint, running, until
 
 from stoker.catalog import vllm
 from stoker.targets.gateway.app import labels_of
-from stoker.targets.gateway.config import Route, Routes, Seen
-
-Wait = Callable[..., None]
-GUIDE = {
-    "model": "m",
-    "messages": [{"role": "user", "content": "I'm looking for comfortable cycling shorts"}],
-    "temperature": 0.70,
-    "top_p": 1.0,
-    "top_k": 1.0,
-    "max_tokens": 256,
-}
-
-
-class Endpoint:
-    """A gateway with engines behind it, without a supervisor."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.engines: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
-        self._routes = Routes()
-        (folder / "engine.key").write_text("engine-key")
-
-    def start(self, **settings: Any) -> None:
-        raw = {
-            "host": "127.0.0.1", "port": self.port, "hold": 5.0, "cors": [], "hosts": ["localhost", "127.0.0.1"],
-            "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes), "key_file": None,
-            "engine_key_file": str(self.folder / "engine.key"), "routes_file": str(self.folder / "routes.json"),
-            "seen_file": str(self.folder / "seen.json"), "model": "m", **settings,
-        }  # fmt: skip
-        (self.folder / "gateway.json").write_text(json.dumps(raw))
-        argv = [sys.executable, "-m", "stoker.targets.gateway", str(self.folder / "gateway.json")]
-        log = (self.folder / "gateway.log").open("wb")
-        self.process = subprocess.Popen(argv, stdout=log, stderr=log)
-        log.close()
-        until(lambda: self._listens(), 60)
-
-    def _listens(self) -> bool:
-        try:
-            httpx2.get(f"{self.url}/health", timeout=1)
-        except httpx2.TransportError:
-            return False
-        return True
-
-    def engine(self, name: str, *, wait: bool = True, **simulate: Any) -> None:
-        """Starts an engine and routes to it."""
-        port = free_port()
-        (self.folder / f"{name}.sim").write_text(json.dumps({"start_seconds": 0.0, **simulate}))
-        argv = [
-            sys.executable,
-            "-m",
-            "stoker.targets.simulated",
-            "m",
-            "--port",
-            str(port),
-            "--max-num-seqs",
-            "2048",
-        ]
-        argv += ["--simulate-file", str(self.folder / f"{name}.sim")]
-        log = (self.folder / f"{name}.log").open("wb")
-        env = {**os.environ, "VLLM_API_KEY": "engine-key"}
-        self.engines[name] = subprocess.Popen(argv, stdout=log, stderr=log, env=env), port
-        log.close()
-        until(lambda: self._up(port), 60)
-        self.route()
-        if wait:
-            until(lambda: name in self.ready(), 30)
-
-    def _up(self, port: int) -> bool:
-        try:
-            return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
-        except httpx2.TransportError:
-            return False
-
-    def simulate(self, name: str, **simulate: Any) -> None:
-        """Changes how an engine behaves."""
-        (self.folder / f"{name}.sim").write_text(json.dumps(simulate))
-        time.sleep(0.15)
-
-    def route(self, leaving: tuple[str, ...] = ()) -> None:
-        """Writes the routes as the supervisor would."""
-        routes = tuple(
-            Route(name, "127.0.0.1", port, name in leaving) for name, (_, port) in self.engines.items()
-        )
-        self._routes = Routes(self._routes.revision + 1, routes, "" if routes else "the fleet has no replica")
-        self._routes.write(self.folder / "routes.json")
-
-    def ready(self) -> list[str]:
-        """What the gateway has in rotation."""
-        seen = Seen.read(self.folder / "seen.json")
-        return list(seen.ready) if seen else []
-
-    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        self.engines[name][0].send_signal(number)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def chat(self, **fields: Any) -> httpx2.Response:
-        body = {"model": "m", "messages": [{"role": "user", "content": "a b c"}], **fields}
-        return httpx2.post(f"{self.url}/v1/chat/completions", json=body, timeout=60)
-
-    def close(self) -> None:
-        for process in [*(engine for engine, _ in self.engines.values()), self.process]:
-            process.kill()
-            process.wait()
-
-
-def until(condition: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    made = Endpoint(tmp_path)
-    yield made
-    made.close()
 
 
 def text_of(response: httpx2.Response) -> str:
@@ -270,7 +144,7 @@ def test_a_request_without_a_first_event_survives_its_replica(endpoint: Endpoint
     endpoint.engine("2", ttft=5.0)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(endpoint.chat, max_tokens=3, stream=stream) for _ in range(8)]
-        until(lambda: _running(endpoint) > 4, 30)
+        until(lambda: running(endpoint) > 4, 30)
         endpoint.kill("1")
         answers = [future.result() for future in asked]
     assert {answer.status_code for answer in answers} == {200}
@@ -369,7 +243,7 @@ def test_a_leaving_replica_finishes_what_it_has(endpoint: Endpoint) -> None:
     in_flight = lambda: json.loads((endpoint.folder / "seen.json").read_text())["in_flight"]  # noqa: E731
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = pool.submit(endpoint.chat, stream=True, max_tokens=100, ignore_eos=True)
-        until(lambda: _running(endpoint) == 1, 30)
+        until(lambda: running(endpoint) == 1, 30)
         endpoint.route(leaving=("1",))
         until(lambda: endpoint.ready() == ["2"], 30)
         assert in_flight() == {"1": 1}
@@ -390,163 +264,7 @@ def test_a_client_that_goes_away_cancels_its_request(endpoint: Endpoint) -> None
     }
     with httpx2.stream("POST", f"{endpoint.url}/v1/chat/completions", json=body) as stream:
         next(stream.iter_lines())
-    until(lambda: _running(endpoint) == 0, 30)
-
-
-def _running(endpoint: Endpoint) -> float:
-    page = httpx2.get(f"{endpoint.url}/metrics").text
-    return sum(
-        float(line.split()[-1]) for line in page.splitlines() if line.startswith("vllm:num_requests_running{")
-    )
-
-
-def test_with_a_key_everything_but_health_is_locked(endpoint: Endpoint) -> None:
-    (endpoint.folder / "endpoint.key").write_text("open-sesame")
-    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
-    endpoint.engine("1")
-    for path in ("/v1/models", "/metrics", "/tokenize", "/nothing", "/load", "/"):
-        assert httpx2.get(endpoint.url + path).status_code == 401, path
-        assert httpx2.get(endpoint.url + path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert httpx2.get(f"{endpoint.url}/health").status_code == 200
-    for headers in ({"Authorization": "Bearer open-sesame"}, {"X-Api-Key": "open-sesame"}):
-        assert httpx2.get(f"{endpoint.url}/v1/models", headers=headers).status_code == 200
-
-
-def test_other_sites_pages_and_foreign_names_are_refused(endpoint: Endpoint) -> None:
-    endpoint.start(cors=["https://good.example"])
-    endpoint.engine("1")
-    models = f"{endpoint.url}/v1/models"
-    assert httpx2.get(models, headers={"Origin": "https://evil.example"}).status_code == 403
-    assert httpx2.get(models, headers={"Host": "evil.example"}).status_code == 403
-    good = httpx2.get(models, headers={"Origin": "https://good.example"})
-    assert good.status_code == 200
-    assert good.headers["access-control-allow-origin"] == "https://good.example"
-    asked = httpx2.options(
-        models, headers={"Origin": "https://good.example", "Access-Control-Request-Headers": "authorization"}
-    )
-    assert (asked.status_code, asked.headers["access-control-allow-headers"]) == (204, "authorization")
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"NOT HTTP AT ALL\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
-    ],
-)
-def test_garbage_gets_a_400_and_harms_nobody(endpoint: Endpoint, raw: bytes) -> None:
-    import socket
-
-    endpoint.start()
-    endpoint.engine("1")
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
-        connection.sendall(raw)
-        assert connection.recv(100).split()[1] in (b"400", b"431")
-    assert endpoint.chat(max_tokens=1).status_code == 200
-
-
-def test_who_may_not_ask_is_told_before_a_body_is_read(endpoint: Endpoint) -> None:
-    import socket
-
-    (endpoint.folder / "endpoint.key").write_text("sesame")
-    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
-    endpoint.engine("1")
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
-        connection.sendall(head + b"x" * 1000)
-        answer = b""
-        while part := connection.recv(4096):
-            answer += part
-    assert answer.split()[1] == b"401"
-    assert answer.count(b"HTTP/1.1") == 1
-    assert b"connection: close" in answer.lower()
-
-
-def test_a_header_is_counted_while_it_comes(endpoint: Endpoint) -> None:
-    import socket
-
-    endpoint.start()
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Large: ")
-        sent, answer = 0, b""
-        try:
-            while sent < 8 << 20:
-                sent += connection.send(b"a" * 65536)
-            answer = connection.recv(100)
-        except OSError:
-            answer = b"- 431"
-    assert answer.split()[1] == b"431"
-    assert sent < 4 << 20, "it was not read on and on"
-
-
-def test_trailers_say_nothing(endpoint: Endpoint) -> None:
-    import socket
-
-    (endpoint.folder / "endpoint.key").write_text("sesame")
-    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
-    endpoint.engine("1")
-    text = (
-        b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"0\r\nAuthorization: Bearer sesame\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
-        connection.sendall(text)
-        assert connection.recv(100).split()[1] == b"401"
-
-
-def test_many_requests_at_once_on_one_connection_are_answered_in_order(endpoint: Endpoint) -> None:
-    import socket
-
-    endpoint.start()
-    endpoint.engine("1")
-    with socket.create_connection(("127.0.0.1", endpoint.port), 10) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
-        answer = b""
-        while answer.count(b"HTTP/1.1 200") < 200:
-            part = connection.recv(65536)
-            assert part, answer[-200:]
-            answer += part
-
-
-def test_head_takes_no_replica_out_of_rotation(endpoint: Endpoint) -> None:
-    endpoint.start()
-    endpoint.engine("1")
-    assert httpx2.head(f"{endpoint.url}/v1/models").status_code == 405
-    assert httpx2.head(f"{endpoint.url}/health").status_code == 200
-    assert endpoint.ready() == ["1"]
-    assert endpoint.chat(max_tokens=1).status_code == 200
-
-
-def test_bad_json_is_the_engines_own_answer(endpoint: Endpoint) -> None:
-    endpoint.start()
-    endpoint.engine("1")
-    answer = httpx2.post(
-        f"{endpoint.url}/v1/chat/completions", content=b"{", headers={"Content-Type": "application/json"}
-    )
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"]
-
-
-def test_requests_on_one_connection_are_answered_in_order(endpoint: Endpoint) -> None:
-    import socket
-
-    endpoint.start()
-    endpoint.engine("1")
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
-        host = f"Host: 127.0.0.1:{endpoint.port}\r\n".encode()
-        connection.sendall(
-            b"GET /v1/models HTTP/1.1\r\n"
-            + host
-            + b"\r\nGET /health HTTP/1.1\r\n"
-            + host
-            + b"Connection: close\r\n\r\n"
-        )
-        data = b""
-        while chunk := connection.recv(65536):
-            data += chunk
-    assert data.count(b"HTTP/1.1 200 OK") == 2
-    assert data.index(b'"object"') < data.rindex(b"HTTP/1.1 200 OK")
+    until(lambda: running(endpoint) == 0, 30)
 
 
 def test_sigterm_lets_answers_finish(endpoint: Endpoint) -> None:
@@ -554,7 +272,7 @@ def test_sigterm_lets_answers_finish(endpoint: Endpoint) -> None:
     endpoint.engine("1", itl=0.05)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = pool.submit(endpoint.chat, stream=True, max_tokens=100, ignore_eos=True)
-        until(lambda: _running(endpoint) == 1, 30)
+        until(lambda: running(endpoint) == 1, 30)
         endpoint.process.terminate()
         assert asked.result().text.endswith("data: [DONE]\n\n")
     assert endpoint.process.wait(30) == 0

@@ -6,7 +6,7 @@ import sys
 
 import httpx2
 from tests.conftest import Stoker, free_port
-from tests.contract.test_gateway import until
+from tests.support.endpoint import until
 
 
 def test_any_endpoint_is_shown_by_its_address(stoker: Stoker) -> None:

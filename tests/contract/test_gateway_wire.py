@@ -1,0 +1,150 @@
+"""Who the endpoint lets in, and what bytes on a connection may do: keys, origins, garbage, pipelining."""
+
+import socket
+
+import httpx2
+import pytest
+from tests.support.endpoint import Endpoint
+
+
+def test_with_a_key_everything_but_health_is_locked(endpoint: Endpoint) -> None:
+    (endpoint.folder / "endpoint.key").write_text("open-sesame")
+    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
+    endpoint.engine("1")
+    for path in ("/v1/models", "/metrics", "/tokenize", "/nothing", "/load", "/"):
+        assert httpx2.get(endpoint.url + path).status_code == 401, path
+        assert httpx2.get(endpoint.url + path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert httpx2.get(f"{endpoint.url}/health").status_code == 200
+    for headers in ({"Authorization": "Bearer open-sesame"}, {"X-Api-Key": "open-sesame"}):
+        assert httpx2.get(f"{endpoint.url}/v1/models", headers=headers).status_code == 200
+
+
+def test_other_sites_pages_and_foreign_names_are_refused(endpoint: Endpoint) -> None:
+    endpoint.start(cors=["https://good.example"])
+    endpoint.engine("1")
+    models = f"{endpoint.url}/v1/models"
+    assert httpx2.get(models, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert httpx2.get(models, headers={"Host": "evil.example"}).status_code == 403
+    good = httpx2.get(models, headers={"Origin": "https://good.example"})
+    assert good.status_code == 200
+    assert good.headers["access-control-allow-origin"] == "https://good.example"
+    asked = httpx2.options(
+        models, headers={"Origin": "https://good.example", "Access-Control-Request-Headers": "authorization"}
+    )
+    assert (asked.status_code, asked.headers["access-control-allow-headers"]) == (204, "authorization")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"NOT HTTP AT ALL\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_garbage_gets_a_400_and_harms_nobody(endpoint: Endpoint, raw: bytes) -> None:
+
+    endpoint.start()
+    endpoint.engine("1")
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(raw)
+        assert connection.recv(100).split()[1] in (b"400", b"431")
+    assert endpoint.chat(max_tokens=1).status_code == 200
+
+
+def test_who_may_not_ask_is_told_before_a_body_is_read(endpoint: Endpoint) -> None:
+
+    (endpoint.folder / "endpoint.key").write_text("sesame")
+    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
+    endpoint.engine("1")
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(head + b"x" * 1000)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+    assert answer.split()[1] == b"401"
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_header_is_counted_while_it_comes(endpoint: Endpoint) -> None:
+
+    endpoint.start()
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Large: ")
+        sent, answer = 0, b""
+        try:
+            while sent < 8 << 20:
+                sent += connection.send(b"a" * 65536)
+            answer = connection.recv(100)
+        except OSError:
+            answer = b"- 431"
+    assert answer.split()[1] == b"431"
+    assert sent < 4 << 20, "it was not read on and on"
+
+
+def test_trailers_say_nothing(endpoint: Endpoint) -> None:
+
+    (endpoint.folder / "endpoint.key").write_text("sesame")
+    endpoint.start(key_file=str(endpoint.folder / "endpoint.key"))
+    endpoint.engine("1")
+    text = (
+        b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\nAuthorization: Bearer sesame\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(text)
+        assert connection.recv(100).split()[1] == b"401"
+
+
+def test_many_requests_at_once_on_one_connection_are_answered_in_order(endpoint: Endpoint) -> None:
+
+    endpoint.start()
+    endpoint.engine("1")
+    with socket.create_connection(("127.0.0.1", endpoint.port), 10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        answer = b""
+        while answer.count(b"HTTP/1.1 200") < 200:
+            part = connection.recv(65536)
+            assert part, answer[-200:]
+            answer += part
+
+
+def test_head_takes_no_replica_out_of_rotation(endpoint: Endpoint) -> None:
+    endpoint.start()
+    endpoint.engine("1")
+    assert httpx2.head(f"{endpoint.url}/v1/models").status_code == 405
+    assert httpx2.head(f"{endpoint.url}/health").status_code == 200
+    assert endpoint.ready() == ["1"]
+    assert endpoint.chat(max_tokens=1).status_code == 200
+
+
+def test_bad_json_is_the_engines_own_answer(endpoint: Endpoint) -> None:
+    endpoint.start()
+    endpoint.engine("1")
+    answer = httpx2.post(
+        f"{endpoint.url}/v1/chat/completions", content=b"{", headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
+def test_requests_on_one_connection_are_answered_in_order(endpoint: Endpoint) -> None:
+
+    endpoint.start()
+    endpoint.engine("1")
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        host = f"Host: 127.0.0.1:{endpoint.port}\r\n".encode()
+        connection.sendall(
+            b"GET /v1/models HTTP/1.1\r\n"
+            + host
+            + b"\r\nGET /health HTTP/1.1\r\n"
+            + host
+            + b"Connection: close\r\n\r\n"
+        )
+        data = b""
+        while chunk := connection.recv(65536):
+            data += chunk
+    assert data.count(b"HTTP/1.1 200 OK") == 2
+    assert data.index(b'"object"') < data.rindex(b"HTTP/1.1 200 OK")
