@@ -132,5 +132,5 @@ def until(condition: Callable[[], object], seconds: float) -> None:
 def running(endpoint: Endpoint) -> float:
     page = httpx2.get(f"{endpoint.url}/metrics").text
     return sum(
-        float(line.split()[-1]) for line in page.splitlines() if line.startswith("vllm:num_requestsrunning{")
+        float(line.split()[-1]) for line in page.splitlines() if line.startswith("vllm:num_requests_running{")
     )
