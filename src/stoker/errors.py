@@ -10,6 +10,7 @@ StokerError            exit 1
 │   ├── EngineFailed            an engine died in start-up, or was given up
 │   ├── Unreachable             a cluster that does not answer now, and may again
 │   ├── StateMoved              somebody else changed the fleet after its changes were computed
+│   ├── StateBroken             a file of a fleet's own state cannot be read or written
 │   ├── WeightsFailed           a source that cannot be read, a broken file, no room on the disk
 │   └── MissingPart             a package, a tool or a feature of this machine is not there
 ├── DoesNotFit         exit 3   the plan needs more than there is
@@ -73,6 +74,10 @@ class Unreachable(WorldFailed):
 
 class StateMoved(WorldFailed):
     """Somebody else changed the fleet since its changes were computed: they are to be computed anew."""
+
+
+class StateBroken(WorldFailed):
+    """A file in which Stoker keeps a fleet's state is damaged, or cannot be read or written."""
 
 
 class WeightsFailed(WorldFailed):

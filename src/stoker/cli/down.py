@@ -12,9 +12,9 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
-from stoker.errors import Mistake
+from stoker.errors import Mistake, StokerError
 from stoker.operate.fleet import Fleet, connect
-from stoker.targets.local.target import names
+from stoker.targets.local.target import names, strays
 from stoker.ui.terminal import Story
 
 if TYPE_CHECKING:
@@ -51,19 +51,40 @@ def command(
         cluster.target.weights = weights
         wanted.append(cluster)
     else:
-        wanted += [Fleet(one) for one in names()] if every else [connect(chosen_name(name, file))]
-    for fleet in wanted:
-        if isinstance(fleet, Fleet):
-            fleet.down(story, now=now)
-        else:
-            fleet.down(story)
-        story.done()
-        if output == "text":
-            click.echo(f"{fleet.name} is down")
+        here = (*names(), *strays()) if every else ()
+        wanted += [Fleet(one) for one in here] if every else [connect(chosen_name(name, file))]
+    ended, failed = _each(wanted, story, now, output)
     if output == "json":
-        print_json([fleet.name for fleet in wanted])
+        print_json(ended)
     elif not wanted:
         click.echo("no fleet runs on this machine")
+    if failed:
+        raise failed[0]
+
+
+def _each(
+    fleets: "list[Fleet | ClusterFleet]", story: Story, now: bool, output: str
+) -> tuple[list[str], list[StokerError]]:
+    """Takes each down, whatever becomes of the others: the names of those that are, and what stood in the way."""
+    ended: list[str] = []
+    failed: list[StokerError] = []
+    for fleet in fleets:
+        try:
+            if isinstance(fleet, Fleet):
+                fleet.down(story, now=now)
+            else:
+                fleet.down(story)
+        except StokerError as error:
+            failed.append(error)
+            story.done()
+            if len(fleets) > 1:
+                click.echo(f"{fleet.name} is not down: {error.finding.what}", err=True)
+            continue
+        story.done()
+        ended.append(fleet.name)
+        if output == "text":
+            click.echo(f"{fleet.name} is down")
+    return ended, failed
 
 
 def _check_all(file: str | None, target: str | None, namespace: str | None) -> None:

@@ -100,10 +100,27 @@ def run(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if os.environ.get("STOKER_DEBUG"):
+            raise
+        return _of_the_system(error)
     except Exception as error:
         if os.environ.get("STOKER_DEBUG"):
             raise
         return _unexpected(error)
+
+
+def _of_the_system(error: OSError) -> int:
+    """A file, disk or socket that does not do as asked: no defect, and named."""
+    from stoker.findings import Finding
+    from stoker.ui.findings import plain
+
+    names = [str(one) for one in (error.filename, error.filename2) if one is not None]
+    what = f"{names[0]} cannot be used" if names else "the system refuses"
+    fix = "free space, or grant the right to it; STOKER_HOME puts Stoker's folders elsewhere"
+    why = error.strerror or str(error) or type(error).__name__
+    click.echo(plain(Finding(what, why, fix, " -> ".join(names), rule="system")), err=True)
+    return 1
 
 
 def _unexpected(error: Exception) -> int:

@@ -2,8 +2,15 @@
 
 import click
 
-from stoker.cli.common import cluster_fleet, fleet_options, output_option, print_fleet, timeout_option
-from stoker.errors import Mistake
+from stoker.cli.common import (
+    chosen_name,
+    cluster_fleet,
+    fleet_options,
+    output_option,
+    print_fleet,
+    timeout_option,
+)
+from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
 from stoker.units import Seconds
 
@@ -28,14 +35,12 @@ def command(
     timeout: Seconds | None,
     output: str,
 ) -> None:
-    """Goes back to the previous revision that was ready, weights included. In a cluster; the file stays as it is."""
-    fleet = cluster_fleet(name, file, target, namespace)
-    if fleet is None:
-        raise Mistake(
-            "a fleet on this machine keeps no revisions", why="its file is the only one there is",
-            fix="change the file back, and `stoker up -y`", rule="no-revision",
-        )  # fmt: skip
+    """Goes back to the previous revision that was ready, weights included; the number of replicas and the file stay.
+
+    On this machine, where a change was stopped since it failed, this drops the change.
+    """
     story = Story()
+    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
     try:
         state = fleet.rollback(number, story, timeout)
     finally:

@@ -17,7 +17,20 @@ def events(before: FleetState | None, after: FleetState) -> tuple[Event, ...]:
     known = {s.role: s for s in before.services} if before else {}
     for service in after.services:
         out += _service(known.get(service.role), service)
-    return tuple(out)
+    return (*out, *_fleet(before, after))
+
+
+def _fleet(before: FleetState | None, after: FleetState) -> list[Event]:
+    out = []
+    if after.trouble and (before is None or before.trouble != after.trouble):
+        out.append(Event("supervisor", after.trouble, "warn"))
+    stopped = after.stopped
+    if stopped is not None and (before is None or before.stopped != stopped):
+        text = (
+            f"stopped: {stopped.subject} failed: {stopped.last_words}; revision {stopped.serving} serves on"
+        )
+        out.append(Event(f"revision {stopped.revision}", text, "fail"))
+    return out
 
 
 def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:

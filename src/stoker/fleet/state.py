@@ -114,8 +114,26 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A change that was stopped since its first replacement failed: the fleet goes on as it was.
+
+    revision is the change's, serving the one that goes on; subject failed, with its last words and its log.
+    """
+
+    revision: int
+    serving: int
+    subject: str
+    last_words: str
+    log: str | None = None
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetState:
-    """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas."""
+    """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas.
+
+    stopped: the newest change, where it failed and was stopped. trouble: what keeps the fleet's keeper from its work.
+    """
 
     name: str
     target: str
@@ -132,6 +150,8 @@ class FleetState:
     stopping: bool = False
     command: str = ""
     scaling: Scaling | None = None
+    stopped: Stopped | None = None
+    trouble: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -167,5 +187,12 @@ def from_json(raw: dict[str, Any]) -> FleetState:
     scaling = (
         Scaling(**{**scaled, "metrics": tuple(ScaledBy(**m) for m in scaled["metrics"])}) if scaled else None
     )
-    parts = {"replicas": replicas, "services": services, "signs": signs, "scaling": scaling}
+    stopped = Stopped(**raw["stopped"]) if raw.get("stopped") else None
+    parts = {
+        "replicas": replicas,
+        "services": services,
+        "signs": signs,
+        "scaling": scaling,
+        "stopped": stopped,
+    }
     return FleetState(**{**raw, **parts})

@@ -1,5 +1,6 @@
 """`doctor`: looks at this machine and says what is ready and what is not."""
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import platform
@@ -8,8 +9,10 @@ import shutil
 import sys
 
 from stoker.advise.machine import MachineFacts, check_machine
+from stoker.errors import StateBroken
 from stoker.findings import Finding
 from stoker.operate.fleet import connect
+from stoker.planner.group import Group
 from stoker.system import paths
 from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
@@ -27,7 +30,7 @@ def doctor() -> tuple[Finding, ...]:
 def look() -> MachineFacts:
     """The facts, gathered now."""
     cache = paths.private(paths.weights())
-    taken = not port_free("127.0.0.1", PORT) and not names()
+    taken = not port_free("127.0.0.1", PORT) and not _fleets()
     return MachineFacts(
         python=sys.version_info[:2],
         system=platform.system(),
@@ -42,8 +45,25 @@ def look() -> MachineFacts:
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 62),
         port=PORT,
         port_owner=(port_owner(PORT) or "another process") if taken else None,
-        groups=tuple((name, group) for name in names() if (group := connect(name).group) is not None),
+        groups=_groups(),
     )
+
+
+def _fleets() -> tuple[str, ...]:
+    """The fleets that run here; none where their folder cannot be read, which is theirs to say."""
+    try:
+        return names()
+    except StateBroken:
+        return ()
+
+
+def _groups() -> tuple[tuple[str, Group], ...]:
+    found = []
+    for name in _fleets():
+        with contextlib.suppress(StateBroken):
+            if (group := connect(name).group) is not None:
+                found.append((name, group))
+    return tuple(found)
 
 
 def _version(name: str) -> str | None:

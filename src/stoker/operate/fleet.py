@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from stoker.errors import FleetDiffers, Mistake
-from stoker.events import Report, silent
+from stoker.errors import FleetDiffers, Mistake, StateBroken, StateMoved, WorldFailed
+from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
+from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.measured import after_start
@@ -18,7 +20,9 @@ from stoker.planner.plan import Plan, Share
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.local.target import LocalTarget, names, no_fleet, read_back
+from stoker.targets.local.ending import end
+from stoker.targets.local.rollout import same_spec
+from stoker.targets.local.target import LocalTarget, names, no_fleet, read_back, strays
 
 START_TIMEOUT = 1800.0
 STOP_GRACE = 60.0
@@ -44,18 +48,28 @@ class Fleet:
 
     def status(self) -> FleetState:
         """What runs now. Raises: NoSuchFleet."""
-        if self.target.folder.wanted() is None and self.target.folder.record() is None:
+        state = self.target.observe()
+        if not state.supervised and not state.replicas and self.target.running() is None:
             raise no_fleet(self.name)
-        self.target.adopt()
-        return self.target.observe()
+        return self.target.observe() if self._adopt() else state
+
+    def _adopt(self) -> bool:
+        """Watched again, where its supervisor is gone. Looking goes on where that cannot be."""
+        try:
+            return self.target.adopt()
+        except StateBroken:
+            return False
+
+    def _running(self) -> Wanted:
+        """What serves. Raises: NoSuchFleet."""
+        if (wanted := self.target.running()) is None:
+            raise no_fleet(self.name)
+        return wanted
 
     @property
     def spec(self) -> dict[str, Any]:
         """The spec it was started from, as plain values. Raises: NoSuchFleet."""
-        wanted = self.target.folder.wanted()
-        if wanted is None:
-            raise no_fleet(self.name)
-        return dict(wanted.spec)
+        return dict(self._running().spec)
 
     @property
     def url(self) -> str:
@@ -78,26 +92,29 @@ class Fleet:
 
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
-        spec = load_stored(self.spec)
+        return self._planned(self.spec, replicas, rebind, report)
+
+    def _planned(self, spec: dict[str, Any], replicas: int, rebind: bool, report: Report) -> Plan:
         return prepare(
-            spec,
+            load_stored(spec),
             self.target.offer(),
             report,
             replicas=replicas,
             rebind=rebind,
             before=self.shares(),
             group=self.group,
+            again=True,
         )
 
     @property
     def group(self) -> Group | None:
         """This node's place, where the replica spreads over several."""
-        wanted = self.target.folder.wanted()
+        wanted = self.target.running()
         return Group(**wanted.group) if wanted is not None and wanted.group else None
 
     def shares(self) -> tuple[Share, ...]:
         """What each replica has been given."""
-        wanted = self.target.folder.wanted()
+        wanted = self.target.running()
         engines = [p for p in wanted.processes if p.routed] if wanted else []
         return tuple(
             Share(p.name, _cores(p.env.get("VLLM_CPU_OMP_THREADS_BIND")), shared="(shared)" in p.hardware)
@@ -106,23 +123,63 @@ class Fleet:
 
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, one after another, without losing a request."""
-        wanted = self.target.folder.wanted()
-        if wanted is None:
-            raise no_fleet(self.name)
-        plan = self.plan(wanted.replicas, report=report)
+        plan = self.plan(self._running().replicas, report=report)
         return converge(self.target.restarting(), plan, report, limit(timeout, START_TIMEOUT))
 
-    def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
-        """Drains and stops everything. `now` cuts what still runs."""
+    def rollback(
+        self, revision: int | None = None, report: Report = silent, timeout: float | None = None
+    ) -> FleetState:
+        """Goes back to the newest other spec that was ready, or to a revision; the number of replicas stays.
+
+        Of a change that was stopped it goes back to what serves on, which changes nothing but what is wanted.
+        Raises: NoSuchFleet; Mistake, where nothing like it was ready.
+        """
+        running = self._running()
+        chosen = self._generation(revision, running)
+        plan = self._planned(dict(chosen.spec), running.replicas, True, report)
+        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
+
+    def _generation(self, revision: int | None, running: Wanted) -> Wanted:
+        known = self.target.folder.generations()
         wanted = self.target.folder.wanted()
+        stopped = wanted is not None and wanted.revision != running.revision
+        if revision is None:
+            found = [one for one in known if stopped or not same_spec(one, running)]
+        else:
+            found = [one for one in known if one.revision == revision]
+        if not found:
+            raise Mistake(
+                f"{self.name} has no revision {revision} that was ready" if revision else f"{self.name} was ready with no other spec",
+                why=f"kept: {', '.join(str(one.revision) for one in known) or 'none'}",
+                fix="change the file back, and `stoker up -y`", rule="no-revision",
+            )  # fmt: skip
+        return found[-1]
+
+    def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
+        """Drains and stops everything. `now` cuts what still runs.
+
+        Where its files cannot be read or written, it is ended by what runs: its supervisor is told, or its process
+        groups are, and the report says so.
+        """
+        try:
+            self._led_down(report, timeout, now)
+        except StateMoved:
+            raise
+        except WorldFailed as error:
+            report(Event("fleet", "ended without its files", "warn", finding=error.finding))
+            end(self.target.folder, report, timeout, now)
+
+    def _led_down(self, report: Report, timeout: float | None, now: bool) -> None:
+        state = self.target.observe()
+        if state.supervised and state.trouble:
+            raise StateBroken(f"{self.name} is not looked after", why=state.trouble, rule="state-unwritable")
         if now:
             self._cut()
+        wanted = self.target.running()
         drain = wanted.drain_timeout if wanted else 0.0
         converge(self.target, None, report, timeout or drain + STOP_GRACE)
 
     def _cut(self) -> None:
-        from dataclasses import replace
-
         wanted = self.target.folder.wanted()
         if wanted is not None:
             self.target.folder.want(replace(wanted, drain_timeout=0.0))
@@ -188,20 +245,40 @@ def up(
     spec = spec or load("")
     check_target(spec)
     fleet = Fleet(spec.name)
-    fleet.target.adopt()
-    running = check_same(fleet, spec, replace_running)
-    plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
-    begun = clock.now()
-    state = converge(fleet.target, plan, report, limit(timeout, START_TIMEOUT))
-    after_start(plan, state, begun, report)
-    return fleet
+    if (damage := fleet.target.renew()) is not None:
+        report(Event("fleet", "begins anew", "warn", finding=damage))
+    fleet._adopt()
+    while True:
+        running = check_same(fleet, spec, replace_running)
+        seen = fleet.target.revision()
+        plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
+        begun = clock.now()
+        try:
+            state = converge(fleet.target.expect(seen), plan, report, limit(timeout, START_TIMEOUT))
+        except StateMoved:
+            if fleet.target.wrote:  # another command has changed what this one had led to
+                raise
+            check_same(
+                fleet, spec, replace_running
+            )  # somebody was faster: with another spec it is asked again
+            continue
+        after_start(plan, state, begun, report)
+        return fleet
 
 
 def check_same(fleet: Fleet, spec: ServeSpec, replace_running: bool) -> int | None:
     """The replicas that already run under this name. Raises: FleetDiffers."""
     from stoker.spec import dump
 
-    wanted = fleet.target.folder.wanted()
+    try:
+        wanted = fleet.target.running()
+    except StateBroken as error:
+        if replace_running:
+            return None
+        raise FleetDiffers(
+            f"a fleet named {spec.name!r} runs, and its files do not tell which", why=error.finding.why, at=error.finding.at,
+            fix="-y leads what runs to this spec; `stoker down` ends it", rule="fleet-differs",
+        ) from None  # fmt: skip
     if wanted is None or not wanted.processes:
         return None
     changed = differences(read_back(wanted.spec), read_back(dump(spec)))
@@ -224,6 +301,8 @@ def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
 def connect(name: str | None = None) -> Fleet:
     """A handle on a running fleet; without a name, on the only one there is. Raises: NoSuchFleet, Mistake."""
     known = names()
+    if name not in known:
+        known = (*known, *strays())
     if name is None:
         if len(known) != 1:
             if not known:

@@ -38,10 +38,10 @@ def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
     return shape
 
 
-def _adapters(spec: ServeSpec, report: Report) -> dict[str, Adapter]:
+def _adapters(spec: ServeSpec, token: KeyRef | None, report: Report) -> dict[str, Adapter]:
     out = {}
     for name, source in spec.model.adapters.items():
-        folder = staged(source, spec.model.token, report, adapter=True)
+        folder = staged(source, token, report, adapter=True)
         out[name] = Adapter(str(folder), weights.adapter_rank(folder))
     return out
 
@@ -55,13 +55,20 @@ def prepare(
     rebind: bool = True,
     before: tuple[Share, ...] = (),
     group: Group | None = None,
+    again: bool = False,
 ) -> Plan:
-    """Stages what the plan needs, and plans. Raises: what staging, reading and planning raise."""
+    """Stages what the plan needs, and plans. Raises: what staging, reading and planning raise.
+
+    again: of a fleet that runs, whose weights are here: a token that this shell does not know is not missed.
+    """
     if spec.engine.kind == "simulated":
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec)
-    folder = staged(spec.model.source, spec.model.token, report)
-    adapters = _adapters(spec, report)
+    token = spec.model.token
+    if again and token is not None and not keys.known(token):
+        token = None
+    folder = staged(spec.model.source, token, report)
+    adapters = _adapters(spec, token, report)
     spec = _with_template(spec)
     return plan_local(
         spec,

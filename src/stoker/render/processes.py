@@ -90,14 +90,14 @@ def _vllm() -> tuple[str, ...]:
 
 def _gateway(plan: Plan, folder: str) -> Process:
     endpoint = plan.spec.endpoint
-    argv = (sys.executable, "-m", "stoker.targets.gateway", f"{folder}/gateway.json")
-    # what the settings file holds, so that a changed endpoint replaces the process
+    argv = (sys.executable, "-m", "stoker.targets.gateway")
+    # its settings, so that a changed endpoint replaces the process, and each life keeps its own
     env = {"STOKER_GATEWAY": json.dumps(gateway_settings(plan, folder), sort_keys=True)}
     return Process("gateway", "gateway", argv, env, port=endpoint.port, host=endpoint.host, surge=False)
 
 
 def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
-    """The gateway's settings file."""
+    """The gateway's settings, as it reads them."""
     endpoint = plan.spec.endpoint
     return {
         "host": endpoint.host,

@@ -1,40 +1,181 @@
-"""Small files that several processes share: written whole or not at all, and locks that end with their holder."""
+"""Small files that several processes share: written whole or not at all, and locks that end with their holder.
+
+What a fleet cannot do without is kept twice: `keep_json` leaves the version before beside the new one, and every
+file carries a checksum, so that `kept_json` takes a file that was cut short, emptied or overwritten for what it is.
+"""
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from stoker.errors import StateBroken
+
+T = TypeVar("T")
+LARGEST = 64 << 20  # bytes of a file that is read whole
+LOCK_SECONDS = 60.0
+CHECKSUM = "checksum"
 
 
 def write_json(path: Path, value: Any, mode: int = 0o600) -> None:
-    """Replaces a file in one step: no reader ever sees half of it, and a crash keeps the old one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        json.dump(value, file, indent=1)
-    os.replace(partial, path)
+    """Replaces a file in one step: no reader ever sees half of it, and a crash keeps the old one. Raises: OSError."""
+    _replace(path, json.dumps(value, indent=1), mode)
+
+
+def keep_json(path: Path, value: dict[str, Any], durable: bool = False) -> None:
+    """The same for what must not be lost: with a checksum, and the version before beside it.
+
+    durable: on the disk before this returns, so that a power cut keeps it too. Raises: OSError.
+    """
+    text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=1)
+    with contextlib.suppress(OSError, StateBroken):
+        _checked(path)  # a broken version never takes the place of a good one
+        older = _partial(path)
+        older.unlink(missing_ok=True)
+        os.link(path, older)
+        os.replace(older, previous(path))
+    _replace(path, text, 0o600, durable)
+
+
+def previous(path: Path) -> Path:
+    """Where the version before is kept."""
+    return path.with_name(f".{path.name}.previous")
+
+
+def kept_json(path: Path, parse: Callable[[dict[str, Any]], T]) -> T | None:
+    """What `keep_json` wrote, read by `parse`; the version before where that is broken; None where there is no file.
+
+    Raises: StateBroken, where neither can be read.
+    """
+    try:
+        return newest_json(path, parse)
+    except StateBroken:
+        with contextlib.suppress(StateBroken):
+            if (older := newest_json(previous(path), parse)) is not None:
+                return older
+        raise
+
+
+def newest_json(path: Path, parse: Callable[[dict[str, Any]], T]) -> T | None:
+    """The same without the version before. Raises: StateBroken."""
+    try:
+        return parse(_checked(path))
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise broken(path, f"it is not what Stoker writes ({type(error).__name__}: {error})") from None
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """The file's value without its checksum. Raises: FileNotFoundError, StateBroken."""
+    value = _read(path)
+    if not isinstance(value, dict):
+        raise broken(path, "it holds no object")
+    said = value.pop(CHECKSUM, None)
+    if said is not None and said != _checksum(value):  # one of an older Stoker has none
+        raise broken(path, "its checksum does not fit: it was changed or damaged")
+    return value
+
+
+def _checksum(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def read_json(path: Path) -> Any:
-    """The file's value, or None where there is no file."""
+    """The file's value, or None where there is no file. Raises: StateBroken."""
     try:
-        return json.loads(path.read_text())
+        return _read(path)
     except FileNotFoundError:
         return None
 
 
+def _read(path: Path) -> Any:
+    """Raises: FileNotFoundError, StateBroken."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise broken(path, "it is no file")
+        if found.st_size > LARGEST:
+            raise broken(path, f"it has {found.st_size:,} bytes")
+        text = path.read_text()
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:
+        raise broken(path.parent, "a folder is expected there") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise broken(path, _reason(error)) from None
+    if not text.strip("\0\n "):
+        raise broken(path, "it is empty")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise broken(path, f"it is no JSON: {error}") from None
+
+
+def broken(path: Path, why: str) -> StateBroken:
+    """The error for a file that cannot be read."""
+    return StateBroken(
+        f"{path.name} cannot be read", why=why, at=str(path), rule="state-broken",
+        fix="`stoker down` ends the fleet whatever its files hold; `stoker up` begins anew",
+    )  # fmt: skip
+
+
+def unwritable(path: Path, error: OSError) -> StateBroken:
+    """The error for a file that cannot be written."""
+    where = Path(error.filename) if isinstance(error.filename, str) else path
+    return StateBroken(
+        f"{where.name} cannot be written", why=_reason(error), at=str(where), rule="state-unwritable",
+        fix="free space or grant the right to write there; STOKER_HOME puts Stoker's folders elsewhere",
+    )  # fmt: skip
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _replace(path: Path, text: str, mode: int, durable: bool = False) -> None:
+    partial = _partial(path)
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
 def write_secret(path: Path, text: str) -> None:
-    """Writes a file that only its owner reads."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
+    """Writes a file that only its owner reads, in one step, and the same text beside it. Raises: OSError."""
+    for one in (previous(path), path):
+        _replace(one, text, 0o600)
+
+
+def read_secret(path: Path) -> str | None:
+    """What `write_secret` wrote, from its second copy where the first is lost; None where there is none."""
+    for one in (path, previous(path)):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if text := one.read_text().strip("\0\n "):
+                return text
+    return None
 
 
 def try_lock(path: Path) -> IO[str] | None:
-    """The open, locked file, or None where another process holds it. Closing it, or dying, unlocks."""
-    file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")  # noqa: SIM115  the caller keeps it open
+    """The open, locked file, or None where another process holds it. Closing it, or dying, unlocks. Raises: StateBroken."""
+    file = _open(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -43,22 +184,41 @@ def try_lock(path: Path) -> IO[str] | None:
     return file
 
 
+def _open(path: Path) -> IO[str]:
+    try:
+        return open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock."""
-    if not path.exists():
+    """Whether some process holds the lock. Raises: StateBroken, where the file is no file."""
+    try:
+        file = open(path)  # noqa: SIM115  closed below
+    except FileNotFoundError:
         return False
-    file = try_lock(path)
-    if file is None:
-        return True
-    file.close()
+    except OSError as error:
+        raise broken(path, _reason(error)) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits for the lock and holds it."""
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Waits for the lock and holds it. Raises: StateBroken, where it is not had within `seconds`, or is no file."""
+    deadline = time.monotonic() + seconds
+    while (file := try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise StateBroken(
+                f"another command holds {path.name}", why=f"it was waited for {seconds:g} s", at=str(path),
+                fix="end that command, or try again", rule="state-locked",
+            )  # fmt: skip
+        time.sleep(0.02)
+    with file:
         yield
 
 
@@ -69,6 +229,6 @@ def tail(path: Path, lines: int = 600, size: int = 512 * 1024) -> list[str]:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - size))
             text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
+    except OSError:
         return []
     return text.splitlines()[-lines:]

@@ -7,9 +7,11 @@ fraction of a second on it. Requests are read whole, answers may stream. One han
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 
@@ -69,7 +71,7 @@ class Exchange:
         """Sends status and headers; what follows by `write` goes out in chunks."""
         self.started = self._chunked = True
         self._protocol.send(
-            _head(status, headers, self.request.keep_alive, b"transfer-encoding: chunked\r\n")
+            _head(status, headers, self._protocol.keeps(self.request), b"transfer-encoding: chunked\r\n")
         )
 
     def write(self, data: bytes) -> None:
@@ -90,7 +92,7 @@ class Exchange:
         """Sends a whole answer. The headers carry no length; it is counted here."""
         self.started = True
         length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
-        head = _head(status, headers, self.request.keep_alive, length)
+        head = _head(status, headers, self._protocol.keeps(self.request), length)
         self._protocol.send(head if self.request.method == "HEAD" else head + body)
         self._protocol.finished(self)
 
@@ -280,11 +282,18 @@ class HttpProtocol(asyncio.Protocol):
         if not self.closed:
             self._transport.close()
 
-    def stop(self) -> None:
-        """No further request on this connection; one in progress is finished first."""
+    def keeps(self, request: Request) -> bool:
+        """Whether the connection stays open after the answer to a request."""
+        return request.keep_alive and not self.stopping
+
+    def stop(self, idle: float = 0.0) -> None:
+        """This request is the last one; a connection without any has `idle` seconds to send one."""
         self.stopping = True
-        if self._current is None:
+        if self._current is None and not idle:
             self.close()
+        elif self._current is None:
+            self._clear_idle()
+            self._idle = asyncio.get_running_loop().call_later(idle, self.close)
 
     def _next(self) -> None:
         if self._current is not None or not self._waiting or self.closed:
@@ -342,22 +351,37 @@ class HttpServer:
     def __init__(self, handler: Handler, refusal: Refusal | None = None) -> None:
         self._handler, self._refusal = handler, refusal
         self._connections: set[HttpProtocol] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> int:
         """Binds and listens; returns the port (chosen by the system for 0). Raises: OSError."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: HttpProtocol(self._handler, self._connections, self._refusal), host, port, backlog=4096
-        )
-        return int(self._server.sockets[0].getsockname()[1])
+        self._servers.append(server := await self._serve(host=host, port=port))
+        return int(server.sockets[0].getsockname()[1])
 
-    async def stop(self, deadline: float) -> None:
-        """Stops listening, waits up to `deadline` seconds for answers in progress, then closes what is left."""
-        if self._server is not None:
-            self._server.close()
+    async def accept(self, sockets: list[socket.socket]) -> None:
+        """Accepts from sockets that listen already. Raises: OSError."""
+        for one in sockets:
+            self._servers.append(await self._serve(sock=one))
+
+    async def _serve(self, **where: Any) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: HttpProtocol(self._handler, self._connections, self._refusal), backlog=4096, **where
+        )
+
+    def refuse(self) -> None:
+        """Accepts nothing more."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def stop(self, deadline: float, idle: float = 0.0) -> None:
+        """Accepts nothing more, waits up to `deadline` seconds for answers in progress, then closes what is left.
+
+        idle: seconds in which connections without a request may send a last one.
+        """
+        self.refuse()
         for connection in list(self._connections):
-            connection.stop()
+            connection.stop(idle)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 while self._connections:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stoker.errors import Mistake
 from stoker.spec.nouns import KeyRef
-from stoker.system.files import write_secret
+from stoker.system.files import read_secret, write_secret
 
 
 def read(ref: KeyRef, what: str) -> str:
@@ -29,6 +29,15 @@ def read(ref: KeyRef, what: str) -> str:
     )
 
 
+def known(ref: KeyRef) -> bool:
+    """Whether the reference leads to a secret here and now."""
+    try:
+        read(ref, "")
+    except Mistake:
+        return False
+    return True
+
+
 def _from_file(path: Path, ref: KeyRef, what: str) -> str:
     try:
         value = path.read_text().strip()
@@ -46,6 +55,6 @@ def _from_file(path: Path, ref: KeyRef, what: str) -> str:
 
 
 def new_key(path: Path) -> None:
-    """Makes a random key in a private file, unless the file is there."""
-    if not path.exists():
+    """Makes a random key in a private file, unless there is one. Raises: OSError."""
+    if read_secret(path) is None:
         write_secret(path, secrets.token_urlsafe(32))

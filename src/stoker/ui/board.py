@@ -56,6 +56,10 @@ def text(
         lines.append(f"chat   {state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}")
     if state.stopping:
         lines.append("it is being taken down")
+    if state.trouble:
+        lines.append(f"trouble: {state.trouble}")
+    if state.stopped is not None:
+        lines.append(f"revision {state.stopped.revision} was stopped, {state.stopped.serving} serves on: {state.stopped.subject} failed: {state.stopped.last_words}")  # fmt: skip
     known = points or {}
     rows = [HEAD]
     for replica in state.replicas:

@@ -27,7 +27,29 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
         if rule.name not in found:
             found[rule.name] = rank, finding
     ranked = [finding for _, finding in sorted(found.values(), key=lambda pair: pair[0])]
-    return tuple(ranked or _unexplained(state, now))
+    return (*_of_the_fleet(state, now), *(ranked or _unexplained(state, now)))
+
+
+def _of_the_fleet(state: FleetState, now: float) -> list[Finding]:
+    """What is wrong with no replica: nobody keeps the fleet's state, or its newest change was stopped."""
+    out = []
+    if state.trouble:
+        fix = (
+            "free space, or the right to write there; it goes on by itself then. `stoker down` works without"
+        )
+        out.append(Finding(f"fleet: {state.trouble}", "requests are served meanwhile, as far as replicas run", fix, rule="why-trouble"))  # fmt: skip
+    if (stopped := state.stopped) is not None:
+        known = explained(stopped.last_words)
+        ago = Seconds(round(max(0.0, now - stopped.since)))
+        fix = "then `stoker up` tries the change again; `stoker rollback` drops it"
+        out.append(
+            Finding(
+                f"revision {stopped.revision}: it was stopped {ago} ago, and revision {stopped.serving} serves on",
+                f"{stopped.subject} failed: {stopped.last_words}", f"{known.fix}\n{fix}" if known and known.fix else fix,
+                stopped.log or "", rule="why-stopped",
+            )
+        )  # fmt: skip
+    return out
 
 
 def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:

@@ -1,35 +1,75 @@
-"""The gateway's process beside a local fleet: `python -m stoker.targets.gateway SETTINGS`."""
+"""The gateway's process beside a local fleet: `python -m stoker.targets.gateway [SETTINGS]`.
+
+Without a file its settings are in the environment, where they belong to this life of it alone.
+"""
 
 import asyncio
 import contextlib
+import os
 import sys
+import time
 from pathlib import Path
 
+from stoker.errors import StateBroken
+from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Routes, Seen, Settings
-from stoker.targets.gateway.process import run
+from stoker.targets.gateway.handing import Handed, generation, seen_file
+from stoker.targets.gateway.process import Ending, run
 from stoker.targets.gateway.replicas import Replicas
 
+VARIABLE = "STOKER_GATEWAY"
 FOLLOW_SECONDS = 0.05
+SILENT_SECONDS = 5.0  # without a sign of life of a replica that has requests, before it is told
+LOCAL = Ending(drain=86400.0, idle=2.0)  # the supervisor sets the end
 
 
-async def follow(settings: Settings, replicas: Replicas) -> None:
+async def follow(settings: Settings, replicas: Replicas, app: App) -> None:
     """Follows the routes file for ever, and reports what was seen: the supervisor drains by it."""
     assert settings.routes_file is not None
     assert settings.seen_file is not None
+    report = seen_file(settings.seen_file.parent, generation()) if handed_over() else settings.seen_file
     stamp, said = 0, None
     while True:
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, StateBroken):
             changed = settings.routes_file.stat().st_mtime_ns
-            if changed != stamp:
+            if changed != stamp and app.answers:
                 replicas.follow(Routes.read(settings.routes_file))
                 stamp = changed
-            leaving = {r.id: len(r.running) for r in replicas if r.leaving}
-            seen = Seen(replicas.revision, leaving, tuple(sorted(r.id for r in replicas.ready())))
+        with contextlib.suppress(OSError):
+            seen = look(replicas, app)
             if seen != said:
-                seen.write(settings.seen_file)
+                seen.write(report)
                 said = seen
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
+def look(replicas: Replicas, app: App) -> Seen:
+    """What there is to report now."""
+    now = time.monotonic()
+    since = {r.id: mark for r in replicas if (mark := r.silent_since(now)) is not None}
+    return Seen(
+        replicas.revision,
+        {r.id: len(r.running) for r in replicas if r.leaving},
+        tuple(sorted(r.id for r in replicas.ready())),
+        {one: mark for one, mark in since.items() if now - mark > SILENT_SECONDS},
+        app.asked,
+        waiting=not app.answers,
+    )
+
+
+def handed_over() -> bool:
+    """Whether a supervisor gave this process its sockets."""
+    return "STOKER_LISTEN" in os.environ
+
+
+def main(argv: list[str]) -> int:
+    """Runs it."""
+    settings = Settings.read(Path(argv[0])) if argv else Settings.parse(os.environ[VARIABLE])
+    if not handed_over():
+        return run(settings, follow, Ending())
+    assert settings.seen_file is not None
+    return run(settings, follow, LOCAL, Handed(settings.seen_file.parent, settings.port))
+
+
 if __name__ == "__main__":
-    sys.exit(run(Settings.read(Path(sys.argv[1])), follow))
+    sys.exit(main(sys.argv[1:]))

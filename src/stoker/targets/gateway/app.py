@@ -20,6 +20,7 @@ class App:
     """The handler of every request to the endpoint."""
 
     def __init__(self, settings: Settings, replicas: Replicas) -> None:
+        self.answers = False  # whether it is this gateway's turn
         self._settings = settings
         self._replicas = replicas
         self._relay = Relay(replicas, settings.engine_key, settings.hold)
@@ -30,6 +31,15 @@ class App:
             re.escape(route).replace(r"\{", "{").replace(r"\}", "}") for route in settings.inference_routes
         ]
         self._routes = re.compile("|".join(re.sub(r"{[^}]*}", "[^/]+", route) for route in sorted(templates)))
+
+    def opened(self) -> None:
+        """It is this gateway that answers now."""
+        self.answers = True
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What clients have asked for, of what a new replica should be warm for."""
+        return tuple(sorted(self._relay.asked))
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answers one request."""

@@ -1,10 +1,12 @@
 """What the gateway is told: its own settings once, and the replicas' routes again whenever they change."""
 
 import json
-import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from stoker.errors import StateBroken
+from stoker.system.files import keep_json, newest_json, read_secret, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,12 @@ class Settings:
     @classmethod
     def read(cls, path: Path) -> "Settings":
         """Reads the settings and the keys that they name. Raises: OSError, ValueError."""
-        raw: dict[str, Any] = json.loads(path.read_text())
+        return cls.parse(path.read_text())
+
+    @classmethod
+    def parse(cls, text: str) -> "Settings":
+        """The settings as JSON has them, with the keys that they name. Raises: OSError, ValueError."""
+        raw: dict[str, Any] = json.loads(text)
         key_file, engine_file = raw["key_file"], raw["engine_key_file"]
         routes, seen = raw.get("routes_file"), raw.get("seen_file")
         return cls(
@@ -39,22 +46,35 @@ class Settings:
             cors=tuple(raw["cors"]),
             hosts=tuple(raw["hosts"]),
             inference_routes=frozenset(raw["inference_routes"]),
-            key=Path(key_file).read_text().strip() if key_file else None,
-            engine_key=Path(engine_file).read_text().strip() if engine_file else None,
+            key=_secret(key_file),
+            engine_key=_secret(engine_file),
             routes_file=Path(routes) if routes else None,
             seen_file=Path(seen) if seen else None,
             model=raw["model"],
         )
 
 
+def _secret(path: str | None) -> str | None:
+    """A key out of its file. Raises: OSError, where it is lost: nobody serves without the lock that was asked for."""
+    if not path:
+        return None
+    if (found := read_secret(Path(path))) is None:
+        raise OSError(f"the key in {path} is lost")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One replica as the supervisor lists it. A leaving one gets nothing new and finishes what it has."""
+    """One replica as the supervisor lists it. A leaving one gets nothing new and finishes what it has.
+
+    cut: it leaves now, and what it has not finished is ended by the gateway.
+    """
 
     id: str
     host: str
     port: int
     leaving: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,45 +91,60 @@ class Routes:
 
     @classmethod
     def read(cls, path: Path) -> "Routes":
-        """Reads the file; one that is not there yet means no routes."""
-        try:
-            raw = json.loads(path.read_text())
-        except FileNotFoundError:
-            return cls()
-        routes = tuple(Route(r["id"], r["host"], r["port"], r["leaving"]) for r in raw["routes"])
-        return cls(raw["revision"], routes, raw["reason"], raw["stopping"])
+        """Reads the file; one that is not there yet means no routes. Raises: StateBroken."""
+        return newest_json(path, cls.from_json) or cls()
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Routes":
+        """What `to_json` made."""
+        routes = tuple(
+            Route(r["id"], r["host"], int(r["port"]), r["leaving"], r.get("cut", False))
+            for r in raw["routes"]
+        )
+        return cls(int(raw["revision"]), routes, str(raw["reason"]), bool(raw["stopping"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
 
     def write(self, path: Path) -> None:
-        """Replaces the file in one step, so that no reader sees half of it."""
-        routes = [{"id": r.id, "host": r.host, "port": r.port, "leaving": r.leaving} for r in self.routes]
-        text = json.dumps(
-            {"revision": self.revision, "routes": routes, "reason": self.reason, "stopping": self.stopping}
-        )
-        partial = path.with_suffix(".new")
-        partial.write_text(text)
-        os.replace(partial, path)
+        """Replaces the file in one step, so that no reader sees half of it. Raises: OSError."""
+        keep_json(path, self.to_json())
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the gateway answers in its own file: the revision it follows, and requests in flight by replica."""
+    """What a gateway reports in its own file: the revision it follows, and requests in flight by leaving replica.
+
+    ready: the replicas it sends to. silent: those of which nothing has come for a while though requests are in flight,
+    each with the time of its last sign of life (epoch seconds). asked: what clients ask for, of `features`.
+    waiting: it does not answer yet, since another gateway does.
+    """
 
     revision: int
     in_flight: dict[str, int]
     ready: tuple[str, ...] = ()
+    silent: dict[str, float] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+    waiting: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Seen | None":
-        """The last report, or None where there is none."""
+        """The last report, or None where there is none that can be read."""
         try:
-            raw = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
+            return newest_json(path, cls.from_json)
+        except StateBroken:
             return None
-        return cls(raw["revision"], raw["in_flight"], tuple(raw["ready"]))
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Seen":
+        """What `write` wrote."""
+        return cls(
+            int(raw["revision"]), {k: int(v) for k, v in raw["in_flight"].items()}, tuple(raw["ready"]),
+            {k: float(v) for k, v in raw.get("silent", {}).items()}, tuple(raw.get("asked", ())),
+            bool(raw.get("waiting", False)),
+        )  # fmt: skip
 
     def write(self, path: Path) -> None:
-        """Replaces the file in one step."""
-        text = json.dumps({"revision": self.revision, "in_flight": self.in_flight, "ready": list(self.ready)})
-        partial = path.with_suffix(".new")
-        partial.write_text(text)
-        os.replace(partial, path)
+        """Replaces the file in one step. Raises: OSError."""
+        write_json(path, asdict(self))

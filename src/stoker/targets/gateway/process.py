@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from stoker.system.http1 import HttpServer
 from stoker.system.log import setup
@@ -13,8 +16,19 @@ from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Settings
 from stoker.targets.gateway.replicas import Replicas
 
-STOP_SECONDS = 10.0
-Follow = Callable[[Settings, Replicas], Awaitable[None]]
+Follow = Callable[[Settings, Replicas, App], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a gateway ends, in seconds: it goes on for `linger`, then accepts nothing new; answers in progress have
+    `drain` to finish, and connections without a request `idle` to send one more.
+    """
+
+    linger: float = 0.0
+    drain: float = 10.0
+    idle: float = 0.0
+
 
 log = logging.getLogger("stoker.gateway")
 
@@ -28,24 +42,56 @@ def raise_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(settings: Settings, follow: Follow, linger: float, drain: float) -> None:
-    """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers finish for `drain` more."""
+class Entrance(Protocol):
+    """How a gateway comes to its sockets."""
+
+    async def open(self, server: HttpServer) -> None:
+        """Begins to accept, at once or when it may. Raises: OSError."""
+
+    def close(self) -> None:
+        """It accepts no more."""
+
+
+class Bound:
+    """Its own host and port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+
+    async def open(self, server: HttpServer) -> None:
+        """Binds them."""
+        await server.listen(self._host, self._port)
+
+    def close(self) -> None:
+        """Nothing more to let go."""
+
+
+async def serve(settings: Settings, follow: Follow, entrance: Entrance, ending: Ending) -> None:
+    """Serves until SIGTERM or SIGINT; then ends as `ending` says."""
     replicas = Replicas()
     app = App(settings, replicas)
     server = HttpServer(app, app.refusal)
-    await server.listen(settings.host, settings.port)
-    log.warning("listening on %s:%d", settings.host, settings.port)
-    following = asyncio.ensure_future(follow(settings, replicas))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
-    await asyncio.sleep(linger)
+    following = asyncio.ensure_future(follow(settings, replicas, app))
+    opened = asyncio.ensure_future(entrance.open(server))
+    opened.add_done_callback(lambda _: app.opened())
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((opened, stopped), return_when=asyncio.FIRST_COMPLETED)
+    if not opened.done():
+        os._exit(0)  # it never answered anybody
+    opened.result()
+    log.warning("listening on %s:%d", settings.host, settings.port)
+    await stopped
+    await asyncio.sleep(ending.linger)
+    server.refuse()
+    entrance.close()
+    await server.stop(ending.drain, ending.idle)
     following.cancel()
-    await server.stop(drain)
 
 
-def run(settings: Settings, follow: Follow, *, linger: float = 0.0, drain: float = STOP_SECONDS) -> int:
+def run(settings: Settings, follow: Follow, ending: Ending, entrance: Entrance | None = None) -> int:
     """Runs the gateway; 0 after a stop, 1 where the port cannot be had."""
     setup("gateway")
     raise_open_files()
@@ -53,7 +99,7 @@ def run(settings: Settings, follow: Follow, *, linger: float = 0.0, drain: float
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, follow, linger, drain))
+            runner.run(serve(settings, follow, entrance or Bound(settings.host, settings.port), ending))
     except OSError as error:
         log.error("%s:%d cannot be bound: %s", settings.host, settings.port, error)
         return 1

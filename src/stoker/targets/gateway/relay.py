@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from stoker.system.http1 import Exchange, Request
 from stoker.system.log import request_log
 from stoker.system.upstream import Connection, Headers, request_bytes
-from stoker.targets.gateway import answers
+from stoker.targets.gateway import answers, features
 from stoker.targets.gateway.balance import Balancer, prefix_keys
 from stoker.targets.gateway.replicas import Replica, Replicas
 
@@ -104,9 +104,12 @@ class Attempt:
         finally:
             self.replica.running.discard(self.abandon)
 
-    def abandon(self, why: str) -> None:
-        """The replica is given up (it hangs): what is not shown yet is sent again elsewhere."""
-        if not self._shown and not self._outcome.done() and self._connection is not None:
+    def abandon(self, why: str, begun: bool = False) -> None:
+        """The replica is given up: what is not shown yet is sent again elsewhere.
+
+        begun: an answer that has begun is ended too, with an error event.
+        """
+        if (begun or not self._shown) and not self._outcome.done() and self._connection is not None:
             self._connection.cancel()
             self.lost(why)
 
@@ -220,6 +223,7 @@ class Relay:
 
     def __init__(self, replicas: Replicas, engine_key: str | None, hold: float) -> None:
         self.counts = Counts()
+        self.asked: frozenset[str] = frozenset()
         self._replicas = replicas
         self._balancer = Balancer()
         self._key = [(b"authorization", b"Bearer " + engine_key.encode())] if engine_key else []
@@ -237,6 +241,7 @@ class Relay:
             log.info("request", extra={"fields": trail.fields(known, exchange)})
 
     async def _see_through(self, exchange: Exchange, extra: Headers, known: bytes, trail: "Trail") -> None:
+        self.asked |= features.asked_for(exchange.request.body, self.asked)
         keys = prefix_keys(exchange.request.body)
         refused: dict[str, Refused] = {}
         losses: list[str] = []

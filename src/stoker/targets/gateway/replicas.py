@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.gateway.config import Route, Routes
@@ -13,6 +14,12 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 0.5
 CHECK_TIMEOUT = 1.0
 HANG_SECONDS = 5.0
+
+
+class Abandon(Protocol):
+    """How a request in flight is told that its replica is given up."""
+
+    def __call__(self, why: str, begun: bool = False) -> None: ...
 
 
 class Replica:
@@ -25,8 +32,9 @@ class Replica:
         self.healthy = False
         self.leaving = route.leaving
         self.last_byte = 0.0
-        self.running: set[Callable[[str], None]] = set()
+        self.running: set[Abandon] = set()
         self.failing_since: float | None = None
+        self._busy_since: float | None = None
         self._changed = changed
         self._task = asyncio.get_running_loop().create_task(self._check_forever())
 
@@ -41,6 +49,19 @@ class Replica:
             log.warning("replica %s is out of rotation: %s", self.id, why)
         self.healthy = False
         self.failing_since = self.failing_since or time.monotonic()
+
+    def silent_since(self, now: float) -> float | None:
+        """When something last came of it, or requests began to wait there; None where none does. Asked regularly."""
+        if not self.running:
+            self._busy_since = None
+            return None
+        self._busy_since = self._busy_since or now
+        return max(self._busy_since, self.last_byte)
+
+    def cut(self) -> None:
+        """Ends what still runs there: sent again elsewhere where nothing was shown, else ended with an error event."""
+        for end in list(self.running):
+            end("it was given no more time to finish", begun=True)
 
     async def check(self) -> bool:
         """Asks `/health` once and acts on the answer; True where it is well."""
@@ -101,6 +122,8 @@ class Replicas:
                 self._by_id.pop(key).close()
             else:
                 replica.leaving = route.leaving
+                if route.cut:
+                    replica.cut()
         for key, route in wanted.items():
             if key not in self._by_id:
                 self._by_id[key] = Replica(route, self.wake)

@@ -16,8 +16,9 @@ from typing import Any
 import httpx2
 from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 
+from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Route, Routes, Settings
-from stoker.targets.gateway.process import run
+from stoker.targets.gateway.process import Ending, run
 from stoker.targets.gateway.replicas import Replicas
 from stoker.targets.kubernetes.client import connection
 
@@ -114,12 +115,13 @@ def main() -> int:
     raw = json.loads(path.read_text())
     config = connection(None)
 
-    async def follow(_: Settings, replicas: Replicas) -> None:
+    async def follow(_: Settings, replicas: Replicas, __: App) -> None:
         params = ConnectionParams(timeout=httpx2.Timeout(10.0))
         async with AsyncClient(config, params) as http:
             await Watch(http, raw["namespace"], raw["selector"], raw["engine_port"]).keep(replicas)
 
-    return run(Settings.read(path), follow, linger=float(raw["linger"]), drain=float(raw["drain"]))
+    ending = Ending(linger=float(raw["linger"]), drain=float(raw["drain"]))
+    return run(Settings.read(path), follow, ending)
 
 
 if __name__ == "__main__":

@@ -1,44 +1,87 @@
-"""Taking over the children of a supervisor that is gone, and ending strays that nobody recorded."""
+"""Taking over the children of a supervisor that is gone: as its record names them, or as they name themselves.
 
-import contextlib
+What runs and cannot be explained is left alone: only `down` ends it.
+"""
+
 import logging
-import os
-import signal
+from pathlib import Path
 
-import psutil
-
-from stoker.system.proc import signal_group
-from stoker.targets.local.child import FLEET_VARIABLE, Child
-from stoker.targets.local.folder import Folder
+from stoker.errors import StateBroken
+from stoker.fleet.process import Process, Wanted
+from stoker.system.files import read_secret, write_secret
+from stoker.targets.local.child import Child
+from stoker.targets.local.folder import Folder, Record
+from stoker.targets.local.marks import of_fleet
 
 log = logging.getLogger("stoker.supervisor")
 
 
-def adopt(folder: Folder) -> list[Child]:
-    """The recorded children that still run. Any other process of this fleet is ended."""
-    record = folder.record()
-    children = [Child.adopt(raw, folder.logs) for raw in record["children"]] if record else []
+def read_record(folder: Folder) -> Record | None:
+    """The last supervisor's report; None where there is none, or none that can be read."""
+    try:
+        return folder.record()
+    except StateBroken as error:
+        log.warning("%s: %s; what runs is found by its own marks", error.finding.what, error.finding.why)
+        return None
+
+
+def adopt(folder: Folder, record: Record | None, wanted: Wanted | None) -> list[Child]:
+    """The children that still run."""
+    children = [child for raw in (record.children if record else ()) if (child := _recorded(raw, folder))]
     for child in children:
         if child.id is not None and not child.id.alive:
             log.warning("%s (pid %d) ended while nobody watched", child.process.key, child.id.pid)
         elif child.id is not None:
             log.warning("adopted %s, pid %d", child.process.key, child.id.pid)
-    _end_strays(folder, {child.id.pid for child in children if child.id is not None})
-    return children
+    return children + _unrecorded(folder, children, wanted)
 
 
-def _end_strays(folder: Folder, known: set[int]) -> None:
-    """Group leaders with this fleet's mark that no record names: started in the moment their supervisor died."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, ProcessLookupError, OSError):
-            if (
-                process.pid == os.getpid()
-                or os.getpgid(process.pid) in known
-                or process.uids().real != os.getuid()
-            ):
-                continue
-            if os.getpgid(process.pid) == process.pid and process.environ().get(FLEET_VARIABLE) == str(
-                folder.path
-            ):
-                log.warning("ending a stray process, pid %d", process.pid)
-                signal_group(process.pid, signal.SIGKILL)
+def _recorded(raw: dict[str, object], folder: Folder) -> Child | None:
+    try:
+        return Child.adopt(raw, folder.logs)
+    except (KeyError, TypeError, ValueError) as error:  # of another Stoker
+        log.warning("a child's record cannot be read: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _unrecorded(folder: Folder, known: list[Child], wanted: Wanted | None) -> list[Child]:
+    """Process groups of this fleet that no record names, by the marks that they carry."""
+    processes = {one.key: one for one in wanted.processes} if wanted else {}
+    lives = {(child.process.key, child.generation) for child in known}
+    pids = {child.id.pid for child in known if child.id is not None}
+    found = []
+    for id, mark in sorted(of_fleet(folder.path), key=lambda one: one[0].started):
+        if id.pid in pids or (mark and (mark.key, mark.generation) in lives):
+            continue  # recorded, or started by one that is
+        process: Process | None = processes.get(mark.key) or mark.process() if mark else None
+        if mark is None or process is None:
+            log.warning("pid %d belongs to this fleet and is none of its processes: left alone", id.pid)
+            continue
+        log.warning("found %s, pid %d, without a record", mark.key, id.pid)
+        lives.add((mark.key, mark.generation))
+        found.append(Child.found(mark, id, process, folder.logs))
+    return found
+
+
+def mend_keys(folder: Folder, children: list[Child]) -> None:
+    """A lost key of the engines is taken from one that runs; the endpoint's own cannot be had again."""
+    if read_secret(folder.engine_key) is not None:
+        return
+    for child in children:
+        if (
+            child.id is not None
+            and child.process.routed
+            and (key := _environment(child.id.pid).get("VLLM_API_KEY"))
+        ):
+            log.warning("the engines' key was lost: taken from %s", child.process.key)
+            write_secret(folder.engine_key, key)
+            return
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (part.partition("=") for part in raw.decode("utf-8", "replace").split("\0"))
+    return {name: value for name, _, value in pairs}

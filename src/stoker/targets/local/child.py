@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 from stoker.fleet.process import Process
 from stoker.fleet.state import Phase, Sample
 from stoker.system import clock
+from stoker.system.files import read_secret
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
+from stoker.targets.local.marks import Mark
 
-FLEET_VARIABLE = "STOKER_FLEET"
 MARKS_KEPT = 3
+LISTEN_VARIABLE = "STOKER_LISTEN"  # numbers of the open sockets that a process is handed
 # Of the shell that called `stoker up`: they would overrule what the plan says, or belong to other programs.
 NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_KVCACHE_SPACE"})
 
@@ -39,6 +42,9 @@ class Child:
         self.restarts = 0
         self.ever_ready = False
         self.last_words: str | None = None
+        self.standby = False  # it waits beside another of its kind, whose place it takes
+        self.killed_for: str | None = None  # why we killed it
+        self.cut = False  # what still runs on it is ended by the gateway
         self.leaving_since: float | None = None
         self.term_at: float | None = None
         self.log_offset = 0
@@ -52,8 +58,10 @@ class Child:
 
     # life
 
-    def start(self, folder: Path, port: int) -> None:
+    def start(self, folder: Path, port: int, sockets: Sequence[int] = ()) -> None:
         """Starts the process in a group of its own, its output in a file of its own. Raises: OSError.
+
+        sockets: open files that it is handed, by their numbers.
 
         Not in a session of its own: Linux schedules sessions against each other (autogroup), and an engine
         that starts beside a busy one, its threads bound to the same core, then waits minutes for its turn.
@@ -66,19 +74,27 @@ class Child:
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
-                env=self._environment(folder), cwd=folder,
+                env=self._environment(folder, sockets), cwd=folder, pass_fds=tuple(sockets),
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
         self.log_offset = 0
         self.started = clock.now()
         self.become("Starting")
 
-    def _environment(self, folder: Path) -> dict[str, str]:
+    def _environment(self, folder: Path, sockets: Sequence[int]) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
         if self.scratch:
             env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
-        keys = {name: Path(path).read_text().strip() for name, path in self.process.key_env.items()}
-        return env | dict(self.process.env) | keys | {FLEET_VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
+        own = {"PYTHONUNBUFFERED": "1", LISTEN_VARIABLE: ",".join(map(str, sockets))}
+        mark = Mark(folder, self.process.key, self.generation, self.stamp, self.port)
+        return env | dict(self.process.env) | self._keys() | own | mark.environment()
+
+    def _keys(self) -> dict[str, str]:
+        """The secrets it is given. Raises: OSError, where one is lost: nothing starts without its lock."""
+        found = {name: read_secret(Path(path)) for name, path in self.process.key_env.items()}
+        if lost := [self.process.key_env[name] for name, value in found.items() if value is None]:
+            raise OSError(f"the key in {', '.join(lost)} is lost")
+        return {name: value for name, value in found.items() if value is not None}
 
     def _rotate(self) -> None:
         """Keeps the logs of the last few lives."""
@@ -164,13 +180,14 @@ class Child:
             "last_words": self.last_words,
             "leaving": self.leaving,
             "scratch": self.scratch,
+            "standby": self.standby,
         }
 
     def mark(self) -> tuple[object, ...]:
         """Differs where its record does, and costs less: the process stands for itself by stamp and generation."""
         return (
             self.process.key, self.generation, self.stamp, self.id, self.port, self.phase, self.since, self.started,
-            self.detail, self.restarts, self.ever_ready, self.last_words, self.leaving, self.scratch,
+            self.detail, self.restarts, self.ever_ready, self.last_words, self.leaving, self.scratch, self.standby,
         )  # fmt: skip
 
     @classmethod
@@ -186,6 +203,15 @@ class Child:
         child.started = record["started"]
         child.restarts, child.ever_ready = record["restarts"], record["ever_ready"]
         child.last_words, child.scratch = record["last_words"], record.get("scratch")
+        child.standby = record.get("standby", False)
         if record["leaving"]:
             child.leaving_since = time.monotonic()
+        return child
+
+    @classmethod
+    def found(cls, mark: Mark, id: ProcessId, process: Process, logs: Path) -> "Child":
+        """The child of a process that no record names, as its own mark describes it."""
+        child = cls(process, mark.generation, mark.stamp, logs)
+        child.id, child.port = id, mark.port
+        child.become("Starting", "found without a record")
         return child

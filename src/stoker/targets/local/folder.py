@@ -1,13 +1,53 @@
 """A fleet's folder: every path in it, and the reading and writing of what verbs and supervisor share."""
 
-from dataclasses import dataclass
+import contextlib
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stoker.errors import StateBroken
 from stoker.fleet.process import Wanted, wanted_from_json, wanted_to_json
-from stoker.fleet.state import FleetState, from_json
-from stoker.system.files import is_locked, read_json, write_json
+from stoker.fleet.state import FleetState, from_json, to_json
+from stoker.system.files import is_locked, keep_json, kept_json, newest_json, previous, unwritable
 from stoker.system.paths import private
+
+GENERATIONS = 10  # fleets that were ready, of which one can be gone back to
+MENDED = 3.0  # seconds in which a living supervisor writes a damaged report anew
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The supervisor's report: the fleet's state, its children for the next supervisor, and what it has taken up.
+
+    in_rotation: replicas that the gateway sends to. routes: the revision of the routes as last written.
+    """
+
+    fleet: FleetState
+    children: tuple[dict[str, Any], ...] = ()
+    supervisor: int = 0
+    wanted: Wanted | None = None
+    in_rotation: int = 0
+    routes: int = 0
+    asked: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "fleet": to_json(self.fleet), "children": list(self.children), "supervisor": self.supervisor,
+            "wanted": wanted_to_json(self.wanted) if self.wanted else None,
+            "in_rotation": self.in_rotation, "routes": self.routes, "asked": list(self.asked),
+        }  # fmt: skip
+
+
+def _record(raw: dict[str, Any]) -> Record:
+    """What `Record.to_json` wrote, here or by an older Stoker."""
+    taken = raw.get("wanted")
+    return Record(
+        from_json(raw["fleet"]), tuple(dict(one) for one in raw["children"]), int(raw["supervisor"]),
+        wanted_from_json(taken) if taken else None,
+        int(raw.get("in_rotation", 0)), int(raw.get("routes", 0)), tuple(raw.get("asked", ())),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +75,13 @@ class Folder:
 
     @property
     def seen_file(self) -> Path:
+        """What a gateway reports; each life of one adds its number."""
         return self.path / "gateway.seen.json"
 
     @property
-    def gateway_file(self) -> Path:
-        return self.path / "gateway.json"
+    def generations_file(self) -> Path:
+        """What was ready before."""
+        return self.path / "generations.json"
 
     @property
     def engine_key(self) -> Path:
@@ -74,46 +116,83 @@ class Folder:
         return self.path / "history.sqlite"
 
     def make(self) -> None:
-        """Makes the folder and its logs, private to the user."""
-        private(self.path.parent)
-        private(self.path).chmod(0o700)
-        private(self.logs)
+        """Makes the folder and its logs, private to the user. Raises: StateBroken."""
+        try:
+            private(self.path.parent)
+            private(self.path).chmod(0o700)
+            private(self.logs)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
 
     @property
     def supervised(self) -> bool:
-        """Whether a supervisor lives."""
+        """Whether a supervisor lives. Raises: StateBroken, where the lock is no file."""
         return is_locked(self.lock)
 
     def wanted(self) -> Wanted | None:
-        """What verbs last asked for; None where nothing is."""
-        raw = read_json(self.wanted_file)
-        return None if raw is None else wanted_from_json(raw)
+        """What verbs last asked for; None where nothing is. A damaged file is replaced by what the supervisor took up.
+
+        Raises: StateBroken, where nothing tells.
+        """
+        try:
+            return newest_json(self.wanted_file, wanted_from_json)
+        except StateBroken:
+            with contextlib.suppress(StateBroken):
+                if (record := self.record()) is not None and record.wanted is not None:
+                    return record.wanted
+            if (found := kept_json(self.wanted_file, wanted_from_json)) is None:
+                raise
+            return found
 
     def want(self, wanted: Wanted) -> None:
-        """Asks the supervisor for it."""
-        write_json(self.wanted_file, wanted_to_json(wanted))
+        """Asks the supervisor for it. Raises: StateBroken, where it cannot be written."""
+        try:
+            keep_json(self.wanted_file, wanted_to_json(wanted), durable=True)
+        except OSError as error:
+            raise unwritable(self.wanted_file, error) from None
 
-    def record(self) -> dict[str, Any] | None:
-        """The supervisor's last report: `fleet` and `children`."""
-        found: dict[str, Any] | None = read_json(self.state_file)
-        return found
+    def record(self) -> Record | None:
+        """The supervisor's last report; None where nothing runs. Raises: StateBroken."""
+        deadline = time.monotonic() + MENDED
+        while True:
+            try:
+                return kept_json(self.state_file, _record)
+            except StateBroken:
+                if time.monotonic() > deadline or not self.supervised:
+                    raise
+                time.sleep(0.05)  # its writer looks after it
+
+    def report(self, record: Record) -> None:
+        """Writes the supervisor's report. Raises: OSError."""
+        keep_json(self.state_file, record.to_json())
 
     def state(self) -> FleetState | None:
-        """The fleet as last reported; None where nothing runs."""
+        """The fleet as last reported; None where nothing runs. Raises: StateBroken."""
         record = self.record()
-        return None if record is None else from_json(record["fleet"])
+        return None if record is None else record.fleet
+
+    def generations(self) -> tuple[Wanted, ...]:
+        """What was ready before and now, the newest last. One that cannot be read is none."""
+        with contextlib.suppress(StateBroken):
+            return kept_json(self.generations_file, _generations) or ()
+        return ()
+
+    def keep_generations(self, generations: tuple[Wanted, ...]) -> None:
+        """Keeps the newest of them. Raises: OSError."""
+        kept = [wanted_to_json(one) for one in generations[-GENERATIONS:]]
+        keep_json(self.generations_file, {"generations": kept}, durable=True)
 
     def forget(self) -> None:
-        """Drops what described a running fleet; logs stay for a post-mortem."""
-        for path in (
-            self.wanted_file,
-            self.state_file,
-            self.routes_file,
-            self.seen_file,
-            self.gateway_file,
-            self.targets_file,
-            self.moved_file,
-        ):
-            path.unlink(missing_ok=True)
-        for path in (self.engine_key, self.endpoint_key):
-            path.unlink(missing_ok=True)
+        """Drops what described a running fleet; logs stay for a post-mortem. What cannot be removed stays."""
+        kept = (
+            self.wanted_file, self.state_file, self.generations_file, self.engine_key, self.endpoint_key,
+        )  # fmt: skip
+        gone = [*kept, *map(previous, kept), self.routes_file, self.targets_file, self.moved_file]
+        gone += [*self.path.glob("gateway.*"), *self.path.glob("*.ranks.json"), *self.path.glob(".*.[0-9]*")]
+        for path in gone:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _generations(raw: dict[str, Any]) -> tuple[Wanted, ...]:
+    return tuple(wanted_from_json(one) for one in raw["generations"])

@@ -1,39 +1,44 @@
 """The supervisor: keeps a fleet's processes as wanted, knowing nothing of what they are for.
 
 Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. Killed at any moment,
-its children go on, and the next supervisor adopts them out of `state.json`.
+its children go on, and the next supervisor adopts them out of `state.json`, or as they name themselves. What it cannot
+write it says and goes on without; what it cannot read it takes from what it knows, and kills nothing.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from stoker.engine.last_words import last_words
-from stoker.findings import Finding
 from stoker.fleet.process import Process, Wanted
 from stoker.system import clock
-from stoker.system.files import tail, try_lock
+from stoker.system.files import try_lock
 from stoker.system.log import setup
 from stoker.system.proc import free_port, port_free
 from stoker.targets.gateway.config import Seen
-from stoker.targets.local import adoption, publish
+from stoker.targets.local import adoption, gateways, publish
 from stoker.targets.local.child import Child
+from stoker.targets.local.endings import BACKOFF, Failures, words_of
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.group import TRY_AGAIN, reason
 from stoker.targets.local.leaving import Leaving
-from stoker.targets.local.replacing import to_replace
+from stoker.targets.local.replacing import gateway_steps, to_replace
+from stoker.targets.local.rollout import Rollouts
+from stoker.targets.local.upkeep import Upkeep
 from stoker.targets.local.watch import Watch
 
 TICK = 0.1
 LOCK_SECONDS = 1.0
-MAX_FAILURES = 5
 STEADY_SECONDS = 60.0  # ready for so long: earlier failures are forgotten
-BACKOFF = (0.2, 1.0, 2.0, 5.0, 15.0, 30.0)
+PORT_SECONDS = 0.5  # until a taken port is tried again
+FOREVER = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG}
+)  # a start that no wait will mend
 
 log = logging.getLogger("stoker.supervisor")
 
@@ -41,58 +46,93 @@ log = logging.getLogger("stoker.supervisor")
 class Supervisor:
     """All children of one fleet."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, lock: IO[str] | None = None) -> None:
         self.folder = folder
-        self.wanted: Wanted | None = None
         self.children: list[Child] = []
+        self.end = False  # everything goes, whatever is wanted
         self._watches: dict[Child, Watch] = {}
         self._leavings: dict[Child, Leaving] = {}
-        self._failures: dict[str, int] = {}
-        self._not_before: dict[str, float] = {}
-        self._generation = 0
-        self._stamp = 0
-        self._publisher = publish.Publisher(folder)
+        self._failures = Failures()
+        self._listeners = gateways.Listeners()
+        record = adoption.read_record(folder)
+        self._upkeep = Upkeep(folder, lock, record)
+        self._rollouts = Rollouts(folder, record.fleet.stopped if record else None)
+        self._publisher = publish.Publisher(folder, record)
+        self._asked: set[str] = set(record.asked if record else ())
+        self.children = adoption.adopt(folder, record, self._upkeep.wanted)
+        adoption.mend_keys(folder, self.children)
+        self._generation = max((child.generation for child in self.children), default=0)
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """What is led to: what verbs asked for, what served before where that failed, nothing once all has to end."""
+        led = self._rollouts.led(self._upkeep.wanted)
+        if self.end:
+            return replace(led, processes=()) if led else Wanted(0, self.folder.path.name, ())
+        return led
 
     async def run(self) -> None:
-        """Until nothing is wanted and nothing runs."""
-        self.children = adoption.adopt(self.folder)
-        self._generation = max((child.generation for child in self.children), default=0)
+        """Until nothing is wanted and nothing runs, or another supervisor keeps the fleet."""
+        for child in gateways.gateways(self.children):
+            self._listeners.adopt(self.folder, child)
         for child in self.children:
-            self._watches[child] = Watch(child)
+            if not child.standby:
+                self._watches[child] = Watch(child)
         while True:
-            self._read_wanted()
+            if self._upkeep.look():
+                self._asked_anew()
+            seen = gateways.seen(self.folder, self.children)
+            self._told(seen)
             for child in list(self.children):
-                await self._tend(child)
-            self._reconcile()
-            self._publisher.publish(self.wanted, self.children)
-            if self.wanted is not None and not self.wanted.processes and not self.children:
+                await self._tend(child, seen)
+            self._reconcile(seen)
+            self._rollouts.look(self._upkeep.wanted, self.children)
+            self._publish()
+            if self._upkeep.replaced or self._all_gone():
                 return
             await asyncio.sleep(TICK)
 
-    def _read_wanted(self) -> None:
-        try:
-            stamp = self.folder.wanted_file.stat().st_mtime_ns
-        except FileNotFoundError:
-            return
-        if stamp != self._stamp:
-            self.wanted, self._stamp = self.folder.wanted(), stamp
-            self._not_before.clear()
+    def _all_gone(self) -> bool:
+        wanted = self.wanted
+        return not self.children and wanted is not None and not wanted.processes
+
+    def _asked_anew(self) -> None:
+        """A verb has asked for something: what was given up, and what waits, is tried again."""
+        self._failures.forget()
+        self.children = [child for child in self.children if child.phase != "Failed" or child.id is not None]
+
+    def _told(self, seen: Seen | None) -> None:
+        """What the gateways say: what clients ask for, and where requests wait without a sign of life."""
+        self._asked.update(seen.asked if seen else ())
+        for child, watch in self._watches.items():
+            watch.asked = self._asked
+            watch.silent_since = seen.silent.get(child.route) if seen else None
+
+    def _publish(self, force: bool = False) -> None:
+        wanted, seen = self.wanted, gateways.seen(self.folder, self.children)
+        said = publish.Said(
+            asked=self._upkeep.wanted, led=wanted, stopped=self._rollouts.stopped, trouble=self._upkeep.trouble,
+            in_rotation=len(seen.ready) if seen else 0, asked_for=tuple(sorted(self._asked)),
+        )  # fmt: skip
+        self._publisher.publish(said, self.children, force=force)
 
     # one child
 
-    async def _tend(self, child: Child) -> None:
+    async def _tend(self, child: Child, seen: Seen | None) -> None:
         code = child.ended()
         if code is not None and child.phase != "Failed":
             self._ended(child, code)
         elif child.leaving:
-            leaving = self._leavings.setdefault(child, Leaving(child, self.folder, self._watches.get(child)))
-            await leaving.step(self.wanted.drain_timeout if self.wanted else 0.0, self._publisher.revision)
+            leaving = self._leavings.setdefault(
+                child, Leaving(child, self._watches.get(child), self._publisher.revision)
+            )
+            await leaving.step(self.wanted.drain_timeout if self.wanted else 0.0, seen)
         elif (watch := self._watches.get(child)) and watch.hung:
             log.warning("%s hangs: %s", child.process.key, watch.hung)
-            child.last_words = watch.hung
+            child.killed_for = watch.hung
             child.kill()
         elif child.phase == "Ready" and clock.now() - child.since > STEADY_SECONDS:
-            self._failures.pop(child.process.key, None)
+            self._failures.steady(child)
 
     def _ended(self, child: Child, code: int) -> None:
         """It has ended: what is left of its group goes, and it is restarted, given up, or gone as asked."""
@@ -101,23 +141,39 @@ class Supervisor:
         if child.leaving:
             log.warning("%s has left", child.process.key)
             return
-        finding = last_words(tail(child.log)) if child.process.routed else None
-        words = child.last_words if code == -9 and child.last_words else _words(code, finding, child)
+        words = words_of(child, code)
         log.warning("%s ended: %s", child.process.key, words)
-        failures = self._failures.get(child.process.key, 0) + (code != TRY_AGAIN)
-        self._failures[child.process.key] = failures
-        by_itself_in_start_up = (
-            code > 0 and code != TRY_AGAIN and not child.ever_ready and child.process.routed
-        )
+        if child.standby:
+            self._failures.wait(child.process.key + "+", self._failures.count(child, code))
+            return
+        asked = self._upkeep.wanted
+        new = self._rollouts.is_new(child, asked)
+        given_up = self._failures.give_up(child, code, new)
+        if given_up and new and asked is not None:
+            self._rollouts.stop(child, words, asked)
+        elif not self._stands_by(child, words):
+            self._again(child, words, given_up)
+
+    def _stands_by(self, child: Child, words: str) -> bool:
+        """Another one has taken its place already."""
+        for one in gateways.gateways(self.children):
+            if one.standby and one.stamp == child.stamp and one.process.key == child.process.key:
+                one.restarts, one.last_words = child.restarts + 1, words
+                self._promote(one)
+                return True
+        return False
+
+    def _promote(self, child: Child) -> None:
+        child.standby, child.ever_ready = False, True
+        self._watches[child] = Watch(child)
+
+    def _again(self, child: Child, words: str, given_up: bool) -> None:
         successor = Child(child.process, child.generation, child.stamp, self.folder.logs)
-        successor.log = child.log
-        successor.restarts, successor.last_words = child.restarts, words
-        successor.ever_ready = False
-        if (by_itself_in_start_up and child.restarts == 0) or failures > MAX_FAILURES:
+        successor.log, successor.restarts, successor.last_words = child.log, child.restarts, words
+        if given_up:
             successor.become("Failed", "given up")
         else:
-            wait = BACKOFF[min(max(failures - 1, 0), len(BACKOFF) - 1)]
-            self._not_before[child.process.key] = time.monotonic() + wait
+            wait = self._failures.wait(child.process.key, self._failures.of(child))
             successor.restarts += 1
             successor.become("Pending", f"starts again in {wait:g} s")
         self.children.append(successor)
@@ -128,37 +184,62 @@ class Supervisor:
         self._leavings.pop(child, None)
         self.children.remove(child)
         child.clean()
+        gateways.forget(self.folder, child)
 
     # all of them
 
-    def _reconcile(self) -> None:
-        if self.wanted is None:
+    def _reconcile(self, seen: Seen | None) -> None:
+        wanted = self.wanted
+        if wanted is None:
             return
-        wanted = {process.key: process for process in self.wanted.processes}
+        keys = {process.key for process in wanted.processes}
         routed = any(child.process.routed for child in self.children)
         for child in list(self.children):
-            needed = (
-                child.process.role == "gateway" and routed
-            )  # answers go through it until the last one is out
-            if child.process.key not in wanted and not child.leaving and not needed:
+            # answers go through it until the last replica is out
+            needed = child.process.role == "gateway" and routed and not child.standby
+            if child.process.key not in keys and not child.leaving and not needed:
                 self._let_go(child)
-        for process in self.wanted.processes:
-            self._settle(process, self.wanted.stamp(process))
-        for old, beside in to_replace(self.wanted, self.children, self._rotation()):
+        for process in wanted.processes:
+            self._settle(process, wanted.stamp(process))
+        self._settle_gateways(wanted)
+        for old, beside in to_replace(wanted, self.children, self._rotation(seen)):
             if beside is not None:
-                self._begin(beside, self.wanted.stamp(beside))
+                self._begin(beside, wanted.stamp(beside))
             elif old is not None:
                 self._let_go(old)
 
-    def _rotation(self) -> tuple[str, ...] | None:
+    def _settle_gateways(self, wanted: Wanted) -> None:
+        """The one that stands by, and a successor for one whose settings have changed."""
+        process = next((one for one in wanted.processes if one.role == "gateway"), None)
+        if process is None:
+            return
+        held = [(process.host, process.port or 0)]
+        held += [(one.process.host, one.port) for one in gateways.gateways(self.children)]
+        self._listeners.keep(held)
+        waiting = [one for one in self.children if one.standby and self._waits(one)]
+        for step in gateway_steps(process, wanted.stamp(process), self.children, waiting):
+            if step.what == "start" and self._failures.may(process.key + ("+" if step.standby else "")):
+                self._begin(process, wanted.stamp(process), standby=step.standby)
+            elif step.what == "leave" and step.child is not None:
+                self._let_go(step.child)
+            elif step.what == "promote" and step.child is not None:
+                self._promote(step.child)
+
+    def _waits(self, child: Child) -> bool:
+        said = gateways.report(self.folder, child)
+        return said is not None and said.waiting
+
+    def _rotation(self, seen: Seen | None) -> tuple[str, ...] | None:
         """The routes that the gateway sends to, as it says itself; None where none runs or it has said nothing yet."""
-        lives = any(child.process.role == "gateway" and child.phase == "Ready" for child in self.children)
-        seen = Seen.read(self.folder.seen_file) if lives else None
-        return seen.ready if seen is not None else None
+        answering = gateways.answering(self.children)
+        lives = answering is not None and answering.phase == "Ready"
+        return seen.ready if lives and seen is not None else None
 
     def _settle(self, process: Process, stamp: str) -> None:
         """Starts a wanted process that has no child, or whose child waits to be started again."""
         mine = [child for child in self.children if child.process.key == process.key]
+        if process.role == "gateway":  # its successor starts beside it
+            mine = [child for child in mine if not child.leaving and not child.standby]
         if not mine:
             self._begin(process, stamp)
         for child in mine:
@@ -170,55 +251,60 @@ class Supervisor:
                 else:
                     self._start(child)
 
-    def _begin(self, process: Process, stamp: str) -> None:
-        if self._may_start(process):
+    def _begin(self, process: Process, stamp: str, standby: bool = False) -> None:
+        if standby or self._may_start(process):
             self._generation += 1
             child = Child(process, self._generation, stamp, self.folder.logs)
+            child.standby = standby
             self.children.append(child)
             self._start(child)
 
     def _may_start(self, process: Process) -> bool:
-        if time.monotonic() < self._not_before.get(process.key, 0.0):
+        if not self._failures.may(process.key):
             return False
         if process.after is None:
             return True
         return any(child.process.role == process.after and child.ever_ready for child in self.children)
 
     def _start(self, child: Child) -> None:
-        if child.process.port and not port_free(child.process.host, child.process.port):
-            child.detail = f"port {child.process.port} is taken"
-            self._not_before[child.process.key] = time.monotonic() + 0.5
-            return
         try:
-            child.start(self.folder.path, child.process.port or free_port())
+            sockets = self._sockets(child)
         except OSError as error:
-            child.last_words = f"cannot be started: {error}"
-            child.become("Failed", "given up")
-            return
+            return self._not_yet(child, f"port {child.process.port} cannot be had: {error.strerror or error}")
+        try:
+            child.start(self.folder.path, child.process.port or free_port(), sockets)
+        except OSError as error:
+            why = f"cannot be started: {error}"
+            if error.errno not in FOREVER:
+                return self._not_yet(child, why, BACKOFF[-2])
+            child.last_words = why
+            return child.become("Failed", "given up")
         log.warning("%s started, pid %s", child.process.key, child.id and child.id.pid)
-        self._publisher.publish(
-            self.wanted, self.children, force=True
-        )  # the pid is on disk before anything else
-        self._watches[child] = Watch(child)
+        self._publish(force=True)  # the pid is on disk before anything else
+        if not child.standby:
+            self._watches[child] = Watch(child)
+        return None
+
+    def _sockets(self, child: Child) -> list[int]:
+        """The open sockets that it is handed; a port that it binds itself is free. Raises: OSError."""
+        process = child.process
+        if process.role == "gateway" and process.port:
+            return self._listeners.take(process.host, process.port)
+        if process.port and not port_free(process.host, process.port):
+            raise OSError(errno.EADDRINUSE, "it is taken")
+        return []
+
+    def _not_yet(self, child: Child, why: str, seconds: float = PORT_SECONDS) -> None:
+        child.detail = why
+        if child.standby:
+            self.children.remove(child)
+        self._failures.hold(child.process.key + ("+" if child.standby else ""), seconds)
 
     def _let_go(self, child: Child) -> None:
         if child.id is None:
             self.children.remove(child)
         else:
             child.leave()
-
-
-def _words(code: int, finding: Finding | None, child: Child) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-        return f"killed by {name}"
-    if code == TRY_AGAIN and (why := reason(tail(child.log))):
-        return why
-    if finding is not None and finding.what:
-        return finding.what
-    lines = tail(child.log)
-    error = next((line for line in reversed(lines) if line.startswith("error: ")), "")
-    return error.removeprefix("error: ") or (lines[-1] if lines else f"exit code {code}")
 
 
 def _hold(folder: Folder) -> IO[str] | None:
@@ -233,6 +319,7 @@ def main() -> int:
     """`python -m stoker.targets.local.supervisor FOLDER`: returns 0 once a process of its own keeps the fleet.
 
     1 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
+    SIGUSR1 ends the fleet, for who cannot write what is wanted.
     """
     setup("supervisor")
     folder = Folder(Path(sys.argv[1]))
@@ -241,13 +328,13 @@ def main() -> int:
         return 1
     if os.fork():
         os._exit(0)  # the lock is the open file's, so the child has it
-    held.truncate(0)
-    held.write(str(os.getpid()))
-    held.flush()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    asyncio.run(Supervisor(folder).run())
-    folder.forget()
+    supervisor = Supervisor(folder, held)
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(supervisor, "end", True))
+    asyncio.run(supervisor.run())
+    if not supervisor._upkeep.replaced:
+        folder.forget()
     logging.shutdown()
     os._exit(0)  # at once: whoever waits for the end takes the folder's for it
 

@@ -11,23 +11,24 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from stoker.engine.last_words import last_words
-from stoker.errors import EngineFailed, Mistake, NoSuchFleet, PortTaken, StateMoved, WorldFailed
+from stoker.errors import Mistake, NoSuchFleet, PortTaken, StateBroken, StateMoved, WorldFailed
+from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
-from stoker.fleet.state import FleetState, Replica
+from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.command import shown
-from stoker.render.processes import endpoint_url, gateway_settings, page_port, processes
+from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
-from stoker.system import clock, keys, paths
-from stoker.system.files import locked, tail, write_json, write_secret
-from stoker.system.proc import port_free, port_owner, started_at
-from stoker.targets.gateway.config import Seen
+from stoker.system import keys, paths
+from stoker.system.files import broken, locked, read_secret, tail, unwritable, write_secret
+from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
+from stoker.targets.local.looking import look, raise_if_failed
+from stoker.targets.local.marks import FLEET, leaders, of_fleet
 
 SUPERVISOR_SECONDS = 60.0
 ASKING = ("gateway", "page")
@@ -50,22 +51,28 @@ class LocalTarget:
         self._restart: int | None = None
         self._led: Plan | None = None  # the plan that is being led to, and the revision written for it
         self._wrote: int | None = None
+        self._expected: int | None = None
 
     def offer(self) -> Hardware:
         """What could run here."""
         return machine.offer()
 
     def observe(self) -> FleetState:
-        """The supervisor's last word, checked against the processes where no supervisor lives."""
-        state = self.folder.state() or FleetState(self.name, "local", clock.now())
-        supervised = self.folder.supervised
-        if not supervised:
-            state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
-        return replace(state, supervised=supervised, name=self.name, at=clock.now())
+        """The supervisor's last word, checked against the processes where no supervisor lives or can tell."""
+        return look(self.folder, self.name)
+
+    def running(self) -> Wanted | None:
+        """What is led to: what was asked for last, or what serves on where that was stopped. Raises: StateBroken."""
+        wanted = self.folder.wanted()
+        record = self.folder.record() if wanted is not None else None
+        stopped = record.fleet.stopped if record else None
+        if wanted is None or stopped is None or stopped.revision != wanted.revision:
+            return wanted
+        return next((one for one in self.folder.generations() if one.revision == stopped.serving), wanted)
 
     def restarting(self) -> "LocalTarget":
         """The same target, where the next `changes` replaces every replica."""
-        wanted = self.folder.wanted()
+        wanted = self._now()
         self._restart = (wanted.restart if wanted else 0) + 1
         return self
 
@@ -73,28 +80,58 @@ class LocalTarget:
         """The steps towards the plan. Raises: EngineFailed, where a replica of it was given up; PortTaken."""
         if plan is not self._led:
             self._led, self._wrote = plan, None
-        state, seen = self.observe(), self._revision()
+        state, seen = self.observe(), self.revision() if self._expected is None else self._expected
         if plan is None:
             steps = self._down_steps(state)
             self._wrote = self._wrote if steps else None
             return Changes(steps, seen, Gone())
-        wanted, now = self._wanted(plan), self.folder.wanted()
+        wanted, now = self._wanted(plan), self._now()
         steps = _acting(wanted, now) if now is not None and now.processes else _starting(wanted)
+        if not steps and self._wrote is None:
+            steps = _again(state, now)
         if not steps and not state.supervised:
             steps = (Step("start", "supervisor", "it is gone; what runs is adopted"),)
         if any(step.subject == "gateway" and step.action == "start" for step in steps):
             self._check_ports(plan)
         if not steps:
-            self._raise_if_failed(state)
-        return Changes(steps or _waiting(now or wanted, state, gateway_sees(self.folder)), seen, plan)
+            raise_if_failed(state, now, self.folder)
+        return Changes(steps or _waiting(now or wanted, state, in_rotation(self.folder)), seen, plan)
 
-    def _revision(self) -> int:
-        """Of what is wanted now; 0 where nothing is."""
-        now = self.folder.wanted()
+    def expect(self, revision: int) -> "LocalTarget":
+        """The same target, where the next `apply` is refused if anything but this revision is wanted by then."""
+        self._expected = revision
+        return self
+
+    def revision(self) -> int:
+        """Of what is wanted now; 0 where nothing is, or nothing tells."""
+        now = self._now()
         return now.revision if now else 0
 
+    def _now(self) -> Wanted | None:
+        """What verbs last asked for; None where nothing is, or where its file is lost: it is written anew then."""
+        try:
+            return self.folder.wanted()
+        except StateBroken:
+            return None
+
+    def renew(self) -> Finding | None:
+        """Drops files that nobody can read, where nothing runs: the next fleet begins anew. Why, where it did."""
+        try:
+            self.folder.wanted()
+            self.folder.record()
+        except StateBroken as error:
+            if not self.folder.supervised and not of_fleet(self.folder.path):
+                self.folder.forget()
+                return error.finding
+        return None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether this verb has changed what is wanted."""
+        return self._wrote is not None
+
     def _down_steps(self, state: FleetState) -> tuple[Step, ...]:
-        if not state.supervised and self.folder.record() is None and self.folder.wanted() is None:
+        if not state.supervised and not state.replicas and not state.services and self._now() is None:
             return ()
         running = [Step("stop", f"replica {replica.name}", "") for replica in state.replicas]
         if state.stopping and state.supervised:
@@ -110,7 +147,7 @@ class LocalTarget:
         self.folder.make()
         with locked(self.folder.verbs_lock):
             now = (
-                self._revision()
+                self.revision()
             )  # 0 where the last fleet of this name has just gone, which is nobody's change
             if now and (now != changes.seen or self._wrote not in (None, now)):
                 raise StateMoved(
@@ -124,11 +161,11 @@ class LocalTarget:
                     self._write_nothing()
                 case _:
                     raise TypeError("these changes were not computed by this target")
-            self._wrote = self._revision()
+            self._wrote, self._expected = self.revision(), None
             self._ensure_supervisor()
 
     def _write_nothing(self) -> None:
-        now, revision = self.folder.wanted(), self._revision() + 1
+        now, revision = self._now(), self.revision() + 1
         self.folder.want(
             replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ())
         )
@@ -136,15 +173,34 @@ class LocalTarget:
     def _write_plan(self, plan: Plan) -> None:
         while self.folder.supervised and self.observe().stopping:
             time.sleep(0.05)  # the last fleet of this name is on its way out
-        keys.new_key(self.folder.engine_key)
-        if plan.spec.endpoint.api_key:
-            write_secret(self.folder.endpoint_key, keys.read(plan.spec.endpoint.api_key, "endpoint.api_key"))
-        write_json(self.folder.gateway_file, gateway_settings(plan, str(self.folder.path)))
+        try:
+            self._write_keys(plan)
+        except OSError as error:
+            raise unwritable(self.folder.path, error) from None
         self.folder.want(self._wanted(plan))
         self._restart = None
 
+    def _write_keys(self, plan: Plan) -> None:
+        keys.new_key(self.folder.engine_key)
+        if plan.spec.endpoint.api_key and (key := self._endpoint_key(plan)) != read_secret(
+            self.folder.endpoint_key
+        ):
+            write_secret(self.folder.endpoint_key, key)
+
+    def _endpoint_key(self, plan: Plan) -> str:
+        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises: Mistake."""
+        assert plan.spec.endpoint.api_key is not None
+        try:
+            return keys.read(plan.spec.endpoint.api_key, "endpoint.api_key")
+        except Mistake:
+            before = self._now()
+            same = before is not None and before.spec.get("endpoint", {}).get("api_key") == dump(plan.spec)["endpoint"]["api_key"]  # fmt: skip
+            if same and (kept := read_secret(self.folder.endpoint_key)) is not None:
+                return kept
+            raise
+
     def _wanted(self, plan: Plan) -> Wanted:
-        now = self.folder.wanted()
+        now = self._now()
         restart = self._restart if self._restart is not None else (now.restart if now else 0)
         page = f"http://127.0.0.1:{page_port(plan)}/chat" if plan.spec.endpoint.page else None
         return Wanted(
@@ -179,10 +235,15 @@ class LocalTarget:
         )
 
     def adopt(self) -> bool:
-        """Starts a supervisor where a fleet runs without one; True where it did."""
-        wanted = self.folder.wanted()
-        if wanted is None or self.folder.supervised:
+        """Starts a supervisor where a fleet runs without one; True where it did. Raises: StateBroken."""
+        if self.folder.supervised:
             return False
+        try:
+            if self.folder.wanted() is None:
+                return False
+        except StateBroken:
+            if not of_fleet(self.folder.path):
+                raise  # nothing runs, and nothing tells what should
         with locked(self.folder.verbs_lock):
             self._ensure_supervisor()
         return True
@@ -190,7 +251,10 @@ class LocalTarget:
     def _ensure_supervisor(self) -> None:
         if self.folder.supervised:
             return
-        log = os.open(self.folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            log = os.open(self.folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise unwritable(self.folder.logs / "supervisor.log", error) from None
         argv = (sys.executable, "-m", "stoker.targets.local.supervisor", str(self.folder.path))
         process = subprocess.Popen(
             argv,
@@ -221,19 +285,6 @@ class LocalTarget:
                     at=str(place) if place else field, rule="port-taken",
                 )  # fmt: skip
 
-    def _raise_if_failed(self, state: FleetState) -> None:
-        for replica in state.replicas:
-            if replica.phase == "Failed":
-                finding = last_words(tail(Path(replica.log))) if replica.log else None
-                raise EngineFailed(
-                    f"replica {replica.name} failed: {replica.last_words or 'it ended'}",
-                    why=finding.why if finding else "", fix=finding.fix if finding else "",
-                    at=replica.log or "", rule=finding.rule if finding else "",
-                )  # fmt: skip
-        for service in state.services:
-            if service.phase == "Failed" and service.role == "gateway":
-                raise EngineFailed(f"the gateway failed: {service.last_words}", at=str(self.folder.logs))
-
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet."""
         if not self.folder.logs.exists():
@@ -243,21 +294,31 @@ class LocalTarget:
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
         """URL and key of the running fleet. Raises: NoSuchFleet."""
-        wanted = self.folder.wanted()
+        wanted = self.running()
         if wanted is None or wanted.endpoint is None:
             raise no_fleet(self.name)
-        key = self.folder.endpoint_key.read_text().strip() if self.folder.endpoint_key.exists() else None
-        yield Endpoint(wanted.endpoint, wanted.model or "", key)
+        yield Endpoint(wanted.endpoint, wanted.model or "", read_secret(self.folder.endpoint_key))
 
 
 def names() -> tuple[str, ...]:
-    """The fleets that are wanted or run on this machine."""
+    """The fleets that are wanted or run on this machine, by their folders. Raises: StateBroken."""
     base = paths.fleets()
-    if not base.exists():
+    try:
+        found = [p for p in base.iterdir() if p.is_dir()]
+    except FileNotFoundError:
         return ()
+    except OSError as error:
+        raise broken(base, error.strerror or str(error)) from None
     return tuple(
-        sorted(p.name for p in base.iterdir() if (p / "wanted.json").exists() or (p / "state.json").exists())
+        sorted(p.name for p in found if any((p / name).exists() for name in ("wanted.json", "state.json")))
     )
+
+
+def strays() -> tuple[str, ...]:
+    """Fleets of this home whose processes run though their folder tells nothing of them."""
+    base, known = paths.fleets(), set(names())
+    found = {Path(environment[FLEET]) for _, environment in leaders()}
+    return tuple(sorted(one.name for one in found if one.parent == base and one.name not in known))
 
 
 def no_fleet(name: str) -> NoSuchFleet:
@@ -267,13 +328,6 @@ def no_fleet(name: str) -> NoSuchFleet:
         f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine",
         why=f"running: {', '.join(known)}" if known else "", fix="stoker up" if not known else "stoker status -A",
     )  # fmt: skip
-
-
-def _unwatched(replica: Replica) -> Replica:
-    """A replica as its process is, where no supervisor looks."""
-    if replica.ranks and replica.ranks[0].pid is not None and started_at(replica.ranks[0].pid) is None:
-        return replace(replica, phase="Failed", detail="it ended while no supervisor watched")
-    return replica
 
 
 def _starting(wanted: Wanted) -> tuple[Step, ...]:
@@ -343,7 +397,19 @@ def _waiting(wanted: Wanted, state: FleetState, in_rotation: int) -> tuple[Step,
     return tuple(out)
 
 
-def gateway_sees(folder: Folder) -> int:
-    """How many replicas the gateway itself has in rotation."""
-    seen = Seen.read(folder.seen_file)
-    return len(seen.ready) if seen else 0
+def in_rotation(folder: Folder) -> int:
+    """How many replicas the gateway itself sends to."""
+    record = folder.record()
+    return record.in_rotation if record else 0
+
+
+def _again(state: FleetState, now: Wanted | None) -> tuple[Step, ...]:
+    """What was given up or stopped before this verb is tried again by it."""
+    out = [
+        Step("start", f"replica {one.name}", "it was given up; tried again")
+        for one in state.replicas
+        if one.phase == "Failed" and one.current
+    ]
+    if state.stopped is not None and now is not None and state.stopped.revision == now.revision:
+        out.append(Step("replace", state.stopped.subject, "the change was stopped; tried again"))
+    return tuple(out)

@@ -2,22 +2,28 @@
 
 import asyncio
 import contextlib
+import os
 import time
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
 
 from stoker.engine.log import StartLog
 from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
 from stoker.observe import Narrowed
 from stoker.system import clock
+from stoker.system.files import read_secret
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
+from stoker.targets.local.warmup import warm
 
 STARTING_INTERVAL = 0.1
 READY_INTERVAL = 1.0
 HEALTH_SECONDS = 1.0
 METRICS_SECONDS = 2.0
 HANG_SECONDS = 20.0  # without an answer on /health: the process is stuck, not busy
-STALL_SECONDS = 120.0  # requests run, and not one token more
+STALL_SECONDS = float(os.environ.get("STOKER_STALL_SECONDS", "120"))  # requests wait there, and nothing moves
 
 
 class Watch:
@@ -30,7 +36,10 @@ class Watch:
         self._page = Narrowed(lambda path: fetch(self._pool, path.encode(), [], METRICS_SECONDS))
         self._start = StartLog()
         self._answered = time.monotonic()
-        self._progress: tuple[float, float] | None = None
+        self._moved: tuple[Sample | None, float] = (None, time.monotonic())
+        self._warm = not child.process.routed
+        self.silent_since: float | None = None  # of the gateway's own requests there, by its own count
+        self.asked: Collection[str] = ()  # what the fleet's clients have asked for before
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
@@ -49,6 +58,8 @@ class Watch:
         if not child.ever_ready and child.process.routed:
             self._read_log()
         well = await self._well()
+        if well and not self._warm and not child.ever_ready and not child.leaving:
+            await self._warm_up()
         if well:
             self._answered = time.monotonic()
             if not child.leaving and child.phase != "Ready":
@@ -60,7 +71,9 @@ class Watch:
         if well:
             child.detail = "" if child.phase == "Ready" else child.detail
         if well and child.process.routed:
-            await self._sample()
+            with contextlib.suppress(OSError, TimeoutError):
+                await self._sample()
+            self._check_progress()
 
     async def _well(self) -> bool:
         try:
@@ -90,18 +103,30 @@ class Watch:
             return
         now = clock.now()
         self.child.sample = Sample.of(read(page, now) or MetricSample(now))
-        self._check_progress()
+
+    async def _warm_up(self) -> None:
+        """Its first requests are ours. One that is lost here has ended, or is asked again at the next look."""
+        self.child.become("Warming", "its first requests")
+        key = self.child.process.key_env.get("VLLM_API_KEY")
+        await warm(self._pool, read_secret(Path(key)) if key else None, self.asked)
+        self._warm = True
 
     def _check_progress(self) -> None:
-        sample = self.child.sample
-        if sample is None or not sample.running:
-            self._progress = None
+        """Hung is what has requests, by its own word or the gateway's, and shows no sign of work for a while.
+
+        An engine's gauges move only when a step returns: one that hangs in its first step reads as idle for ever.
+        """
+        sample, now = self.child.sample, time.monotonic()
+        figures = replace(sample, at=0.0) if sample else None
+        if figures != self._moved[0]:
+            self._moved = figures, now
+        silent = self.silent_since
+        if silent is None and not (sample and sample.running):
+            self._moved = figures, now
             return
-        tokens = (sample.generation_tokens or 0) + (sample.prompt_tokens or 0)
-        if self._progress is None or tokens != self._progress[0]:
-            self._progress = (tokens, time.monotonic())
-        elif time.monotonic() - self._progress[1] > STALL_SECONDS:
-            self.hung = f"{sample.running:.0f} requests run and no token came for {STALL_SECONDS:.0f} s"
+        still = now - max(self._moved[1], silent or 0.0)
+        if still > STALL_SECONDS:
+            self.hung = f"requests are waiting there, and nothing has moved for {still:.0f} s"
 
     async def idle(self) -> bool:
         """Whether the engine itself says that nothing runs or waits there."""

@@ -1,0 +1,72 @@
+"""Ending a fleet without its files: its supervisor is told by a signal; where none lives, its process groups are."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from stoker.errors import StateBroken, TimedOut
+from stoker.events import Event, Report
+from stoker.system.proc import ProcessId, signal_group
+from stoker.targets.local.folder import Folder
+from stoker.targets.local.marks import of_fleet, supervisors
+
+GRACE = 15.0  # SIGTERM to SIGKILL
+KILL_SECONDS = 10.0
+DRAIN = 300.0  # where nothing tells how long answers may take
+
+
+def end(folder: Folder, report: Report, timeout: float | None = None, now: bool = False) -> None:
+    """Ends everything that carries the fleet's mark, and forgets it. now: without waiting for requests.
+
+    Raises: TimedOut, where something does not end; it is named.
+    """
+    if not now:
+        _ask(folder, report, timeout if timeout is not None else _drain(folder) + GRACE)
+    for one in supervisors(folder.path):
+        _signal(one, signal.SIGKILL)
+    for number, seconds in ((signal.SIGTERM, GRACE if not now else 1.0), (signal.SIGKILL, KILL_SECONDS)):
+        left = _groups(folder)
+        if not left:
+            break
+        report(Event("processes", f"{number.name} to {len(left)} groups", "..."))
+        for one in left:
+            signal_group(one.pid, number)
+        _until(lambda: not _groups(folder), seconds)
+    if left := _groups(folder):
+        pids = ", ".join(str(one.pid) for one in left)
+        raise TimedOut("processes of the fleet do not end", why=f"pids {pids}", fix=f"kill -9 {pids}")
+    folder.forget()
+
+
+def _ask(folder: Folder, report: Report, seconds: float) -> None:
+    """The supervisor drains and stops as it would for a verb."""
+    if not supervisors(folder.path):
+        return
+    report(Event("supervisor", "told to end the fleet", "..."))
+    for one in supervisors(folder.path):
+        _signal(one, signal.SIGUSR1)
+    _until(lambda: not supervisors(folder.path), seconds)
+
+
+def _drain(folder: Folder) -> float:
+    try:
+        wanted = folder.wanted()
+    except StateBroken:
+        return DRAIN
+    return wanted.drain_timeout if wanted else DRAIN
+
+
+def _groups(folder: Folder) -> list[ProcessId]:
+    return [id for id, _ in of_fleet(folder.path)]
+
+
+def _signal(one: ProcessId, number: signal.Signals) -> None:
+    if one.alive:
+        os.kill(one.pid, number)
+
+
+def _until(done: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.1)

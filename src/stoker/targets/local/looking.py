@@ -1,0 +1,100 @@
+"""Looking at a fleet of this machine: the supervisor's report, held against what can be seen without it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from stoker.engine.last_words import last_words
+from stoker.errors import EngineFailed, StateBroken
+from stoker.findings import Finding
+from stoker.fleet.process import Wanted
+from stoker.fleet.state import FleetState, Rank, Replica, Service
+from stoker.system import clock
+from stoker.system.files import tail
+from stoker.system.proc import started_at
+from stoker.targets.local.folder import Folder
+from stoker.targets.local.marks import of_fleet
+
+STALE_SECONDS = 10.0  # a supervisor that lives reports every second
+ROOM = 1 << 20  # bytes; less is a full disk
+
+
+def look(folder: Folder, name: str) -> FleetState:
+    """The fleet as it is. Raises: StateBroken, where nothing tells of it and nothing runs."""
+    supervised = folder.supervised
+    try:
+        state = folder.state() or FleetState(name, "local", clock.now())
+    except StateBroken as error:
+        state = _seen(folder, name, error)
+    trouble = state.trouble
+    if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
+        trouble = trouble or _silent(folder, clock.now() - state.at)
+    if not supervised or trouble:
+        state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
+    return replace(state, supervised=supervised, name=name, at=clock.now(), trouble=trouble)
+
+
+def _silent(folder: Folder, seconds: float) -> str:
+    """Why a supervisor that lives does not report."""
+    try:
+        free = shutil.disk_usage(folder.path).free
+    except OSError as error:
+        return f"the fleet's folder {folder.path} cannot be read: {error.strerror or error}"
+    if free < ROOM:
+        return f"the disk of {folder.path} is full: the supervisor has not reported for {seconds:.0f} s"
+    return f"the supervisor has not reported for {seconds:.0f} s: can it write to {folder.path}?"
+
+
+def _seen(folder: Folder, name: str, error: StateBroken) -> FleetState:
+    """What the processes tell of themselves, where no file does."""
+    found = [(id, mark) for id, mark in of_fleet(folder.path) if mark is not None]
+    if not found:
+        raise error
+    replicas = tuple(
+        Replica(
+            mark.key.partition("-")[2], "Starting", clock.now(), f"http://127.0.0.1:{mark.port}",
+            (Rank(0, "", "Starting", id.pid),), detail="it runs; nothing tells how far it is",
+            generation=mark.generation,
+        )
+        for id, mark in found
+        if mark.role == "engine"
+    )  # fmt: skip
+    services = tuple(
+        Service(mark.role, "Starting", clock.now(), id.pid) for id, mark in found if mark.role != "engine"
+    )
+    trouble = f"{error.finding.what}: {error.finding.why}"
+    return FleetState(name, "local", clock.now(), wanted=len(replicas), replicas=replicas, services=services, trouble=trouble)  # fmt: skip
+
+
+def _unwatched(replica: Replica) -> Replica:
+    """A replica as its process is, where no supervisor looks."""
+    if replica.ranks and replica.ranks[0].pid is not None and started_at(replica.ranks[0].pid) is None:
+        return replace(replica, phase="Failed", detail="it ended while no supervisor watched")
+    return replica
+
+
+def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> None:
+    """Raises: EngineFailed, where a replica or the gateway was given up, or the change itself was stopped."""
+    stopped = state.stopped
+    if stopped is not None and now is not None and stopped.revision == now.revision:
+        cause = _cause(stopped.log)
+        raise EngineFailed(
+            f"the change was stopped: {stopped.subject} failed: {stopped.last_words}",
+            why="\n".join(filter(None, [cause.why, f"revision {stopped.serving} serves on as before"])),
+            fix="\n".join(filter(None, [cause.fix, "then the same command again; `stoker rollback` drops the change"])),
+            at=stopped.log or "", rule=cause.rule or "rollout-stopped",
+        )  # fmt: skip
+    for replica in state.replicas:
+        if replica.phase == "Failed":
+            cause = _cause(replica.log)
+            raise EngineFailed(
+                f"replica {replica.name} failed: {replica.last_words or 'it ended'}",
+                why=cause.why, fix=cause.fix, at=replica.log or "", rule=cause.rule,
+            )  # fmt: skip
+    for service in state.services:
+        if service.phase == "Failed" and service.role == "gateway":
+            raise EngineFailed(f"the gateway failed: {service.last_words}", at=str(folder.logs))
+
+
+def _cause(log: str | None) -> Finding:
+    return (last_words(tail(Path(log))) if log else None) or Finding("")

@@ -1,0 +1,82 @@
+"""Rollouts: which wanted state is led to. A change whose first replacement fails is stopped, and the fleet goes on as it was."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stoker.fleet.process import Wanted
+from stoker.fleet.state import Stopped
+from stoker.system import clock
+from stoker.targets.local.child import Child
+from stoker.targets.local.folder import Folder
+
+log = logging.getLogger("stoker.supervisor")
+
+
+class Rollouts:
+    """What was ready before, and whether the newest change was stopped."""
+
+    def __init__(self, folder: Folder, stopped: Stopped | None = None) -> None:
+        self._folder = folder
+        self._generations = folder.generations()
+        self.stopped = stopped if stopped and self._kept(stopped.serving) else None
+
+    def _kept(self, revision: int) -> Wanted | None:
+        return next((one for one in reversed(self._generations) if one.revision == revision), None)
+
+    def led(self, asked: Wanted | None) -> Wanted | None:
+        """What the processes are led to: what is asked for, or what served before it where it failed."""
+        if asked is None or self.stopped is None or asked.revision != self.stopped.revision:
+            self.stopped = None
+            return asked
+        return self._kept(self.stopped.serving) or asked
+
+    @property
+    def last(self) -> Wanted | None:
+        """What was ready last."""
+        return self._generations[-1] if self._generations else None
+
+    def is_new(self, child: Child, asked: Wanted | None) -> bool:
+        """Whether a child belongs to a change that has yet to prove itself: nothing like it was ready before."""
+        if asked is None or self.last is None or asked.revision == self.last.revision:
+            return False
+        return child.process.role != "page" and child.stamp not in stamps(self.last)
+
+    def stop(self, child: Child, words: str, asked: Wanted) -> None:
+        """A replacement has failed: the change is stopped."""
+        assert self.last is not None
+        subject = f"replica {child.process.name}" if child.process.routed else child.process.role
+        log.warning("revision %d is stopped: %s failed: %s", asked.revision, subject, words)
+        self.stopped = Stopped(
+            asked.revision, self.last.revision, subject, words, str(child.log), clock.now()
+        )
+
+    def look(self, asked: Wanted | None, children: Sequence[Child]) -> None:
+        """Keeps a wanted state as one that was ready, once it is."""
+        if asked is None or not asked.replicas or self.stopped is not None:
+            return
+        if self.last is not None and self.last.revision == asked.revision:
+            return
+        ready = {child.stamp for child in children if child.phase == "Ready"}
+        if all(asked.stamp(one) in ready for one in asked.processes if one.role != "page"):
+            self._keep(asked)
+
+    def _keep(self, asked: Wanted) -> None:
+        """One a spec: a fleet that was scaled or restarted is still the same one."""
+        others = [one for one in self._generations if not same_spec(one, asked)]
+        self._generations = (*others, asked)
+        try:
+            self._folder.keep_generations(self._generations)
+        except OSError as error:
+            log.warning("what was ready cannot be kept: %s", error)
+
+
+def same_spec(one: Wanted, other: Wanted) -> bool:
+    """Whether two come from the same file, whatever was scaled or restarted since."""
+    same = replace(one, revision=0, restart=0, processes=(), command="")
+    return same == replace(other, revision=0, restart=0, processes=(), command="")
+
+
+def stamps(wanted: Wanted) -> frozenset[str]:
+    """The lives that a wanted state asks for."""
+    return frozenset(wanted.stamp(process) for process in wanted.processes)
