@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         NoSuchFleet,
         PortTaken,
         SpecError,
+        StateBroken,
         StateMoved,
         StokerError,
         TimedOut,
@@ -55,7 +56,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingPart", "Mistake", "NoSuchFleet",
-            "PortTaken", "SpecError", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
+            "PortTaken", "SpecError", "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
         ),
         "stoker.errors",
     ),
@@ -66,7 +67,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClusterFleet", "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
     "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
-    "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
+    "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
 ]  # fmt: skip
 
 

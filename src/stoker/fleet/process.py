@@ -17,7 +17,8 @@ class Process:
     key_env names environment variables and the private files that hold their values.
     health is the path that answers 200 once it serves. routed ones receive requests through the gateway
     and are drained before they stop. after names a role of which one must be ready first.
-    surge lets a replacement start beside the one it replaces.
+    surge lets a replacement start beside the one it replaces. grace: seconds from SIGTERM to SIGKILL; stall: seconds
+    in which requests wait there and nothing moves, after which it counts as hung.
     """
 
     role: Role
@@ -34,6 +35,7 @@ class Process:
     ranks: int = 1
     hardware: str = ""
     grace: float = 15.0
+    stall: float = 120.0
 
     @property
     def key(self) -> str:

@@ -54,6 +54,7 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
         surge=not share.gpus and plan.group is None,
         ranks=plan.tensor_parallel_size * plan.pipeline_parallel_size,
         hardware=str(share),
+        stall=float(plan.spec.stall_timeout),
     )
 
 

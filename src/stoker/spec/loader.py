@@ -81,6 +81,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
         endpoint=endpoint,
         target=parsed.target,
         drain_timeout=parsed.drain_timeout,
+        stall_timeout=parsed.stall_timeout,
         memory=parsed.memory,
         kubernetes=read_kubernetes(parsed.kubernetes, tree),
         origin={".".join(map(str, path)): place for path, place in tree.places.items() if path},

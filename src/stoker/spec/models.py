@@ -306,6 +306,11 @@ class SpecFile(Strict):
     drain_timeout: SecondsField = Field(
         Seconds(300), description="How long a leaving replica may finish its requests."
     )
+    stall_timeout: SecondsField = Field(
+        Seconds(120),
+        description="A replica is restarted on which requests wait while nothing moves for so long. More than its"
+        " longest step takes: `max-num-batched-tokens` prompt tokens.",
+    )
     memory: BytesField | None = Field(
         None,
         description="Memory for the KV cache of one replica on a CPU. Default: chosen from what is free.",

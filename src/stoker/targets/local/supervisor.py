@@ -75,6 +75,7 @@ class Supervisor:
         """Until nothing is wanted and nothing runs, or another supervisor keeps the fleet."""
         for child in gateways.gateways(self.children):
             self._listeners.adopt(self.folder, child)
+            child.standby = self._waits(child)  # one may have taken over while nobody looked
         for child in self.children:
             if not child.standby:
                 self._watches[child] = Watch(child)

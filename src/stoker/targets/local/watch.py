@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Collection
 from dataclasses import replace
@@ -23,7 +22,6 @@ READY_INTERVAL = 1.0
 HEALTH_SECONDS = 1.0
 METRICS_SECONDS = 2.0
 HANG_SECONDS = 20.0  # without an answer on /health: the process is stuck, not busy
-STALL_SECONDS = float(os.environ.get("STOKER_STALL_SECONDS", "120"))  # requests wait there, and nothing moves
 
 
 class Watch:
@@ -125,7 +123,7 @@ class Watch:
             self._moved = figures, now
             return
         still = now - max(self._moved[1], silent or 0.0)
-        if still > STALL_SECONDS:
+        if still > self.child.process.stall:
             self.hung = f"requests are waiting there, and nothing has moved for {still:.0f} s"
 
     async def idle(self) -> bool:
