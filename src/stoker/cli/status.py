@@ -209,7 +209,7 @@ def _every(file: str | None, target: str | None, namespace: str | None) -> Look:
     """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
     spec = every_cluster(file, target, looking=True)
     if spec is None:
-        return lambda: [Fleet(one).status() for one in names()]
+        return lambda: [Fleet(one).told() for one in names()]
     from stoker.operate.cluster import every_fleet
 
     context = spec.kubernetes.context

@@ -162,7 +162,7 @@ def _start(
 ) -> tuple[Fleet, bool]:
     """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
     fleet = Fleet(spec.name)
-    was_up = fleet.target.observe().ready > 0
+    was_up = fleet.up
     try:
         return up(spec, replace_running=yes, report=story, timeout=timeout, group=group), was_up
     except KeyboardInterrupt:

@@ -53,6 +53,22 @@ class Fleet:
             raise no_fleet(self.name)
         return self.target.observe() if self._adopt() else state
 
+    @property
+    def up(self) -> bool:
+        """Whether a replica of it is ready. Raises: nothing, also where nobody can tell."""
+        try:
+            return self.target.observe().ready > 0
+        except StateBroken:
+            return False
+
+    def told(self) -> FleetState:
+        """The same as `status`, for a list of fleets: one whose files tell nothing is one in trouble."""
+        try:
+            return self.status()
+        except StateBroken as error:
+            trouble = f"{error.finding.what}: {error.finding.why}"
+            return FleetState(self.name, "local", clock.now(), supervised=False, trouble=trouble)
+
     def _adopt(self) -> bool:
         """Watched again, where its supervisor is gone. Looking goes on where that cannot be."""
         try:
@@ -170,9 +186,6 @@ class Fleet:
             end(self.target.folder, report, timeout, now)
 
     def _led_down(self, report: Report, timeout: float | None, now: bool) -> None:
-        state = self.target.observe()
-        if state.supervised and state.trouble:
-            raise StateBroken(f"{self.name} is not looked after", why=state.trouble, rule="state-unwritable")
         if now:
             self._cut()
         wanted = self.target.running()

@@ -36,11 +36,18 @@ def keep_json(path: Path, value: dict[str, Any], durable: bool = False) -> None:
     text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=1)
     with contextlib.suppress(OSError, StateBroken):
         _checked(path)  # a broken version never takes the place of a good one
-        older = _partial(path)
-        older.unlink(missing_ok=True)
-        os.link(path, older)
-        os.replace(older, previous(path))
+        _link_previous(path)
     _replace(path, text, 0o600, durable)
+
+
+def _link_previous(path: Path) -> None:
+    """The version that is there becomes the one before, by a second name: no byte has to be written."""
+    if previous(path).exists() and os.path.samestat(os.stat(path), os.stat(previous(path))):
+        return  # the write after it failed; rename(2) would leave both names of one file
+    older = path.with_name(f".{path.name}.{os.getpid()}.older")
+    older.unlink(missing_ok=True)
+    os.link(path, older)
+    os.replace(older, previous(path))
 
 
 def previous(path: Path) -> Path:
@@ -139,14 +146,11 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
 def _replace(path: Path, text: str, mode: int, durable: bool = False) -> None:
-    partial = _partial(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        partial.unlink(missing_ok=True)  # never written into: it may be another name of something
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
             file.write(text)
             if durable:
                 file.flush()

@@ -45,6 +45,7 @@ def _ask(folder: Folder, report: Report, seconds: float) -> None:
         return
     report(Event("supervisor", "told to end the fleet", "..."))
     for one in supervisors(folder.path):
+        _signal(one, signal.SIGCONT)
         _signal(one, signal.SIGUSR1)
     _until(lambda: not supervisors(folder.path), seconds)
 

@@ -23,9 +23,15 @@ def look(folder: Folder, name: str) -> FleetState:
     """The fleet as it is. Raises: StateBroken, where nothing tells of it and nothing runs."""
     supervised = folder.supervised
     try:
-        state = folder.state() or FleetState(name, "local", clock.now())
+        state = folder.state()
+        if state is None and not supervised:
+            state = _seen(folder, name, "its folder tells nothing of it")
     except StateBroken as error:
-        state = _seen(folder, name, error)
+        state = _seen(folder, name, f"{error.finding.what}: {error.finding.why}")
+        if state is None:
+            raise
+    if state is None:
+        return FleetState(name, "local", clock.now(), supervised=supervised)
     trouble = state.trouble
     if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
         trouble = trouble or _silent(folder, clock.now() - state.at)
@@ -45,11 +51,11 @@ def _silent(folder: Folder, seconds: float) -> str:
     return f"the supervisor has not reported for {seconds:.0f} s: can it write to {folder.path}?"
 
 
-def _seen(folder: Folder, name: str, error: StateBroken) -> FleetState:
-    """What the processes tell of themselves, where no file does."""
+def _seen(folder: Folder, name: str, trouble: str) -> FleetState | None:
+    """What the processes tell of themselves, where no file does; None where none runs."""
     found = [(id, mark) for id, mark in of_fleet(folder.path) if mark is not None]
     if not found:
-        raise error
+        return None
     replicas = tuple(
         Replica(
             mark.key.partition("-")[2], "Starting", clock.now(), f"http://127.0.0.1:{mark.port}",
@@ -62,7 +68,6 @@ def _seen(folder: Folder, name: str, error: StateBroken) -> FleetState:
     services = tuple(
         Service(mark.role, "Starting", clock.now(), id.pid) for id, mark in found if mark.role != "engine"
     )
-    trouble = f"{error.finding.what}: {error.finding.why}"
     return FleetState(name, "local", clock.now(), wanted=len(replicas), replicas=replicas, services=services, trouble=trouble)  # fmt: skip
 
 

@@ -82,6 +82,8 @@ class LocalTarget:
             self._led, self._wrote = plan, None
         state, seen = self.observe(), self.revision() if self._expected is None else self._expected
         if plan is None:
+            if state.supervised and state.trouble:
+                raise StateBroken(f"{self.name} is not looked after", why=state.trouble, rule="state-unwritable")
             steps = self._down_steps(state)
             self._wrote = self._wrote if steps else None
             return Changes(steps, seen, Gone())
