@@ -107,7 +107,11 @@ def test_writes_that_fail_again_and_again_leave_what_was_there(file: Path, monke
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert kept_json(file, whole) == {"n": 2}
-    assert [one.name for one in file.parent.iterdir() if "older" in one.name or one.name.endswith(str(os.getpid()))] == []
+    assert [
+        one.name
+        for one in file.parent.iterdir()
+        if "older" in one.name or one.name.endswith(str(os.getpid()))
+    ] == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "list", "deep", "bytes", "huge"])

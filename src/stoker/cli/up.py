@@ -240,10 +240,12 @@ def _attend(fleet: Fleet, spec: ServeSpec, output: str, story: Story) -> None:
     try:
         _show(fleet, spec, output, detached=False)
         state = fleet.target.observe()
-        while fleet.target.folder.wanted_file.exists():
+        while fleet.stands:
             time.sleep(LOOK_SECONDS)
-            fleet.target.adopt()
-            before, state = state, fleet.target.observe()
+            now = fleet.told()
+            if now.trouble and not now.replicas:
+                continue  # nobody can tell for a moment
+            before, state = state, now
             for event in events(before, state):
                 story(event)
         click.echo("the fleet was taken down")

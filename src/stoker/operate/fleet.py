@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from stoker.errors import FleetDiffers, Mistake, StateBroken, StateMoved, WorldFailed
+from stoker.errors import FleetDiffers, Mistake, NoSuchFleet, StateBroken, StateMoved, WorldFailed
 from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
 from stoker.fleet.process import Wanted
@@ -61,10 +61,20 @@ class Fleet:
         except StateBroken:
             return False
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is wanted or kept, as far as anybody can tell."""
+        try:
+            return self.target.folder.wanted_file.exists() or self.target.folder.supervised
+        except StateBroken:
+            return True
+
     def told(self) -> FleetState:
         """The same as `status`, for a list of fleets: one whose files tell nothing is one in trouble."""
         try:
             return self.status()
+        except NoSuchFleet:  # it has gone meanwhile
+            return FleetState(self.name, "local", clock.now(), supervised=False)
         except StateBroken as error:
             trouble = f"{error.finding.what}: {error.finding.why}"
             return FleetState(self.name, "local", clock.now(), supervised=False, trouble=trouble)

@@ -83,7 +83,9 @@ class LocalTarget:
         state, seen = self.observe(), self.revision() if self._expected is None else self._expected
         if plan is None:
             if state.supervised and state.trouble:
-                raise StateBroken(f"{self.name} is not looked after", why=state.trouble, rule="state-unwritable")
+                raise StateBroken(
+                    f"{self.name} is not looked after", why=state.trouble, rule="state-unwritable"
+                )
             steps = self._down_steps(state)
             self._wrote = self._wrote if steps else None
             return Changes(steps, seen, Gone())
