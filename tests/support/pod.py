@@ -14,7 +14,8 @@ from tests.support.manifests import one, rendered
 SCRIPTS = Path(__file__).resolve().parents[2] / "src/stoker/render/manifests/scripts"
 
 
-def _module(name: str) -> ModuleType:
+def module(name: str) -> ModuleType:
+    """One of the programs, here."""
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -23,7 +24,7 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-stoker_ask = _module("stoker_ask")
+stoker_ask = module("stoker_ask")
 
 
 @dataclass(frozen=True)
