@@ -1,5 +1,6 @@
 """How the pod's own programs ask its witness (`stoker_witness`): a word in, a line of JSON out, by sockets in a folder."""
 
+import contextlib
 import json
 import os
 import socket
@@ -15,16 +16,15 @@ def ask(word: str) -> list[dict[str, Any]]:
 
     Raises: OSError, where a process that listens does not answer.
     """
-    found = []
-    for path in sorted(FOLDER.glob("*.sock")):
-        with socket.socket(socket.AF_UNIX) as one:
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for path in sorted(FOLDER.glob("*.sock")):
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
             one.settimeout(ANSWERING)
             try:
                 one.connect(str(path))
             except (ConnectionRefusedError, FileNotFoundError):  # left by a process of an earlier life
                 continue
             one.sendall(word.encode() + b"\n")
-            with one.makefile() as answer:
-                if line := answer.readline():
-                    found.append(json.loads(line))
-    return found
+            asked.append(stack.enter_context(one.makefile()))
+        return [json.loads(line) for line in (answer.readline() for answer in asked) if line]
