@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -56,8 +57,11 @@ class Pod:
         return json.loads(self.asked("/turn", **to)[2])
 
     def health(self) -> int:
+        return self.get("/health")
+
+    def get(self, path: str) -> int:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
-            connection.request("GET", "/health")
+            connection.request("GET", path)
             return connection.getresponse().status
 
     def alive(self, seconds: object = 0.001) -> tuple[int, str]:
@@ -187,6 +191,19 @@ def test_what_is_open_when_the_pod_leaves_is_ended_in_words(pod: Pod, path: str,
     assert "Traceback" not in pod.log.read_text()
 
 
+def test_a_client_that_does_not_read_holds_nothing_up(pod: Pod) -> None:
+    pod.sent(stream=True, tokens=20_000, size=1000)
+    wait(lambda: pod.facts() | {"in_flight": 1, "waiting": 0} == pod.facts() | {"silent_for": 0.0}, 60)
+    end(pod)
+    assert pod.facts()["in_flight"] == 0
+
+
+def test_what_an_earlier_life_left_in_the_folder_is_nobody(pod: Pod) -> None:
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(pod.programs.shared / "1.sock"))
+    assert pod.facts()["warm"]
+
+
 def test_the_pre_stop_lets_answers_finish(pod: Pod) -> None:
     pod.turn(hang=True)
     stream = pod.sent(stream=True, tokens=1).getresponse()
@@ -210,7 +227,7 @@ def test_a_pre_stop_without_an_engine_waits_for_nothing(tmp_path: Path) -> None:
 def test_it_is_ready_once_every_kind_was_answered_for_every_name(start: Start) -> None:
     pod = start(hang=True)
     wait(lambda: pod.facts()["waiting"] == 1)
-    assert pod.health() == 503
+    assert [pod.get("/health"), pod.get("/metrics")] == [503, 503]
     assert pod.facts()["in_flight"] == 0, "no client waits"
     assert pod.turn(hang=False)["status"] == 200
     wait(lambda: pod.health() == 200)

@@ -26,6 +26,10 @@ COUNTED = (
 NOT_COUNTED = (
     "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/inference/v1/abort_requests", "/tokenizer_info",
 )  # fmt: skip
+CLOSED_WHILE_COLD = (
+    "/health",
+    "/metrics",
+)  # so the slow first requests are in no rate and no quantile of clients'
 
 log = logging.getLogger("uvicorn.error")
 
@@ -59,8 +63,10 @@ class Witness:
         kind, path = scope["type"], str(scope.get("path", "")).removeprefix(str(scope.get("root_path", "")))
         if kind == "lifespan":
             await self._live(scope, receive, send)
-        elif path == "/health" and (self._leaving or not self._warm):
-            await refuse(send, path, LEAVING if self._leaving else "the engine is being warmed up")
+        elif not self._warm and path.startswith(CLOSED_WHILE_COLD):
+            await refuse(send, path, "the engine is being warmed up")
+        elif self._leaving and path == "/health":
+            await refuse(send, path, LEAVING)
         elif not counted(path):
             await self._app(scope, receive, send)
         elif self._leaving and kind == "websocket":
