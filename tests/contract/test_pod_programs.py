@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import free_port
+from tests.support.endpoint import Endpoint
 from tests.support.engine import wait
 from tests.support.pod import programs, stoker_ask
 
@@ -311,3 +313,30 @@ def test_progress_is_an_event_or_a_step_of_the_engine(pod: Pod) -> None:
     pod.process.kill()
     pod.process.wait()
     assert pod.alive()[0] != 0
+
+
+def test_behind_a_gateway_a_pod_that_leaves_loses_nothing_that_has_shown_nothing(tmp_path: Path) -> None:
+    pods = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        pods.append(Pod(tmp_path / name))
+    endpoint = Endpoint(tmp_path)
+    try:
+        endpoint.engines = {"a": (pods[0].process, pods[0].port)}
+        endpoint.route()
+        endpoint.start()
+        wait(lambda: endpoint.ready() == ["a"], 60)
+        pods[0].turn(hang=True)
+        asking = ThreadPoolExecutor(2)
+        answers = [asking.submit(endpoint.chat, stream=stream, tokens=2) for stream in (True, False)]
+        wait(lambda: len([1 for path, body in pods[0].turn()["asked"] if "tokens" in body]) == 2)
+        endpoint.engines["b"] = (pods[1].process, pods[1].port)
+        endpoint.route(leaving=("a",))
+        wait(lambda: endpoint.ready() == ["b"], 60)
+        end(pods[0])
+        assert [one.result(60).status_code for one in answers] == [200, 200]
+        assert answers[0].result().text.endswith("data: [DONE]\n\n")
+    finally:
+        endpoint.close()
+        for pod in pods:
+            pod.close()
