@@ -3,12 +3,14 @@
 `python -m tests.golden.test_manifests` writes them again: look at what changed.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 from jsonschema import ValidationError
 
+from stoker.render.manifests.manifest import Manifest
 from tests.golden.cases import CASES
 from tests.support import manifests
 
@@ -16,7 +18,14 @@ FOLDER = Path(__file__).parent / "manifests"
 
 
 def text_of(name: str) -> str:
-    return "---\n".join(one.text() for one in manifests.rendered(*CASES[name]))
+    """All objects of a case; of the pods' own programs the names, as their text is checked in already."""
+    return "---\n".join(_without_programs(one).text() for one in manifests.rendered(*CASES[name]))
+
+
+def _without_programs(one: Manifest) -> Manifest:
+    if one.kind != "ConfigMap" or not one.name.endswith("-scripts"):
+        return one
+    return replace(one, body={**one.body, "data": dict.fromkeys(one.body["data"], "...")})
 
 
 @pytest.mark.parametrize("name", CASES)

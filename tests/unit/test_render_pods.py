@@ -1,10 +1,5 @@
-"""Decisions of the pod template, one by one, and the programs that run beside the engine."""
+"""Decisions of the pod template, one by one."""
 
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 from tests.golden.cases import BASE, CASES, SCALED
-from tests.support.manifests import one, plan_of, rendered
+from tests.support.manifests import one, plan_of, pod_specs, rendered
 
 from stoker.errors import Mistake
 from stoker.operate.render import write
 from stoker.render.manifests import choose
-from stoker.render.manifests.manifest import kustomization
+from stoker.render.manifests.manifest import Manifest, kustomization
 from stoker.render.manifests.scaling import adapter_rules, quantity
 
 
@@ -26,18 +21,61 @@ def container(text: str) -> dict[str, Any]:
     return found
 
 
+def engines(objects: tuple[Manifest, ...]) -> list[dict[str, Any]]:
+    """The specs of the engine's pods, the leader's first."""
+    return [spec for spec in pod_specs(objects) if spec["containers"][0]["name"] == "engine"]
+
+
 def test_a_range_leaves_the_number_of_replicas_to_the_hpa() -> None:
     assert "replicas" not in one(rendered(BASE + SCALED), "Deployment")["spec"]
     assert one(rendered(BASE + "replicas: 3\n"), "Deployment")["spec"]["replicas"] == 3
 
 
-def test_a_pod_outlives_its_drain() -> None:
-    text = BASE + "drain_timeout: 120s\n"
-    pod = one(rendered(text), "Deployment")["spec"]["template"]["spec"]
-    argv = container(text)["command"]
-    assert argv[argv.index("--shutdown-timeout") + 1] == "120"
-    waits = container(text)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] > waits + 120
+@pytest.mark.parametrize("case", ["single-gpu", "multi-node"])
+def test_a_pod_outlives_its_drain(case: str) -> None:
+    """Its preStop drains, and not vLLM: that would take new requests meanwhile, and leave open streams without an end."""
+    text, model = CASES[case]
+    leader, *workers = engines(rendered(text + "drain_timeout: 120s\n", model))
+    engine = leader["containers"][0]
+    assert "--shutdown-timeout" not in engine["command"]
+    program, linger, drain = engine["lifecycle"]["preStop"]["exec"]["command"][1:]
+    assert (program, drain) == ("/etc/stoker/leave.py", "120")
+    assert leader["terminationGracePeriodSeconds"] > int(linger) + 120
+    for worker in workers:
+        program, _, outlives = worker["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1:]
+        assert program == "/etc/stoker/outlive.py"
+        assert worker["terminationGracePeriodSeconds"] > int(outlives) > int(linger) + 120
+
+
+def test_a_simulated_engine_drains_by_itself() -> None:
+    objects = rendered(CASES["simulated"][0] + "drain_timeout: 120s\n", None)
+    engine = engines(objects)[0]["containers"][0]
+    assert engine["lifecycle"]["preStop"] == {"sleep": {"seconds": 15}}
+    assert engine["command"][engine["command"].index("--shutdown-timeout") + 1] == "120"
+
+
+LOADED = ["stoker_witness.Witness"]
+
+
+@pytest.mark.parametrize(
+    ("key", "loaded"),
+    [("", LOADED), ("endpoint: {api_key: 'env:SHOP_KEY'}\n", [*LOADED, "stoker_guard.Guard"])],
+)
+def test_every_engine_with_an_api_has_a_witness_and_the_guard_stands_before_it(
+    key: str, loaded: list[str]
+) -> None:
+    objects = rendered(CASES["multi-node"][0] + key, CASES["multi-node"][1])
+    leader, worker = (one["containers"][0] for one in engines(objects))
+    words = leader["command"]
+    assert [words[n + 1] for n, word in enumerate(words) if word == "--middleware"] == loaded
+    assert "--middleware" not in worker["command"]
+    assert {"name": "PYTHONPATH", "value": "/etc/stoker"} in leader["env"]
+    texts = one(objects, "ConfigMap")["data"]
+    assert {f"{name.split('.')[0]}.py" for name in loaded} < set(texts)
+    folder = files("stoker.render.manifests") / "scripts"
+    assert {name: text for name, text in texts.items() if name != "stoker_guard.py"} == {
+        entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".py")
+    }
 
 
 def test_the_start_budget_grows_with_the_weights_and_a_slower_source() -> None:
@@ -169,68 +207,6 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(theirs: str, tmp_path: Path)
         write({"b.yaml": "b", "kustomization.yaml": kustomization(["b.yaml"], [])}, tmp_path)
     assert (tmp_path / "precious.yaml").read_text() == "kept"
     assert not (tmp_path / "b.yaml").exists()
-
-
-PAGE = (
-    'vllm:num_requests_running{{engine="0"}} {running}\nvllm:generation_tokens_total{{engine="0"}} {tokens}\n'
-)
-
-
-class Engine:
-    """A /metrics page that a test turns."""
-
-    def __init__(self) -> None:
-        engine = self
-        self.running, self.tokens = 0, 0
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                page = PAGE.format(running=engine.running, tokens=engine.tokens).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(page)))
-                self.end_headers()
-                self.wfile.write(page)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    made = Engine()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-def test_liveness_is_progress(engine: Engine, tmp_path: Path) -> None:
-    text = files("stoker.render.manifests").joinpath("scripts/alive.py").read_text()
-    script = tmp_path / "alive.py"
-    script.write_text(text.replace("/tmp/stoker-alive.json", str(tmp_path / "state.json")))
-
-    def alive(seconds: str = "0") -> tuple[int, str]:
-        argv = [sys.executable, str(script), str(engine.server.server_port), seconds]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-        return done.returncode, done.stdout
-
-    assert alive()[0] == 0
-    assert alive()[0] == 0, "nothing runs, so nothing has to come"
-    engine.running, engine.tokens = 2, 10
-    assert alive()[0] == 0
-    engine.tokens = 20
-    assert alive()[0] == 0
-    assert alive("60")[0] == 0, "not for so long yet"
-    code, said = alive()
-    assert code == 1
-    assert "2 requests run, and no token came for" in said
-    engine.tokens = 21
-    assert alive()[0] == 0
-    engine.server.shutdown()
-    engine.server.server_close()
-    assert alive()[0] != 0
 
 
 def test_traces_reach_the_collector_from_every_rank() -> None:

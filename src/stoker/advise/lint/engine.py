@@ -190,7 +190,7 @@ def _pod(one: Manifest, at: Path, spec: dict[str, Any], everything: Sequence[Man
         yield one.finding(
             "drain", at, "requests in progress die when a pod leaves",
             "it is killed after 30 seconds, and gets new requests until endpoints have updated" if not stop else "it is killed after 30 seconds",
-            "terminationGracePeriodSeconds above the longest answer, preStop: {sleep: {seconds: 15}}, and vLLM's --shutdown-timeout",
+            "terminationGracePeriodSeconds above the longest answer, and a preStop that waits until none is in progress (vLLM's own --shutdown-timeout leaves streams open that outlast it)",
             "warning",
         )  # fmt: skip
     if spec.get("enableServiceLinks") is not False:

@@ -8,13 +8,15 @@ from stoker.render.manifests.manifest import Manifest
 
 FOLDER = "/etc/stoker"
 GUARD = "stoker_guard"  # the module of `stoker.guard` in a pod
+WITNESS = "stoker_witness"
+PROGRAMS = ("alive.py", "leave.py", f"{WITNESS}.py", "stoker_ask.py", "stoker_request.py", "stoker_warmup.py")
 
 
 def scripts(cluster: Cluster) -> tuple[Manifest, ...]:
     """The ConfigMap; nothing for simulated engines, whose image has no use for them."""
     if cluster.spec.engine.kind == "simulated":
         return ()
-    names = ["alive.py"] + ["outlive.py"] * (cluster.plan.nodes > 1)
+    names = [*PROGRAMS, *["outlive.py"] * (cluster.plan.nodes > 1)]
     texts = {name: _script(name) for name in names}
     if cluster.key_secret:
         texts[f"{GUARD}.py"] = _guard()

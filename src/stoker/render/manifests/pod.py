@@ -5,13 +5,13 @@ from typing import Any, Literal
 from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
 from stoker.render.manifests.choices import GROUP, PRE_STOP, USER, Cluster
-from stoker.render.manifests.configmap import FOLDER, GUARD
+from stoker.render.manifests.configmap import FOLDER, GUARD, WITNESS
 from stoker.render.manifests.probes import probes
 from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod_volumes
 
 HOME = "/home/stoker"
 GIB = 1024**3
-MARGIN = 15  # seconds between the engine's own deadline and the kubelet's
+MARGIN = 20  # seconds for the last words to clients, the engine's own end, and what a worker's waits for after its leader's
 Role = Literal["alone", "leader", "worker"]
 
 
@@ -99,7 +99,9 @@ def _container(cluster: Cluster, role: Role) -> dict[str, Any]:
 
 
 def _command(cluster: Cluster, role: Role) -> tuple[str, ...]:
-    more: dict[str, Any] = {"shutdown-timeout": int(cluster.spec.drain_timeout)}
+    simulated = cluster.spec.engine.kind == "simulated"
+    # the preStop drains by the pod's own count: in its own drain vLLM takes requests that it then fails, and ends no stream
+    more: dict[str, Any] = {"shutdown-timeout": int(cluster.spec.drain_timeout)} if simulated else {}
     if cluster.weights == "stream":
         more["load-format"] = "runai_streamer"
         if cluster.plan.tensor_parallel_size > 1:
@@ -109,10 +111,12 @@ def _command(cluster: Cluster, role: Role) -> tuple[str, ...]:
     words = pod_words(
         cluster.plan, cluster.model_path, cluster.port, role=role, more=more, adapters=cluster.adapters
     )
-    if cluster.spec.engine.kind == "simulated":
+    if simulated:
         return ("python", "-m", "stoker.targets.simulated", *words[2:])
-    guarded = cluster.key_secret is not None and role != "worker"
-    return (*words, "--middleware", f"{GUARD}.Guard") if guarded else words
+    if role == "worker":
+        return words
+    words += ("--middleware", f"{WITNESS}.Witness")  # the one that is named last is the outermost
+    return (*words, "--middleware", f"{GUARD}.Guard") if cluster.key_secret else words
 
 
 def _env(cluster: Cluster) -> list[dict[str, Any]]:
@@ -128,7 +132,7 @@ def _env(cluster: Cluster) -> list[dict[str, Any]]:
     }
     if cluster.weights != "hub":
         plain["HF_HUB_OFFLINE"] = "1"
-    if cluster.key_secret and cluster.spec.engine.kind != "simulated":
+    if cluster.spec.engine.kind != "simulated":
         asked = cluster.plan.env.get("PYTHONPATH")
         plain["PYTHONPATH"] = f"{FOLDER}:{asked}" if asked else FOLDER
     given = {
@@ -169,15 +173,18 @@ def host_memory(cluster: Cluster) -> int:
 
 
 def grace(cluster: Cluster) -> int:
-    """Seconds until the kubelet kills: longer than the preStop and the drain together."""
+    """Seconds until the kubelet kills: longer than the preStop, which drains, and the engine's own end together."""
     return PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN
 
 
 def _pre_stop(cluster: Cluster, role: Role) -> dict[str, Any]:
+    if cluster.spec.engine.kind == "simulated":
+        return {"sleep": {"seconds": PRE_STOP}}
+    drain = int(cluster.spec.drain_timeout)
+    argv = ["leave.py", str(PRE_STOP), str(drain)]
     if role == "worker":
-        seconds = str(PRE_STOP + int(cluster.spec.drain_timeout))
-        return {"exec": {"command": ["python3", f"{FOLDER}/outlive.py", str(cluster.port), seconds]}}
-    return {"sleep": {"seconds": PRE_STOP}}
+        argv = ["outlive.py", str(cluster.port), str(PRE_STOP + drain + MARGIN // 2)]
+    return {"exec": {"command": ["python3", f"{FOLDER}/{argv[0]}", *argv[1:]]}}
 
 
 def _volumes(cluster: Cluster) -> list[dict[str, Any]]:

@@ -98,8 +98,9 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
         started = StartLog()
         for line in log(pod["metadata"]["name"]):
             started = started.feed(line)
-        phase: Phase = "Warming" if started.phase == "Ready" else started.phase
-        return phase, started.detail, None
+        if started.phase == "Ready":
+            return "Warming", "its first requests, before clients send any", None
+        return started.phase, started.detail, None
     if pod["spec"].get("nodeName"):
         if "terminated" in container.get("state", {}):
             return "Starting", "it has ended, and starts again", None
