@@ -137,3 +137,17 @@ def test_another_port_answers_before_the_old_one_goes(stoker: Stoker, wait_until
     ran = stoker("up", "-d", "-y", "-f", spec, "--set", f"endpoint.port={stoker.port + 1}")
     assert ran.code == 0, ran.err
     assert httpx2.get(f"http://127.0.0.1:{stoker.port + 1}/health").status_code == 200
+
+
+def test_a_gateway_that_is_given_no_more_time_ends_its_streams_in_words(stoker: Stoker, wait_until: Any) -> None:
+    spec = stoker.spec(simulate={"itl": 0.2}, drain_timeout="1s")
+    stoker("up", "-d", "-f", spec)
+    text = ""
+    with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=LONG, timeout=120) as answer:
+        parts = answer.iter_text()
+        text += next(parts)
+        changing = stoker.popen("up", "-d", "-y", "-f", spec, "--set", "endpoint.hold=20")
+        text += "".join(parts)
+    assert '"error"' in text
+    assert text.rstrip().endswith("data: [DONE]")
+    assert changing.wait(60) == 0

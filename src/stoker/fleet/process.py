@@ -35,7 +35,7 @@ class Process:
     ranks: int = 1
     hardware: str = ""
     grace: float = 15.0
-    stall: float = 120.0
+    stall: float = 180.0
 
     @property
     def key(self) -> str:

@@ -112,6 +112,7 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "routes_file": f"{folder}/routes.json",
         "seen_file": f"{folder}/gateway.seen.json",
         "model": plan.spec.model.served_name,
+        "drain": float(plan.spec.drain_timeout),
     }
 
 

@@ -307,7 +307,7 @@ class SpecFile(Strict):
         Seconds(300), description="How long a leaving replica may finish its requests."
     )
     stall_timeout: SecondsField = Field(
-        Seconds(120),
+        Seconds(180),
         description="A replica is restarted on which requests wait while nothing moves for so long. More than its"
         " longest step takes: `max-num-batched-tokens` prompt tokens.",
     )

@@ -252,7 +252,7 @@ class ServeSpec:
     endpoint: EndpointAsk = EndpointAsk()
     target: TargetName = "local"
     drain_timeout: Seconds = Seconds(300)
-    stall_timeout: Seconds = Seconds(120)
+    stall_timeout: Seconds = Seconds(180)
     kubernetes: KubernetesAsk = KubernetesAsk()
     memory: Bytes | None = None
     origin: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)

@@ -29,7 +29,7 @@ model: {model}
 #   hold: 30s                     # how long a request waits while no replica is ready
 
 # drain_timeout: 5m               # how long a leaving replica may finish its requests
-# stall_timeout: 2m               # requests wait and nothing moves for so long: the replica is restarted
+# stall_timeout: 3m               # requests wait and nothing moves for so long: the replica is restarted
 """
 
 

@@ -374,8 +374,14 @@ class HttpServer:
             server.close()
         self._servers.clear()
 
-    async def stop(self, deadline: float, idle: float = 0.0) -> None:
-        """Accepts nothing more, waits up to `deadline` seconds for answers in progress, then closes what is left.
+    async def stop(self, deadline: float) -> None:
+        """Accepts nothing more, waits up to `deadline` seconds for answers in progress, then closes what is left."""
+        await self.drain(deadline)
+        for connection in list(self._connections):
+            connection.close()
+
+    async def drain(self, deadline: float, idle: float = 0.0) -> bool:
+        """Accepts nothing more, and waits up to `deadline` seconds for answers in progress; whether all are out.
 
         idle: seconds in which connections without a request may send a last one.
         """
@@ -386,5 +392,4 @@ class HttpServer:
             async with asyncio.timeout(deadline):
                 while self._connections:
                     await asyncio.sleep(0.02)
-        for connection in list(self._connections):
-            connection.close()
+        return not self._connections

@@ -7,7 +7,6 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.configmap import FOLDER
 
 PERIOD = 10
-STALLED = 180  # seconds in which requests wait, nothing comes, and no step of the engine ends
 SETTLE = 600  # seconds for imports, compiling, graphs and NCCL, on top of the loading
 WARM_UP = 60  # seconds for the first request of each kind: 11 s seen for any on a GPU, 19 s for the first with logprobs
 # Bytes a second that a loading pod reads at least; estimates on the safe side, as the budget is doubled.
@@ -34,7 +33,7 @@ def probes(cluster: Cluster, role: str) -> dict[str, Any]:
             "failureThreshold": 6,
         }
     else:
-        argv = ["python3", f"{FOLDER}/alive.py", str(cluster.port), str(STALLED)]
+        argv = ["python3", f"{FOLDER}/alive.py", str(cluster.port), str(int(cluster.spec.stall_timeout))]
         out["livenessProbe"] = {"exec": {"command": argv}, "periodSeconds": 20, "timeoutSeconds": 15, "failureThreshold": 3}  # fmt: skip
     return out
 

@@ -5,6 +5,7 @@ Without a file its settings are in the environment, where they belong to this li
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
@@ -20,7 +21,7 @@ from stoker.targets.gateway.replicas import Replicas
 VARIABLE = "STOKER_GATEWAY"
 FOLLOW_SECONDS = 0.05
 SILENT_SECONDS = 5.0  # without a sign of life of a replica that has requests, before it is told
-LOCAL = Ending(drain=86400.0, idle=2.0)  # the supervisor sets the end
+IDLE_SECONDS = 2.0  # for a connection without a request to send a last one
 
 
 async def follow(settings: Settings, replicas: Replicas, app: App) -> None:
@@ -64,11 +65,13 @@ def handed_over() -> bool:
 
 def main(argv: list[str]) -> int:
     """Runs it."""
-    settings = Settings.read(Path(argv[0])) if argv else Settings.parse(os.environ[VARIABLE])
+    text = Path(argv[0]).read_text() if argv else os.environ[VARIABLE]
+    settings = Settings.parse(text)
     if not handed_over():
         return run(settings, follow, Ending())
     assert settings.seen_file is not None
-    return run(settings, follow, LOCAL, Handed(settings.seen_file.parent, settings.port))
+    ending = Ending(drain=float(json.loads(text)["drain"]), idle=IDLE_SECONDS)
+    return run(settings, follow, ending, Handed(settings.seen_file.parent, settings.port))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Settings
 from stoker.targets.gateway.replicas import Replicas
 
+CUT_SECONDS = 2.0  # for the last words of answers that were given no more time
 Follow = Callable[[Settings, Replicas, App], Awaitable[None]]
 
 
@@ -87,7 +88,11 @@ async def serve(settings: Settings, follow: Follow, entrance: Entrance, ending: 
     await asyncio.sleep(ending.linger)
     server.refuse()
     entrance.close()
-    await server.stop(ending.drain, ending.idle)
+    idle = 0.0 if replicas.stopping else ending.idle
+    if not await server.drain(ending.drain, idle):
+        replicas.close()
+        await server.drain(CUT_SECONDS)
+    await server.stop(0.0)
     following.cancel()
 
 

@@ -111,10 +111,12 @@ class Replicas:
         self.revision = 0
         self.reason = Routes().reason
         self.stopping = False
+        self._closed = False
 
     def follow(self, routes: Routes) -> None:
         """Takes the supervisor's list: new ones come in, others leave, unknown ones go."""
-        self.revision, self.reason, self.stopping = routes.revision, routes.reason, routes.stopping
+        self.revision, self.reason = routes.revision, routes.reason
+        self.stopping = routes.stopping or self._closed
         wanted = {route.id: route for route in routes.routes}
         for key, replica in list(self._by_id.items()):
             route = wanted.get(key)
@@ -134,7 +136,14 @@ class Replicas:
 
     def ready(self) -> list[Replica]:
         """Those that take new requests."""
-        return [replica for replica in self._by_id.values() if replica.ready]
+        return [] if self._closed else [replica for replica in self._by_id.values() if replica.ready]
+
+    def close(self) -> None:
+        """The gateway ends: what has begun ends with an error event, everything else is told to ask again."""
+        self._closed = self.stopping = True
+        for replica in self._by_id.values():
+            replica.cut()
+        self.wake()
 
     async def wait(self, seconds: float) -> None:
         """Returns when something may have become ready, or after `seconds`."""

@@ -50,7 +50,7 @@ class Leaving:
         assert child.term_at is not None
         grace = child.process.grace if child.ever_ready else START_GRACE
         if child.process.role == "gateway" and not child.standby:
-            grace = max(grace, drain_timeout)  # it finishes its answers beside its successor
+            grace += drain_timeout  # it finishes its answers beside its successor
         if time.monotonic() - child.term_at > grace:
             child.kill()
 
