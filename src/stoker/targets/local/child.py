@@ -15,9 +15,9 @@ from stoker.fleet.process import Process
 from stoker.fleet.state import Phase, Sample
 from stoker.system import clock
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
+from stoker.targets.local.lives import new_life, opened
 
 FLEET_VARIABLE = "STOKER_FLEET"
-MARKS_KEPT = 3
 # Of the shell that called `stoker up`: they would overrule what the plan says, or belong to other programs.
 NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_KVCACHE_SPACE"})
 
@@ -41,7 +41,6 @@ class Child:
         self.last_words: str | None = None
         self.leaving_since: float | None = None
         self.term_at: float | None = None
-        self.log_offset = 0
         self.scratch: str | None = None
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -53,23 +52,22 @@ class Child:
     # life
 
     def start(self, folder: Path, port: int) -> None:
-        """Starts the process in a group of its own, its output in a file of its own. Raises: OSError.
+        """Starts the process in a group of its own, its output in a file of this life. Raises: OSError.
 
         Not in a session of its own: Linux schedules sessions against each other (autogroup), and an engine
         that starts beside a busy one, its threads bound to the same core, then waits minutes for its turn.
         """
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
-        self._rotate()
+        self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix="stoker-")
-        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        with opened(self.log) as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
                 env=self._environment(folder), cwd=folder,
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
-        self.log_offset = 0
         self.started = clock.now()
         self.become("Starting")
 
@@ -79,13 +77,6 @@ class Child:
             env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         keys = {name: Path(path).read_text().strip() for name, path in self.process.key_env.items()}
         return env | dict(self.process.env) | keys | {FLEET_VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
-
-    def _rotate(self) -> None:
-        """Keeps the logs of the last few lives."""
-        olds = sorted(self.log.parent.glob(f"{self.process.key}.*.log"), key=lambda p: p.stat().st_mtime)
-        for old in olds[: -MARKS_KEPT or None]:
-            with contextlib.suppress(OSError):
-                old.unlink()
 
     def ended(self) -> int | None:
         """The exit code (negative for a signal, 0 where it cannot be known) once it has ended, else None."""
@@ -164,6 +155,7 @@ class Child:
             "last_words": self.last_words,
             "leaving": self.leaving,
             "scratch": self.scratch,
+            "log": self.log.name,
         }
 
     def mark(self) -> tuple[object, ...]:
@@ -181,6 +173,7 @@ class Child:
             Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs
         )
         child.id = ProcessId(**record["id"]) if record["id"] else None
+        child.log = logs / record.get("log", child.log.name)
         child.port = record["port"]
         child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
         child.started = record["started"]

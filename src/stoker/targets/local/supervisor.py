@@ -26,6 +26,7 @@ from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.group import TRY_AGAIN, reason
 from stoker.targets.local.leaving import Leaving
+from stoker.targets.local.lives import Keeper
 from stoker.targets.local.replacing import to_replace
 from stoker.targets.local.watch import Watch
 
@@ -59,6 +60,8 @@ class Supervisor:
         self._generation = max((child.generation for child in self.children), default=0)
         for child in self.children:
             self._watches[child] = Watch(child)
+        keeper = Keeper(self.folder.logs, lambda: {child.log for child in self.children})
+        self._keeping = asyncio.create_task(keeper.run())
         while True:
             self._read_wanted()
             for child in list(self.children):

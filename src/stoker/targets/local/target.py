@@ -234,11 +234,13 @@ class LocalTarget:
             if service.phase == "Failed" and service.role == "gateway":
                 raise EngineFailed(f"the gateway failed: {service.last_words}", at=str(self.folder.logs))
 
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet."""
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet, Mistake."""
         if not self.folder.logs.exists():
             raise no_fleet(self.name)
-        return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica)
+        return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica, previous)
 
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
