@@ -1,5 +1,6 @@
 """Decisions of the pod template, one by one, and the programs that run beside the engine."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -256,3 +257,23 @@ def test_the_port_of_a_collector_without_one_is_its_protocols(address: str, port
     text = f"name: shop\nmodel: gs://b/m\nhardware: l4\ntarget: kubernetes\nengine: {{otlp-traces-endpoint: '{address}', max-model-len: 4K}}\n"
     policy = one(rendered(text), "NetworkPolicy", "shop-engine")
     assert {"ports": [{"port": port, "protocol": "TCP"} for port in ports]} in policy["spec"]["egress"]
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "words"),
+    [
+        ("0.32.0", {}, ["--disable-access-log-for-endpoints", "/health,/metrics,/metrics/"]),
+        ("0.16.0", {}, ["--disable-access-log-for-endpoints", "/health,/metrics,/metrics/"]),
+        ("0.15.1", {}, []),
+        ("0.32.0", {"disable-access-log-for-endpoints": "/ping"}, ["--disable-access-log-for-endpoints", "/ping"]),
+        ("0.32.0", {"disable-uvicorn-access-log": True}, ["--disable-uvicorn-access-log"]),
+    ],
+)  # fmt: skip
+def test_what_only_looks_leaves_no_line_in_the_engines_log(
+    version: str, options: dict[str, object], words: list[str]
+) -> None:
+    given = json.dumps({"max-model-len": "4K", "version": version, **options})
+    text = BASE.replace("{max-model-len: 32K}", given)
+    argv = container(text)["command"]
+    found = next((n for n, word in enumerate(argv) if "access-log" in word), len(argv))
+    assert argv[found : found + max(1, len(words))] == words

@@ -47,7 +47,7 @@ def quiet(plan: Plan) -> dict[str, str]:
     """Leaves what is only asked to look, once a second and more, out of the log, where the release can and nobody chose."""
     given = {ACCESS, "disable-uvicorn-access-log"} & plan.options.keys()
     there = not changes.missing("option", [ACCESS], plan.spec.engine.version)
-    return {ACCESS: "/health,/metrics"} if there and not given else {}
+    return {ACCESS: "/health,/metrics,/metrics/"} if there and not given else {}
 
 
 GUARD = ("--middleware", "stoker.guard.Guard")  # of an engine here; in a pod it is a script
