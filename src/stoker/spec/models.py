@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from stoker.spec.fields import BytesField, KeyField, RangeField, SecondsField, SourceField, Whole
 from stoker.spec.nouns import Demo
-from stoker.units import Range, Seconds
+from stoker.units import Bytes, Range, Seconds
 
 NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -127,6 +127,10 @@ class EndpointFile(Strict):
         description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.",
     )
     hold: SecondsField = Field(Seconds(30), description="How long a request waits while no replica is ready.")
+    max_body: BytesField = Field(
+        Bytes(256 * 1024**2),
+        description="The longest request body; a longer one gets 413. At least `1KiB`, at most `16GiB`.",
+    )
     cors: list[str] = Field(
         default_factory=list,
         description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or `*`.",

@@ -128,12 +128,13 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAsk:
-    """The one URL: where it binds, its key, how long a request is held while nothing is ready."""
+    """The one URL: where it binds, its key, how long a request is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: KeyRef | None = None
     hold: Seconds = Seconds(30)
+    max_body: Bytes = Bytes(256 * 1024**2)
     cors: tuple[str, ...] = ()
     page: bool = True
     page_port: int | None = None
