@@ -1,5 +1,6 @@
 """ServeSpec and its parts: what is asked, as frozen values. Built by `spec.load`, read by everybody else."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -141,8 +142,11 @@ class EndpointAsk:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return self.host in ("127.0.0.1", "::1", "localhost") or self.host.startswith("127.")
+        """Whether only this machine can reach it; of another name than localhost nobody knows that."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
