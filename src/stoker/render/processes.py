@@ -103,6 +103,7 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "host": endpoint.host,
         "port": endpoint.port,
         "hold": float(endpoint.hold),
+        "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
         "hosts": list(LOOPBACK_NAMES) if endpoint.loopback else [],
         "inference_routes": sorted(vllm.release(plan.spec.engine.version).inference_routes),

@@ -1,5 +1,6 @@
 """ServeSpec and its parts: what is asked, as frozen values. Built by `spec.load`, read by everybody else."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -128,20 +129,24 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAsk:
-    """The one URL: where it binds, its key, how long a request is held while nothing is ready."""
+    """The one URL: where it binds, its key, how long a request is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: KeyRef | None = None
     hold: Seconds = Seconds(30)
+    max_body: Bytes = Bytes(256 * 1024**2)
     cors: tuple[str, ...] = ()
     page: bool = True
     page_port: int | None = None
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return self.host in ("127.0.0.1", "::1", "localhost") or self.host.startswith("127.")
+        """Whether only this machine can reach it; of another name than localhost nobody knows that."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
