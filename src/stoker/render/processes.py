@@ -11,6 +11,7 @@ from stoker.fleet.process import Process
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.render.command import GUARD, command
+from stoker.spec import addresses
 
 # The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -105,7 +106,7 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "hold": float(endpoint.hold),
         "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
-        "hosts": list(LOOPBACK_NAMES) if endpoint.loopback else [],
+        "hosts": _names(endpoint.host) if endpoint.loopback else [],
         "inference_routes": sorted(vllm.release(plan.spec.engine.version).inference_routes),
         "key_file": f"{folder}/endpoint.key" if endpoint.api_key else None,
         "engine_key_file": f"{folder}/engine.key",
@@ -113,6 +114,11 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "seen_file": f"{folder}/gateway.seen.json",
         "model": plan.spec.model.served_name,
     }
+
+
+def _names(hosts: str) -> list[str]:
+    own = [addresses.bracketed(host) for host in addresses.split(hosts)]
+    return [*LOOPBACK_NAMES, *(name for name in own if name not in LOOPBACK_NAMES)]
 
 
 def page_port(plan: Plan) -> int:
@@ -132,6 +138,4 @@ def _page(plan: Plan, folder: str) -> Process:
 
 def endpoint_url(plan: Plan) -> str:
     """The base URL that a client on this machine uses."""
-    host = plan.spec.endpoint.host
-    host = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host
-    return f"http://{f'[{host}]' if ':' in host else host}:{plan.spec.endpoint.port}"
+    return addresses.url(plan.spec.endpoint.host, plan.spec.endpoint.port)

@@ -21,7 +21,7 @@ from stoker.spec.fields import (
     Whole,
 )
 from stoker.spec.nouns import Demo
-from stoker.spec.patterns import Host, HostName, Image, Labels, Line, Named, Network, Origin, Served
+from stoker.spec.patterns import HostName, Hosts, Image, Labels, Line, Named, Network, Origin, Served
 from stoker.units import Bytes, Range, Seconds
 
 NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
@@ -124,9 +124,10 @@ class ObjectivesFile(Strict):
 class EndpointFile(Strict):
     """The one URL in front of the replicas."""
 
-    host: Host = Field(
+    host: Hosts = Field(
         "127.0.0.1",
-        description="Address to bind: of IPv4 or IPv6, or a host's name. Anything but loopback needs an `api_key`.",
+        description="Address to bind, or a list of them: of IPv4 or IPv6, or a host's name. `0.0.0.0` is all of IPv4, "
+        "`::` all of IPv6. Anything but loopback needs an `api_key`.",
     )
     port: Port = Field(8000, description="Port of the endpoint.")
     api_key: KeyField | None = Field(

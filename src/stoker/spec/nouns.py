@@ -1,10 +1,10 @@
 """ServeSpec and its parts: what is asked, as frozen values. Built by `spec.load`, read by everybody else."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stoker.spec import addresses
 from stoker.units import Bytes, Range, Seconds
 
 Strategy = Literal["single-gpu", "tensor-parallel", "multi-node"]
@@ -129,7 +129,7 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAsk:
-    """The one URL: where it binds, its key, how long a request is held while nothing is ready, its longest body."""
+    """The one URL: where it binds (several addresses with commas between them), its key, how long a request is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -142,11 +142,8 @@ class EndpointAsk:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it; of another name than localhost nobody knows that."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """Whether only this machine can reach it."""
+        return addresses.loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)

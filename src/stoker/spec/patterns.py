@@ -2,9 +2,9 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 _LABEL = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?{_LABEL}$"
@@ -14,6 +14,7 @@ IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
 SERVED = r"^[\w./:@-]+$"
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]*-]+)$"
+MOST_HOSTS = 16
 _HOST_PART = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -34,6 +35,27 @@ def read_host(text: str) -> str:
     raise ValueError(
         "expected an address such as 127.0.0.1, 0.0.0.0 or ::1, or a host's name such as localhost"
     )
+
+
+def read_hosts(value: Any) -> str:
+    """One address or name, or several: a list, or text with commas. Raises: ValueError."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        raise ValueError("expected an address, or a list of addresses")
+    if not 1 <= len(given) <= MOST_HOSTS:
+        raise ValueError(f"expected 1 to {MOST_HOSTS} addresses")
+    found = [_plain(read_host(one.strip())) for one in given]
+    if len(set(found)) < len(found):
+        raise ValueError("expected each address once")
+    return ",".join(found)
+
+
+def _plain(host: str) -> str:
+    """An address in its short form, as an operating system shows it."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def is_host_name(text: str) -> bool:
@@ -70,7 +92,9 @@ def _is_address(text: str) -> bool:
 
 
 Line = Annotated[str, AfterValidator(one_line)]
-Host = Annotated[str, AfterValidator(read_host)]
+Hosts = Annotated[
+    str, PlainValidator(read_hosts), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+]  # fmt: skip
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$"), AfterValidator(_network)]
 Named = Annotated[str, Field(pattern=OBJECT, max_length=253)]

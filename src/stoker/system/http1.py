@@ -345,10 +345,13 @@ class HttpServer:
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> int:
-        """Binds and listens; returns the port (chosen by the system for 0). Raises: OSError."""
+        """Binds and listens, on each of several addresses with commas between them; returns the port (chosen by the system for 0). Raises: OSError."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpProtocol(self._handler, self._connections, self._refusal), host, port, backlog=4096
+            lambda: HttpProtocol(self._handler, self._connections, self._refusal),
+            host.split(","),
+            port,
+            backlog=4096,
         )
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stoker.engine.last_words import last_words
-from stoker.errors import EngineFailed, Mistake, NoSuchFleet, PortTaken, StateMoved, WorldFailed
+from stoker.errors import EngineFailed, Mistake, NoSuchFleet, StateMoved, WorldFailed
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
 from stoker.fleet.state import FleetState, Replica
@@ -23,11 +23,12 @@ from stoker.render.processes import endpoint_url, gateway_settings, page_port, p
 from stoker.spec import dump
 from stoker.system import clock, keys, paths
 from stoker.system.files import locked, tail, write_json, write_secret
-from stoker.system.proc import port_free, port_owner, started_at
+from stoker.system.proc import started_at
 from stoker.targets.gateway.config import Seen
 from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
+from stoker.targets.local.place import check_place
 
 SUPERVISOR_SECONDS = 60.0
 ASKING = ("gateway", "page")
@@ -82,8 +83,10 @@ class LocalTarget:
         steps = _acting(wanted, now) if now is not None and now.processes else _starting(wanted)
         if not steps and not state.supervised:
             steps = (Step("start", "supervisor", "it is gone; what runs is adopted"),)
-        if any(step.subject == "gateway" and step.action == "start" for step in steps):
-            self._check_ports(plan)
+        for step in steps:
+            if step.subject == "gateway" and step.action in ("start", "replace"):
+                held = {process.port for process in now.processes} if now else set()
+                check_place(plan, ours=plan.spec.endpoint.port in held)
         if not steps:
             self._raise_if_failed(state)
         return Changes(steps or _waiting(now or wanted, state, gateway_sees(self.folder)), seen, plan)
@@ -207,19 +210,6 @@ class LocalTarget:
         process.kill()
         lines = tail(self.folder.logs / "supervisor.log", 5)
         raise WorldFailed("the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs))
-
-    def _check_ports(self, plan: Plan) -> None:
-        wanted = [("endpoint.port", plan.spec.endpoint.host, plan.spec.endpoint.port)]
-        if plan.spec.endpoint.page:
-            wanted.append(("endpoint.page_port", "127.0.0.1", page_port(plan)))
-        for field, host, port in wanted:
-            if not port_free(host, port):
-                owner = port_owner(port) or "another process"
-                place = plan.spec.origin.get(field)
-                raise PortTaken(
-                    f"port {port} is taken", why=f"{owner} listens there", fix=f"--set {field}=N, or stop it",
-                    at=str(place) if place else field, rule="port-taken",
-                )  # fmt: skip
 
     def _raise_if_failed(self, state: FleetState) -> None:
         for replica in state.replicas:

@@ -8,6 +8,7 @@ from stoker.engine.log import StartLog
 from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
 from stoker.observe import Narrowed
+from stoker.spec.addresses import reached
 from stoker.system import clock
 from stoker.system.rotation import Reader
 from stoker.system.upstream import Pool, fetch
@@ -27,7 +28,7 @@ class Watch:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.hung: str | None = None
-        self._pool = Pool("127.0.0.1", child.port)
+        self._pool = Pool(reached(child.process.host), child.port)
         self._page = Narrowed(lambda path: fetch(self._pool, path.encode(), [], METRICS_SECONDS))
         self._start = StartLog()
         self._log = Reader(child.log)
