@@ -2,12 +2,12 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stoker import __version__
 from stoker.catalog import vllm
-from stoker.fleet.process import Process
+from stoker.fleet.process import WITHHELD, Process
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.render.command import GUARD, command
@@ -19,11 +19,19 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 def processes(plan: Plan, folder: str) -> tuple[Process, ...]:
     """Everything that the supervisor keeps for this plan. `folder` is the fleet's own."""
-    engines = tuple(_engine(plan, share, folder) for share in plan.shares)
-    if plan.group is not None and not plan.group.leads:
-        return engines  # the endpoint is on node 0
-    page = (_page(plan, folder),) if plan.spec.endpoint.page else ()
-    return (_gateway(plan, folder), *engines, *page)
+    found = [_engine(plan, share, folder) for share in plan.shares]
+    if plan.group is None or plan.group.leads:  # the endpoint is on node 0
+        page = [_page(plan, folder)] if plan.spec.endpoint.page else []
+        found = [_gateway(plan, folder), *found, *page]
+    return tuple(_without_secrets(process, plan) for process in found)
+
+
+def _without_secrets(process: Process, plan: Plan) -> Process:
+    """A process is given the keys that it needs in files: not the variables of the shell that hold them."""
+    named = [
+        one.where for one in (plan.spec.endpoint.api_key, plan.spec.model.token) if one and one.kind == "env"
+    ]
+    return replace(process, env={**process.env, WITHHELD: " ".join(named)}) if named else process
 
 
 def _engine(plan: Plan, share: Share, folder: str) -> Process:

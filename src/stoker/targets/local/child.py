@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stoker.fleet.process import Process
+from stoker.fleet.process import WITHHELD, Process
 from stoker.fleet.state import Phase, Sample
 from stoker.system import clock
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
@@ -72,7 +72,8 @@ class Child:
         self.become("Starting")
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
+        withheld = NOT_INHERITED | set(self.process.env.get(WITHHELD, "").split())
+        env = {k: v for k, v in os.environ.items() if k not in withheld}
         if self.scratch:
             env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         keys = {name: Path(path).read_text().strip() for name, path in self.process.key_env.items()}
