@@ -1,0 +1,74 @@
+"""Stoker's own commands, as the benchmarks call them: what a failed one said is shown, and a lost port tried again."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+LINES = 40
+TRIES = 3
+OUTGOING = (32768, 60999)  # what Linux gives to connections: a port from there is taken again at any moment
+LOST_RACE = ("is taken", "in use", "cannot be bound")
+
+T = TypeVar("T")
+
+
+class Failed(RuntimeError):
+    """A command ended with another code than 0; the text has its last lines."""
+
+    def __init__(self, argv: tuple[str, ...], code: int, said: str) -> None:
+        tail = "\n".join(said.strip().splitlines()[-LINES:]) or "(it said nothing)"
+        super().__init__(f"`stoker {' '.join(argv)}` ended with exit code {code}:\n{tail}")
+        self.port_lost = any(words in said for words in LOST_RACE)
+
+
+def stoker(*argv: str, home: str) -> str:
+    """Runs a verb in a home of its own; returns what it printed. Raises: Failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stoker", *argv],
+        env={**os.environ, "STOKER_HOME": home}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise Failed(argv, done.returncode, done.stdout)
+    return done.stdout
+
+
+def fleets(home: str) -> list[dict[str, object]]:
+    """The fleets that run in that home."""
+    found: list[dict[str, object]] = json.loads(stoker("status", "-A", "-o", "json", home=home))
+    return found
+
+
+def free_ports(count: int = 2) -> int:
+    """The first of so many loopback ports side by side that are free: the web page takes the one after the endpoint's."""
+    for _ in range(1000):
+        first = random.randrange(10000, OUTGOING[0] - count)
+        if all(_free(first + n) for n in range(count)):
+            return first
+    raise RuntimeError(f"no {count} free ports side by side were found")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def with_ports(work: Callable[[int], T], count: int = 2) -> T:
+    """Does the work with free ports, and again with others where somebody else was faster. Raises: Failed."""
+    for left in reversed(range(TRIES)):
+        try:
+            return work(free_ports(count))
+        except Failed as error:
+            if not left or not error.port_lost:
+                raise
+            print(f"a port was lost to another process; tried again\n{error}", file=sys.stderr)
+    raise AssertionError("the last try returns or raises")
