@@ -1,13 +1,18 @@
 """Stoker's own commands, as the benchmarks call them: what a failed one said is shown, and a lost port tried again."""
 
+import contextlib
 import json
 import os
 import random
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+import httpx2
 
 LINES = 40
 TRIES = 3
@@ -21,8 +26,7 @@ class Failed(RuntimeError):
     """A command ended with another code than 0; the text has its last lines."""
 
     def __init__(self, argv: tuple[str, ...], code: int, said: str) -> None:
-        tail = "\n".join(said.strip().splitlines()[-LINES:]) or "(it said nothing)"
-        super().__init__(f"`stoker {' '.join(argv)}` ended with exit code {code}:\n{tail}")
+        super().__init__(f"`stoker {' '.join(argv)}` ended with exit code {code}:\n{_tail(said)}")
         self.port_lost = any(words in said for words in LOST_RACE)
 
 
@@ -72,3 +76,42 @@ def with_ports(work: Callable[[int], T], count: int = 2) -> T:
                 raise
             print(f"a port was lost to another process; tried again\n{error}", file=sys.stderr)
     raise AssertionError("the last try returns or raises")
+
+
+@contextlib.contextmanager
+def engine(argv: list[str], port: int, seconds: float, **env: str) -> Iterator[None]:
+    """An engine that answers /health; ended at the end. Raises: Ended, with its last lines, where it does not answer."""
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env})
+        try:
+            _answers(process, port, seconds)
+            yield
+        except Ended as error:
+            log.seek(0)
+            raise Ended(f"{error}\n{_tail(log.read())}") from None
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class Ended(RuntimeError):
+    """An engine that has ended, or does not answer."""
+
+
+def _answers(process: "subprocess.Popen[bytes]", port: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (code := process.poll()) is not None:
+            raise Ended(f"the engine ended with exit code {code}:")
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise Ended(f"the engine does not answer after {seconds:.0f} s:")
+
+
+def _tail(said: str) -> str:
+    return "\n".join(said.strip().splitlines()[-LINES:]) or "(it said nothing)"

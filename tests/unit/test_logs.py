@@ -162,9 +162,14 @@ def test_a_full_disk_is_told_once_and_ends_nothing(
     assert [record.getMessage() for record in caplog.records] == [
         f"{log.name} cannot be kept small: {os.strerror(28)}"
     ]
-    monkeypatch.undo()
+    assert parts(log) == []
+    add(log, "x" * rotation.PART_BYTES)
     keeper.look(())
-    assert log.stat().st_size < rotation.PART_BYTES
+    assert log.stat().st_size <= 4096, "no room to keep it: the end stays"
+    monkeypatch.undo()
+    add(log, "x" * (rotation.PART_BYTES + 1))
+    keeper.look(())
+    assert len(parts(log)) == 1, "there is room again"
 
 
 @pytest.fixture
@@ -186,8 +191,9 @@ def test_previous_is_the_life_before(folder: Folder) -> None:
     assert [one.text for one in read_logs(folder, None, previous=True)] == ["the crash"]
     with pytest.raises(Mistake, match="gateway has no earlier life"):
         read_logs(folder, "gateway", previous=True)
-    with pytest.raises(Mistake, match="no log of '2'"):
-        read_logs(folder, "2")
+    for wrong in (read_logs, follow_logs):
+        with pytest.raises(Mistake, match="no log of '2'"):
+            wrong(folder, "2")
 
 
 def test_following_goes_from_one_life_to_the_next(folder: Folder) -> None:

@@ -7,6 +7,7 @@ A writer holds its file open, so the file can only be copied and cut. Linux cuts
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import sys
@@ -25,9 +26,10 @@ LONGEST_LINE = MEBIBYTE
 def rotate(path: Path, size: int = PART_BYTES, keep: int = PARTS) -> bool:
     """Moves the head of a file that has outgrown `size` bytes to a part; at most `keep` parts stay. False: nothing to do.
 
-    Raises: OSError, where the disk is full, or somebody reads the file just now.
+    Where the disk has no room for a part, the head is given up once the file has twice the size.
+    Raises: OSError, where the disk is full before that, or somebody reads the file just now.
     """
-    if path.stat().st_size <= size:
+    if (found := path.stat().st_size) <= size:
         return False
     with path.open("r+b") as log:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +37,13 @@ def rotate(path: Path, size: int = PART_BYTES, keep: int = PARTS) -> bool:
         for _, old in there[: len(there) + 1 - keep]:  # first, so that there is room
             old.unlink(missing_ok=True)
         number = there[-1][0] + 1 if there else 1
-        _move(log.fileno(), path.with_name(f"{path.name}.{number}"))
+        try:
+            _move(log.fileno(), path.with_name(f"{path.name}.{number}"))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or found <= 2 * size:
+                raise
+            if not _collapse(log.fileno(), _blocks(log.fileno())):
+                os.ftruncate(log.fileno(), 0)
     return True
 
 
@@ -44,8 +52,7 @@ def _move(log: int, part: Path) -> None:
     new = part.with_name(f".{part.name}")
     try:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0) as copy:
-            block = os.fstatvfs(log).f_bsize
-            blocks = (os.fstat(log).st_size - 1) // block * block
+            blocks = _blocks(log)
             _copy(log, copy.fileno(), 0, blocks)
             os.replace(new, part)
             if not _collapse(log, blocks):
@@ -55,6 +62,12 @@ def _move(log: int, part: Path) -> None:
                 os.ftruncate(log, 0)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _blocks(file: int) -> int:
+    """The bytes of a file's whole blocks, without its end."""
+    block = os.fstatvfs(file).f_bsize
+    return (os.fstat(file).st_size - 1) // block * block
 
 
 def _copy(source: int, target: int, start: int, size: int) -> int:

@@ -28,11 +28,7 @@ def read_logs(folder: Folder, only: str | None, previous: bool = False) -> Itera
 
     Raises: Mistake, where there is no such process, or no life before.
     """
-    there = files(folder, only)
-    if only is not None and not there:
-        raise Mistake(
-            f"there is no log of {only!r}", why=f"there are: {', '.join(files(folder)) or 'none'}", fix="one of these"
-        )  # fmt: skip
+    there = _found(folder, only)
     chosen = [(source, all_of[-2:]) for source, all_of in there.items()]
     if previous:
         chosen = [(source, two[:1]) for source, two in chosen if len(two) == 2]
@@ -44,6 +40,17 @@ def read_logs(folder: Folder, only: str | None, previous: bool = False) -> Itera
     return _read([(source, paths[-1]) for source, paths in chosen])
 
 
+def _found(folder: Folder, only: str | None) -> dict[str, list[Path]]:
+    """Raises: Mistake, where there is no log of the one that is asked for."""
+    there = files(folder, only)
+    if only is not None and not there:
+        raise Mistake(
+            f"there is no log of {only!r}", why=f"there are: {', '.join(files(folder)) or 'none'}", fix="one of these",
+            rule="logs-nobody",
+        )  # fmt: skip
+    return there
+
+
 def _read(chosen: list[tuple[str, Path]]) -> Iterator[LogLine]:
     for source, path in chosen:
         reader = Reader(path)
@@ -52,7 +59,15 @@ def _read(chosen: list[tuple[str, Path]]) -> Iterator[LogLine]:
 
 
 def follow_logs(folder: Folder, only: str | None) -> Iterator[LogLine]:
-    """The lines that are there, then new ones as they come, of new lives too, until the fleet is down."""
+    """The lines that are there, then new ones as they come, of new lives too, until the fleet is down.
+
+    Raises: Mistake, where there is no such process.
+    """
+    _found(folder, only)
+    return _follow(folder, only)
+
+
+def _follow(folder: Folder, only: str | None) -> Iterator[LogLine]:
     readers: dict[Path, Reader] = {}
     while True:
         gone = not folder.wanted_file.exists()
