@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def with_ports(work: Callable[[int], T], count: int = 2) -> T:
 def engine(argv: list[str], port: int, seconds: float, **env: str) -> Iterator[None]:
     """An engine that answers /health; ended at the end. Raises: Ended, with its last lines, where it does not answer."""
     with tempfile.TemporaryFile("w+", errors="replace") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env})
+        process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env}, process_group=0)
         try:
             _answers(process, port, seconds)
             yield
@@ -95,6 +96,8 @@ def engine(argv: list[str], port: int, seconds: float, **env: str) -> Iterator[N
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # an engine's core outlives the API in front of it
 
 
 class Ended(RuntimeError):
