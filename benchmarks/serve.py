@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from benchmarks.load import answers, free_port, gateway, process, run, together
+from benchmarks.command import engine, free_ports
+from benchmarks.load import gateway, run, together
 from stoker.model.shape import read_shape
 from stoker.planner.local import plan_local
 from stoker.render.command import command
@@ -38,17 +39,17 @@ def stokers_engine(model: str) -> Iterator[int]:
     spec = load("", sets=("model.served_name=m",))
     shape = read_shape(peek(ModelRef(LocalDir(model), "m")))
     plan = plan_local(spec, shape, machine.offer(), model)
-    port = free_port()
+    port = free_ports(1)
     full = command(plan, plan.shares[0], str(port))
-    with process([sys.executable, str(Path(sys.executable).with_name("vllm")), *full.argv[1:]], **full.env):
-        answers(port, seconds=300)
+    argv = [sys.executable, str(Path(sys.executable).with_name("vllm")), *full.argv[1:]]
+    with engine(argv, port, 300, **full.env):
         yield port
 
 
 @contextlib.contextmanager
 def plain_engine(model: str) -> Iterator[int]:
     """vLLM as it is without any option."""
-    port = free_port()
+    port = free_ports(1)
     argv = [
         sys.executable,
         str(Path(sys.executable).with_name("vllm")),
@@ -57,10 +58,8 @@ def plain_engine(model: str) -> Iterator[int]:
         "--served-model-name",
         "m",
     ]
-    with process(
-        [*argv, "--host", "127.0.0.1", "--port", str(port)], HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1"
-    ):
-        answers(port, seconds=900)
+    argv += ["--host", "127.0.0.1", "--port", str(port)]
+    with engine(argv, port, 900, HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1"):
         yield port
 
 

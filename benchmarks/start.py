@@ -3,15 +3,14 @@
 `python -m benchmarks.start [ROUNDS]`. Target: 1.05 or less.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from statistics import median
 
-from benchmarks.load import free_port, run, together
+from benchmarks.command import fleets, stoker, with_ports
+from benchmarks.load import run, together
 from benchmarks.serve import BODY, folder, stokers_engine
 
 
@@ -25,16 +24,19 @@ def bare(model: str) -> float:
 
 def with_stoker(home: str) -> float:
     """Seconds from `stoker up` to the first token through the endpoint."""
-    port = free_port()
-    env = {**os.environ, "STOKER_HOME": home}
-    argv = [sys.executable, "-m", "stoker"]
-    sets = ("--set", f"endpoint.port={port}", "--set", "name=bench", "--set", "model.served_name=m")
-    begun = time.perf_counter()
-    subprocess.run([*argv, "up", "-d", *sets], env=env, check=True, capture_output=True)
-    assert run(together(port, 1, {**BODY, "max_tokens": 1}))[0].error is None
-    took = time.perf_counter() - begun
-    subprocess.run([*argv, "down", "--name", "bench", "--now"], env=env, check=True, capture_output=True)
-    return took
+
+    def first_token(port: int) -> float:
+        sets = ("--set", f"endpoint.port={port}", "--set", "name=bench", "--set", "model.served_name=m")
+        begun = time.perf_counter()
+        stoker("up", "-d", *sets, home=home)
+        assert run(together(port, 1, {**BODY, "max_tokens": 1}))[0].error is None
+        return time.perf_counter() - begun
+
+    try:
+        return with_ports(first_token)
+    finally:
+        if fleets(home):
+            stoker("down", "--name", "bench", "--now", home=home)
 
 
 def main(rounds: int) -> None:

@@ -30,6 +30,12 @@ KINDS = {
     "loads": "json", "parse_dataclass": "json", "union_dict_and_str": "json",
 }  # fmt: skip
 
+# The classes that `vllm serve` makes of its options, under the same names.
+CONFIGS = (
+    "ModelConfig", "LoadConfig", "ParallelConfig", "CacheConfig", "SchedulerConfig", "LoRAConfig", "MultiModalConfig",
+    "ObservabilityConfig", "UVAOffloadConfig", "PrefetchOffloadConfig", "VllmConfig",
+)  # fmt: skip
+
 # Routes for users. Whatever changes, reveals or profiles the server is administration, and so is the unknown.
 INFERENCE = {
     "/v1/chat/completions", "/v1/chat/completions/batch", "/v1/chat/completions/render",
@@ -45,11 +51,11 @@ INFERENCE = {
 
 def options() -> dict[str, dict[str, Any]]:
     """Every option of `vllm serve`, by its own name without dashes."""
-    found = {}
+    found, limits = {}, ranges()
     for action in parser()._actions:
         longs = [flag[2:] for flag in action.option_strings if flag.startswith("--")]
         if longs and longs[0] != "help":
-            found[longs[0]] = option(action, longs[0])
+            found[longs[0]] = option(action, longs[0]) | limits.get(longs[0], {})
     return found
 
 
@@ -87,6 +93,23 @@ def option(action: argparse.Action, name: str) -> dict[str, Any]:
         | default(action)
         | {"help": sentence(action.help)}
     )
+
+
+def ranges() -> dict[str, dict[str, float]]:
+    """The limits of numbers, by option, as vLLM's config classes declare them: least, above, most, below."""
+    from vllm import config
+
+    words = {"ge": "least", "gt": "above", "le": "most", "lt": "below"}
+    found: dict[str, dict[str, float]] = {}
+    for name in CONFIGS:
+        for key, field in getattr(config, name).__pydantic_fields__.items():
+            limits = [
+                (word, getattr(one, short, None)) for one in field.metadata for short, word in words.items()
+            ]
+            row = {word: limit for word, limit in limits if isinstance(limit, int | float)}
+            if row:
+                found[key.replace("_", "-")] = row
+    return found
 
 
 def innermost(convert: Any) -> Any:

@@ -8,7 +8,7 @@
 Everything here is loaded when it is first used: importing `stoker` costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # which type checkers take for true; the module `typing` would be most of the import
 
 if TYPE_CHECKING:
     from stoker.errors import (
@@ -71,7 +71,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'stoker' has no attribute {name!r}")
     from importlib import import_module

@@ -1,7 +1,9 @@
 """Quantities that people write with units: parsed once at the edge, printed back as they were read."""
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _BYTE_UNITS = {
     "": 1, "B": 1,
@@ -14,13 +16,27 @@ _SECOND_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TOKEN_UNITS = {"": 1, "k": 1000, "K": 1024, "m": 1000**2, "M": 1024**2, "g": 1000**3, "G": 1024**3}
 
 
+_LONGEST = 40  # characters of a quantity: more are digits that nobody counts with
+
+
+def _text(value: Any, kind: str) -> str:
+    """What is to be read as a quantity. Raises: ValueError, for true and false, nothing, lists and tables."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        named = {bool: "true or false", type(None): "nothing", list: "a list", dict: "a table"}
+        raise ValueError(f"expected {kind}, not {named.get(type(value), type(value).__name__)}")
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**_LONGEST else "9" * 99
+    if len(text) > _LONGEST:
+        raise ValueError(f"expected {kind}, not {len(text)} characters")
+    return text
+
+
 class Bytes(int):
     """A number of bytes: `24GiB`, `500MB`, `1073741824`."""
 
     @classmethod
     def parse(cls, text: str | int) -> "Bytes":
         """Reads `24GiB`, `24Gi`, `24G` or a plain number. Raises: ValueError, naming the units that exist."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(text).strip())
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", _text(text, "a size such as 24GiB"))
         if not match or match[2].upper() not in _BYTE_UNITS:
             raise ValueError(
                 f"{text!r} is no size: expected a number with B, KiB, MiB, GiB, TiB (or KB, MB, GB, TB)"
@@ -47,15 +63,18 @@ class Seconds(float):
     @classmethod
     def parse(cls, text: str | float) -> "Seconds":
         """Reads `90`, `90s`, `5m`, `1h30m`, `50ms`. Raises: ValueError, naming the units that exist."""
+        plain = _text(text, "a duration such as 30s or 1h30m")
         if isinstance(text, int | float):
             value = float(text)
         else:
-            parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text.strip())
-            if not parts or "".join(n + u for n, u in parts) != text.strip():
+            parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", plain)
+            if not parts or "".join(n + u for n, u in parts) != plain:
                 raise ValueError(
                     f"{text!r} is no duration: expected a number with ms, s, m, h or d, such as 30s or 1h30m"
                 )
             value = sum(float(n) * _SECOND_UNITS[u] for n, u in parts)
+        if not math.isfinite(value):
+            raise ValueError(f"{text!r} is no duration: it never ends")
         if value < 0:
             raise ValueError(f"{text!r} is negative: a duration is zero or more")
         return cls(value)
@@ -82,7 +101,9 @@ class Tokens(int):
     @classmethod
     def parse(cls, text: str | int) -> "Tokens":
         """Reads `32768`, `32K`, `32k`, `1M`. Raises: ValueError, naming the units that exist."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)", str(text).strip())
+        match = re.fullmatch(
+            r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)", _text(text, "a token count such as 8192 or 32K")
+        )
         if not match:
             raise ValueError(
                 f"{text!r} is no token count: expected a whole number, or one with K (1024) or k (1000)"
@@ -111,7 +132,9 @@ class Range:
     @classmethod
     def parse(cls, text: str | int) -> "Range":
         """Reads `3` or `1..5`. Raises: ValueError for an empty or a negative range."""
-        match = re.fullmatch(r"(\d+)(?:\s*\.\.\s*(\d+))?", str(text).strip())
+        match = re.fullmatch(
+            r"([0-9]+)(?:\s*\.\.\s*([0-9]+))?", _text(text, "a count such as 2, or a range such as 1..5")
+        )
         if not match:
             raise ValueError(
                 f"{text!r} is no count: expected a whole number such as 2, or a range such as 1..5"

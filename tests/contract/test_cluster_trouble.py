@@ -143,6 +143,19 @@ def test_logs_are_the_pods(user: User) -> None:
     assert user("logs", "nobody").code == 2
 
 
+def test_previous_logs_are_of_the_life_before_a_containers_restart(user: User) -> None:
+    user.ok("up")
+    ran = user("logs", "--previous")
+    assert ran.code == 2
+    assert "no earlier life" in ran.err
+    user.ok("down")
+    notes = {"fake/log": "new", "fake/previous-log": "old", "fake/fault": "CrashLoopBackOff"}
+    user.write(kubernetes={**SPEC["kubernetes"], "annotations": notes})
+    user("up", "--timeout", "4s")
+    assert [line.partition(" | ")[2] for line in user.ok("logs", "-p").out.splitlines()] == ["old"]
+    assert [line.partition(" | ")[2] for line in user.ok("logs").out.splitlines()] == ["new"]
+
+
 def test_a_dry_run_as_json_holds_no_key(user: User) -> None:
     import base64
 

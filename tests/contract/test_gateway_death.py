@@ -139,7 +139,9 @@ def test_another_port_answers_before_the_old_one_goes(stoker: Stoker, wait_until
     assert httpx2.get(f"http://127.0.0.1:{stoker.port + 1}/health").status_code == 200
 
 
-def test_a_gateway_that_is_given_no_more_time_ends_its_streams_in_words(stoker: Stoker, wait_until: Any) -> None:
+def test_a_gateway_that_is_given_no_more_time_ends_its_streams_in_words(
+    stoker: Stoker, wait_until: Any
+) -> None:
     spec = stoker.spec(simulate={"itl": 0.2}, drain_timeout="1s")
     stoker("up", "-d", "-f", spec)
     text = ""

@@ -116,6 +116,22 @@ def test_a_killed_replica_comes_back_and_the_restart_is_counted(stoker: Stoker, 
     assert "SIGKILL" in replica["last_words"]
 
 
+def test_a_restart_keeps_the_log_of_the_life_before(stoker: Stoker, wait_until: Wait) -> None:
+    stoker("up", "-d", "-f", stoker.spec())
+    assert "no earlier life" in stoker("logs", "1", "--previous").err
+    first = stoker("logs", "1").out
+    pid = stoker.state()["replicas"][0]["ranks"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(
+        lambda: (found := stoker.state()["replicas"][0])["restarts"] == 1 and found["phase"] == "Ready"
+    )
+    assert stoker("logs", "1", "--previous").out == first
+    assert f"pid={pid}" in first
+    assert f"pid={pid}" not in stoker("logs", "1").out
+    stoker("restart")
+    assert f"pid={pid}" not in stoker("logs", "1", "-p").out, "a restart asked for begins a life, too"
+
+
 def test_the_supervisor_killed_the_fleet_goes_on_and_the_next_verb_adopts_it(
     stoker: Stoker, wait_until: Wait
 ) -> None:

@@ -54,6 +54,12 @@ def test_the_start_page_shows_model_endpoint_and_a_line_to_try() -> None:
     assert len(answer.content) < 150_000
 
 
+def test_a_line_to_try_is_one_that_every_shell_takes() -> None:
+    settings = Settings("http://[::1]:8000", "m")
+    assert curl(settings).startswith("curl 'http://[::1]:8000/v1/chat/completions'")
+    assert curl(Settings("http://127.0.0.1:8000", "m")).startswith("curl http://127.0.0.1:8000/v1/")
+
+
 def test_pages_name_no_other_host() -> None:
     for path in ("/", "/chat"):
         text = get(path).text.replace("http://127.0.0.1:1", "")

@@ -1,5 +1,7 @@
 """Decisions of the pod template, one by one."""
 
+import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from tests.support.manifests import one, plan_of, pod_specs, rendered
 
 from stoker.errors import Mistake
 from stoker.operate.render import write
+from stoker.render.command import pod_words
 from stoker.render.manifests import choose
 from stoker.render.manifests.manifest import Manifest, kustomization
 from stoker.render.manifests.scaling import adapter_rules, quantity
@@ -232,3 +235,23 @@ def test_the_port_of_a_collector_without_one_is_its_protocols(address: str, port
     text = f"name: shop\nmodel: gs://b/m\nhardware: l4\ntarget: kubernetes\nengine: {{otlp-traces-endpoint: '{address}', max-model-len: 4K}}\n"
     policy = one(rendered(text), "NetworkPolicy", "shop-engine")
     assert {"ports": [{"port": port, "protocol": "TCP"} for port in ports]} in policy["spec"]["egress"]
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "left_out"),
+    [
+        ("0.32.0", {}, "/health,/metrics,/metrics/"),
+        ("0.16.0", {}, "/health,/metrics,/metrics/"),
+        ("0.15.1", {}, None),
+        ("0.32.0", {"disable-access-log-for-endpoints": "/ping"}, "/ping"),
+        ("0.32.0", {"disable-uvicorn-access-log": True}, None),
+    ],
+)
+def test_who_only_looks_leaves_no_line_in_the_engines_log(
+    version: str, options: dict[str, object], left_out: str | None
+) -> None:
+    plan = plan_of(BASE.replace("{max-model-len: 32K}", json.dumps({"max-model-len": "4K", **options})))
+    spec = replace(plan.spec, engine=replace(plan.spec.engine, version=version))
+    argv = [*pod_words(replace(plan, spec=spec), "/m", 8000), "--end"]
+    flag = "--disable-access-log-for-endpoints"
+    assert (argv[argv.index(flag) + 1] if flag in argv else None) == left_out

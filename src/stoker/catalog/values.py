@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from stoker.bounds import DIGITS, read_json
 from stoker.units import Tokens
 
 
@@ -14,18 +15,23 @@ def check_bool(value: Any) -> str | None:
 
 
 def check_int(value: Any) -> str | None:
-    """None for a whole number, or text that is one."""
+    """None for a whole number of at most 64 bits, or text that is one."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | str)
+        or (isinstance(value, str) and len(value) > DIGITS)
+    ):
+        return "expected a whole number"
     try:
-        fits = not isinstance(value, bool | float) and int(value) is not None
-    except (TypeError, ValueError):
-        fits = False
-    return None if fits else "expected a whole number"
+        return None if abs(int(value)) < 2**63 else "expected a whole number of at most 64 bits"
+    except ValueError:
+        return "expected a whole number"
 
 
 def is_number(text: str) -> bool:
     """Whether text is a finite number."""
     try:
-        return math.isfinite(float(text))
+        return len(text) <= DIGITS and math.isfinite(float(text))
     except ValueError:
         return False
 
@@ -64,7 +70,7 @@ def check_tokens(value: Any, auto: bool) -> str | None:
     if auto and str(value).lower() in ("auto", "-1"):
         return None
     try:
-        fits = not isinstance(value, bool | float) and Tokens.parse(_plain(value)) > 0
+        fits = not isinstance(value, bool | float) and 0 < Tokens.parse(_plain(value)) < 2**63
     except ValueError:
         fits = False
     return None if fits else f"expected a count such as 8192, 32K or 32k{', or auto' * auto}"
@@ -77,7 +83,7 @@ def check_json(value: Any, shape: type[dict[Any, Any]] | type[list[Any]], text: 
         if text and not value.lstrip().startswith("{"):
             return None
         try:
-            value = json.loads(value)
+            value = read_json(value)
         except ValueError as error:
             return f"expected {expected}; this is not valid JSON: {error}"
     return None if isinstance(value, shape) or (text and value is not None) else f"expected {expected}"

@@ -27,6 +27,7 @@ class Option:
     many: how several values are written (after one flag, with a flag each, joined by commas).
     negatable: false is written `--no-NAME`. bare: the flag may stand without a value.
     folds: case and dashes in a choice do not matter. auto: takes `auto` besides a count.
+    least, above, most, below: the range that vLLM's own config classes take a number of.
     dotted: takes a JSON object, whose keys may also stand as `--NAME.KEY value`. text: takes other text too.
     """
 
@@ -41,6 +42,10 @@ class Option:
     dotted: bool = False
     text: bool = False
     auto: bool = False
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
     default: bool | int | float | str | None = None
     help: str = ""
 
@@ -63,7 +68,21 @@ class Option:
             case "tokens":
                 return values.check_tokens(value, self.auto)
             case kind:
-                return values.CHECKS[kind](value)
+                why = values.CHECKS[kind](value)
+                return why or self._out_of_range(value)
+
+    def _out_of_range(self, value: Any) -> str | None:
+        """Why vLLM would refuse a number at its start; None for text, and where it would not."""
+        if self.kind not in ("int", "float"):
+            return None
+        number = float(value)
+        wrong = (
+            (f"at least {self.least:g}", number < self.least) if self.least is not None else ("", False),
+            (f"above {self.above:g}", number <= self.above) if self.above is not None else ("", False),
+            (f"at most {self.most:g}", number > self.most) if self.most is not None else ("", False),
+            (f"below {self.below:g}", number >= self.below) if self.below is not None else ("", False),
+        )
+        return next((f"vLLM takes a number {limit}" for limit, beyond in wrong if beyond), None)
 
     def argv(self, value: Any) -> tuple[str, ...]:
         """The words of a command line that set it. Empty for false, where vLLM has no way to say no."""

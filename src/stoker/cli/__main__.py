@@ -1,6 +1,6 @@
 """`python -m stoker.cli`."""
 
-from stoker.cli.main import main
+from stoker.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ from stoker.operate.fleet import Fleet, connect
 @click.command("logs")
 @click.argument("replica", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("-p", "--previous", is_flag=True, help="The life before: what it said until it ended.")
 @click.option("--file", "file", metavar="FILE", help="The spec that names the fleet.")
 @click.option("--name", help="The fleet. Default: the only one that runs.")
 @click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file.")
@@ -19,6 +20,7 @@ from stoker.operate.fleet import Fleet, connect
 def command(
     replica: str | None,
     follow: bool,
+    previous: bool,
     file: str | None,
     name: str | None,
     target: str | None,
@@ -28,12 +30,16 @@ def command(
     """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster), `gateway`,
     `page` or `supervisor`.
 
+    A process that was started again has a log of each life; --previous shows the one before, as the crash left it.
+
     -o json prints one object a line, as it comes: the process it is of, and the text.
     """
+    if follow and previous:
+        raise click.UsageError("--previous is of a life that is over: nothing of it can be followed.")
     fleet = cluster_fleet(name, file, target, namespace, looking=True) or _local(
         chosen_name(name, file, looking=True)
     )
-    for line in fleet.logs(replica, follow):
+    for line in fleet.logs(replica, follow, previous):
         if output == "json":
             click.echo(json.dumps(plain(line)))
             continue

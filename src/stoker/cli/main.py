@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from stoker.cli.early import interrupt
+
 GROUPS = {
     "decide": {
         "init": "write a commented stoker.yaml",
@@ -70,6 +72,7 @@ def cli() -> None:
 
     `stoker up` serves the demo model here; `stoker up MODEL` or a stoker.yaml serves yours.
     """
+    interrupt()  # the verb is loaded, and about to begin
 
 
 def main(argv: Sequence[str] | None = None) -> None:

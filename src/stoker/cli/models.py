@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("list")
 @output_option("table", "json")
 def list_(output: str) -> None:
-    """Lists what the cache holds."""
+    """Lists what the cache holds, and what copies that did not finish have left there."""
     from stoker.weights.entries import entries
 
     found = entries(paths.weights())
@@ -35,8 +35,12 @@ def list_(output: str) -> None:
     elif not found:
         click.echo("the cache is empty")
     else:
-        rows = [[e.source, str(e.size), str(e.files), age(clock.now() - e.at), e.path] for e in found]
-        click.echo(table([["MODEL", "SIZE", "FILES", "AGE", "PATH"], *rows], right=frozenset({1, 2, 3})))
+        rows = [
+            [e.source, e.state, str(e.size), str(e.files), age(clock.now() - e.at), e.path] for e in found
+        ]
+        click.echo(
+            table([["MODEL", "STATE", "SIZE", "FILES", "AGE", "PATH"], *rows], right=frozenset({2, 3, 4}))
+        )
 
 
 @command.command("pull")
@@ -79,13 +83,27 @@ def show(model: str, output: str) -> None:
 
 
 @command.command("rm")
-@click.argument("model")
-def rm(model: str) -> None:
-    """Removes MODEL from the cache."""
-    from stoker.weights.entries import remove
+@click.argument("model", required=False)
+@click.option(
+    "--partial", is_flag=True, help="Only what copies that did not finish have left, of MODEL or of all."
+)
+def rm(model: str | None, partial: bool) -> None:
+    """Removes MODEL from the cache, and what copies of it have left.
 
-    entry = remove(paths.weights(), str(_ref(model).source))
-    click.echo(f"{entry.source} removed, {entry.size} free again")
+    A copy goes on from what one before it has left, and removes what is older than a week or of another revision.
+    """
+    from stoker.weights.entries import remove, remove_partial
+
+    if model is None and not partial:
+        raise click.UsageError("Name a MODEL, or use --partial.")
+    source = str(_ref(model).source) if model is not None else None
+    cache = paths.weights()
+    gone = remove(cache, source) if source is not None and not partial else remove_partial(cache, source)
+    for entry in gone:
+        what = "" if entry.state == "whole" else ", left by a copy that did not finish,"
+        click.echo(f"{entry.source}{what} removed, {entry.size} free again")
+    if not gone:
+        click.echo("nothing is left of any copy")
 
 
 def _ref(model: str) -> ModelRef:

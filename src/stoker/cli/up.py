@@ -217,7 +217,7 @@ def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
         f"endpoint  {state.endpoint}/v1",
         *([f"console   {(state.page or '').removesuffix('chat')}", f"chat      {chat}"] if chat else []),
         f"          {_me()} chat",
-        f"try       curl {state.endpoint}/v1/chat/completions{header} -H 'Content-Type: application/json' \\",
+        f"try       curl {shlex.quote(f'{state.endpoint}/v1/chat/completions')}{header} -H 'Content-Type: application/json' \\",
         f"            -d {shlex.quote(body)}",
         f"runs      {state.command}",
         f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",

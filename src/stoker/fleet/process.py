@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+WITHHELD = "STOKER_WITHHELD"  # of a process' environment: variables of the shell that it is not given
 Role = Literal["engine", "gateway", "page"]
 
 

@@ -51,8 +51,10 @@ class Target(Protocol):
     def apply(self, changes: Changes) -> None:
         """Starts what can start now, and returns. Raises: StateMoved, where somebody else changed it since `changes`."""
 
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of all processes, or of one replica."""
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of all processes, or of one replica; previous: of the life before the last one."""
 
     def endpoint(self) -> AbstractContextManager[Endpoint]:
         """URL and key; a port-forward where one is needed."""

@@ -127,11 +127,13 @@ class ClusterFleet:
         """
         converge(self.target, None, report, timeout or float(self.spec.drain_timeout) + 120.0)
 
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of its pods' logs. Raises: NoSuchFleet; Mistake, where this user may not read them."""
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of its pods' logs; previous: of the life before each container's last restart. Raises: NoSuchFleet; Mistake, where this user may not read them."""
         if not self.target.api.list("Pod", self.target.namespace, self.target.selector):
             self.status()
-        return self.target.logs(replica, follow)
+        return self.target.logs(replica, follow, previous)
 
     def endpoint(self) -> AbstractContextManager[Endpoint]:
         """URL, model and key, through a port-forward while it is needed."""

@@ -207,9 +207,11 @@ class Fleet:
         if wanted is not None:
             self.target.folder.want(replace(wanted, drain_timeout=0.0))
 
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of its processes' logs."""
-        return self.target.logs(replica, follow)
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of its processes' logs; previous: of the life before the last one."""
+        return self.target.logs(replica, follow, previous)
 
 
 def load_stored(raw: dict[str, Any]) -> ServeSpec:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stoker.catalog import vllm
+from stoker.catalog import changes, vllm
 from stoker.planner.plan import Plan, Share
 
 
@@ -33,10 +33,21 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
         "--served-model-name",
         *names,
     ]
-    argv += option_words(plan)
+    leads = plan.group is None or plan.group.leads
+    argv += option_words(plan, {**(quiet(plan) if leads else {}), **plan.options})
     if plan.adapters:
         argv += ["--lora-modules", *(f"{name}={adapter.folder}" for name, adapter in plan.adapters.items())]
     return Command(tuple(argv), traced(plan) | dict(plan.env) | _binding(plan, share))
+
+
+ACCESS = "disable-access-log-for-endpoints"
+
+
+def quiet(plan: Plan) -> dict[str, str]:
+    """Leaves what is only asked to look, once a second and more, out of the log, where the release can and nobody chose."""
+    given = {ACCESS, "disable-uvicorn-access-log"} & plan.options.keys()
+    there = not changes.missing("option", [ACCESS], plan.spec.engine.version)
+    return {ACCESS: "/health,/metrics,/metrics/"} if there and not given else {}
 
 
 GUARD = ("--middleware", "stoker.guard.Guard")  # of an engine here; in a pod it is a script
@@ -86,7 +97,8 @@ def pod_words(
 
     more: options that the pod adds, where the plan has none of that name. adapters: LoRA adapters and where they are.
     """
-    options = {name: value for name, value in ({**(more or {}), **plan.options}).items() if name != "nnodes"}
+    added = {**({} if role == "worker" else quiet(plan)), **(more or {})}
+    options = {name: value for name, value in {**added, **plan.options}.items() if name != "nnodes"}
     argv = ["vllm", "serve", model]
     argv += ["--headless"] if role == "worker" else ["--host", "0.0.0.0", "--port", str(port)]
     argv += ["--served-model-name", plan.spec.model.served_name, *option_words(plan, options)]

@@ -2,15 +2,16 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stoker import __version__
 from stoker.catalog import vllm
-from stoker.fleet.process import Process
+from stoker.fleet.process import WITHHELD, Process
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.render.command import GUARD, command
+from stoker.spec import addresses
 
 # The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -18,11 +19,19 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 def processes(plan: Plan, folder: str) -> tuple[Process, ...]:
     """Everything that the supervisor keeps for this plan. `folder` is the fleet's own."""
-    engines = tuple(_engine(plan, share, folder) for share in plan.shares)
-    if plan.group is not None and not plan.group.leads:
-        return engines  # the endpoint is on node 0
-    page = (_page(plan, folder),) if plan.spec.endpoint.page else ()
-    return (_gateway(plan, folder), *engines, *page)
+    found = [_engine(plan, share, folder) for share in plan.shares]
+    if plan.group is None or plan.group.leads:  # the endpoint is on node 0
+        page = [_page(plan, folder)] if plan.spec.endpoint.page else []
+        found = [_gateway(plan, folder), *found, *page]
+    return tuple(_without_secrets(process, plan) for process in found)
+
+
+def _without_secrets(process: Process, plan: Plan) -> Process:
+    """A process is given the keys that it needs in files: not the variables of the shell that hold them."""
+    named = [
+        one.where for one in (plan.spec.endpoint.api_key, plan.spec.model.token) if one and one.kind == "env"
+    ]
+    return replace(process, env={**process.env, WITHHELD: " ".join(named)}) if named else process
 
 
 def _engine(plan: Plan, share: Share, folder: str) -> Process:
@@ -104,8 +113,9 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "host": endpoint.host,
         "port": endpoint.port,
         "hold": float(endpoint.hold),
+        "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
-        "hosts": list(LOOPBACK_NAMES) if endpoint.loopback else [],
+        "hosts": _names(endpoint.host) if endpoint.loopback else [],
         "inference_routes": sorted(vllm.release(plan.spec.engine.version).inference_routes),
         "key_file": f"{folder}/endpoint.key" if endpoint.api_key else None,
         "engine_key_file": f"{folder}/engine.key",
@@ -114,6 +124,11 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
         "model": plan.spec.model.served_name,
         "drain": float(plan.spec.drain_timeout),
     }
+
+
+def _names(hosts: str) -> list[str]:
+    own = [addresses.bracketed(host) for host in addresses.split(hosts)]
+    return [*LOOPBACK_NAMES, *(name for name in own if name not in LOOPBACK_NAMES)]
 
 
 def page_port(plan: Plan) -> int:
@@ -133,6 +148,4 @@ def _page(plan: Plan, folder: str) -> Process:
 
 def endpoint_url(plan: Plan) -> str:
     """The base URL that a client on this machine uses."""
-    host = plan.spec.endpoint.host
-    host = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host
-    return f"http://{f'[{host}]' if ':' in host else host}:{plan.spec.endpoint.port}"
+    return addresses.url(plan.spec.endpoint.host, plan.spec.endpoint.port)

@@ -1,12 +1,17 @@
 """The `kubernetes:` part: what only a cluster knows, checked against itself."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import KubernetesFile
 from stoker.spec.nouns import DiskAsk, GatewayAsk, KubernetesAsk, MonitoringAsk
+from stoker.spec.patterns import LABEL_KEY, LABEL_VALUE
 
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 
@@ -42,6 +47,15 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
                 f"known: {', '.join(TOLERATION)}",
                 "",
             )
+        if (wrong := _wrong(toleration)) is not None:
+            key, why = wrong
+            raise _error(
+                tree,
+                "tolerations",
+                f"{key} of a toleration is {shown(toleration[key])}",
+                why,
+                "as Kubernetes takes it",
+            )
     if parsed.routing == "gateway" and not parsed.image:
         raise _error(
             tree, "routing", "routing: gateway needs Stoker's own image", "no registry at hand publishes it",
@@ -60,6 +74,25 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
             parsed.gateway.picker_image,
         ),
     )  # fmt: skip
+
+
+def _wrong(toleration: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first field of a toleration that Kubernetes would refuse, and what it takes."""
+    takes: dict[str, tuple[bool, str]] = {
+        "key": (_is(LABEL_KEY, toleration.get("key")), "expected a taint's key, such as nvidia.com/gpu"),
+        "value": (_is(LABEL_VALUE, toleration.get("value")), "expected a taint's value"),
+        "operator": (
+            toleration.get("operator") in ("Exists", "Equal", "Lt", "Gt", ""),
+            "expected Exists or Equal",
+        ),
+        "effect": (toleration.get("effect") in (*EFFECTS, ""), f"expected one of {', '.join(EFFECTS)}"),
+        "tolerationSeconds": (type(toleration.get("tolerationSeconds")) is int, "expected a whole number"),
+    }
+    return next(((key, why) for key, (fits, why) in takes.items() if key in toleration and not fits), None)
+
+
+def _is(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 def _check_plain(parsed: KubernetesFile, weights: str | None, disk: DiskAsk, tree: nodes.Tree) -> None:

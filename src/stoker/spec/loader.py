@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from stoker.bounds import shown
 from stoker.catalog.gpus import gpu
 from stoker.errors import Mistake, SpecError
 from stoker.spec import nodes
@@ -51,6 +52,7 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
             at=f"{file}:1:1",
             why="expected `model: …` and the like",
             fix="run `stoker init` for an example",
+            rule="spec-value",
         )
     nodes.texts(tree, _TEXTS)
     apply_sets(tree, sets)
@@ -66,6 +68,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
         raise SpecError(
             f"replicas: {parsed.replicas} is a range without scaling",
             at=str(tree.place(("replicas",))), why="nothing says when to have more", fix="scaling: {metrics: {queue-depth: 5}}, or one number",
+            rule="spec-value",
         )  # fmt: skip
     model = _model(parsed.model, tree)
     endpoint = _endpoint(parsed.endpoint, tree)
@@ -94,7 +97,11 @@ def _model(parsed: ModelFile, tree: nodes.Tree) -> ModelRef:
         if not isinstance(source, Hub):
             at = str(tree.place(("model", "revision")))
             raise SpecError(
-                "only a hub repository has a revision", at=at, why=f"{source} is none", fix="leave it out"
+                "only a hub repository has a revision",
+                at=at,
+                why=f"{source} is none",
+                fix="leave it out",
+                rule="spec-value",
             )
         source = Hub(source.repo, parsed.revision)
     adapters = {name: _placed(adapter, tree.file) for name, adapter in parsed.adapters.items()}
@@ -106,6 +113,7 @@ def _model(parsed: ModelFile, tree: nodes.Tree) -> ModelRef:
             at=at,
             why="clients choose by name",
             fix="rename one",
+            rule="spec-value",
         )
     return ModelRef(source, served, parsed.token, adapters)
 
@@ -139,6 +147,8 @@ def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
         "cors": tuple(parsed.cors)
     }
     endpoint = EndpointAsk(**fields)
+    if endpoint.page:
+        _check_page(endpoint, tree)
     if not endpoint.loopback and endpoint.api_key is None:
         raise SpecError(
             f"endpoint.host {endpoint.host} is reachable from outside, and there is no key",
@@ -146,6 +156,20 @@ def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
             fix='api_key: "env:STOKER_KEY" under endpoint, or host: 127.0.0.1', rule="endpoint-open",
         )  # fmt: skip
     return endpoint
+
+
+def _check_page(endpoint: EndpointAsk, tree: nodes.Tree) -> None:
+    """Raises: SpecError, where the page would have no port of its own."""
+    asked = endpoint.page_port is not None
+    if (endpoint.page_port or endpoint.port + 1) in range(1, 65536) and endpoint.page_port != endpoint.port:
+        return
+    raise SpecError(
+        f"endpoint.page_port is {endpoint.port}, the endpoint's own" if asked else "there is no port for the page after 65535",
+        at=str(tree.place(("endpoint", "page_port" if asked else "port"))),
+        why="the page has a port of its own, the endpoint's + 1 unless page_port says otherwise",
+        fix="another page_port, another port, or page: false",
+        rule="spec-ports",
+    )  # fmt: skip
 
 
 def base_name(source: Source) -> str:
@@ -177,14 +201,14 @@ def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
         near = difflib.get_close_matches(str(path[-1]), keys, n=1, cutoff=0.5)
         where = f" in {'.'.join(map(str, path[:-1]))}" if len(path) > 1 else ""
         return SpecError(
-            f"unknown key {path[-1]!r}{where}",
+            f"unknown key {shown(str(path[-1]))}{where}",
             at=at,
             why=f"known: {', '.join(keys)}",
             fix=near[0] if near else "",
             rule="spec-key",
         )
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if "api_key" in dotted or "token" in dotted else f" is {_shown(first['input'])}"
+    given = "" if "api_key" in dotted or "token" in dotted else f" is {shown(first['input'])}"
     if first["type"] == "missing":
         return SpecError(
             f"{dotted} is missing", at=at, why=message, fix=_description(path), rule="spec-missing"
@@ -196,11 +220,6 @@ def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
         fix=_description(path),
         rule="spec-value",
     )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _path(error: Any) -> nodes.Path:

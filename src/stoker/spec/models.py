@@ -7,9 +7,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stoker.spec.fields import BytesField, KeyField, RangeField, SecondsField, SourceField, Whole
+from stoker.spec.fields import (
+    BodyField,
+    DiskField,
+    KeyField,
+    MemoryField,
+    Number,
+    PromiseField,
+    RangeField,
+    Revision,
+    SecondsField,
+    SourceField,
+    Whole,
+)
 from stoker.spec.nouns import Demo
-from stoker.units import Range, Seconds
+from stoker.spec.patterns import HostName, Hosts, Image, Labels, Line, Named, Network, Origin, Served
+from stoker.units import Bytes, Range, Seconds
 
 NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -29,16 +42,14 @@ class ModelFile(Strict):
         Demo("smollm2-135m-instruct"),
         description="A folder, `hf://org/repo[@rev]`, `gs://bucket/path`, `s3://bucket/path` or `demo:name`.",
     )
-    revision: str | None = Field(None, description="Branch, tag or commit of a hub repository.")
-    served_name: str | None = Field(
-        None,
-        description="The name that clients ask for. Default: the last part of the source.",
-        pattern=r"^[\w./:@-]+$",
+    revision: Revision | None = Field(None, description="Branch, tag or commit of a hub repository.")
+    served_name: Served | None = Field(
+        None, description="The name that clients ask for. Default: the last part of the source."
     )
     token: KeyField | None = Field(
         None, description="Hub token for gated models, as a reference: `env:HF_TOKEN`."
     )
-    adapters: dict[str, SourceField] = Field(
+    adapters: dict[Served, SourceField] = Field(
         default_factory=dict, description="LoRA adapters by the name they are served under: `{name: source}`."
     )
 
@@ -52,15 +63,8 @@ class HardwareFile(Strict):
     count: Annotated[Whole, Field(ge=1, le=1024)] | None = Field(
         None, description="GPUs a replica. Default: the plan chooses."
     )
-    machine: str | None = Field(None, description="A machine type, such as `a3-highgpu-8g`.")
-    price: (
-        Annotated[
-            float,
-            BeforeValidator(lambda v: float(v) if isinstance(v, int) and not isinstance(v, bool) else v),
-            Field(ge=0),
-        ]
-        | None
-    ) = Field(
+    machine: Named | None = Field(None, description="A machine type, such as `a3-highgpu-8g`.")
+    price: Annotated[Number, Field(ge=0, le=1_000_000)] | None = Field(
         None,
         description="Dollars an hour for one GPU, over the catalog's. Default: the catalog's, if it has one.",
     )
@@ -70,7 +74,7 @@ class PolicyFile(Strict):
     """One rate limit of the HPA."""
 
     type: Literal["Pods", "Percent"]
-    value: Annotated[Whole, Field(ge=1)]
+    value: Annotated[Whole, Field(ge=1, le=1_000_000)]
     periodSeconds: Annotated[Whole, Field(ge=1, le=1800)]
 
 
@@ -80,7 +84,11 @@ class RulesFile(Strict):
     stabilizationWindowSeconds: Annotated[Whole, Field(ge=0, le=3600)] | None = None
     selectPolicy: Literal["Max", "Min", "Disabled"] | None = None
     policies: list[PolicyFile] | None = None
-    tolerance: float | str | None = None
+    tolerance: (
+        Annotated[Number, Field(ge=0, le=100)]
+        | Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?m?$")]
+        | None
+    ) = None
 
 
 class BehaviorFile(Strict):
@@ -95,11 +103,7 @@ class ScalingFile(Strict):
 
     metrics: dict[
         Literal["queue-depth", "batch-size"],
-        Annotated[
-            float,
-            BeforeValidator(lambda v: float(v) if isinstance(v, int) and not isinstance(v, bool) else v),
-            Field(gt=0),
-        ],
+        Annotated[Number, Field(gt=0, le=1_000_000)],
     ] = Field(
         description="Target average a replica, by metric: `queue-depth` (requests waiting), `batch-size` (requests running). The largest result wins.",
         min_length=1,
@@ -113,21 +117,29 @@ class ScalingFile(Strict):
 class ObjectivesFile(Strict):
     """What is promised to users."""
 
-    ttft: SecondsField | None = Field(None, description="Time to first token.")
-    itl: SecondsField | None = Field(None, description="Inter-token latency.")
+    ttft: PromiseField | None = Field(None, description="Time to first token.")
+    itl: PromiseField | None = Field(None, description="Inter-token latency.")
 
 
 class EndpointFile(Strict):
     """The one URL in front of the replicas."""
 
-    host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback needs an `api_key`.")
+    host: Hosts = Field(
+        "127.0.0.1",
+        description="Address to bind, or a list of them: of IPv4 or IPv6, or a host's name. `0.0.0.0` is all of IPv4, "
+        "`::` all of IPv6. Anything but loopback needs an `api_key`.",
+    )
     port: Port = Field(8000, description="Port of the endpoint.")
     api_key: KeyField | None = Field(
         None,
         description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.",
     )
     hold: SecondsField = Field(Seconds(30), description="How long a request waits while no replica is ready.")
-    cors: list[str] = Field(
+    max_body: BodyField = Field(
+        Bytes(256 * 1024**2),
+        description="The longest request body; a longer one gets 413. At least `1KiB`, at most `16GiB`.",
+    )
+    cors: list[Origin] = Field(
         default_factory=list,
         description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or `*`.",
     )
@@ -145,13 +157,15 @@ class DiskFile(Strict):
         description="The disk's type. Hyperdisk ML serves more readers, and several zones. Default: `pd-ssd`, or "
         "`hyperdisk-ml` for several zones and for machines that take no other.",
     )
-    size: BytesField | None = Field(None, description="Its size, such as `200Gi`. Default: from the model's.")
-    zones: list[str] = Field([], description="Zones to read it in. Default: the first pod's zone.")
-    storage_class: str | None = Field(None, description="A StorageClass of the cluster instead of Stoker's.")
-    snapshot_class: str | None = Field(
+    size: DiskField | None = Field(None, description="Its size, such as `200Gi`. Default: from the model's.")
+    zones: list[Named] = Field([], description="Zones to read it in. Default: the first pod's zone.")
+    storage_class: Named | None = Field(
+        None, description="A StorageClass of the cluster instead of Stoker's."
+    )
+    snapshot_class: Named | None = Field(
         None, description="A VolumeSnapshotClass of the cluster instead of Stoker's."
     )
-    copy_class: str | None = Field(
+    copy_class: Named | None = Field(
         None,
         description="A StorageClass for the disk that the copy writes. Default: `storage_class`, else a pd-ssd, which "
         "the snapshot makes into any type.",
@@ -161,19 +175,19 @@ class DiskFile(Strict):
 class GatewayFile(Strict):
     """The Gateway of `routing: gateway-api`."""
 
-    class_name: str = Field(
+    class_name: Named = Field(
         "gke-l7-rilb", description="GatewayClass. Default: GKE's internal regional load balancer."
     )
-    host: str | None = Field(None, description="Host name that the route answers to. Default: any.")
-    tls_secret: str | None = Field(
+    host: HostName | None = Field(None, description="Host name that the route answers to. Default: any.")
+    tls_secret: Named | None = Field(
         None, description="Secret with a certificate for HTTPS. Default: HTTP, inside the network only."
     )
-    proxies: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$")]] = Field(
+    proxies: list[Network] = Field(
         [],
         description="Networks that the load balancer's proxies come from, as CIDRs: on GKE the proxy-only subnet's, which must "
         "be named; elsewhere besides the Gateway's own pods.",
     )
-    picker_image: str = Field(
+    picker_image: Image = Field(
         "registry.k8s.io/gateway-api-inference-extension/epp:v1.4.0",
         description="Image of the endpoint picker that chooses a replica for the InferencePool.",
     )
@@ -185,7 +199,7 @@ class MonitoringFile(Strict):
     namespace: Annotated[str, Field(pattern=NAMESPACE)] = Field(
         "monitoring", description="Namespace of the Prometheus that scrapes; the network policy lets it in."
     )
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         {},
         description="Labels of the PodMonitor and the PrometheusRule, by which that Prometheus selects them, such as "
         "`{release: kube-prometheus-stack}`.",
@@ -195,14 +209,14 @@ class MonitoringFile(Strict):
 class KubernetesFile(Strict):
     """What only a cluster knows."""
 
-    context: str | None = Field(None, description="The kubeconfig's context. Default: the current one.")
+    context: Line | None = Field(None, description="The kubeconfig's context. Default: the current one.")
     namespace: Annotated[str, Field(pattern=NAMESPACE)] = Field(
         "default", description="Namespace of everything that is created."
     )
     platform: Literal["gke", "plain"] = Field(
         "gke", description="GKE's node labels, disks and managed Prometheus, or a plain cluster's."
     )
-    weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], str] | None = Field(
+    weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], Line] | None = Field(
         None,
         description="How pods get the weights; `{disk: HANDLE}` takes an existing disk. Default: `disk` for `gs://` on GKE, "
         "`hub` for `hf://`, else `stream`.",
@@ -217,7 +231,7 @@ class KubernetesFile(Strict):
         default_factory=lambda: MonitoringFile(),
         description="How a Prometheus operator finds the fleet, with `metrics: prometheus`.",
     )
-    service_account: str | None = Field(
+    service_account: Named | None = Field(
         None, description="An existing service account for the engine. Default: one of the fleet's own."
     )
     capacity: list[
@@ -227,20 +241,20 @@ class KubernetesFile(Strict):
         description="Where GPUs come from, tried from the left: `reservation:NAME`, `on-demand`, `flex-start`, `spot` "
         "(a GKE ComputeClass).",
     )
-    compute_class: str | None = Field(None, description="An existing ComputeClass instead of `capacity`.")
+    compute_class: Named | None = Field(None, description="An existing ComputeClass instead of `capacity`.")
     surge: bool = Field(
         False, description="A rollout may start a replica before it stops one: there are spare GPUs."
     )
-    priority_class: str | None = Field(None, description="PriorityClass of the engine's pods.")
-    node_selector: dict[str, str] = Field(
+    priority_class: Named | None = Field(None, description="PriorityClass of the engine's pods.")
+    node_selector: Labels = Field(
         {}, description="Labels that the engine's nodes must have, besides Stoker's."
     )
     tolerations: list[dict[str, Any]] = Field(
         [], description="Tolerations of the engine's pods, besides the GPU's."
     )
-    labels: dict[str, str] = Field({}, description="Labels of the engine's pods, besides Stoker's.")
+    labels: Labels = Field({}, description="Labels of the engine's pods, besides Stoker's.")
     annotations: dict[str, str] = Field({}, description="Annotations of the engine's pods, besides Stoker's.")
-    image: str | None = Field(
+    image: Image | None = Field(
         None,
         description="Stoker's own image (`make image` builds it), for the gateway and the chat page. Default: neither runs.",
     )
@@ -256,14 +270,14 @@ class KubernetesFile(Strict):
         "text",
         description="How the gateway and the page log; `json` has a line for each request, with its id.",
     )
-    project: str | None = Field(
+    project: Line | None = Field(
         None,
         description="Google Cloud project of the cluster. Default: from the context's name `gke_PROJECT_…`.",
     )
     network_policy: bool = Field(
         True, description="Only clients, monitoring and ranks reach the engine's pods."
     )
-    clients: dict[str, str] | None = Field(
+    clients: Labels | None = Field(
         None, description="Labels of the pods that may use the endpoint. Default: every pod of the namespace."
     )
 
@@ -311,7 +325,7 @@ class SpecFile(Strict):
         description="A replica is restarted on which requests wait while nothing moves for so long. More than its"
         " longest step takes: `max-num-batched-tokens` prompt tokens.",
     )
-    memory: BytesField | None = Field(
+    memory: MemoryField | None = Field(
         None,
         description="Memory for the KV cache of one replica on a CPU. Default: chosen from what is free.",
     )

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from stoker.bounds import DIGITS, finite, shown
 from stoker.errors import SpecError
+from stoker.spec.compose import Listed, Node, Scalar, Table, compose
 from stoker.spec.nouns import Place
 
 Path = tuple[str | int, ...]
@@ -26,6 +26,7 @@ _TRAPS = (
     ),
     (re.compile(r"[-+]?[0-9][0-9]*_[0-9_]*"), "YAML reads underscores as part of a number", "leave them out"),
 )
+MOST = 20_000  # values in a spec, aliases written out
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -48,91 +49,76 @@ class Tree:
 
 
 def parse(text: str, file: str) -> Tree:
-    """Reads one document. Raises: SpecError for bad YAML, duplicate keys, anchors' tags and YAML 1.1's traps."""
-    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-    try:
-        node = yaml.compose(text, Loader=loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise SpecError(
-            "this is not valid YAML", at=at, why=error.problem or str(error), fix=_yaml_fix(error, text)
-        ) from None
-    except yaml.YAMLError as error:
-        raise SpecError(
-            "this is not valid YAML", at=file, why=str(error), fix="save it as UTF-8 text"
-        ) from None
+    """Reads one document. Raises: SpecError for bad YAML, too much of it, duplicate keys and YAML 1.1's traps."""
+    documents = compose(text, file, MOST)
     tree = Tree(file)
-    tree.value = _value(node, (), tree, frozenset()) if node is not None else {}
+    if len(documents) > 1:
+        second = documents[1]
+        at = f"{file}:{second.line}:{second.column}" if second is not None else f"{file}:1:1"
+        raise SpecError(
+            "there are two documents in one file", at=at, why="a spec is one fleet", fix="one file a fleet",
+            rule="spec-yaml",
+        )  # fmt: skip
+    tree.value = _value(documents[0], (), tree) if documents and documents[0] is not None else {}
     return tree
 
 
-def _yaml_fix(error: yaml.MarkedYAMLError, text: str) -> str:
-    lines = text.splitlines()
-    line = error.problem_mark.line if error.problem_mark else 0
-    if line < len(lines) and "\t" in lines[line]:
-        return "indent with spaces, not tabs"
-    return "check the indentation and the quotes on this line and the one above"
-
-
-def _value(node: yaml.Node, path: Path, tree: Tree, above: frozenset[int]) -> Any:
-    tree.places.setdefault(path, Place(tree.file, node.start_mark.line + 1, node.start_mark.column + 1))
-    if id(node) in above:
-        raise SpecError("this alias contains itself", at=str(tree.place(path)), fix="write the value out")
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, tree, above | {id(node)})
-    if isinstance(node, yaml.SequenceNode):
-        inside = above | {id(node)}
-        return [_value(item, (*path, index), tree, inside) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)
+def _value(node: Node, path: Path, tree: Tree) -> Any:
+    tree.places.setdefault(path, Place(tree.file, node.line, node.column))
+    if isinstance(node, Table):
+        return _table(node, path, tree)
+    if isinstance(node, Listed):
+        return [_value(item, (*path, index), tree) for index, item in enumerate(node.items)]
     return _scalar(node, path, tree)
 
 
-def _mapping(node: yaml.MappingNode, path: Path, tree: Tree, above: frozenset[int]) -> dict[str, Any]:
+def _table(node: Table, path: Path, tree: Tree) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        at = Place(tree.file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-            raise SpecError(
-                "a key must be plain text", at=str(at), fix="write each field out, without merge keys"
-            )
-        key = key_node.value
+    for key_node, value_node in node.items:
+        at = Place(tree.file, key_node.line, key_node.column)
+        key = _key(key_node, at)
         if key in out:
-            first = tree.places[(*path, key)]
             raise SpecError(
-                f"the key {key!r} stands twice",
-                at=str(at),
-                why=f"it stands at line {first.line} already",
-                fix="keep one",
-            )
+                f"the key {shown(key)} stands twice", at=str(at),
+                why=f"it stands at line {tree.places[(*path, key)].line} already", fix="keep one", rule="spec-yaml",
+            )  # fmt: skip
         tree.places[(*path, key)] = at
-        out[key] = _value(value_node, (*path, key), tree, above)
+        out[key] = _value(value_node, (*path, key), tree)
     return out
 
 
-def _scalar(node: yaml.ScalarNode, path: Path, tree: Tree) -> Any:
-    text: str = node.value
-    tree.raw[path] = text
-    if node.tag.startswith("!") or node.style:
-        return text
+def _key(node: Node, at: Place) -> str:
+    if isinstance(node, Scalar) and node.text != "<<":
+        return node.text
+    raise SpecError(
+        "a key must be plain text", at=str(at),
+        why="it is a merge key" if isinstance(node, Scalar) else "it is a list or a table",
+        fix="write each field out, without merge keys", rule="spec-yaml",
+    )  # fmt: skip
+
+
+def _scalar(node: Scalar, path: Path, tree: Tree) -> Any:
+    tree.raw[path] = node.text
+    if not node.plain:
+        return node.text
     for pattern, why, fix in _TRAPS:
-        if pattern.fullmatch(text):
-            raise SpecError(f"{text!r} is ambiguous in YAML", at=str(_at(node, tree)), why=why, fix=fix)
-    return scalar(text)
-
-
-def _at(node: yaml.Node, tree: Tree) -> Place:
-    return Place(tree.file, node.start_mark.line + 1, node.start_mark.column + 1)
+        if len(node.text) <= DIGITS and pattern.fullmatch(node.text):
+            at = str(Place(tree.file, node.line, node.column))
+            what = f"{node.text!r} is ambiguous in YAML"
+            raise SpecError(what, at=at, why=why, fix=fix, rule="spec-yaml")
+    return scalar(node.text)
 
 
 def scalar(text: str) -> Any:
-    """A plain scalar by the core schema of YAML 1.2."""
+    """A plain scalar by the core schema of YAML 1.2; a number that is beyond a float stays text."""
     if text.lower() in _CONSTANTS and text in (text.lower(), text.upper(), text.capitalize()):
         return _CONSTANTS[text.lower()]
+    if len(text) > DIGITS:
+        return text
     if _INT.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
+    if _FLOAT.fullmatch(text) and finite(number := float(text)):
+        return number
     return text
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stoker.spec import addresses
 from stoker.units import Bytes, Range, Seconds
 
 Strategy = Literal["single-gpu", "tensor-parallel", "multi-node"]
@@ -128,12 +129,13 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAsk:
-    """The one URL: where it binds, its key, how long a request is held while nothing is ready."""
+    """The one URL: where it binds (several addresses with commas between them), its key, how long a request is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: KeyRef | None = None
     hold: Seconds = Seconds(30)
+    max_body: Bytes = Bytes(256 * 1024**2)
     cors: tuple[str, ...] = ()
     page: bool = True
     page_port: int | None = None
@@ -141,7 +143,7 @@ class EndpointAsk:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in ("127.0.0.1", "::1", "localhost") or self.host.startswith("127.")
+        return addresses.loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stoker.bounds import shown
 from stoker.catalog import changes, vllm
 from stoker.errors import SpecError
 from stoker.spec.nodes import Tree
 from stoker.spec.nouns import EngineAsk
+from stoker.spec.patterns import IMAGE, VARIABLE
 
 OURS = ("kind", "version", "image", "env", "simulate")
 # options that Stoker writes itself, and the field to use
@@ -49,7 +51,11 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
     kind = raw.get("kind", "vllm")
     if kind not in ("vllm", "simulated"):
         raise _error(
-            tree, "kind", f"engine.kind is {kind!r}", "it is none of vllm, simulated", "vllm or simulated"
+            tree,
+            "kind",
+            f"engine.kind is {shown(kind)}",
+            "it is none of vllm, simulated",
+            "vllm or simulated",
         )
     version = str(raw.get("version", vllm.DEFAULT))
     if version not in vllm.KNOWN:
@@ -57,7 +63,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
         raise _error(
             tree,
             "version",
-            f"vLLM {version} is not known to this Stoker",
+            f"vLLM {shown(version)[1:-1]} is not known to this Stoker",
             f"known: {known}",
             f"version: {vllm.DEFAULT}",
         )
@@ -69,7 +75,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
     return EngineAsk(
         kind=kind,
         version=version,
-        image=raw.get("image"),
+        image=_image(raw.get("image"), tree),
         env=_env(raw.get("env"), tree),
         options=options,
         simulate=_table(raw.get("simulate"), "simulate", tree),
@@ -89,7 +95,7 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
         near = release.nearest(name)
         why = f"vLLM {release.version} has no such option"
         raise _error(
-            tree, key, f"unknown option {key!r} in engine", why, near or "see `vllm serve --help=all`"
+            tree, key, f"unknown option {shown(key)} in engine", why, near or "see `vllm serve --help=all`"
         )
     if option.name in WRITTEN:
         raise _error(
@@ -108,16 +114,32 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
             "keep one",
         )
     if (why_not := option.check(value)) is not None:
-        raise _error(tree, key, f"engine.{key} is {value!r}", why_not, option.help)
+        raise _error(tree, key, f"engine.{key} is {shown(value)}", why_not, option.help)
     return option.name
+
+
+def _image(value: Any, tree: Tree) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= 512 and re.fullmatch(IMAGE, value)):
+        return value
+    why = "expected an image's name, such as vllm/vllm-openai:v0.32.0"
+    raise _error(tree, "image", f"engine.image is {shown(value)}", why, "name it as a pod would")
 
 
 def _env(value: Any, tree: Tree) -> dict[str, str]:
     table = _table(value, "env", tree)
     for key, text in table.items():
+        if not VARIABLE.fullmatch(key):
+            raise _error(
+                tree, "env", f"engine.env: {shown(key)} is no variable's name", "letters, digits and _ make one",
+                "rename it",
+            )  # fmt: skip
         if not isinstance(text, str):
             raise _error(
-                tree, "env", f"engine.env.{key} is {text!r}", "an environment variable is text", "quote it"
+                tree,
+                "env",
+                f"engine.env.{key} is {shown(text)}",
+                "an environment variable is text",
+                "quote it",
             )
         if SECRET.search(key):
             raise _error(
@@ -132,7 +154,11 @@ def _table(value: Any, key: str, tree: Tree) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise _error(
-            tree, key, f"engine.{key} is {value!r}", "expected a table of names and values", "{NAME: value}"
+            tree,
+            key,
+            f"engine.{key} is {shown(value)}",
+            "expected a table of names and values",
+            "{NAME: value}",
         )
     return value
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import short_hardware
@@ -32,7 +33,10 @@ def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
     for text in sets:
         dotted, equals, value = text.partition("=")
         if not equals or not dotted.strip():
-            raise SpecError(f"--set {text!r} sets nothing", why="expected path=value", fix="--set replicas=2")
+            raise SpecError(
+                f"--set {shown(text)} sets nothing", at="--set", why="expected path=value", fix="--set replicas=2",
+                rule="spec-set",
+            )  # fmt: skip
         _set(tree, tuple(dotted.strip().split(".")), value, getattr(text, "label", f"--set {dotted.strip()}"))
 
 
@@ -48,8 +52,10 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
         if not isinstance(below, dict):
             raise SpecError(
                 f"{label}: {'.'.join(path[: depth + 1])} is no table",
-                why=f"it is {below!r}",
+                at=str(tree.place(path[: depth + 1])),
+                why=f"it is {shown(below)}",
                 fix="set the whole field",
+                rule="spec-set",
             )
         here[key] = below
         here = below
@@ -63,7 +69,9 @@ def _expanded(key: str, text: str, label: str) -> Any:
     try:
         return _SHORT[key](text)
     except ValueError as error:
-        raise SpecError(str(error), at=label, why="the rest of it is set here", fix="mend the file") from None
+        raise SpecError(
+            str(error), at=label, why="the rest of it is set here", fix="mend the file", rule="spec-set"
+        ) from None
 
 
 def nodes_texts() -> frozenset[tuple[str, ...]]:

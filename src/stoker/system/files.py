@@ -226,13 +226,27 @@ def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         yield
 
 
+def parts(path: Path) -> list[tuple[int, Path]]:
+    """The parts that a log's head was moved to (`rotation`), by number: the oldest first."""
+    found = ((one.name[len(path.name) + 1 :], one) for one in path.parent.glob(f"{path.name}.*"))
+    return sorted((int(number), one) for number, one in found if number.isdigit())
+
+
 def tail(path: Path, lines: int = 600, size: int = 512 * 1024) -> list[str]:
-    """The last lines of a text file; empty where there is none."""
+    """The last lines of a text file, and of its last part where it has just been rotated; empty where there is none."""
+    text = _end(path, size)
+    if text is None:
+        return []
+    if len(text) < size and (rotated := parts(path)):
+        text = (_end(rotated[-1][1], size - len(text)) or b"") + text
+    return text.decode("utf-8", "replace").splitlines()[-lines:]
+
+
+def _end(path: Path, size: int) -> bytes | None:
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - size))
-            text = file.read().decode("utf-8", "replace")
+            return file.read(size)
     except OSError:
-        return []
-    return text.splitlines()[-lines:]
+        return None

@@ -354,8 +354,8 @@ class HttpServer:
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> int:
-        """Binds and listens; returns the port (chosen by the system for 0). Raises: OSError."""
-        self._servers.append(server := await self._serve(host=host, port=port))
+        """Binds and listens, on each of several addresses with commas between them; returns the port. Raises: OSError."""
+        self._servers.append(server := await self._serve(host=host.split(","), port=port))
         return int(server.sockets[0].getsockname()[1])
 
     async def accept(self, sockets: list[socket.socket]) -> None:

@@ -12,6 +12,7 @@ REQUESTS = "stoker.requests"  # one record a request, its figures in `fields`
 
 def setup(role: str) -> None:
     """Sets up this process' logging, as the environment asks."""
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback in it
     handler = logging.StreamHandler(sys.stderr)
     structured = os.environ.get(VARIABLE, "").lower() == "json"
     handler.setFormatter(Structured(role) if structured else logging.Formatter("%(asctime)s %(message)s"))

@@ -67,15 +67,34 @@ def group_members(group: int) -> list[int]:
 
 
 def port_free(host: str, port: int) -> bool:
-    """Whether the port can be bound now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    """Whether the port can be bound now, at each of several addresses with commas between them."""
+    return all(bind_error(one, port) is None for one in host.split(","))
+
+
+def bind_error(host: str, port: int) -> OSError | None:
+    """Why a port of one address or name cannot be bound now; None where it can."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in {(info[0], info[4]) for info in found}:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+def own_addresses() -> list[str]:
+    """The addresses of this machine, loopback first."""
+    found = [
+        one.address.partition("%")[0]
+        for of_one in psutil.net_if_addrs().values()
+        for one in of_one
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    return sorted(set(found), key=lambda address: (not address.startswith(("127.", "::1")), address))
 
 
 def free_port() -> int:

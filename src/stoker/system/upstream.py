@@ -111,7 +111,7 @@ class Pool:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._idle: list[Connection] = []
-        self.host_header = f"{host}:{port}".encode()
+        self.host_header = f"{f'[{host}]' if ':' in host else host}:{port}".encode()
 
     async def connection(self) -> Connection:
         """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""

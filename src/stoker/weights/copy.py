@@ -22,6 +22,7 @@ from stoker.system.paths import private
 from stoker.units import Bytes, Seconds
 from stoker.weights.check import PICKLES
 from stoker.weights.entries import SOURCE_FILE
+from stoker.weights.leftovers import FOLDER, TAG, lock_of, tidy
 from stoker.weights.remote import Interrupted, Listing, Remote, RemoteFile, offline
 from stoker.weights.space import check_space
 from stoker.weights.transfer import Partial, Range
@@ -42,7 +43,12 @@ def copied(source: Hub | Bucket, cache: Path, report: Report, token: str | None)
         listing = remote.listing()
         _check_listing(listing)
         folder = home / folder_name(listing)
-        with locked(home / f".{folder.name}.lock"):
+        with locked(lock_of(folder)):
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: what is left then has no name, and the copy says why
+                lock_of(folder).write_text(f"{listing.label}\n")
+            tidy(cache, listing.label, folder.name[-TAG:])
             if folder.exists():
                 report(Event("weights", f"{source}, copied earlier"))
             else:
@@ -64,7 +70,7 @@ def remote_of(source: Hub | Bucket, token: str | None) -> Remote:
 def folder_name(listing: Listing) -> str:
     """A folder's name: readable, and unique by source and revision."""
     label = re.sub(r"[^\w.-]+", "--", listing.label.partition("://")[2].partition("@")[0])[:80]
-    return f"{label}-{hashlib.sha256(f'{listing.label}@{listing.revision}'.encode()).hexdigest()[:12]}"
+    return f"{label}-{hashlib.sha256(f'{listing.label}@{listing.revision}'.encode()).hexdigest()[:TAG]}"
 
 
 def _pinned(source: Hub | Bucket, home: Path) -> Path | None:
@@ -104,9 +110,9 @@ def blob_name(file: RemoteFile, label: str) -> str:
 
 def _copy(remote: Remote, listing: Listing, cache: Path, folder: Path, report: Report) -> None:
     begun = time.monotonic()
-    blobs, partials = private(cache / "blobs"), private(cache / ".partial")
+    blobs, partials = private(cache / "blobs"), private(cache / FOLDER)
     todo = [file for file in listing.files if not (blobs / blob_name(file, listing.label)).exists()]
-    tag = folder.name[-12:]  # two sources may share a blob, never a half of one
+    tag = folder.name[-TAG:]  # two sources may share a blob, never a half of one
     whole = [Partial(file, partials / f"{blob_name(file, listing.label)}-{tag}") for file in todo]
     check_space(cache, Bytes(sum(partial.file.size for partial in whole if not partial.path.exists())))
     moved = _Meter(listing, todo, report)

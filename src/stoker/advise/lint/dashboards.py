@@ -3,10 +3,11 @@
 Grafana's JSON and Cloud Monitoring's alike: every string of the file is read, since queries stand in many places.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
+from stoker.bounds import read_json
 from stoker.catalog import vllm
 from stoker.catalog.changes import changes
 from stoker.findings import Finding
@@ -20,7 +21,7 @@ def is_dashboard(text: str) -> bool:
     if not text.lstrip().startswith("{"):
         return False
     try:
-        body = json.loads(text)
+        body = read_json(text)
     except ValueError:
         return False
     body = body.get("dashboard", body) if isinstance(body, dict) else {}
@@ -57,6 +58,7 @@ def fixed(text: str, release: str) -> tuple[str, int]:
     return _NAME.sub(now, text), count
 
 
+@lru_cache(4096)
 def _gone(name: str, release: str) -> tuple[str, str] | None:
     """Why a release has no metric of that name, and its name of today (empty: none is known); None where it has it."""
     known = vllm.nearest_release(release).metrics

@@ -1,12 +1,12 @@
 """The objects of a file of manifests, with the line of each value."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
-
+from stoker.errors import SpecError
 from stoker.findings import Finding, Severity
+from stoker.spec.compose import Listed, Node, Scalar, Table, compose
 from stoker.spec.nodes import scalar
 
 Path = tuple[str | int, ...]
@@ -86,14 +86,11 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def read(text: str, file: str) -> tuple[list[Manifest], list[Finding]]:
     """The objects of a file, and what is wrong with it as a file."""
     try:
-        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
-        out = [one for node in nodes if (one := _manifest(node, file)) is not None]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
-        return [], [Finding("this is not valid YAML", error.problem or "", "check the indentation and the quotes", at, rule="lint-yaml")]  # fmt: skip
-    except (yaml.YAMLError, RecursionError) as error:
-        return [], [Finding("this is not valid YAML", str(error), "save it as UTF-8 text", f"{file}:1:1", rule="lint-yaml")]  # fmt: skip
+        nodes = compose(text, file)
+    except SpecError as error:
+        rule = "lint-yaml" if error.finding.rule == "spec-yaml" else error.finding.rule
+        return [], [replace(error.finding, rule=rule)]
+    out = [one for node in nodes if node is not None and (one := _manifest(node, file)) is not None]
     if not out:
         empty = Finding(
             f"{file} holds no object", "kubectl applies nothing and says nothing of it",
@@ -114,25 +111,22 @@ def _items(one: Manifest) -> list[Manifest]:
     ]
 
 
-def _manifest(node: yaml.Node, file: str) -> Manifest | None:
+def _manifest(node: Node, file: str) -> Manifest | None:
     lines: dict[Path, tuple[int, int]] = {}
-    value = _value(node, (), lines, 0)
+    value = _value(node, (), lines)
     return Manifest(file, value, lines) if isinstance(value, dict) and value else None
 
 
-def _value(node: yaml.Node, path: Path, lines: dict[Path, tuple[int, int]], depth: int) -> Any:
-    if depth > 60:
-        raise yaml.YAMLError("it is nested too deeply")
-    lines.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if isinstance(node, yaml.MappingNode):
+def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:
+    """The plain value; its depth is what `compose` lets through."""
+    lines.setdefault(path, (node.line, node.column))
+    if isinstance(node, Table):
         out: dict[str, Any] = {}
-        for key, inner in node.value:
-            name = str(getattr(key, "value", ""))
-            lines[(*path, name)] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            out[name] = _value(inner, (*path, name), lines, depth + 1)
+        for key, inner in node.items:
+            name = key.text if isinstance(key, Scalar) else ""
+            lines[(*path, name)] = (key.line, key.column)
+            out[name] = _value(inner, (*path, name), lines)
         return out
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, index), lines, depth + 1) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)
-    text = str(node.value)
-    return text if node.style or node.tag.startswith("!") else scalar(text)
+    if isinstance(node, Listed):
+        return [_value(item, (*path, index), lines) for index, item in enumerate(node.items)]
+    return scalar(node.text) if node.plain else node.text

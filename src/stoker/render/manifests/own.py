@@ -79,6 +79,7 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
         "host": "0.0.0.0",  # a pod's own address
         "port": cluster.port,
         "hold": float(endpoint.hold),
+        "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
         "hosts": [],
         "inference_routes": sorted(vllm.nearest_release(cluster.spec.engine.version).inference_routes),

@@ -110,10 +110,17 @@ class Api:
         except (Mistake, WorldFailed):
             return ()
 
-    def tail(self, namespace: str, pod: str, lines: int, container: str) -> tuple[str, ...]:
-        """The last lines of a pod's container; none where there is no log yet. Raises: Mistake, WorldFailed."""
+    def tail(
+        self, namespace: str, pod: str, lines: int, container: str, *, previous: bool = False
+    ) -> tuple[str, ...]:
+        """The last lines of a pod's container, or of its life before; none where there is no log. Raises: Mistake, WorldFailed."""
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
-        answer = self._send("GET", path, {"tailLines": str(lines), "container": container})
+        query = {
+            "tailLines": str(lines),
+            "container": container,
+            **({"previous": "true"} if previous else {}),
+        }
+        answer = self._send("GET", path, query)
         if answer.status_code in NO_LOG:
             return ()
         if answer.status_code >= 400:

@@ -27,6 +27,28 @@ def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) 
             yield LogLine(name, f"({error.finding.what}: {error.finding.why})")
 
 
+def read_previous(api: Api, namespace: str, selector: str, only: str | None, lines: int) -> Iterator[LogLine]:
+    """The last lines of the life before, of every container that was restarted. Raises: Mistake, where none was."""
+    found = False
+    for pod in _pods(api, namespace, selector, only):
+        name = pod["metadata"]["name"]
+        for container in _restarted(pod):
+            for line in api.tail(namespace, name, lines, container, previous=True):
+                found = True
+                yield LogLine(name, line)
+    if not found:
+        raise Mistake(
+            f"{f'{only} has' if only else 'no pod has'} no earlier life", why="no container of it was restarted, or its node has dropped the log",
+            fix="`stoker logs` shows the life that there is", rule="logs-previous",
+        )  # fmt: skip
+
+
+def _restarted(pod: Object) -> list[str]:
+    status = pod.get("status", {})
+    found = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    return [one["name"] for one in found if one.get("restartCount")]
+
+
 def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterator[LogLine]:
     """The lines that are there, then new ones as they come, until the last pod is gone. Raises: Mistake."""
     said: queue.Queue[LogLine | Mistake] = queue.Queue()

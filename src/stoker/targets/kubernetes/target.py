@@ -336,8 +336,15 @@ class KubernetesTarget:
             )  # fmt: skip
         return fits[-1]
 
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of every pod's log, or of one; followed, they come from all pods as they are written."""
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of every pod's log, or of one; followed, they come from all pods as they are written.
+
+        previous: of each container's life before its last restart.
+        """
+        if previous:
+            return logs.read_previous(self.api, self.namespace, self.selector, replica, LOG_LINES)
         if follow:
             return logs.follow(self.api, self.namespace, self.selector, replica)
         return logs.read(self.api, self.namespace, self.selector, replica, LOG_LINES)

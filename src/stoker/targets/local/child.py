@@ -12,14 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stoker.fleet.process import Process
+from stoker.fleet.process import WITHHELD, Process
 from stoker.fleet.state import Phase, Sample
 from stoker.system import clock
 from stoker.system.files import read_secret
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
+from stoker.targets.local.lives import lives, new_life, opened
 from stoker.targets.local.marks import Mark
 
-MARKS_KEPT = 3
 LISTEN_VARIABLE = "STOKER_LISTEN"  # numbers of the open sockets that a process is handed
 # Of the shell that called `stoker up`: they would overrule what the plan says, or belong to other programs.
 NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_KVCACHE_SPACE"})
@@ -47,7 +47,6 @@ class Child:
         self.cut = False  # what still runs on it is ended by the gateway
         self.leaving_since: float | None = None
         self.term_at: float | None = None
-        self.log_offset = 0
         self.scratch: str | None = None
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +58,7 @@ class Child:
     # life
 
     def start(self, folder: Path, port: int, sockets: Sequence[int] = ()) -> None:
-        """Starts the process in a group of its own, its output in a file of its own. Raises: OSError.
+        """Starts the process in a group of its own, its output in a file of this life. Raises: OSError.
 
         sockets: open files that it is handed, by their numbers.
 
@@ -68,21 +67,21 @@ class Child:
         """
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
-        self._rotate()
+        self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix="stoker-")
-        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        with opened(self.log) as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
                 env=self._environment(folder, sockets), cwd=folder, pass_fds=tuple(sockets),
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
-        self.log_offset = 0
         self.started = clock.now()
         self.become("Starting")
 
     def _environment(self, folder: Path, sockets: Sequence[int]) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
+        withheld = NOT_INHERITED | set(self.process.env.get(WITHHELD, "").split())
+        env = {k: v for k, v in os.environ.items() if k not in withheld}
         if self.scratch:
             env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         own = {"PYTHONUNBUFFERED": "1", LISTEN_VARIABLE: ",".join(map(str, sockets))}
@@ -95,13 +94,6 @@ class Child:
         if lost := [self.process.key_env[name] for name, value in found.items() if value is None]:
             raise OSError(f"the key in {', '.join(lost)} is lost")
         return {name: value for name, value in found.items() if value is not None}
-
-    def _rotate(self) -> None:
-        """Keeps the logs of the last few lives."""
-        olds = sorted(self.log.parent.glob(f"{self.process.key}.*.log"), key=lambda p: p.stat().st_mtime)
-        for old in olds[: -MARKS_KEPT or None]:
-            with contextlib.suppress(OSError):
-                old.unlink()
 
     def ended(self) -> int | None:
         """The exit code (negative for a signal, 0 where it cannot be known) once it has ended, else None."""
@@ -181,6 +173,7 @@ class Child:
             "leaving": self.leaving,
             "scratch": self.scratch,
             "standby": self.standby,
+            "log": self.log.name,
         }
 
     def mark(self) -> tuple[object, ...]:
@@ -198,6 +191,7 @@ class Child:
             Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs
         )
         child.id = ProcessId(**record["id"]) if record["id"] else None
+        child.log = logs / record.get("log", child.log.name)
         child.port = record["port"]
         child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
         child.started = record["started"]
@@ -213,5 +207,6 @@ class Child:
         """The child of a process that no record names, as its own mark describes it."""
         child = cls(process, mark.generation, mark.stamp, logs)
         child.id, child.port = id, mark.port
+        child.log = (lives(logs, process.key) or [child.log])[-1]
         child.become("Starting", "found without a record")
         return child

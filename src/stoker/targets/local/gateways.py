@@ -13,6 +13,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from stoker.spec.addresses import split
 from stoker.targets.gateway.config import Seen
 from stoker.targets.gateway.handing import ask, seen_file
 from stoker.targets.local.child import Child
@@ -53,8 +54,12 @@ class Listeners:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for every address that a host name stands for. Raises: OSError."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    """Listening sockets for every address that a host name, or several with commas, stand for. Raises: OSError."""
+    found = [
+        one
+        for name in split(host)
+        for one in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    ]
     out: list[socket.socket] = []
     try:
         for family, address in dict.fromkeys((one[0], one[4]) for one in found):

@@ -13,6 +13,7 @@ from typing import Any
 from stoker.errors import StateBroken
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Phase, Rank, Replica, Service, Stopped
+from stoker.spec import addresses
 from stoker.system import clock
 from stoker.system.files import read_json, write_json
 from stoker.targets.gateway.config import Route, Routes, Seen
@@ -238,13 +239,12 @@ def _ranks(child: Child) -> tuple[Rank, ...]:
 
 
 def _service(child: Child, current: bool) -> Service:
-    url = f"http://{'127.0.0.1' if child.process.host in ('0.0.0.0', '::') else child.process.host}:{child.port}"
     return Service(
         role=child.process.role,
         phase=child.phase,
         since=child.since,
         pid=child.id.pid if child.id else None,
-        url=url,
+        url=addresses.url(child.process.host, child.port),
         restarts=child.restarts,
         last_words=child.last_words,
         current=current,

@@ -27,6 +27,7 @@ from stoker.targets.local.child import Child
 from stoker.targets.local.endings import BACKOFF, Failures, words_of
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.leaving import Leaving
+from stoker.targets.local.lives import Keeper
 from stoker.targets.local.replacing import gateway_steps, to_replace
 from stoker.targets.local.rollout import Rollouts
 from stoker.targets.local.upkeep import Upkeep
@@ -79,6 +80,8 @@ class Supervisor:
         for child in self.children:
             if not child.standby:
                 self._watches[child] = Watch(child)
+        keeper = Keeper(self.folder.logs, lambda: {child.log for child in self.children})
+        self._keeping = asyncio.create_task(keeper.run())
         while True:
             if self._upkeep.look():
                 self._asked_anew()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from stoker.errors import Mistake, NoSuchFleet, PortTaken, StateBroken, StateMoved, WorldFailed
+from stoker.errors import Mistake, NoSuchFleet, StateBroken, StateMoved, WorldFailed
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
@@ -23,12 +23,12 @@ from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
 from stoker.system import keys, paths
 from stoker.system.files import broken, locked, read_secret, tail, unwritable, write_secret
-from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
 from stoker.targets.local.looking import look, raise_if_failed
 from stoker.targets.local.marks import FLEET, leaders, of_fleet
+from stoker.targets.local.place import check_place
 
 SUPERVISOR_SECONDS = 60.0
 ASKING = ("gateway", "page")
@@ -95,8 +95,10 @@ class LocalTarget:
             steps = _again(state, now)
         if not steps and not state.supervised:
             steps = (Step("start", "supervisor", "it is gone; what runs is adopted"),)
-        if any(step.subject == "gateway" and step.action == "start" for step in steps):
-            self._check_ports(plan)
+        for step in steps:
+            if step.subject == "gateway" and step.action in ("start", "replace"):
+                held = {process.port for process in now.processes} if now else set()
+                check_place(plan, ours=plan.spec.endpoint.port in held)
         if not steps:
             raise_if_failed(state, now, self.folder)
         return Changes(steps or _waiting(now or wanted, state, in_rotation(self.folder)), seen, plan)
@@ -276,24 +278,13 @@ class LocalTarget:
         lines = tail(self.folder.logs / "supervisor.log", 5)
         raise WorldFailed("the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs))
 
-    def _check_ports(self, plan: Plan) -> None:
-        wanted = [("endpoint.port", plan.spec.endpoint.host, plan.spec.endpoint.port)]
-        if plan.spec.endpoint.page:
-            wanted.append(("endpoint.page_port", "127.0.0.1", page_port(plan)))
-        for field, host, port in wanted:
-            if not port_free(host, port):
-                owner = port_owner(port) or "another process"
-                place = plan.spec.origin.get(field)
-                raise PortTaken(
-                    f"port {port} is taken", why=f"{owner} listens there", fix=f"--set {field}=N, or stop it",
-                    at=str(place) if place else field, rule="port-taken",
-                )  # fmt: skip
-
-    def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
-        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet."""
+    def logs(
+        self, replica: str | None = None, follow: bool = False, previous: bool = False
+    ) -> Iterator[LogLine]:
+        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet, Mistake."""
         if not self.folder.logs.exists():
             raise no_fleet(self.name)
-        return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica)
+        return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica, previous)
 
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:

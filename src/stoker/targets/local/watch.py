@@ -11,8 +11,10 @@ from stoker.engine.log import StartLog
 from stoker.engine.samples import MetricSample, read
 from stoker.fleet.state import Sample
 from stoker.observe import Narrowed
+from stoker.spec.addresses import reached
 from stoker.system import clock
 from stoker.system.files import read_secret
+from stoker.system.rotation import Reader
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.local.child import Child
 from stoker.targets.local.warmup import warm
@@ -30,9 +32,10 @@ class Watch:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.hung: str | None = None
-        self._pool = Pool("127.0.0.1", child.port)
+        self._pool = Pool(reached(child.process.host), child.port)
         self._page = Narrowed(lambda path: fetch(self._pool, path.encode(), [], METRICS_SECONDS))
         self._start = StartLog()
+        self._log = Reader(child.log)
         self._answered = time.monotonic()
         self._moved: tuple[Sample | None, float] = (None, time.monotonic())
         self._warm = not child.process.routed
@@ -82,15 +85,7 @@ class Watch:
 
     def _read_log(self) -> None:
         child = self.child
-        try:
-            with child.log.open("rb") as file:
-                file.seek(child.log_offset)
-                data = file.read(1 << 20)
-        except FileNotFoundError:
-            return
-        whole = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1  # progress bars end their lines with \r
-        child.log_offset += whole
-        for line in data[:whole].decode("utf-8", "replace").splitlines():
+        for line in self._log.lines(1 << 20):
             self._start = self._start.feed(line)
         if not child.leaving and self._start.phase in ("Starting", "Loading", "Warming"):
             child.become(self._start.phase, self._start.detail)

@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chat-template")
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     parser.add_argument("--enable-request-id-headers", action="store_true")
+    parser.add_argument(
+        "--disable-access-log-for-endpoints", metavar="PATHS", help="it logs no request at all"
+    )
     parser.add_argument("--simulate", default="{}", metavar="JSON", help="timings, size and faults")
     parser.add_argument("--simulate-file", metavar="PATH", help="the same, read again whenever it changes")
     return parser

@@ -91,6 +91,7 @@ def main() -> int:
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # who asks is who is connected, whatever a header says
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     asyncio.run(Server(config).serve([listening]))

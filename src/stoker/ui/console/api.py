@@ -1,5 +1,6 @@
 """The console's own routes: figures and logs to read, and two things to do for who holds the key."""
 
+import asyncio
 import hmac
 import json
 
@@ -8,12 +9,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from stoker.errors import StokerError
+from stoker.system import peers
 from stoker.ui.console.live import Live
 from stoker.ui.console.settings import Settings
 
 FRESH = {"cache-control": "no-store"}
 LONGEST = 3600.0
 MOST_REPLICAS = 1000
+LOCKED = "logs are for who holds the key, and for the user whose fleet this is: Unlock"
+OWNERS = "logs are for the user whose fleet this is: `stoker logs`"
 LOOKS = "this page only looks: `stoker scale`, `stoker restart` or `stoker ui` change the fleet"
 
 
@@ -24,6 +28,17 @@ def api(live: Live, settings: Settings) -> list[Route]:
         """Whether the visitor holds the endpoint's key; nobody does where there is none."""
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         return settings.key is not None and hmac.compare_digest(given.encode(), settings.key.encode())
+
+    async def may_read(request: Request) -> bool:
+        """Whether the visitor may see logs: who holds the key, or, on this machine, the user that this page runs as."""
+        if holds_key(request):
+            return True
+        if not settings.loopback:
+            return settings.key is None  # its network lets nobody else in
+        client, server = request.scope.get("client"), request.scope.get("server")
+        if not client or not server:
+            return False
+        return await asyncio.to_thread(peers.is_own, (client[0], client[1]), (server[0], server[1]))
 
     acts = bool(settings.fleet) and not settings.inside  # in a cluster its account may look, and nothing else
 
@@ -42,8 +57,8 @@ def api(live: Live, settings: Settings) -> list[Route]:
         return JSONResponse(live.history(since, request.query_params.get("replica", "")), headers=FRESH)
 
     async def log(request: Request) -> Response:
-        if settings.key is not None and not settings.loopback and not holds_key(request):
-            return _wrong(403, "logs are for who holds the key: Unlock")
+        if not await may_read(request):
+            return _wrong(403, LOCKED if settings.key is not None else OWNERS)
         try:
             lines = await live.log(request.query_params.get("name", ""))
         except StokerError as error:

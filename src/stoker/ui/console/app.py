@@ -147,7 +147,7 @@ def curl(settings: Settings) -> str:
     """The line to try in a shell; the key is left to the reader's environment."""
     body = {"model": settings.model, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
     lines = [
-        f"curl {settings.endpoint}/v1/chat/completions",
+        f"curl {shlex.quote(f'{settings.endpoint}/v1/chat/completions')}",
         "-H 'Content-Type: application/json'",
     ]
     lines += ['-H "Authorization: Bearer $API_KEY"'] if settings.key else []

@@ -89,11 +89,11 @@ class Local:
         from stoker.targets.local.logs import files
 
         found = files(self._fleet.target.folder, name).get(name)
-        if found is None:
+        if not found:
             raise Mistake(
                 f"there is no log of {name}", why="no such replica or service", fix="one of the table's"
             )
-        return tail(Path(found), LINES)
+        return tail(found[-1], LINES)
 
     def scale(self, count: int) -> None:
         """Runs so many replicas. Raises: StokerError."""

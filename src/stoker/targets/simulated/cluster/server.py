@@ -198,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not name:
             return self._collection(kind, space, query, raw)
         if sub == "log":
-            return self._log(space, name)
+            return self._log(space, name, query)
         if sub == "proxy":
             return self._page(space, name.partition(":")[0], words[3:])
         if sub == "scale":
@@ -280,8 +280,16 @@ class _Handler(BaseHTTPRequestHandler):
             return store.get(*key)
         return store.put(key, merged, manager)
 
-    def _log(self, space: str, name: str) -> bytes:
-        self.double.store.get("Pod", space, name)
+    def _log(self, space: str, name: str, query: dict[str, str]) -> bytes:
+        """What a pod said, or, before its last restart, its annotation `fake/previous-log`."""
+        pod = self.double.store.get("Pod", space, name)
+        if query.get("previous") == "true":
+            said = pod["metadata"].get("annotations", {}).get("fake/previous-log")
+            if said is None:
+                raise Refused(
+                    400, "BadRequest", f'previous terminated container "engine" in pod "{name}" not found'
+                )
+            return str(said).encode()
         return self.double.lives.logs.get((space, name), "").encode()
 
     def _page(self, space: str, pod: str, path: list[str]) -> bytes:
