@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -15,7 +16,7 @@ from typing import Any
 from tests import models
 
 from benchmarks.fuzz import mutations
-from benchmarks.fuzz.kinds import ROOT, command
+from benchmarks.fuzz.cases import ROOT, command, machine
 from stoker.errors import StokerError
 
 Files = dict[str, bytes]
@@ -46,7 +47,7 @@ def configs() -> tuple[dict[str, Any], ...]:
 @cache
 def keys() -> tuple[str, ...]:
     """Every key of them, and some that other families have."""
-    found = {str(key) for config in configs() for _, key in mutations._spots(config)}
+    found = {str(key) for config in configs() for _, key in mutations.spots(config)}
     more = ("vision_config", "audio_config", "layers_block_type", "moe_layers", "mlp_only_layers", "full_attention_interval",
             "attention_chunk_size", "hf_quant", "per_layer_config", "use_sliding_window", "max_window_layers", "n_layer", "ignore",
             "weight_block_size", "multi_query", "num_kv_shared_layers", "rope_parameters", "pixel_shuffle_ratio", "text_config")  # fmt: skip
@@ -186,17 +187,13 @@ def read(case: dict[str, Any]) -> None:
             command("plan", str(folder), "--gpu", "l4")
             command("models", "show", str(folder))
             return
-        try:
+        with contextlib.suppress(StokerError):
             weights.fetch(LocalDir(str(folder)), cache=folder / "cache")
-        except StokerError:
-            pass
         files = weights.peek(ModelRef(LocalDir(str(folder)), "m"))
         shape = read_shape(files)
         for gpu in ("l4", "h100-80gb"):
-            try:
+            with contextlib.suppress(StokerError):
                 plan_asked(load(f"{{model: ./m, hardware: {gpu}}}"), shape, "m")
-            except StokerError:
-                pass
         _here(shape)
         check_weights(files, shape, "m")
     finally:
@@ -204,11 +201,8 @@ def read(case: dict[str, Any]) -> None:
 
 
 def _here(shape: Any) -> None:
-    from benchmarks.fuzz.kinds import _machine
     from stoker.planner.local import plan_local
     from stoker.spec import load
 
-    try:
-        plan_local(load("model: ./m"), shape, _machine(), "/m")
-    except StokerError:
-        pass
+    with contextlib.suppress(StokerError):
+        plan_local(load("model: ./m"), shape, machine(), "/m")

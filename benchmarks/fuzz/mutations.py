@@ -34,15 +34,16 @@ def mutate_tree(tree: Tree, chance: random.Random, keys: Sequence[str]) -> Tree:
     """The tree with one to four changes; the same tree is not kept."""
     out = json.loads(json.dumps(tree, default=str))
     for _ in range(chance.choice((1, 1, 1, 2, 2, 4))):
-        spots = list(_spots(out))
-        if not spots:
+        places = spots(out)
+        if not places:
             return _value(chance)
-        holder, key = chance.choice(spots)
+        holder, key = chance.choice(places)
         chance.choice(_CHANGES)(holder, key, chance, keys)
     return out
 
 
-def _spots(tree: Tree) -> list[tuple[Any, Any]]:
+def spots(tree: Tree) -> list[tuple[Any, Any]]:
+    """Where a value stands: what holds it, and under which key."""
     found: list[tuple[Any, Any]] = []
     waiting = [tree]
     while waiting and len(found) < 3000:
