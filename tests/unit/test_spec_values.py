@@ -54,6 +54,7 @@ WRONG = {
     "kubernetes.namespace": ["A", '""', "[]", "a" * 64],
     "kubernetes.context": ['""', '"a\\nb"', "[]"],
     "kubernetes.image": ['"a\\0b"', "'a b'", "[]"],
+    "kubernetes.weights": ["{}", "{disk: ''}", "{tape: x}", "tape", "[]"],
     "kubernetes.disk": ["{size: 3}", "{size: -1Gi}", "{zones: [A b]}", "{storage_class: 'a b'}", "[]"],
     "kubernetes.labels": ["{a: 1}", "{'a b': c}", "{a: 'b c'}", "{'': x}", "[]", "{a: '-'}"],
     "kubernetes.node_selector": ["{a: true}", "{'/x': y}"],
