@@ -77,9 +77,9 @@ class Option:
             return None
         number = float(value)
         wrong = (
-            (f"at least {self.least:g}", number < self.least) if self.least is not None else ("", False),
+            (f"of at least {self.least:g}", number < self.least) if self.least is not None else ("", False),
             (f"above {self.above:g}", number <= self.above) if self.above is not None else ("", False),
-            (f"at most {self.most:g}", number > self.most) if self.most is not None else ("", False),
+            (f"of at most {self.most:g}", number > self.most) if self.most is not None else ("", False),
             (f"below {self.below:g}", number >= self.below) if self.below is not None else ("", False),
         )
         return next((f"vLLM takes a number {limit}" for limit, beyond in wrong if beyond), None)
