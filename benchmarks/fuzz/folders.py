@@ -54,7 +54,8 @@ def keys() -> tuple[str, ...]:
     return (*sorted(found), *more)
 
 
-def _tensors(config: dict[str, Any]) -> dict[str, Any]:
+def header_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The header of a model's weights, with as much in it as is checked."""
     text = config.get("text_config", config)
     out: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
@@ -72,19 +73,21 @@ def _tensors(config: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _safetensors(header: Any, chance: random.Random, text: bytes | None = None) -> bytes:
-    """The header with its length before it; its data is a hole of the file, made when it is written."""
-    body = mutations.raw(json.dumps(header)).encode("utf-8", "surrogatepass") if text is None else text
-    length = len(body)
-    if chance.random() < 0.1:
-        length = chance.choice((0, 1, 2**63, 2**64 - 1, 10**8, length + 1, length - 1, 2**24 + 1))
-    return struct.pack("<Q", length % 2**64) + body
+def safetensors(body: bytes, length: int | None = None) -> bytes:
+    """A header with its length before it; its data is a hole of the file, made when it is written."""
+    return struct.pack("<Q", (len(body) if length is None else length) % 2**64) + body
+
+
+def _wrong_length(size: int, chance: random.Random) -> int | None:
+    if chance.random() < 0.9:
+        return None
+    return chance.choice((0, 1, 2**63, 2**64 - 1, 10**8, size + 1, size - 1, 2**24 + 1))
 
 
 def make(chance: random.Random) -> dict[str, Any]:
     """A folder: its files, what stands where a file should, and whether the command line reads it."""
     config = chance.choice(configs())
-    header = _tensors(config)
+    header = header_of(config)
     index = {"metadata": {}, "weight_map": dict.fromkeys(header, "model.safetensors")}
     tokenizer = {"chat_template": "{{ messages }}", "eos_token": "</s>"}
     trees: dict[str, Any] = {
@@ -105,7 +108,9 @@ def make(chance: random.Random) -> dict[str, Any]:
         text = mutations.raw(json.dumps(tree)).encode("utf-8", "surrogatepass")
         if chance.random() < 0.08:
             text = mutations.mutate_bytes(text, chance, b'{"a": [1, 2, 3]}')
-        case["texts"][name] = _safetensors(tree, chance, text) if name.endswith(".safetensors") else text
+        case["texts"][name] = text
+        if name.endswith(".safetensors"):
+            case["texts"][name] = safetensors(text, _wrong_length(len(text), chance))
     if chance.random() < 0.25:
         place = chance.choice(_PLACES)
         kinds = (

@@ -63,7 +63,7 @@ endpoint: {host: 127.0.0.1, port: 8000, api_key: "env:K", hold: 30s, max_body: 1
 target: kubernetes
 drain_timeout: 5m
 memory: 2GiB
-kubernetes: {context: c, namespace: n, platform: gke, weights: disk, disk: {type: pd-ssd, size: 200Gi, zones: [z]}, metrics: stackdriver,
+kubernetes: {context: ctx, namespace: ns, platform: gke, weights: disk, disk: {type: pd-ssd, size: 200Gi, zones: [z]}, metrics: stackdriver,
   monitoring: {namespace: m, labels: {a: b}}, service_account: sa, capacity: [spot], surge: true, priority_class: p, node_selector: {a: b},
   tolerations: [{key: k, operator: Exists, effect: NoSchedule}], labels: {a: b}, annotations: {a: b}, image: i, routing: gateway,
   gateway: {class_name: g, host: h.example, tls_secret: t, proxies: [10.0.0.0/8], picker_image: p}, logs: json, project: p, network_policy: true, clients: {a: b}}
@@ -72,12 +72,62 @@ kubernetes: {context: c, namespace: n, platform: gke, weights: disk, disk: {type
 
 def make(chance: random.Random) -> tuple[bytes, bool]:
     """A spec's text, and whether the command line reads it too."""
-    if chance.random() < 0.35:
+    whole, how = chance.random() < 0.05, chance.random()
+    if how < 0.2:
         text, other = chance.choice(specs()).encode(), chance.choice(specs()).encode()
-        return mutations.mutate_bytes(text, chance, other), chance.random() < 0.05
-    tree = mutations.mutate_tree(chance.choice(spec_trees()), chance, spec_keys())
+        return mutations.mutate_bytes(text, chance, other), whole
+    if how < 0.6:
+        tree = plausible(chance)
+    else:
+        tree = mutations.mutate_tree(chance.choice(spec_trees()), chance, spec_keys())
     plain = as_yaml(tree) if chance.random() < 0.7 else json.dumps(tree)
-    return mutations.raw(plain).encode("utf-8", "surrogatepass"), chance.random() < 0.05
+    return mutations.raw(plain).encode("utf-8", "surrogatepass"), whole
+
+
+def plausible(chance: random.Random) -> Any:
+    """A spec that may well be read: fields left out, and options of vLLM with values of their kinds, however large."""
+    tree = _thinned(spec_trees()[-1], chance)
+    engine = tree.setdefault("engine", {})
+    for option in chance.sample(_options(), chance.choice((0, 1, 2, 5))):
+        engine[option.name] = _value(option, chance)
+    if chance.random() < 0.3:
+        tree["target"] = "local"
+    if chance.random() < 0.1:
+        engine["kind"] = "simulated"
+    if chance.random() < 0.3:
+        places = [(here, key) for here, key in mutations.spots(tree) if isinstance(here[key], int | float)]
+        here, key = chance.choice(places or [(tree, "replicas")])
+        here[key] = chance.choice((0, 1, 2, 7, 64, 1000, 65535, 10**6, 10**12, 2**62, 0.001, 0.5))
+    return tree
+
+
+_NEEDED = {"metrics", "queue-depth", "type", "value", "periodSeconds", "scaling", "source", "image", "api_key"}
+
+
+def _thinned(tree: Any, chance: random.Random) -> Any:
+    if isinstance(tree, dict):
+        kept = {key: value for key, value in tree.items() if key in _NEEDED or chance.random() < 0.75}
+        return {key: _thinned(value, chance) for key, value in kept.items()}
+    return [_thinned(value, chance) for value in tree] if isinstance(tree, list) else tree
+
+
+@cache
+def _options() -> tuple[Any, ...]:
+    from stoker.catalog import vllm
+    from stoker.spec.options import WRITTEN
+
+    return tuple(one for name, one in vllm.release(vllm.DEFAULT).options.items() if name not in WRITTEN)
+
+
+def _value(option: Any, chance: random.Random) -> Any:
+    number = chance.choice((1, 2, 3, 8, 100, 4096, 10**6, 2**31, 10**12, 2**62))
+    kinds = {
+        "bool": chance.random() < 0.5, "int": number, "float": number / chance.choice((1, 10, 10**6)), "str": chance.choice(("x", "auto", "a/b", "")),
+        "json": chance.choice(({}, {"a": 1}, {"mode": 3}, [1], "{}", {"method": "ngram", "num_speculative_tokens": 3}, {"rope_type": "yarn", "factor": 4.0})),
+        "tokens": chance.choice((number, f"{number % 10**6 + 1}K", "1M", "auto", "1.5k")),
+    }  # fmt: skip
+    value = chance.choice(option.choices) if option.choices else kinds[option.kind]
+    return [value, value] if option.many and chance.random() < 0.5 else value
 
 
 @cache
