@@ -25,7 +25,7 @@ SANE: Mapping[str, int] = dict.fromkeys(
         "api-server-count", "data-parallel-size-local", "renderer-num-workers", "max-parallel-loading-workers",
     ),
     1024,
-) | dict.fromkeys(("max-num-seqs", "max-num-active-seqs", "max-loras", "max-cpu-loras"), 2**20)  # fmt: skip
+) | dict.fromkeys(("max-num-seqs", "max-num-active-seqs", "max-loras", "max-cpu-loras"), 2**20) | {"kv-cache-memory-bytes": 2**50}  # fmt: skip
 
 Kind = Literal["bool", "int", "float", "str", "json", "tokens"]
 
@@ -76,7 +76,7 @@ class Option:
             case "json":
                 return values.check_json(value, dict if self.dotted else list, self.text)
             case "tokens":
-                return values.check_tokens(value, self.auto)
+                return values.check_tokens(value, self.auto, SANE.get(self.name, 2**31))
             case kind:
                 why = values.CHECKS[kind](value)
                 return why or self._out_of_range(value)
