@@ -16,7 +16,7 @@ _DIGITS = "9" * 420
 RAWS = (
     "", "~", "null", "true", "yes", "no", "on", ".inf", "-.inf", ".nan", "NaN", "Infinity", "1e999", "-1e999", "1e-999",
     _DIGITS, f"-{_DIGITS}", f"0.{_DIGITS}", f"1e{_DIGITS}", "0x1F", "0o17", "017", "1_000", "12:30:45", "2026-01-01",
-    "2026-01-01T00:00:00Z", "!!int 3", "!!binary aGk=", "!!python/object:os.system x", "&a [*a]", "*nowhere", "<<",
+    "2026-01-01T00:00:00Z", "!!int 3", "!!binary aGk=", "!!python/none x", "!other x", "&a [*a]", "*nowhere", "<<",
     "[[[[[[[[", "{a: {a: {a: {a: 1}}}}", "{}", "[]", "[1, 2", "'", '"', '"\\0"', '"\\x1b[2J"', '"\\ud800"', "|", ">", "@", "`", "%",
     "- - - - -", "? : ?", "---", "...", "\t", "\x00", "\x1b", "\ufeff", "\u2028", "ä", "🙂", "{{ .Values.x }}", "${HOME}", "$(id)",
 )  # fmt: skip
@@ -147,3 +147,26 @@ def mutate_bytes(text: bytes, chance: random.Random, other: bytes) -> bytes:
             case _:
                 del out[at:]
     return bytes(out)
+
+
+def large(chance: random.Random) -> bytes:
+    """Just beyond a limit, or just within: levels, values, aliases that multiply, digits, length."""
+    levels, values = chance.choice((99, 100, 101, 130)), chance.choice((19_000, 21_000, 149_000, 151_000))
+    aliases = "\n".join(
+        f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 8)}]" for n in range(1, chance.choice((5, 6, 7)))
+    )
+    texts = (
+        "a: " + "[" * levels + "]" * levels,
+        "- " * levels + "x",
+        '{"panels": ' + '{"a":' * levels + "1" + "}" * (levels + 1),
+        "kind: List\nitems: [" + "{}," * values + "]",
+        "kind: List\nitems:\n"
+        + "- {kind: Service, spec: {selector: {a: b}}}\n- {kind: Pod}\n" * chance.choice((590, 610)),
+        '{"panels": [' + "1," * values + "1]}",
+        f"k0: &k0 [x, x]\n{aliases}",
+        "a: " + "9" * chance.choice((64, 65, 5000)),
+        "model: '" + "x" * chance.choice((4096, 4097, 10**6)) + "'",
+        "\n" * chance.choice((10**5, 10**6)),
+        "# " + "x" * (8 * 1024**2 - chance.choice((0, 1, 2, 3))),
+    )
+    return chance.choice(texts).encode()

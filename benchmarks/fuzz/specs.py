@@ -73,6 +73,8 @@ kubernetes: {context: ctx, namespace: ns, platform: gke, weights: disk, disk: {t
 def make(chance: random.Random) -> tuple[bytes, bool]:
     """A spec's text, and whether the command line reads it too."""
     whole, how = chance.random() < 0.05, chance.random()
+    if how < 0.005:
+        return mutations.large(chance), whole
     if how < 0.2:
         text, other = chance.choice(specs()).encode(), chance.choice(specs()).encode()
         return mutations.mutate_bytes(text, chance, other), whole
@@ -101,7 +103,17 @@ def plausible(chance: random.Random) -> Any:
     return tree
 
 
-_NEEDED = {"metrics", "queue-depth", "type", "value", "periodSeconds", "scaling", "source", "image", "api_key"}
+_NEEDED = {
+    "metrics",
+    "queue-depth",
+    "type",
+    "value",
+    "periodSeconds",
+    "scaling",
+    "source",
+    "image",
+    "api_key",
+}
 
 
 def _thinned(tree: Any, chance: random.Random) -> Any:

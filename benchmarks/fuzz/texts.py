@@ -48,6 +48,8 @@ def manifest_keys() -> tuple[str, ...]:
 def make_manifest(chance: random.Random) -> tuple[bytes, bool]:
     """A file of manifests."""
     whole = chance.random() < 0.05
+    if chance.random() < 0.005:
+        return mutations.large(chance), whole
     if chance.random() < 0.3:
         text, other = (chance.choice(manifests_texts()).encode() for _ in range(2))
         return mutations.mutate_bytes(text, chance, other), whole
@@ -91,6 +93,8 @@ def dashboards() -> tuple[str, ...]:
 def make_dashboard(chance: random.Random) -> tuple[bytes, bool]:
     """A dashboard's JSON."""
     whole = chance.random() < 0.05
+    if chance.random() < 0.005:
+        return mutations.large(chance), whole
     text = chance.choice(dashboards())
     if chance.random() < 0.4:
         return mutations.mutate_bytes(text.encode(), chance, chance.choice(dashboards()).encode()), whole
