@@ -59,7 +59,7 @@ def spots(tree: Tree) -> list[tuple[Any, Any]]:
 def _value(chance: random.Random) -> Any:
     pick = chance.random()
     if pick < 0.45:
-        return chance.choice(VALUES)
+        return json.loads(json.dumps(chance.choice(VALUES)))
     if pick < 0.8:
         return f"{RAW}{chance.randrange(len(RAWS))}{RAW}"
     if pick < 0.9:

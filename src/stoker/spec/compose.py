@@ -139,7 +139,8 @@ def _scalar(event: yaml.ScalarEvent, reading: _Reading) -> None:
     line, column = _mark(event)
     if not event.style and len(event.value) > 20 and _NUMBER.fullmatch(event.value):
         check_digits(event.value, line, column)
-    if found := CONTROL.search(event.value):
+    # unescaped ones are no YAML
+    if event.style == '"' and (found := CONTROL.search(event.value)):
         why, fix = f"a text in it has the control character {found[0]!r}", "leave it out"
         raise TooMuch(why, fix, line, column)
     plain = not event.style and not (event.tag and event.tag.startswith("!"))
