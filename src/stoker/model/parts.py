@@ -101,6 +101,11 @@ def number(config: Config, *names: str, default: int = 0) -> int:
     """The first of the fields that is there and a number that can be counted with, as a whole number."""
     for name in names:
         value = config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and finite(value) and abs(value) < 2**40:
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and finite(value)
+            and abs(value) < 2**40
+        ):
             return int(value)
     return default
