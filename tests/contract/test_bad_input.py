@@ -87,6 +87,28 @@ def test_absurd_layers_end_at_once(stoker: Stoker, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--compare", ","], "names no GPU"),
+        (["--compare", "l4:²"], "'l4:²' is no hardware"),
+        (["--compare", "l4:1025"], "1 to 1,024 GPUs"),
+        (["--gpu", "l4", "--concurrency", "nan"], "no number of requests"),
+        (["--gpu", "l4", "--concurrency", "inf"], "range"),
+    ],
+)
+def test_what_plan_is_asked_for(stoker: Stoker, tmp_path: Path, argv: list[str], said: str) -> None:
+    failed(stoker, 2, said, ran=stoker("plan", str(model(tmp_path / "m")), *argv))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("~nobody-here/x", "is no file"), ("a" * 300, "too long"), (".", "it is a folder")]
+)
+def test_a_chat_template_that_is_none(stoker: Stoker, tmp_path: Path, path: str, said: str) -> None:
+    model(tmp_path / "m")
+    failed(stoker, 2, said, ran=stoker("up", "-d", "./m", "--set", f"engine.chat-template={path}"))
+
+
 def test_a_spec_from_a_pipe_of_the_shell(stoker: Stoker, tmp_path: Path) -> None:
     ran = stoker("lint", "/dev/stdin", stdin="name: piped\n")
     assert (ran.code, ran.out) == (0, "/dev/stdin: ok, fleet piped\n")
