@@ -178,7 +178,7 @@ def _complete(error: SpecError) -> None:
     finding = error.finding
     if not re.search(r":\d+:\d+$", finding.at):
         raise Bad(f"no place: {finding}")
-    if not (finding.what and finding.why and finding.rule):
+    if not (finding.what and finding.why and finding.fix and finding.rule):
         raise Bad(f"not complete: {finding} ({finding.rule})")
 
 

@@ -85,6 +85,7 @@ def test_what_is_no_value_is_refused_at_its_place(path: str, value: str) -> None
     assert int(line) == len(text.splitlines())
     assert int(column) >= 1
     assert finding.why
+    assert finding.fix
     assert finding.rule in (
         "spec-value",
         "spec-engine",
@@ -143,6 +144,15 @@ def test_the_page_needs_a_port_of_its_own(text: str, at: str) -> None:
         load(text, "f.yaml")
     assert (caught.value.finding.rule, caught.value.finding.at) == ("spec-ports", at)
     assert load(text.replace("}", ", page: false}")).endpoint.page is False
+
+
+def test_values_are_named_as_they_are_written() -> None:
+    for text, said in (
+        ("drain_timeout:", "drain_timeout is empty"),
+        ("endpoint: {hold: true}", "endpoint.hold is true"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            load(text)
 
 
 def test_the_longest_body() -> None:
