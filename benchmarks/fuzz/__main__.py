@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import sys
@@ -54,13 +55,19 @@ def _cases(kinds: list[str], seed: int, count: int | None, until: float | None) 
         yield kinds[index % len(kinds)], seed + index // len(kinds)
 
 
+def _until_interrupted(ends: Iterator[Ended]) -> Iterator[Ended]:
+    """Ctrl-C ends the run, not the report."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from ends
+
+
 def report(ends: Iterator[Ended], failed: Path | None) -> int:
     """Prints each kind of failure once, with a case of it, and the sums. Returns the exit code."""
     counts: Counter[str] = Counter()
     slowest: dict[str, Ended] = {}
     largest: dict[str, Ended] = {}
     found: dict[str, list[Ended]] = {}
-    for one in ends:
+    for one in _until_interrupted(ends):
         counts[one.kind] += 1
         slowest[one.kind] = max(one, slowest.get(one.kind, one), key=lambda end: end.seconds)
         largest[one.kind] = max(one, largest.get(one.kind, one), key=lambda end: end.megabytes)

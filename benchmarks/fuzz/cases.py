@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import io
 import os
 import shutil
@@ -51,7 +52,10 @@ def written(name: str, text: bytes) -> Any:
 
 def as_yaml(tree: Any) -> str:
     """A tree as a file has it."""
-    return yaml.dump(tree, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=1000)
+    try:
+        return yaml.dump(tree, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=1000)
+    except RecursionError:  # of the dumper; JSON is YAML too
+        return json.dumps(tree)
 
 
 @cache
