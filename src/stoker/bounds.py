@@ -16,8 +16,8 @@ DEPTH = 100
 NODES = 400_000
 DIGITS = 64
 
-# a JSON string, with or without its end: it always matches, so that nothing is read twice
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
+# a JSON string, with or without its end: it always matches, so that nothing is read twice, and keeps no way back
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
 _BRACKET = re.compile(r"[\[\]{}]")
 # what no file needs and a terminal obeys: control characters but tab and the ends of lines
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
@@ -74,7 +74,7 @@ def read_json(text: str, *, most: int = TEXT, nodes: int = NODES) -> Any:
 
 def _check_structure(text: str, most: int) -> None:
     """Counts brackets and commas outside of strings: what the parser would recurse into, and build."""
-    bare = _STRING.sub(lambda found: " " * len(found[0]), text)
+    bare = _STRING.sub(lambda found: " " * len(found[0]), text) if '"' in text else text
     openings = bare.count("[") + bare.count("{")
     if openings + bare.count(",") >= most:
         raise too_many(most)

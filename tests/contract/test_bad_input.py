@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,70 @@ def test_pickles(stoker: Stoker, tmp_path: Path) -> None:
     folder = model(tmp_path / "pickled")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     failed(stoker, 2, "pickles", "save_pretrained", ran=stoker("up", "-d", "./pickled"))
+
+
+def test_a_git_lfs_pointer_is_named_as_one(stoker: Stoker, tmp_path: Path) -> None:
+    folder = model(tmp_path / "pointer")
+    (folder / "model.safetensors").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"
+    )
+    failed(stoker, 2, "is a Git LFS pointer", "lfs pull", ran=stoker("up", "-d", "./pointer"))
+    failed(stoker, 2, "is a Git LFS pointer", "lfs pull", ran=stoker("plan", "./pointer", "--gpu", "l4"))
+
+
+def test_a_pipe_in_a_models_place_is_not_waited_for(stoker: Stoker, tmp_path: Path) -> None:
+    folder = model(tmp_path / "piped")
+    os.mkfifo(folder / "x.safetensors")
+    (folder / "chat_template.jinja").mkdir()
+    failed(stoker, 2, "x.safetensors cannot be read", "a named pipe", ran=stoker("up", "-d", "./piped"))
+    os.mkfifo(tmp_path / "spec.yaml")
+    failed(stoker, 2, "spec.yaml cannot be read", "a named pipe", ran=stoker("plan", "-f", "spec.yaml"))
+
+
+def test_absurd_layers_end_at_once(stoker: Stoker, tmp_path: Path) -> None:
+    model(tmp_path / "deep", config={"num_hidden_layers": 10**9})
+    failed(
+        stoker,
+        2,
+        "num_hidden_layers in config.json is 1000000000",
+        ran=stoker("plan", "./deep", "--gpu", "l4"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--compare", ","], "names no GPU"),
+        (["--compare", "l4:²"], "'l4:²' is no hardware"),
+        (["--compare", "l4:1025"], "1 to 1,024 GPUs"),
+        (["--gpu", "l4", "--concurrency", "nan"], "no number of requests"),
+        (["--gpu", "l4", "--concurrency", "inf"], "range"),
+    ],
+)
+def test_what_plan_is_asked_for(stoker: Stoker, tmp_path: Path, argv: list[str], said: str) -> None:
+    failed(stoker, 2, said, ran=stoker("plan", str(model(tmp_path / "m")), *argv))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("~nobody-here/x", "is no file"), ("a" * 300, "too long"), (".", "it is a folder")]
+)
+def test_a_chat_template_that_is_none(stoker: Stoker, tmp_path: Path, path: str, said: str) -> None:
+    model(tmp_path / "m")
+    failed(stoker, 2, said, ran=stoker("up", "-d", "./m", "--set", f"engine.chat-template={path}"))
+
+
+def test_a_spec_from_a_pipe_of_the_shell(stoker: Stoker, tmp_path: Path) -> None:
+    ran = stoker("lint", "/dev/stdin", stdin="name: piped\n")
+    assert (ran.code, ran.out) == (0, "/dev/stdin: ok, fleet piped\n")
+
+
+def test_depth_and_aliases_end_at_once(stoker: Stoker, tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("engine: " + "[" * 101 + "]" * 101)
+    lines = [f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 10)}]" for n in range(1, 6)]
+    (tmp_path / "aliases.yaml").write_text("k0: &k0 [x, x]\n" + "\n".join(lines))
+    ran = stoker("lint", "deep.yaml", "aliases.yaml")
+    assert ran.code == 2
+    assert ran.err.count("rule text-bounds") == 2, ran.err
 
 
 def test_weights_of_another_model(stoker: Stoker, tmp_path: Path) -> None:

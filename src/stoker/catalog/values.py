@@ -65,15 +65,17 @@ def check_choice(value: Any, choices: Sequence[str], folds: bool) -> str | None:
     )
 
 
-def check_tokens(value: Any, auto: bool) -> str | None:
+def check_tokens(value: Any, auto: bool, most: int = 2**31) -> str | None:
     """None for a token count such as 8192, 32K (32768) or 32k (32000), and for `auto` where it is taken."""
     if auto and str(value).lower() in ("auto", "-1"):
         return None
     try:
-        fits = not isinstance(value, bool | float) and 0 < Tokens.parse(_plain(value)) < 2**63
+        count = 0 if isinstance(value, bool | float) else Tokens.parse(_plain(value))
     except ValueError:
-        fits = False
-    return None if fits else f"expected a count such as 8192, 32K or 32k{', or auto' * auto}"
+        count = Tokens(0)
+    if count > most:
+        return f"expected at most {most:,}"
+    return None if count > 0 else f"expected a count such as 8192, 32K or 32k{', or auto' * auto}"
 
 
 def check_json(value: Any, shape: type[dict[Any, Any]] | type[list[Any]], text: bool) -> str | None:

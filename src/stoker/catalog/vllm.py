@@ -5,6 +5,7 @@ Source: `data/vllm-RELEASE.json`, read from vLLM itself by `tools/read_vllm.py`.
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,6 +17,15 @@ from stoker.errors import Mistake
 
 KNOWN = ("0.32.0",)
 DEFAULT = "0.32.0"
+
+# What vLLM would take and no machine has, so that nobody plans for it.
+SANE: Mapping[str, int] = dict.fromkeys(
+    (
+        "tensor-parallel-size", "pipeline-parallel-size", "decode-context-parallel-size", "prefill-context-parallel-size",
+        "api-server-count", "data-parallel-size-local", "renderer-num-workers", "max-parallel-loading-workers",
+    ),
+    1024,
+) | dict.fromkeys(("max-num-seqs", "max-num-active-seqs", "max-loras", "max-cpu-loras"), 2**20) | {"kv-cache-memory-bytes": 2**50}  # fmt: skip
 
 Kind = Literal["bool", "int", "float", "str", "json", "tokens"]
 
@@ -66,7 +76,7 @@ class Option:
             case "json":
                 return values.check_json(value, dict if self.dotted else list, self.text)
             case "tokens":
-                return values.check_tokens(value, self.auto)
+                return values.check_tokens(value, self.auto, SANE.get(self.name, 2**31))
             case kind:
                 why = values.CHECKS[kind](value)
                 return why or self._out_of_range(value)
@@ -75,14 +85,17 @@ class Option:
         """Why vLLM would refuse a number at its start; None for text, and where it would not."""
         if self.kind not in ("int", "float"):
             return None
-        number = float(value)
+        number, most = float(value), SANE.get(self.name, math.inf)
         wrong = (
-            (f"at least {self.least:g}", number < self.least) if self.least is not None else ("", False),
-            (f"above {self.above:g}", number <= self.above) if self.above is not None else ("", False),
-            (f"at most {self.most:g}", number > self.most) if self.most is not None else ("", False),
-            (f"below {self.below:g}", number >= self.below) if self.below is not None else ("", False),
+            ("of at least", self.least, self.least is not None and number < self.least),
+            ("above", self.above, self.above is not None and number <= self.above),
+            ("of at most", self.most, self.most is not None and number > self.most),
+            ("below", self.below, self.below is not None and number >= self.below),
         )
-        return next((f"vLLM takes a number {limit}" for limit, beyond in wrong if beyond), None)
+        refused = next(
+            (f"vLLM takes a number {word} {limit:g}" for word, limit, beyond in wrong if beyond), None
+        )
+        return refused or (f"no machine has so many: {most:,} at most" if number > most else None)
 
     def argv(self, value: Any) -> tuple[str, ...]:
         """The words of a command line that set it. Empty for false, where vLLM has no way to say no."""

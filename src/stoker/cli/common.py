@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stoker import __version__
+from stoker.bounds import TEXT
 from stoker.errors import Mistake, SpecError
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
+from stoker.system import reading
+from stoker.system.reading import Unreadable
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -109,10 +112,7 @@ def read_spec(
     namespace: str | None = None,
 ) -> ServeSpec:
     """The spec: of a file, of a model on the command line, or the demo's. Raises: SpecError."""
-    if target:
-        sets = (*sets, f"target={target}")
-    if namespace:
-        sets = (*sets, f"kubernetes.namespace={namespace}")
+    sets = with_place(sets, target, namespace)
     if model is not None:
         if file is not None:
             raise Mistake(
@@ -121,25 +121,36 @@ def read_spec(
                 fix="--set model=… changes it",
             )
         return load("", "<command line>", (f"model={_model(model)}", *sets))
-    if file is None and not Path(DEFAULT_FILE).exists():
+    if file is None and not os.path.lexists(DEFAULT_FILE):
         return load("", "<command line>", sets)
     path = Path(file or DEFAULT_FILE)
+    return load(read_file(path), str(path), sets)
+
+
+def with_place(sets: tuple[str, ...], target: str | None, namespace: str | None) -> tuple[str, ...]:
+    """The overrides, with those that --target and -n stand for."""
+    if target:
+        sets = (*sets, f"target={target}")
+    return (*sets, f"kubernetes.namespace={namespace}") if namespace else sets
+
+
+def read_file(path: Path) -> str:
+    """A file that the user named, or that a shell has put in its place: `-f <(…)`. Raises: SpecError."""
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        return reading.read_text(path, TEXT, handed=True)
+    except Unreadable as error:
+        fix = "check the path, or run `stoker init`" if error.missing else error.fix
         raise SpecError(
-            f"{path} cannot be read", at=str(path), why=why, fix="check the path, or run `stoker init`"
+            f"{path} cannot be read", at=str(path), why=error.why, fix=fix, rule="spec-file"
         ) from None
-    return load(text, str(path), sets)
 
 
 def _model(model: str) -> str:
     """`org/repo`, as `vllm serve` takes it, is a hub repository unless such a folder is here."""
-    if Path(model).name == "config.json" and Path(model).is_file():
+    if Path(model).name == "config.json" and reading.is_file(Path(model)):
         return str(Path(model).parent)
     looks_like_a_repo = model.count("/") == 1 and not model.startswith((".", "/", "~")) and ":" not in model
-    return f"hf://{model}" if looks_like_a_repo and not Path(model).exists() else model
+    return f"hf://{model}" if looks_like_a_repo and not os.path.exists(model) else model
 
 
 def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:

@@ -1,5 +1,6 @@
 """`stoker lint`: is the spec valid, and what would hurt in manifests that others wrote? Nothing is run."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,9 +8,11 @@ import click
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.catalog import vllm
-from stoker.cli.common import output_option, print_findings, read_spec, spec_options
-from stoker.errors import Mistake, WorldFailed
+from stoker.cli.common import output_option, print_findings, read_file, read_spec, spec_options, with_place
+from stoker.errors import Mistake, SpecError, WorldFailed
 from stoker.findings import Finding
+from stoker.spec import load
+from stoker.system.reading import is_file
 from stoker.ui.findings import ruled
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -58,9 +61,11 @@ def command(
             manifests[str(name)] = text
             continue
         try:
-            good.append(
-                f"{name or 'stoker.yaml, or the demo'}: ok, fleet {read_spec(None, name, sets, target, namespace).name}"
-            )
+            if text is None:
+                spec = read_spec(None, name, sets, target, namespace)
+            else:  # a pipe is read once
+                spec = load(text, str(name), with_place(sets, target, namespace))
+            good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
         except Mistake as error:
             found.append(error.finding)
     found += lint(manifests)
@@ -109,10 +114,10 @@ def _release(file: str | None, sets: tuple[str, ...]) -> str:
 def _inside(name: str) -> list[str]:
     """The file, or every manifest of a folder. Raises: Mistake, for a folder that holds none."""
     path = Path(name)
-    if not path.is_dir():
+    if not os.path.isdir(name):
         return [name]
     out = sorted(
-        str(one) for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file() and not _beside(one)
+        str(one) for one in path.rglob("*") if one.suffix in SUFFIXES and is_file(one) and not _beside(one)
     )
     if not out:
         raise Mistake(
@@ -129,6 +134,6 @@ def _beside(path: Path) -> bool:
 def _text(name: str | None) -> str | None:
     """The text of a file; None where it cannot be read, which the spec's reader says better."""
     try:
-        return Path(name).read_text(encoding="utf-8") if name else None
-    except (OSError, UnicodeDecodeError):
+        return read_file(Path(name)) if name else None
+    except SpecError:
         return None

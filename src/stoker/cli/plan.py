@@ -1,5 +1,6 @@
 """`stoker plan`: what would run, here or on hardware that is only asked for, and why."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,13 @@ _OPTIONS = {
 _SHORT = {"tensor-parallel-size": ("-tp",), "pipeline-parallel-size": ("-pp",), "quantization": ("-q",)}
 
 
+def _finite(value: float) -> float:
+    """NaN is in no range, and passes every one."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of requests")
+    return value
+
+
 def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.option("--enforce-eager", is_flag=True, help="vLLM's: no CUDA graphs.")(function)
     for name, text in reversed(_OPTIONS.items()):
@@ -52,8 +60,9 @@ def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--engine-version", metavar="V", help="vLLM's release. Default: the file's.")
 @click.option(
     "--concurrency",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, max=1_000_000, min_open=True),
     default=1.0,
+    callback=lambda _context, _option, value: _finite(value),
     help="Requests of the longest length at once. Default: 1.",
 )
 @click.option("--compare", "compared", metavar="GPU,GPU", help="Several GPUs side by side.")
@@ -212,7 +221,14 @@ def text(plan: Plan, asked: bool = False) -> str:
 
 
 def _compare(spec: ServeSpec, names: str, concurrency: float, output: str) -> None:
-    found = compare(spec, [name for name in names.split(",") if name.strip()], concurrency=concurrency)
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    if not asked:
+        raise Mistake(
+            "--compare names no GPU",
+            why="expected names with commas between them",
+            fix="--compare l4,h100-80gb",
+        )
+    found = compare(spec, asked, concurrency=concurrency)
     if output == "json":
         print_json(
             [

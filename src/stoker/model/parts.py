@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stoker.bounds import finite
+
 # How a part spreads over the ranks of a tensor-parallel group: in equal slices, by KV head (ranks beyond the
 # heads hold copies), by slices of a vocabulary padded to 64, or whole on each rank.
 Split = Literal["shard", "kv", "vocab", "copy"]
@@ -96,9 +98,14 @@ class Vision:
 
 
 def number(config: Config, *names: str, default: int = 0) -> int:
-    """The first of the fields that is there and not null, as a whole number."""
+    """The first of the fields that is there and a number that can be counted with, as a whole number."""
     for name in names:
         value = config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and finite(value)
+            and abs(value) < 2**40
+        ):
             return int(value)
     return default

@@ -2,12 +2,16 @@
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from stoker.model.parts import Part
 
+PATTERNS = 500
+_REPEATS = re.compile(r"[*+]|\{\d*,")
+_NESTED = re.compile(r"\)[*+{]")
 _PREFIX = re.compile(r"^(?:model\.|language_model\.)+")
 
 
@@ -32,15 +36,45 @@ class Quantization:
         if part.role not in ("linear", "expert") or (self.experts_only and part.role != "expert"):
             return False
         path = part.name if layer is None else f"layers.{layer}.{part.name}"
-        return not any(_matches(pattern, path) for pattern in self.ignore)
+        whole, patterns = _split(self.ignore)
+        if whole and any(one in whole for one in _around(path)):
+            return False
+        return not any(_matches(pattern, path) for pattern in patterns)
+
+
+@lru_cache(64)
+def _split(ignore: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names of modules, and patterns: a checkpoint may list thousands of the former."""
+    patterns = tuple(one for one in ignore if one.startswith("re:") or any(char in one for char in "*?["))
+    return frozenset(_PREFIX.sub("", one) for one in ignore) - set(patterns), patterns
+
+
+def _around(path: str) -> Iterator[str]:
+    """The module itself, and each one around it."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """Whether a pattern of an ignore list (exact, `*`, or `re:`) names the module, or a module around it."""
+    """Whether a pattern of an ignore list (`*`, or `re:`) names the module, or a module around it."""
     if pattern.startswith("re:"):
-        return re.match(pattern[3:], f"model.{path}") is not None or re.match(pattern[3:], path) is not None
+        expression = _expression(pattern[3:])
+        return expression is not None and any(expression.match(one) for one in (f"model.{path}", path))
     plain = _PREFIX.sub("", pattern)
     return any(fnmatch.fnmatch(path, form) for form in (plain, f"{plain}.*"))
+
+
+@lru_cache(1024)
+def _expression(text: str) -> re.Pattern[str] | None:
+    """A checkpoint's regular expression; None for one that is none, or whose search could take for ever."""
+    endless = len(_REPEATS.findall(text))
+    if len(text) > 500 or endless > 5 or _NESTED.search(text):
+        return None
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError):
+        return None
 
 
 def read_quantization(config: Mapping[str, Any]) -> Quantization | None:
@@ -50,10 +84,12 @@ def read_quantization(config: Mapping[str, Any]) -> Quantization | None:
         return None
     method = str(raw.get("quant_method") or raw.get("quant_algo") or "unknown").lower()
     ignore = tuple(
-        str(name)
+        str(name)[:500]
         for key in ("ignore", "ignored_layers", "modules_to_not_convert", "exclude_modules")
         for name in raw.get(key) or ()
     )
+    if sum(1 for one in ignore if "*" in one or one.startswith("re:")) > PATTERNS:
+        raise ValueError(f"quantization_config ignores by more than {PATTERNS:,} patterns")
     return _by_method(method, raw, ignore)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stoker.errors import Mistake
+from stoker.model import sane
 from stoker.model.attention import attention, heads_of, hidden
 from stoker.model.families import FAMILIES, Family
 from stoker.model.feedforward import feedforward
@@ -75,11 +76,23 @@ def _token_bytes(cache: Cache, element: int) -> int:
 
 def read_shape(files: ModelFiles) -> ModelShape:
     """Reads the shape. Raises: Mistake, naming the field of config.json that is missing or makes no sense."""
-    config = files.config
-    text: Mapping[str, Any] = config.get("text_config") or config.get("llm_config") or config
-    architecture = str((config.get("architectures") or ["unknown"])[0])
+    text = sane.text_of(files.config)
+    sane.check(files.config, text)
+    architecture = str((files.config.get("architectures") or ["unknown"])[0])[:200]
+    try:
+        return _shape(files, files.config, text, architecture)
+    except _UNSHAPED as error:
+        raise sane.not_a_model(error, architecture) from None
+
+
+# what reading a field raises that holds something else than in every model
+_UNSHAPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def _shape(
+    files: ModelFiles, config: Mapping[str, Any], text: Mapping[str, Any], architecture: str
+) -> ModelShape:
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
-    _check(text)
     layers = number(text, "num_hidden_layers", "n_layer", "n_layers")
     kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
@@ -198,38 +211,12 @@ def _in_headers(files: ModelFiles) -> int:
     return total
 
 
-_NEEDED = (
-    ("num_hidden_layers", "n_layer", "n_layers"),
-    ("num_attention_heads", "n_head", "n_heads"),
-    ("hidden_size", "n_embd", "d_model"),
-    ("vocab_size",),
-)
-
-
-def _check(text: Mapping[str, Any]) -> None:
-    for names in _NEEDED:
-        found = next((name for name in names if text.get(name) is not None), None)
-        if found is None:
-            raise Mistake(
-                f"config.json has no {names[0]}",
-                why="the model's shape cannot be read",
-                fix="is this a Hugging Face model folder?",
-            )
-        value = text[found]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise Mistake(
-                f"{found} in config.json is {value!r}",
-                why="expected a whole number above zero",
-                fix="take config.json as the model's publisher ships it",
-            )
-
-
 def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
     """Whether the weights are of the model that config.json describes: vLLM would serve others without a word.
 
     Raises: Mistake, where layers are missing or too many, or the embedding has another size.
     """
-    config: Mapping[str, Any] = files.config.get("text_config") or files.config
+    config = sane.text_of(files.config)
     for name, tensor in files.tensors.items():
         if name.endswith("embed_tokens.weight") and "vision" not in name and tensor.dtype in _FLOATS:
             _check_embedding(name, tensor.shape, config, at)
@@ -245,6 +232,8 @@ def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
 
 def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any], at: str) -> None:
     hidden_size, vocabulary = config.get("hidden_size"), config.get("vocab_size")
+    if not found:
+        raise _other_weights(f"{name} is a single number", at)
     if hidden_size and len(found) == 2 and found[1] != hidden_size:
         raise _other_weights(f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden_size}", at)  # fmt: skip
     if vocabulary and found[0] < vocabulary:

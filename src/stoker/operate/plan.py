@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stoker import weights
+from stoker.bounds import shown
 from stoker.errors import DoesNotFit, Mistake, WeightsFailed
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape, check_weights, read_shape
@@ -79,6 +80,9 @@ def peeked(spec: ServeSpec) -> ModelShape:
     return shape
 
 
+MOST_GPUS = 1024  # as `hardware.count` takes
+
+
 def compare(
     spec: ServeSpec, names: Sequence[str], *, concurrency: float = 1.0
 ) -> tuple[tuple[str, Plan | DoesNotFit], ...]:
@@ -86,8 +90,14 @@ def compare(
     shape = peeked(spec)
     out: list[tuple[str, Plan | DoesNotFit]] = []
     for name in names:
-        gpu, _, count = name.partition(":")
-        hardware = HardwareAsk(gpu, int(count) if count.isdigit() else spec.hardware.count)
+        gpu, colon, count = name.partition(":")
+        if colon and not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= MOST_GPUS):
+            raise Mistake(
+                f"{shown(name)} is no hardware",
+                why=f"expected a name and 1 to {MOST_GPUS:,} GPUs",
+                fix="l4:4",
+            )
+        hardware = HardwareAsk(gpu, int(count) if colon else spec.hardware.count)
         try:
             found: Plan | DoesNotFit = plan_asked(
                 replace(spec, hardware=hardware), shape, str(spec.model.source), concurrency=concurrency

@@ -1,10 +1,12 @@
 """From a spec to a plan for this machine: weights staged, shape read, shares decided."""
 
 import importlib.util
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from stoker import weights
+from stoker.bounds import shown
 from stoker.errors import MissingPart, Mistake
 from stoker.events import Report
 from stoker.model.shape import ModelShape, check_weights, read_shape
@@ -12,7 +14,9 @@ from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
-from stoker.system import keys, paths
+from stoker.system import keys, paths, reading
+from stoker.system.reading import Unreadable
+from stoker.weights.reading import TEMPLATE
 
 
 def check_target(spec: ServeSpec) -> None:
@@ -98,14 +102,19 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
         return spec
     place = spec.origin.get("engine.chat-template")
     base = Path(place.file).parent if place and not place.file.startswith(("<", "--")) else Path()
-    path = (base / Path(str(given)).expanduser()).resolve()
-    if not path.is_file():
+    path = Path(os.path.abspath(base / os.path.expanduser(str(given))))
+    try:
+        reading.read_text(path, TEMPLATE)
+    except Unreadable as error:
         raise Mistake(
-            f"chat-template {given} is no file",
+            f"chat-template {shown(str(given))[1:-1]} is no file"
+            if error.missing
+            else "the chat template cannot be read",
             at=str(place or ""),
-            why=f"{path} is not there",
-            fix="check the path",
-        )
+            why=f"{shown(str(path), 300)[1:-1]}: {error.why}",
+            fix=error.fix,
+            rule="chat-template",
+        ) from None
     return replace(
         spec, engine=replace(spec.engine, options={**spec.engine.options, "chat-template": str(path)})
     )

@@ -82,7 +82,7 @@ def bar(memory: RankMemory) -> str:
     ]
     parts += [("free", free, ".")] if free > memory.usable // 100 else []
     drawn = [
-        f"{name} {size / GIB:.1f} {mark * max(1, round(WIDTH * size / max(1, memory.usable)))}"
+        f"{name} {size / GIB:.1f} {mark * min(WIDTH, max(1, round(WIDTH * size / max(1, memory.usable))))}"
         for name, size, mark in parts
         if size > 0
     ]

@@ -45,7 +45,7 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
                 "tolerations",
                 f"unknown key {unknown[0]!r} in a toleration",
                 f"known: {', '.join(TOLERATION)}",
-                "",
+                "leave it out",
             )
         if (wrong := _wrong(toleration)) is not None:
             key, why = wrong

@@ -4,7 +4,7 @@ PyYAML's own composer recurses in C, where depth ends the process; here the open
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from stoker.errors import SpecError
 
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
-NODES = 200_000
+NODES = 150_000
 
 
 @dataclass(slots=True)
@@ -125,27 +125,26 @@ def _fix(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 def _take(event: yaml.Event, reading: _Reading) -> None:
-    if isinstance(event, yaml.ScalarEvent):
-        _scalar(event, reading)
-    elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-        _open(event, reading)
-    elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-        _close(reading)
-    elif isinstance(event, yaml.AliasEvent):
-        _alias(event, reading)
-    elif isinstance(event, yaml.DocumentStartEvent):
-        reading.named = {}
-        reading.done.append(None)
+    take = _TAKERS.get(type(event))
+    if take is not None:
+        take(event, reading)
+
+
+def _document(event: yaml.Event, reading: _Reading) -> None:
+    reading.named = {}
+    reading.done.append(None)
 
 
 def _scalar(event: yaml.ScalarEvent, reading: _Reading) -> None:
     line, column = _mark(event)
     if not event.style and len(event.value) > 20 and _NUMBER.fullmatch(event.value):
         check_digits(event.value, line, column)
-    if found := CONTROL.search(event.value):
+    # unescaped ones are no YAML
+    if event.style == '"' and (found := CONTROL.search(event.value)):
         why, fix = f"a text in it has the control character {found[0]!r}", "leave it out"
         raise TooMuch(why, fix, line, column)
-    node = Scalar(event.value, not event.style and not (event.tag or "").startswith("!"), line, column)
+    plain = not event.style and not (event.tag and event.tag.startswith("!"))
+    node = Scalar(event.value, plain, line, column)
     _add(node, event, reading, 1, 0)
     if event.anchor:
         reading.named[event.anchor] = (node, 1, 0)
@@ -160,14 +159,15 @@ def _open(event: yaml.MappingStartEvent | yaml.SequenceStartEvent, reading: _Rea
     reading.stack.append(_Open(node, event.anchor))
 
 
-def _close(reading: _Reading) -> None:
+def _close(event: yaml.Event, reading: _Reading) -> None:
     closed = reading.stack.pop()
     if closed.anchor:
         reading.named[closed.anchor] = (closed.node, closed.size, closed.height)
     if reading.stack:
         above = reading.stack[-1]
         above.size += closed.size - 1  # itself has been counted as it was opened
-        above.height = max(above.height, closed.height + 1)
+        if closed.height >= above.height:
+            above.height = closed.height + 1
 
 
 def _alias(event: yaml.AliasEvent, reading: _Reading) -> None:
@@ -205,7 +205,8 @@ def _add(node: Node, event: yaml.Event, reading: _Reading, size: int, height: in
         return
     above = reading.stack[-1]
     above.size += size
-    above.height = max(above.height, height + 1)
+    if height >= above.height:
+        above.height = height + 1
     if isinstance(above.node, Listed):
         above.node.items.append(node)
     elif above.key is None:
@@ -218,3 +219,14 @@ def _add(node: Node, event: yaml.Event, reading: _Reading, size: int, height: in
 def _mark(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+
+
+_TAKERS: Mapping[type[yaml.Event], Callable[[Any, _Reading], None]] = {
+    yaml.ScalarEvent: _scalar,
+    yaml.MappingStartEvent: _open,
+    yaml.SequenceStartEvent: _open,
+    yaml.MappingEndEvent: _close,
+    yaml.SequenceEndEvent: _close,
+    yaml.AliasEvent: _alias,
+    yaml.DocumentStartEvent: _document,
+}

@@ -33,6 +33,7 @@ from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
 
 DEFAULT_FILE = "stoker.yaml"
+EVERY_FIELD = "`stoker init --schema` prints what each field takes"
 # scalars that are text however they look
 _TEXTS: dict[nodes.Path, None] = dict.fromkeys(
     [
@@ -204,22 +205,32 @@ def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
             f"unknown key {shown(str(path[-1]))}{where}",
             at=at,
             why=f"known: {', '.join(keys)}",
-            fix=near[0] if near else "",
+            fix=near[0] if near else "leave it out",
             rule="spec-key",
         )
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if "api_key" in dotted or "token" in dotted else f" is {shown(first['input'])}"
+    given = "" if "api_key" in dotted or "token" in dotted else f" is {_written(first['input'])}"
     if first["type"] == "missing":
         return SpecError(
-            f"{dotted} is missing", at=at, why=message, fix=_description(path), rule="spec-missing"
+            f"{dotted} is missing",
+            at=at,
+            why=message,
+            fix=_description(path) or EVERY_FIELD,
+            rule="spec-missing",
         )
     return SpecError(
         f"{dotted}{given}",
         at=at,
         why=message[:1].lower() + message[1:],
-        fix=_description(path),
+        fix=_description(path) or EVERY_FIELD,
         rule="spec-value",
     )
+
+
+def _written(value: Any) -> str:
+    """A value as YAML has it."""
+    words = {None: "empty", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else shown(value)
 
 
 def _path(error: Any) -> nodes.Path:

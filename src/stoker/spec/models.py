@@ -216,7 +216,11 @@ class KubernetesFile(Strict):
     platform: Literal["gke", "plain"] = Field(
         "gke", description="GKE's node labels, disks and managed Prometheus, or a plain cluster's."
     )
-    weights: Literal["disk", "gcsfuse", "stream", "hub"] | dict[Literal["disk"], Line] | None = Field(
+    weights: (
+        Literal["disk", "gcsfuse", "stream", "hub"]
+        | Annotated[dict[Literal["disk"], Line], Field(min_length=1)]
+        | None
+    ) = Field(
         None,
         description="How pods get the weights; `{disk: HANDLE}` takes an existing disk. Default: `disk` for `gs://` on GKE, "
         "`hub` for `hf://`, else `stream`.",

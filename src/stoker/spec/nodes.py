@@ -26,6 +26,8 @@ _TRAPS = (
     ),
     (re.compile(r"[-+]?[0-9][0-9]*_[0-9_]*"), "YAML reads underscores as part of a number", "leave them out"),
 )
+_NUMERIC = frozenset("+-.0123456789")  # what numbers begin with, and what a trap begins with
+_TRAPPED = _NUMERIC | frozenset("yYnNoO")
 MOST = 20_000  # values in a spec, aliases written out
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
@@ -101,7 +103,7 @@ def _scalar(node: Scalar, path: Path, tree: Tree) -> Any:
     tree.raw[path] = node.text
     if not node.plain:
         return node.text
-    for pattern, why, fix in _TRAPS:
+    for pattern, why, fix in _TRAPS if node.text[:1] in _TRAPPED else ():
         if len(node.text) <= DIGITS and pattern.fullmatch(node.text):
             at = str(Place(tree.file, node.line, node.column))
             what = f"{node.text!r} is ambiguous in YAML"
@@ -113,7 +115,7 @@ def scalar(text: str) -> Any:
     """A plain scalar by the core schema of YAML 1.2; a number that is beyond a float stays text."""
     if text.lower() in _CONSTANTS and text in (text.lower(), text.upper(), text.capitalize()):
         return _CONSTANTS[text.lower()]
-    if len(text) > DIGITS:
+    if text[:1] not in _NUMERIC or len(text) > DIGITS:
         return text
     if _INT.fullmatch(text):
         return int(text)

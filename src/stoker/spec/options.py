@@ -114,7 +114,13 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
             "keep one",
         )
     if (why_not := option.check(value)) is not None:
-        raise _error(tree, key, f"engine.{key} is {shown(value)}", why_not, option.help)
+        raise _error(
+            tree,
+            key,
+            f"engine.{key} is {shown(value)}",
+            why_not,
+            option.help or "see `vllm serve --help=all`",
+        )
     return option.name
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from stoker.bounds import shown
+from stoker.bounds import CONTROL, shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import short_hardware
@@ -32,12 +32,22 @@ def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
     """Writes each `path=value` into the tree. Raises: SpecError."""
     for text in sets:
         dotted, equals, value = text.partition("=")
+        _check_text(text)
         if not equals or not dotted.strip():
             raise SpecError(
                 f"--set {shown(text)} sets nothing", at="--set", why="expected path=value", fix="--set replicas=2",
                 rule="spec-set",
             )  # fmt: skip
         _set(tree, tuple(dotted.strip().split(".")), value, getattr(text, "label", f"--set {dotted.strip()}"))
+
+
+def _check_text(text: str) -> None:
+    """Raises: SpecError, for bytes of a command line that are no text, and for control characters."""
+    if CONTROL.search(text) or (not text.isascii() and text.encode("utf-8", "replace").decode() != text):
+        raise SpecError(
+            f"--set {shown(text)} is no text", at="--set", why="it has bytes that are no UTF-8, or control characters",
+            fix="write it as text", rule="spec-set",
+        )  # fmt: skip
 
 
 def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None:
@@ -62,6 +72,8 @@ def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None
     here[path[-1]] = value
     for known in [known for known in tree.places if known[: len(path)] == path]:
         del tree.places[known]
+    for depth in range(1, len(path)):
+        tree.places.setdefault(path[:depth], Place(label, 1, 1))
     tree.places[path] = Place(label, 1, 1)
 
 

@@ -5,11 +5,14 @@
 
 from pathlib import Path
 
+from stoker.bounds import shown
 from stoker.errors import Mistake
 from stoker.events import Report, silent
 from stoker.model.files import ModelFiles
 from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
 from stoker.system import paths
+from stoker.system.reading import is_file
+from stoker.weights.reading import expanded, read_object
 
 
 def fetch(
@@ -30,7 +33,7 @@ def fetch(
 
     folder = _folder(source, cache, report, token)
     if adapter is None:
-        adapter = (folder / "adapter_config.json").exists() and not (folder / "config.json").exists()
+        adapter = is_file(folder / "adapter_config.json") and not is_file(folder / "config.json")
     check_folder(folder, adapter=adapter)
     return folder
 
@@ -38,7 +41,7 @@ def fetch(
 def _folder(source: Source, cache: Path, report: Report, token: str | None) -> Path:
     match source:
         case LocalDir(path):
-            return Path(path).expanduser().absolute()
+            return expanded(path).absolute()
         case Demo(name):
             from stoker.weights.demo import demo_folder
 
@@ -51,19 +54,15 @@ def _folder(source: Source, cache: Path, report: Report, token: str | None) -> P
 
 def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
     """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: Mistake, WeightsFailed."""
+    from stoker.weights.check import check_config
     from stoker.weights.local import peek_file, peek_folder
 
     match ref.source:
         case LocalDir(path):
-            place = Path(path).expanduser()
-            if place.is_file() and place.suffix == ".json":
+            place = expanded(path)
+            if place.suffix == ".json" and is_file(place):
                 return peek_file(place)
-            if not (place / "config.json").is_file():
-                raise Mistake(
-                    f"{place} has no config.json",
-                    why="so it is no Hugging Face model folder",
-                    fix="name the folder that holds config.json",
-                )
+            check_config(place, place / "config.json")
             return peek_folder(place)
         case Hub() | Bucket():
             from stoker.weights.copy import remote_of
@@ -76,13 +75,11 @@ def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
 
 def adapter_rank(folder: Path) -> int:
     """The rank of a staged LoRA adapter. Raises: Mistake, where it is no LoRA adapter."""
-    from stoker.weights.check import read_object
-
     config = read_object(folder / "adapter_config.json")
     rank = config.get("r")
-    if config.get("peft_type", "LORA") != "LORA" or not isinstance(rank, int) or rank < 1:
+    if config.get("peft_type", "LORA") != "LORA" or type(rank) is not int or not 1 <= rank < 2**31:
         raise Mistake(
-            f"{folder} is no LoRA adapter", why=f"its adapter_config.json says peft_type {config.get('peft_type')!r}, r {rank!r}",
+            f"{folder} is no LoRA adapter", why=f"its adapter_config.json says peft_type {shown(config.get('peft_type'))}, r {shown(rank)}",
             fix="only LoRA adapters are served; merge others into the model's weights", rule="weights-adapter",
         )  # fmt: skip
     return rank

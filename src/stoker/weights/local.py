@@ -4,22 +4,29 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stoker.errors import Mistake
 from stoker.model.files import ModelFiles, TensorInfo
+from stoker.system import reading
 from stoker.units import Bytes
-from stoker.weights.check import header_of, read_object, tensors_of
+from stoker.weights.check import listed
+from stoker.weights.headers import header_of, tensors_of
+from stoker.weights.reading import TEMPLATE, read_object, read_text, there
 
+MOST_TENSORS = 500_000
 QUANTIZATION = "hf_quant_config.json"
 
 
 def peek_folder(folder: Path) -> ModelFiles:
     """What a folder says of its model. Raises: WeightsFailed, Mistake."""
-    sizes = {p.name: Bytes(p.stat().st_size) for p in sorted(folder.iterdir()) if p.is_file()}
+    found = listed(folder)
+    sizes = {path.name: Bytes(path.stat().st_size) for path in found if reading.is_file(path)}
     tensors: dict[str, TensorInfo] = {}
-    for name in sizes:
-        if name.endswith(".safetensors"):
-            tensors |= tensors_of(header_of(folder / name)[0])
+    for path in found:
+        if path.name.endswith(".safetensors"):
+            tensors |= tensors_of(header_of(path)[0])
+            check_count(len(tensors), str(folder))
     config = read_object(folder / "config.json")
-    if (folder / QUANTIZATION).is_file() and "quantization_config" not in config:
+    if reading.is_file(folder / QUANTIZATION) and "quantization_config" not in config:
         config |= {"quantization_config": quantization_of(read_object(folder / QUANTIZATION))}
     return ModelFiles(config, sizes, tensors, chat_template(folder))
 
@@ -31,15 +38,25 @@ def peek_file(file: Path) -> ModelFiles:
 
 def quantization_of(raw: dict[str, Any]) -> dict[str, Any]:
     """What NVIDIA's ModelOpt writes beside config.json, as a `quantization_config`."""
-    return {"quant_method": "modelopt", **raw.get("quantization", raw)}
+    inner = raw.get("quantization", raw)
+    return {"quant_method": "modelopt", **(inner if isinstance(inner, dict) else {})}
+
+
+def check_count(tensors: int, at: str) -> None:
+    """Raises: Mistake, for more tensors than any model has."""
+    if tensors > MOST_TENSORS:
+        raise Mistake(
+            "these are more tensors than any model has", at=at, why=f"more than {MOST_TENSORS:,}",
+            fix="name the folder of one model", rule="weights-tensors",
+        )  # fmt: skip
 
 
 def chat_template(folder: Path) -> str | None:
     """The model's chat template, from whichever file holds it."""
-    if (file := folder / "chat_template.jinja").exists():
-        return file.read_text(encoding="utf-8")
+    if there(file := folder / "chat_template.jinja"):
+        return read_text(file, TEMPLATE)
     for name in ("chat_template.json", "tokenizer_config.json"):
-        if (folder / name).exists():
+        if there(folder / name):
             found = read_object(folder / name).get("chat_template")
             if found:
                 return found if isinstance(found, str) else json.dumps(found)

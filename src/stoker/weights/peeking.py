@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from stoker.bounds import read_json
 from stoker.errors import Mistake, WeightsFailed
 from stoker.model.files import ModelFiles, TensorInfo
-from stoker.weights.check import MAX_HEADER, parse_header, tensors_of
-from stoker.weights.local import QUANTIZATION, quantization_of
+from stoker.weights.headers import MAX_HEADER, parse_header, tensors_of
+from stoker.weights.local import QUANTIZATION, check_count, quantization_of
+from stoker.weights.reading import MOST, TEMPLATE, VALUES
 from stoker.weights.remote import Interrupted, Listing, Remote, RemoteFile
 
 AT_ONCE = 8
@@ -40,6 +42,7 @@ def _tensors(remote: Remote, listing: Listing) -> dict[str, TensorInfo]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for found in pool.map(lambda file: _header(remote, file), files):
             out |= found
+            check_count(len(out), listing.label)
     return out
 
 
@@ -53,7 +56,7 @@ def _header(remote: Remote, file: RemoteFile) -> dict[str, TensorInfo]:
 def _template(remote: Remote, listing: Listing) -> str | None:
     jinja = next((file for file in listing.files if file.path == "chat_template.jinja"), None)
     if jinja is not None:
-        return _read(remote, jinja, 0, jinja.size).decode()
+        return _text(remote, listing, jinja, TEMPLATE)
     for name in ("chat_template.json", "tokenizer_config.json"):
         found = (_json(remote, listing, name) or {}).get("chat_template")
         if found:
@@ -66,14 +69,31 @@ def _json(remote: Remote, listing: Listing, name: str) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        value = json.loads(_read(remote, file, 0, file.size))
-    except ValueError as error:
-        raise WeightsFailed(
-            f"{name} of {listing.label} cannot be read", why=str(error), fix="is it whole at its source?"
-        ) from None
+        value = read_json(_text(remote, listing, file, MOST), most=MOST, nodes=VALUES)
+    except (ValueError, RecursionError) as error:
+        raise _unread(listing, name, str(error)) from None
     if not isinstance(value, dict):
         raise WeightsFailed(f"{name} of {listing.label} holds no object", fix="is it whole at its source?")
     return value
+
+
+def _text(remote: Remote, listing: Listing, file: RemoteFile, most: int) -> str:
+    """A whole text file. Raises: WeightsFailed, for a longer one, and for what is no text."""
+    if file.size > most:
+        raise _unread(listing, file.path, f"it has {file.size:,} bytes, {most:,} at most are read")
+    try:
+        return _read(remote, file, 0, file.size).decode()
+    except UnicodeDecodeError:
+        raise _unread(listing, file.path, "it is no UTF-8 text") from None
+
+
+def _unread(listing: Listing, name: str, why: str) -> WeightsFailed:
+    return WeightsFailed(
+        f"{name} of {listing.label} cannot be read",
+        why=why,
+        fix="is it whole at its source?",
+        rule="weights-broken",
+    )
 
 
 def _read(remote: Remote, file: RemoteFile, start: int, end: int) -> bytes:

@@ -9,6 +9,12 @@ from stoker.advise.lint import engine, objects, scaling
 from stoker.advise.lint.reading import Manifest, read
 from stoker.findings import Finding
 
+# Kinds that other objects are checked against, and how many of them may be.
+RELATED = frozenset(
+    {*objects.WORKLOADS, "CronJob", "Service", "HorizontalPodAutoscaler", "ScaledObject", "PodDisruptionBudget",
+     "PersistentVolumeClaim", "PersistentVolume", "PodMonitoring", "PodMonitor", "ServiceMonitor"}
+)  # fmt: skip
+TOGETHER = 1_200
 Rules = Callable[[Manifest, Sequence[Manifest]], Iterable[Finding]]
 
 
@@ -20,19 +26,33 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
         manifests, broken = read(text, name)
         everything += manifests
         found += [_placed(one) for one in broken]
+    firsts: dict[tuple[str, str | None, str], Manifest] = {}
+    related = [one for one in everything if one.kind in RELATED]
+    if len(related) > TOGETHER:
+        found.append(_placed(_too_many(related)))
+        everything = []
     for manifest in everything:
+        found += [_placed(one) for one in objects.twice(manifest, firsts)]
         for rules in (objects.rules, engine.rules, scaling.rules):
-            found += [_placed(one) for one in _found(rules, manifest, everything)]
+            found += [_placed(one) for one in _found(rules, manifest, related)]
     order = {name: index for index, name in enumerate(files)}
     found = list(dict.fromkeys(found))
     return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))
+
+
+def _too_many(related: Sequence[Manifest]) -> Finding:
+    """Each of them would be compared with each."""
+    return Finding(
+        f"there are more than {TOGETHER:,} workloads, Services, scalers and claims in these files",
+        "they are checked together, each against each", "fewer files at once", related[TOGETHER].at(), rule="text-bounds",
+    )  # fmt: skip
 
 
 def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list[Finding]:
     """What the rules find; of an object that is not shaped as its kind is, just that."""
     try:
         return list(rules(manifest, everything))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = manifest.kind or "object"
         return [
             manifest.finding(

@@ -18,7 +18,6 @@ _METRIC = re.compile(r"vllm:[a-z_]+")
 def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     """All findings about one object."""
     yield from _placeholders(one)
-    yield from _twice(one, everything)
     yield from _metrics(one)
     match one.kind:
         case "Service":
@@ -57,9 +56,9 @@ def _placeholders(one: Manifest) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _twice(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
-    mine = (one.kind, one.namespace, one.name)
-    first = next(other for other in everything if (other.kind, other.namespace, other.name) == mine)
+def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
+    """An object that stands here already; `firsts` holds the first of each name, and takes this one."""
+    first = firsts.setdefault((one.kind, one.namespace, one.name), one)
     if first is not one and one.name:
         yield one.finding(
             "twice", ("metadata", "name"), "it stands here a second time",
@@ -91,7 +90,12 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
             "anyone on the internet may use the GPUs behind it", "type: ClusterIP with a port-forward, or an internal load balancer",
         )  # fmt: skip
     selector = one.get("spec", "selector", default={})
-    pods = [labels for other in everything if _same_space(one, other) for labels in _labels(other)]
+    pods = [
+        labels
+        for other in everything
+        if other.kind != one.kind and _same_space(one, other)
+        for labels in _labels(other)
+    ]
     if (
         isinstance(selector, dict)
         and selector

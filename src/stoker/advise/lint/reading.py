@@ -104,9 +104,13 @@ def _items(one: Manifest) -> list[Manifest]:
     """The objects of a List, or the object."""
     if one.kind != "List" or not isinstance(one.body.get("items"), list):
         return [one]
+    lines: list[dict[Path, tuple[int, int]]] = [{} for _ in one.body["items"]]
+    for path, line in one.lines.items():
+        if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
+            lines[path[1]][path[2:]] = line
     return [
-        Manifest(one.file, item, {p[2:]: line for p, line in one.lines.items() if p[:2] == ("items", index)})
-        for index, item in enumerate(one.body["items"])
+        Manifest(one.file, item, places)
+        for item, places in zip(one.body["items"], lines, strict=True)
         if isinstance(item, dict)
     ]
 

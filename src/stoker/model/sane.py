@@ -1,0 +1,117 @@
+"""config.json before it is read: fields that bear on the shape hold what they may, in numbers that a model can have."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stoker.bounds import finite, shown
+from stoker.errors import Mistake
+
+LAYERS = 2_000
+# Fields that a loop or a power is made of, and the most that any model could have of each.
+_MOST = {
+    "num_hidden_layers": LAYERS, "n_layer": LAYERS, "n_layers": LAYERS, "depth": LAYERS, "layers": LAYERS,
+    "encoder_layers": LAYERS, "num_attention_heads": 65_536, "n_head": 65_536, "n_heads": 65_536,
+    "num_key_value_heads": 65_536, "num_kv_heads": 65_536, "vocab_size": 2**31, "max_position_embeddings": 2**31,
+    "n_positions": 2**31,
+    **dict.fromkeys(
+        (
+            "hidden_size", "n_embd", "d_model", "intermediate_size", "moe_intermediate_size", "ffn_dim", "n_inner", "head_dim",
+            "global_head_dim", "v_head_dim", "qk_nope_head_dim", "qk_rope_head_dim", "kv_lora_rank", "q_lora_rank",
+            "num_experts", "num_local_experts", "n_routed_experts", "num_experts_per_tok", "n_shared_experts",
+            "shared_expert_intermediate_size", "image_size", "patch_size", "num_global_key_value_heads",
+        ),
+        2**24,
+    ),
+}  # fmt: skip
+_TABLES = (
+    "text_config", "llm_config", "vision_config", "audio_config", "quantization_config", "compression_config",
+    "rope_scaling", "rope_parameters",
+)  # fmt: skip
+_LISTS = (
+    "architectures",
+    "layer_types",
+    "layers_block_type",
+    "no_rope_layers",
+    "mlp_only_layers",
+    "moe_layers",
+)
+_PER_LAYER = ("layer_types", "layers_block_type", "no_rope_layers")
+_NEEDED = (
+    ("num_hidden_layers", "n_layer", "n_layers"),
+    ("num_attention_heads", "n_head", "n_heads"),
+    ("hidden_size", "n_embd", "d_model"),
+    ("vocab_size",),
+)
+
+
+def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of config.json that describes the decoder. Raises: Mistake, where it is no table."""
+    for name in _TABLES:
+        _table(config, name)
+    return config.get("text_config") or config.get("llm_config") or config
+
+
+def check(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    """Raises: Mistake, naming the field of config.json that is missing or makes no sense."""
+    _needed(text)
+    inner = (config.get("vision_config"), config.get("audio_config"))
+    for part in (config, text, *(one for one in inner if one)):
+        _numbers(part)
+        for name in _TABLES:
+            _table(part, name)
+        for name in _LISTS:
+            if part.get(name) is not None and not isinstance(part[name], list):
+                raise _wrong(name, part[name], "expected a list")
+    layers = next(text[name] for name in _NEEDED[0] if text.get(name) is not None)
+    for name in _PER_LAYER:
+        if text.get(name) and len(text[name]) < layers:
+            raise _wrong(name, text[name], f"it has {len(text[name])} entries for {layers} layers")
+
+
+def _needed(text: Mapping[str, Any]) -> None:
+    for names in _NEEDED:
+        found = next((name for name in names if text.get(name) is not None), None)
+        if found is None:
+            raise Mistake(
+                f"config.json has no {names[0]}",
+                why="the model's shape cannot be read",
+                fix="is this a Hugging Face model folder?",
+                rule="model-config",
+            )
+        value = text[found]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise _wrong(found, value, "expected a whole number above zero")
+
+
+def _numbers(part: Mapping[str, Any]) -> None:
+    """Raises: Mistake, for a size that no model has."""
+    for name, value in part.items():
+        most = _MOST.get(name)
+        if most is None or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not finite(value) or not 0 <= value <= most:
+            raise _wrong(name, value, f"expected a number from 0 to {most:,}")
+
+
+def _table(part: Mapping[str, Any], name: str) -> None:
+    if part.get(name) is not None and not isinstance(part[name], Mapping):
+        raise _wrong(name, part[name], "expected a table")
+
+
+def _wrong(name: str, value: Any, why: str) -> Mistake:
+    return Mistake(
+        f"{name} in config.json is {shown(value)}",
+        why=why,
+        fix="take config.json as the model's publisher ships it",
+        rule="model-config",
+    )
+
+
+def not_a_model(error: Exception, architecture: str) -> Mistake:
+    """What is said where a field that nobody has checked is of another shape than every model's."""
+    return Mistake(
+        f"config.json is not shaped as one of {shown(architecture)[1:-1]}",
+        why=f"{type(error).__name__}: {shown(str(error), 120)[1:-1]}",
+        fix="take config.json as the model's publisher ships it",
+        rule="model-config",
+    )

@@ -1,0 +1,202 @@
+"""Every value of a spec: what is no value of its field is refused with file, line, column, why, fix and rule."""
+
+from typing import Any
+
+import pytest
+
+from stoker.errors import SpecError
+from stoker.operate.fleet import load_stored
+from stoker.spec import dump, load
+from stoker.units import Bytes
+
+LONG = "9" * 300
+
+WRONG = {
+    "drain_timeout": ["", "[]", "{}", "[1s]", "{a: 1}", "true", "-5s", '"-5s"', ".inf", "1e999", '"1e9"', LONG, f'"{LONG}s"', "1000d", "NaN"],
+    "memory": ["3", "0", "-1GiB", "true", "[]", "3 apples", LONG, f'"{LONG}GiB"', "9999999TiB"],
+    "replicas": ["1000000000", "1001", "-1", "1.5", "true", "", "[]", "{}", '"1..5..7"', "5..1", LONG, '"١"'],
+    "name": ["Shop", "-a", "a" * 41, '"a\\nb"', "[]", '""'],
+    "strategy": ["tp", "[]", "1"],
+    "target": ["docker", "[]", "true"],
+    "model": ["[]", "", '""', "ftp://x", "hf://x", "hf://../..", "hf://a/..", "gs://", "gs://UP/x", "gs://b/../x", '"a\\nb"', "demo:", "demo:../x", "hf://a/b@"],
+    "model.revision": ['""', "a b", "../x", "[]", '"a\\nb"'],
+    "model.served_name": ['"a b"', '""', '"a\\nb"', "[]", "a" * 257],
+    "model.adapters": ["[]", "x", "{'a b': ./x}", "{'a=b': ./x}", "{'': ./x}", "{a: []}"],
+    "model.token": ["hf_literal", "env:", "env:1A", "[]", "secret:a", "env:Ä"],
+    "hardware": ["l4:0", "l4:-1", "l4:9999999999999999999999", "[]", "true", "3"],
+    "hardware.count": ["0", "1025", "true", "1.5", '"2"', "[]"],
+    "hardware.machine": ["'a b'", "G2", "[]", '""'],
+    "hardware.price": ["-1", "true", "1e999", ".inf", ".nan", "1e300", "[]"],
+    "engine": ["[]", "x", ""],
+    "engine.image": ['"a\\0b"', '"a\\nb"', "'a b'", "[]", '""', "-x", "a" * 513],
+    "engine.kind": ["[]", "vllm2", "true"],
+    "engine.version": ["[]", "latest", '""'],
+    "engine.env": ["[]", "{A: []}", "{'A=B': x}", "{'': x}", "{'A B': x}", '{A: "\\0"}', "{API_KEY: x}"],
+    "engine.max-num-seqs": ["-1", "1000000000", "0", "1.5", "true", "[]", "", LONG, '"-1"', f'"{LONG}"', "99999999999999999999"],
+    "engine.gpu-memory-utilization": ["5", "0", "-0.1", "1.01", "true", ".nan", "1e999", '"5"', "[]", "90%"],
+    "engine.kv-cache-memory-bytes": ["4611686018427387904", "0"],
+    "engine.max-model-len": ["4294967296", "0", "-2", "1.5K", "true", "[]", LONG, "abc"],
+    "engine.tensor-parallel-size": ["0", "1025", "-1", "two", "[]"],
+    "engine.block-size": ["0", "-16"],
+    "engine.watermark": ["1", "-0.1"],
+    "engine.kv-cache-metrics-sample": ["0", "1.1"],
+    "engine.compilation-config": ["'{'", "[]", f"'{'[' * 101}'", "3"],
+    "engine.dtype": ["float12", "[]", "true"],
+    "endpoint": ["[]", "8000", ""],
+    "endpoint.host": ["300.1.2.3", "1.2.3", "127.1", "'a b'", "'*'", '""', "http://x", "[127.0.0.1]", '"[127.0.0.1]"', "a..b", "x:80", "-a", "a_b", "0x7f000001"],
+    "endpoint.port": ["0", "-1", "65536", "true", "1.5", '"80"', "[]"],
+    "endpoint.hold": ["true", "", "[]", "{}", "-1s", ".inf", "1e999", LONG],
+    "endpoint.max_body": ["0", "1", "1023", "17GiB", "-1", "true", "[]", "much"],
+    "endpoint.cors": ["x", "[x]", "['https://a b']", '["https://a\\r\\nX: y"]', "[1]", "{}"],
+    "endpoint.page": ["1", "'yes'", "[]"],
+    "slo.ttft": ["0", "0s", "-1s", "true", "[]", ".inf", "1e999"],
+    "slo.itl": ["0", "0ms", "fast"],
+    "scaling.metrics": ["{}", "[]", "{queue-depth: 0}", "{queue-depth: -1}", "{queue-depth: true}", "{queue-depth: .inf}", "{x: 1}", "{queue-depth: 1e300}"],
+    "kubernetes.namespace": ["A", '""', "[]", "a" * 64],
+    "kubernetes.context": ['""', '"a\\nb"', "[]"],
+    "kubernetes.image": ['"a\\0b"', "'a b'", "[]"],
+    "kubernetes.weights": ["{}", "{disk: ''}", "{tape: x}", "tape", "[]"],
+    "kubernetes.disk": ["{size: 3}", "{size: -1Gi}", "{zones: [A b]}", "{storage_class: 'a b'}", "[]"],
+    "kubernetes.labels": ["{a: 1}", "{'a b': c}", "{a: 'b c'}", "{'': x}", "[]", "{a: '-'}"],
+    "kubernetes.node_selector": ["{a: true}", "{'/x': y}"],
+    "kubernetes.tolerations": ["[{key: 1}]", "[{operator: Maybe}]", "[{effect: Never}]", "[{tolerationSeconds: x}]", "[x]", "{}"],
+    "kubernetes.gateway": ["{proxies: [10.0.0.0/99]}", "{proxies: [x]}", "{host: 'a b'}", "{picker_image: 'a b'}", "[]"],
+    "kubernetes.service_account": ["'A b'", '""', "[]"],
+}  # fmt: skip
+
+
+def text_of(path: str, value: str) -> str:
+    first, _, second = path.partition(".")
+    if first == "scaling":
+        return f"replicas: 1..2\nscaling:\n  {second}: {value}\n"
+    if first == "model" and second:
+        return f"model:\n  source: hf://org/repo\n  {second}: {value}\n"
+    return f"{first}:\n  {second}: {value}\n" if second else f"{first}: {value}\n"
+
+
+@pytest.mark.parametrize(("path", "value"), [(path, value) for path, all in WRONG.items() for value in all])
+def test_what_is_no_value_is_refused_at_its_place(path: str, value: str) -> None:
+    text = text_of(path, value)
+    with pytest.raises(SpecError) as caught:
+        load(text, "f.yaml")
+    finding = caught.value.finding
+    file, line, column = finding.at.split(":")
+    assert file == "f.yaml"
+    assert int(line) == len(text.splitlines())
+    assert int(column) >= 1
+    assert finding.why
+    assert finding.fix
+    assert finding.rule in (
+        "spec-value",
+        "spec-engine",
+        "spec-kubernetes",
+        "spec-yaml",
+        "text-bounds",
+        "spec-key",
+        "gpu-unknown",
+    )
+    assert len(str(finding)) < 2000, "what was written is shown cut"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "drain_timeout: 0\n", "drain_timeout: 1h30m\n", "memory: 512MiB\n", "memory: 3221225472\n", "replicas: 1000\n", "replicas: 0\n",
+        "engine: {gpu-memory-utilization: 1}\n", "engine: {gpu-memory-utilization: '0.9'}\n", "engine: {max-num-seqs: 1}\n",
+        "engine: {max-model-len: auto}\n", "engine: {max-model-len: -1}\n", "engine: {cpu-offload-gb: 0}\n", "engine: {seed: -1}\n",
+        "engine: {image: 'reg.example:5000/a/b_c@sha256:0123456789abcdef'}\n", "engine: {env: {VLLM_USE_X: '1'}}\n",
+        "endpoint: {host: localhost}\n", "endpoint: {host: '::1'}\n", "endpoint: {host: '[::1]'}\n", "endpoint: {host: 127.0.0.2}\n",
+        "endpoint: {host: node-7.example.com, api_key: 'env:K'}\n", "endpoint: {host: '::', api_key: 'env:K'}\n",
+        "endpoint: {cors: ['*', 'http://localhost:3000', 'https://[::1]:8443', 'chrome-extension://abc']}\n", "endpoint: {hold: 0}\n",
+        "kubernetes: {labels: {app.kubernetes.io/part-of: shop, a: ''}}\n", "kubernetes: {tolerations: [{operator: Exists}]}\n",
+        "slo: {ttft: 0.3}\n", "model: {source: hf://org/repo, revision: refs/pr/3}\n", "model: hf://org/repo@v1.0\n", "hardware: {gpu: l4, price: 0}\n",
+    ],
+)  # fmt: skip
+def test_what_is_sane_is_taken_and_survives_being_stored(text: str) -> None:
+    spec = load(text, "f.yaml")
+    assert load_stored(dump(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("host", "open"),
+    [("127.0.0.1", False), ("127.9.9.9", False), ("::1", False), ("0:0:0:0:0:0:0:1", False), ("localhost", False),
+     ("127.example.com", True), ("0.0.0.0", True), ("::", True), ("localhost.example.com", True), ("10.0.0.1", True)],
+)  # fmt: skip
+def test_an_open_endpoint_needs_a_key(host: str, open: bool) -> None:
+    if not open:
+        assert load(f"endpoint: {{host: '{host}'}}").endpoint.loopback
+        return
+    with pytest.raises(SpecError) as caught:
+        load(f"endpoint: {{host: '{host}'}}", "f.yaml")
+    assert (caught.value.finding.rule, caught.value.finding.at) == ("endpoint-open", "f.yaml:1:12")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("endpoint: {port: 65535}", "f.yaml:1:12"),
+        ("endpoint: {port: 8000, page_port: 8000}", "f.yaml:1:24"),
+        ("endpoint: {page_port: 8000}", "f.yaml:1:12"),
+    ],
+)
+def test_the_page_needs_a_port_of_its_own(text: str, at: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(text, "f.yaml")
+    assert (caught.value.finding.rule, caught.value.finding.at) == ("spec-ports", at)
+    assert load(text.replace("}", ", page: false}")).endpoint.page is False
+
+
+def test_values_are_named_as_they_are_written() -> None:
+    for text, said in (
+        ("drain_timeout:", "drain_timeout is empty"),
+        ("endpoint: {hold: true}", "endpoint.hold is true"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            load(text)
+
+
+def test_the_longest_body() -> None:
+    assert load("").endpoint.max_body == 256 * 1024**2
+    assert load("endpoint: {max_body: 1GiB}").endpoint.max_body == Bytes(1024**3)
+
+
+@pytest.mark.parametrize(
+    ("sets", "at"),
+    [("replicas", "--set"), ("=1", "--set"), ("replicas.low=1", "--set replicas.low"), ("name=A b", "--set name"),
+     ("a\udcffb=1", "--set"), ("name=\udcff", "--set"), ("name=\x1b", "--set")],
+)  # fmt: skip
+def test_overrides_are_checked_too(sets: str, at: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load("", "f.yaml", [sets])
+    assert caught.value.finding.at.startswith(at[:5])
+    assert str(caught.value).encode()
+
+
+def test_two_fleets_in_one_file() -> None:
+    with pytest.raises(SpecError) as caught:
+        load("name: a\n---\nname: b\n", "f.yaml")
+    assert (caught.value.finding.rule, caught.value.finding.at) == ("spec-yaml", "f.yaml:3:1")
+
+
+@pytest.mark.parametrize("key", ["<<", "[a, b]", "{a: b}"])
+def test_keys_are_plain_text(key: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(f"? {key}\n: x\n", "f.yaml")
+    assert caught.value.finding.rule == "spec-yaml"
+
+
+def _options(kind: str) -> list[Any]:
+    from stoker.catalog import vllm
+
+    return [one for one in vllm.release(vllm.DEFAULT).options.values() if one.kind == kind]
+
+
+def test_vllms_own_ranges_are_in_the_catalog() -> None:
+    ranges = {
+        one.name: (one.least, one.above, one.most, one.below)
+        for kind in ("int", "float")
+        for one in _options(kind)
+    }
+    assert ranges["gpu-memory-utilization"] == (None, 0, 1, None)
+    assert ranges["max-num-seqs"] == (1, None, None, None)
+    assert ranges["watermark"] == (0, None, None, 1)
