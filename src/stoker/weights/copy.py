@@ -44,7 +44,9 @@ def copied(source: Hub | Bucket, cache: Path, report: Report, token: str | None)
         _check_listing(listing)
         folder = home / folder_name(listing)
         with locked(lock_of(folder)):
-            with contextlib.suppress(OSError):  # a full disk: what is left then has no name, and the copy says why
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: what is left then has no name, and the copy says why
                 lock_of(folder).write_text(f"{listing.label}\n")
             tidy(cache, listing.label, folder.name[-TAG:])
             if folder.exists():
