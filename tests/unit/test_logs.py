@@ -13,7 +13,7 @@ from stoker.system import rotation
 from stoker.system.files import parts, tail
 from stoker.system.rotation import Reader, rotate
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.lives import LIVES, Keeper, lives, new_life
+from stoker.targets.local.lives import LIVES, Keeper, lives, new_life, opened, written_by
 from stoker.targets.local.logs import follow_logs, read_logs
 
 SIZE = 64 * 1024
@@ -146,6 +146,17 @@ def test_each_life_has_a_log_of_its_own_and_the_last_few_are_kept(tmp_path: Path
     assert names == ["engine-1.1.log", "engine-1.3.log", "engine-1.4.log", "engine-1.5.log"]
     assert new_life(tmp_path, "engine-1").name == "engine-1.6.log"
     assert (tmp_path / "engine-1.5.log.1").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd/1").exists(), reason="only /proc tells")
+def test_the_log_of_a_running_process_is_known_without_a_record(tmp_path: Path) -> None:
+    first, second = tmp_path / "engine-1.1.log", tmp_path / "engine-1.2.log"
+    second.write_text("")
+    with opened(first) as out, subprocess.Popen(["sleep", "60"], stdout=out) as process:
+        assert written_by(process.pid, tmp_path, "engine-1") == first
+        process.kill()
+    assert written_by(process.pid, tmp_path, "engine-1") == second
+    assert written_by(process.pid, tmp_path, "engine-2").name == "engine-2.0.log"
 
 
 def test_a_full_disk_is_told_once_and_ends_nothing(

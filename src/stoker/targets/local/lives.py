@@ -37,6 +37,16 @@ def new_life(logs: Path, key: str) -> Path:
     return logs / f"{key}.{number_of(there[-1]) + 1 if there else 1}.log"
 
 
+def written_by(pid: int, logs: Path, key: str) -> Path:
+    """The log that a running process writes, of which no record tells: as the system says, else its last life's."""
+    try:
+        path = Path(os.readlink(f"/proc/{pid}/fd/1"))
+    except OSError:
+        path = Path()
+    there = lives(logs, key)
+    return path if path.parent == logs else there[-1] if there else logs / f"{key}.0.log"
+
+
 def opened(path: Path) -> IO[bytes]:
     """A log to write to. Where none can be made, what the process says goes nowhere: it runs all the same."""
     try:
