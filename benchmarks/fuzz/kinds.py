@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.fuzz import folders, specs, texts
+from benchmarks.fuzz import folders, specs, states, texts
 from stoker.errors import StokerError
 
 
@@ -20,12 +20,13 @@ class Kind:
     read: Callable[[Any], None]
 
 
-# the name of a kind, and how it is made and read; state files of a local fleet would be one more row
+# the name of a kind, and how it is made and read
 KINDS: Mapping[str, Kind] = {
     "spec": Kind(specs.make, specs.read),
     "manifest": Kind(texts.make_manifest, texts.read_manifest),
     "dashboard": Kind(texts.make_dashboard, texts.read_dashboard),
     "model": Kind(folders.make, folders.read),
+    "state": Kind(states.make, states.read),
 }
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from stoker.fleet.typed import typed
+
 WITHHELD = "STOKER_WITHHELD"  # of a process' environment: variables of the shell that it is not given
 Role = Literal["engine", "gateway", "page"]
 
@@ -82,6 +84,5 @@ def wanted_to_json(wanted: Wanted) -> dict[str, Any]:
 
 
 def wanted_from_json(raw: dict[str, Any]) -> Wanted:
-    """What `wanted_to_json` wrote."""
-    processes = tuple(Process(**{**p, "argv": tuple(p["argv"])}) for p in raw["processes"])
-    return Wanted(**{**raw, "processes": processes})
+    """What `wanted_to_json` wrote. Raises: ValueError, for anything else."""
+    return typed(Wanted, raw)

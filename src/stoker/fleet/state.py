@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from stoker.engine.samples import MetricSample
+from stoker.fleet.typed import typed
 
 Phase = Literal[
     "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"
@@ -170,29 +171,5 @@ def to_json(state: FleetState) -> dict[str, Any]:
 
 
 def from_json(raw: dict[str, Any]) -> FleetState:
-    """The state that `to_json` wrote."""
-    replicas = tuple(
-        Replica(
-            **{
-                **r,
-                "ranks": tuple(Rank(**rank) for rank in r["ranks"]),
-                "sample": Sample(**r["sample"]) if r["sample"] else None,
-            }
-        )
-        for r in raw["replicas"]
-    )
-    services = tuple(Service(**s) for s in raw["services"])
-    signs = tuple(Sign(**s) for s in raw["signs"])
-    scaled = raw.get("scaling")
-    scaling = (
-        Scaling(**{**scaled, "metrics": tuple(ScaledBy(**m) for m in scaled["metrics"])}) if scaled else None
-    )
-    stopped = Stopped(**raw["stopped"]) if raw.get("stopped") else None
-    parts = {
-        "replicas": replicas,
-        "services": services,
-        "signs": signs,
-        "scaling": scaling,
-        "stopped": stopped,
-    }
-    return FleetState(**{**raw, **parts})
+    """The state that `to_json` wrote. Raises: ValueError, for anything else."""
+    return typed(FleetState, raw)

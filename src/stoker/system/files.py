@@ -33,7 +33,7 @@ def keep_json(path: Path, value: dict[str, Any], durable: bool = False) -> None:
 
     durable: on the disk before this returns, so that a power cut keeps it too. Raises: OSError.
     """
-    text = json.dumps({**value, CHECKSUM: _checksum(value)}, indent=1)
+    text = json.dumps({**value, CHECKSUM: checksum(value)}, indent=1)
     with contextlib.suppress(OSError, StateBroken):
         _checked(path)  # a broken version never takes the place of a good one
         _link_previous(path)
@@ -85,12 +85,13 @@ def _checked(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise broken(path, "it holds no object")
     said = value.pop(CHECKSUM, None)
-    if said is not None and said != _checksum(value):  # one of an older Stoker has none
+    if said is not None and said != checksum(value):  # one of an older Stoker has none
         raise broken(path, "its checksum does not fit: it was changed or damaged")
     return value
 
 
-def _checksum(value: dict[str, Any]) -> str:
+def checksum(value: dict[str, Any]) -> str:
+    """Of a file's value, without the checksum itself."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker.errors import StateBroken
+from stoker.fleet.typed import typed
 from stoker.system.files import keep_json, newest_json, read_secret, write_json
 
 
@@ -96,12 +97,8 @@ class Routes:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Routes":
-        """What `to_json` made."""
-        routes = tuple(
-            Route(r["id"], r["host"], int(r["port"]), r["leaving"], r.get("cut", False))
-            for r in raw["routes"]
-        )
-        return cls(int(raw["revision"]), routes, str(raw["reason"]), bool(raw["stopping"]))
+        """What `to_json` made. Raises: ValueError."""
+        return typed(cls, raw)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -138,12 +135,8 @@ class Seen:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Seen":
-        """What `write` wrote."""
-        return cls(
-            int(raw["revision"]), {k: int(v) for k, v in raw["in_flight"].items()}, tuple(raw["ready"]),
-            {k: float(v) for k, v in raw.get("silent", {}).items()}, tuple(raw.get("asked", ())),
-            bool(raw.get("waiting", False)),
-        )  # fmt: skip
+        """What `write` wrote. Raises: ValueError."""
+        return typed(cls, raw)
 
     def write(self, path: Path) -> None:
         """Replaces the file in one step. Raises: OSError."""

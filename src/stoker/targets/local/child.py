@@ -8,21 +8,45 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stoker.fleet.process import WITHHELD, Process
 from stoker.fleet.state import Phase, Sample
+from stoker.fleet.typed import typed
 from stoker.system import clock
 from stoker.system.files import read_secret
 from stoker.system.proc import ProcessId, group_members, identify, signal_group
-from stoker.targets.local.lives import lives, new_life, opened
+from stoker.targets.local.lives import new_life, opened, written_by
 from stoker.targets.local.marks import Mark
 
+SCRATCH = "stoker-"
 LISTEN_VARIABLE = "STOKER_LISTEN"  # numbers of the open sockets that a process is handed
 # Of the shell that called `stoker up`: they would overrule what the plan says, or belong to other programs.
 NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_KVCACHE_SPACE"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """A child as the next supervisor reads it; `log` is its file's name, `scratch` its folder for temporary files."""
+
+    process: Process
+    generation: int
+    stamp: str
+    id: ProcessId | None
+    port: int
+    phase: Phase
+    since: float
+    started: float
+    detail: str
+    restarts: int
+    ever_ready: bool
+    last_words: str | None
+    leaving: bool
+    scratch: str | None = None
+    standby: bool = False
+    log: str | None = None
 
 
 class Child:
@@ -69,7 +93,7 @@ class Child:
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
-            self.scratch = tempfile.mkdtemp(prefix="stoker-")
+            self.scratch = tempfile.mkdtemp(prefix=SCRATCH)
         with opened(self.log) as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
@@ -146,7 +170,7 @@ class Child:
 
     def clean(self) -> None:
         """Removes the temporary files of a process that has ended."""
-        if self.scratch:
+        if self.scratch and Path(self.scratch).name.startswith(SCRATCH):
             shutil.rmtree(self.scratch, ignore_errors=True)
 
     def members(self) -> list[int]:
@@ -157,24 +181,26 @@ class Child:
 
     def record(self) -> dict[str, Any]:
         """Everything another supervisor needs to adopt it."""
-        return {
-            "process": asdict(self.process),
-            "generation": self.generation,
-            "stamp": self.stamp,
-            "id": asdict(self.id) if self.id else None,
-            "port": self.port,
-            "phase": self.phase,
-            "since": self.since,
-            "started": self.started,
-            "detail": self.detail,
-            "restarts": self.restarts,
-            "ever_ready": self.ever_ready,
-            "last_words": self.last_words,
-            "leaving": self.leaving,
-            "scratch": self.scratch,
-            "standby": self.standby,
-            "log": self.log.name,
-        }
+        return asdict(
+            ChildRecord(
+                self.process,
+                self.generation,
+                self.stamp,
+                self.id,
+                self.port,
+                self.phase,
+                self.since,
+                self.started,
+                self.detail,
+                self.restarts,
+                self.ever_ready,
+                self.last_words,
+                self.leaving,
+                self.scratch,
+                self.standby,
+                self.log.name,
+            )
+        )
 
     def mark(self) -> tuple[object, ...]:
         """Differs where its record does, and costs less: the process stands for itself by stamp and generation."""
@@ -185,20 +211,15 @@ class Child:
 
     @classmethod
     def adopt(cls, record: dict[str, Any], logs: Path) -> "Child":
-        """The child that another supervisor recorded."""
-        raw = record["process"]
-        child = cls(
-            Process(**{**raw, "argv": tuple(raw["argv"])}), record["generation"], record["stamp"], logs
-        )
-        child.id = ProcessId(**record["id"]) if record["id"] else None
-        child.log = logs / record.get("log", child.log.name)
-        child.port = record["port"]
-        child.phase, child.since, child.detail = record["phase"], record["since"], record["detail"]
-        child.started = record["started"]
-        child.restarts, child.ever_ready = record["restarts"], record["ever_ready"]
-        child.last_words, child.scratch = record["last_words"], record.get("scratch")
-        child.standby = record.get("standby", False)
-        if record["leaving"]:
+        """The child that another supervisor recorded. Raises: ValueError."""
+        found = typed(ChildRecord, record)
+        child = cls(found.process, found.generation, found.stamp, logs)
+        child.id, child.port = found.id, found.port
+        child.log = logs / Path(found.log or child.log.name).name
+        child.phase, child.since, child.detail = found.phase, found.since, found.detail
+        child.started, child.restarts, child.ever_ready = found.started, found.restarts, found.ever_ready
+        child.last_words, child.scratch, child.standby = found.last_words, found.scratch, found.standby
+        if found.leaving:
             child.leaving_since = time.monotonic()
         return child
 
@@ -207,6 +228,6 @@ class Child:
         """The child of a process that no record names, as its own mark describes it."""
         child = cls(process, mark.generation, mark.stamp, logs)
         child.id, child.port = id, mark.port
-        child.log = (lives(logs, process.key) or [child.log])[-1]
+        child.log = written_by(id.pid, logs, process.key)
         child.become("Starting", "found without a record")
         return child

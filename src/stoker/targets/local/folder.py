@@ -8,7 +8,8 @@ from typing import Any
 
 from stoker.errors import StateBroken
 from stoker.fleet.process import Wanted, wanted_from_json, wanted_to_json
-from stoker.fleet.state import FleetState, from_json, to_json
+from stoker.fleet.state import FleetState, to_json
+from stoker.fleet.typed import typed
 from stoker.system.files import is_locked, keep_json, kept_json, newest_json, previous, unwritable
 from stoker.system.paths import private
 
@@ -42,12 +43,7 @@ class Record:
 
 def _record(raw: dict[str, Any]) -> Record:
     """What `Record.to_json` wrote, here or by an older Stoker."""
-    taken = raw.get("wanted")
-    return Record(
-        from_json(raw["fleet"]), tuple(dict(one) for one in raw["children"]), int(raw["supervisor"]),
-        wanted_from_json(taken) if taken else None,
-        int(raw.get("in_rotation", 0)), int(raw.get("routes", 0)), tuple(raw.get("asked", ())),
-    )  # fmt: skip
+    return typed(Record, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +191,4 @@ class Folder:
 
 
 def _generations(raw: dict[str, Any]) -> tuple[Wanted, ...]:
-    return tuple(wanted_from_json(one) for one in raw["generations"])
+    return tuple(wanted_from_json(one) for one in list(raw["generations"]))
