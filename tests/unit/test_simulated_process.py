@@ -327,6 +327,54 @@ def test_hang_after_requests_takes_health_with_it(start: Start) -> None:
     assert engine.ended() == 0
 
 
+def test_a_stall_leaves_health_and_metrics_and_stops_every_stream(start: Start, tmp_path: Path) -> None:
+    control = tmp_path / "control.json"
+    engine = start("--simulate-file", str(control), tokens=30, itl=0.02)
+    stream = engine.open_stream()
+    assert stream.readline()
+    control.write_text('{"faults": {"stall": true}}')
+    counted = -1.0
+    while counted != (counted := engine.metric("generation_tokens_total")):
+        time.sleep(0.3)
+    assert engine.send("GET", "/health")[0] == engine.send("GET", "/v1/models")[0] == 200
+    late = engine.open_stream(max_tokens=1)
+    assert late.status == 200, "headers come, events do not"
+    assert engine.send("POST", "/v1/completions", {"prompt": "a", "model": "x"})[0] == 404
+    assert engine.metric("generation_tokens_total") == counted
+    control.write_text("{}")
+    assert b"[DONE]" in stream.read()
+    assert b"[DONE]" in late.read()
+
+
+def test_a_stall_after_requests(start: Start) -> None:
+    engine = start(faults={"stall_after_requests": 1})
+    engine.post("/v1/completions", {"prompt": "a"})
+    with pytest.raises(TimeoutError):
+        engine.send("POST", "/v1/completions", {"prompt": "a"}, timeout=0.2)
+    assert engine.send("GET", "/health")[0] == 200
+
+
+def test_the_first_request_is_slow_and_the_second_is_not(start: Start) -> None:
+    engine = start(first_request=1.0)
+    begun = time.monotonic()
+    engine.post("/v1/completions", {"prompt": "a", "max_tokens": 1})
+    first = time.monotonic() - begun
+    engine.post("/v1/completions", {"prompt": "a", "max_tokens": 1})
+    assert 1.0 <= first
+    assert engine.metric("time_to_first_token_seconds_bucket", le="0.5") == 1
+
+
+def test_the_first_logprobs_freeze_every_stream(start: Start) -> None:
+    engine = start(tokens=200, itl=0.005, first_logprobs=1.0)
+    stream = engine.open_stream()
+    assert stream.readline()
+    engine.post("/v1/chat/completions", {**CHAT, "max_tokens": 1, "logprobs": True, "top_logprobs": 2})
+    engine.post("/v1/completions", {"prompt": "a", "max_tokens": 1, "logprobs": 1})
+    assert b"[DONE]" in stream.read()
+    assert engine.metric("inter_token_latency_seconds_bucket", le="0.75") == 198
+    assert engine.metric("inter_token_latency_seconds_count") == 199
+
+
 def test_errors_are_spread_evenly(start: Start) -> None:
     engine = start(faults={"error_rate": 0.25, "error_status": 503})
     found = [engine.send("POST", "/v1/completions", {"prompt": "a"})[0] for _ in range(8)]

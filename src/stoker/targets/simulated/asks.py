@@ -22,7 +22,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. `max_tokens` is None where the request sets no limit; `n` answers for each prompt."""
+    """One request. `max_tokens` is None where the request sets no limit; `n` answers for each prompt.
+
+    logprobs: how many likely tokens are told beside each one; None where none are asked for.
+    """
 
     prompts: tuple[Prompt, ...]
     max_tokens: int | None
@@ -34,6 +37,7 @@ class Ask:
     stream: bool = False
     include_usage: bool = False
     echo: bool = False
+    logprobs: int | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -45,14 +49,17 @@ def chat(body: Mapping[str, Any], vocabulary: Vocabulary) -> Ask:
     """Reads the body of /v1/chat/completions. Raises: Refused (400)."""
     prompt = _conversation(body)
     limit = fields.whole(body, "max_completion_tokens", 1)
-    return _ask(body, (prompt,), fields.whole(body, "max_tokens", 1) if limit is None else limit)
+    limit = fields.whole(body, "max_tokens", 1) if limit is None else limit
+    wanted = (fields.whole(body, "top_logprobs") or 0) if fields.flag(body, "logprobs") else None
+    return _ask(body, (prompt,), limit, wanted)
 
 
 def completion(body: Mapping[str, Any], vocabulary: Vocabulary) -> Ask:
     """Reads the body of /v1/completions: 16 tokens unless it says otherwise. Raises: Refused (400)."""
     prompts = tuple(Prompt(words, words) for words in many(body, "prompt", vocabulary))
     limit = fields.whole(body, "max_tokens", 1)
-    return _ask(body, prompts, 16 if "max_tokens" not in body else limit)
+    logprobs = fields.whole(body, "logprobs")
+    return _ask(body, prompts, 16 if "max_tokens" not in body else limit, logprobs)
 
 
 def response(body: Mapping[str, Any], vocabulary: Vocabulary) -> Ask:
@@ -114,7 +121,9 @@ def _conversation(body: Mapping[str, Any], before: str = "") -> Prompt:
     return Prompt(tuple(words), last)
 
 
-def _ask(body: Mapping[str, Any], prompts: tuple[Prompt, ...], limit: int | None) -> Ask:
+def _ask(
+    body: Mapping[str, Any], prompts: tuple[Prompt, ...], limit: int | None, logprobs: int | None = None
+) -> Ask:
     fields.sampling(body)
     least = fields.whole(body, "min_tokens", 0) or 0
     if limit is not None and least > limit:
@@ -132,6 +141,7 @@ def _ask(body: Mapping[str, Any], prompts: tuple[Prompt, ...], limit: int | None
         stream=fields.flag(body, "stream"),
         include_usage=_include_usage(body),
         echo=fields.flag(body, "echo"),
+        logprobs=logprobs,
     )
 
 

@@ -16,7 +16,11 @@ from stoker.targets.simulated.words import Vocabulary
 
 
 class Engine:
-    """One simulated engine. `hung` while nothing moves in it."""
+    """One simulated engine.
+
+    `hung` while the whole process answers nothing, `stalled` while its core makes no step, `busy_until` (the loop's
+    time) while it is in a long one.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -24,12 +28,15 @@ class Engine:
         self.batch = Batch(options.max_num_seqs, options.simulation.kv_blocks)
         self.metrics = Metrics({"engine": "0", "model_name": options.names[0]})
         self.prefixes = PrefixCache(options.simulation.kv_blocks, options.block_size)
+        self.busy_until = 0.0
+        self._met: set[str] = set()
         self.set(options.simulation)
 
     def set(self, simulation: Simulation) -> None:
         """Timings and faults from now on; the counts that faults go by begin anew."""
         self.simulation = simulation
         self.hung = simulation.faults.hang
+        self.stalled = simulation.faults.stall
         self.ttft = simulation.ttft * simulation.faults.slow
         self.itl = simulation.itl * simulation.faults.slow
         self._since = time.monotonic()
@@ -49,11 +56,23 @@ class Engine:
             self.die(f"simulated death after {faults.die_after_requests} requests")
         if faults.hang_after_requests is not None and self._requests > faults.hang_after_requests:
             self.hung = True
+        if faults.stall_after_requests is not None and self._requests > faults.stall_after_requests:
+            self.stalled = True
         self._errors += faults.error_rate
         if self._errors < 1 - 1e-9:
             return True
         self._errors -= 1
         return False
+
+    def read(self, now: float, logprobs: bool) -> None:
+        """A prompt is read from now (the loop's time) on; what the engine does for the first time takes it longer."""
+        kinds = {"request": self.simulation.first_request}
+        if logprobs:
+            kinds["logprobs"] = self.simulation.first_logprobs
+        seconds = sum(kinds[kind] for kind in kinds.keys() - self._met)
+        self._met |= kinds.keys()
+        if seconds:
+            self.busy_until = max(now, self.busy_until) + seconds
 
     def clock(self) -> None:
         """Dies, if it is time to. Called several times a second while the process serves."""

@@ -50,8 +50,9 @@ class Generation:
 
     def admitted(self) -> None:
         """A seat is free: the prompt is read now, the first token comes after `ttft`."""
-        self._admitted = time.perf_counter()
-        self._due = self._loop.time() + self._engine.ttft
+        self._admitted, now = time.perf_counter(), self._loop.time()
+        self._engine.read(now, self._ask.logprobs is not None)
+        self._due = max(now, self._engine.busy_until) + self._engine.ttft
         self._timer = self._loop.call_at(self._due, self._tick)
 
     def held(self) -> int:
@@ -66,8 +67,8 @@ class Generation:
     def _tick(self) -> None:
         """One engine step for this request: a token, then the timer for the next one."""
         engine, step = self._engine, self._sent
-        if engine.hung:
-            self._due = self._loop.time() + _HUNG_SECONDS
+        if engine.stalled or engine.hung or self._due < engine.busy_until:
+            self._due = max(self._loop.time() + _HUNG_SECONDS, engine.busy_until)
             self._timer = self._loop.call_at(self._due, self._tick)
             return
         dies_at = engine.faults.die_mid_stream_after_tokens
