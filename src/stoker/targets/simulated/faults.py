@@ -16,6 +16,9 @@ class Faults:
     `die_after_seconds`, `die_after_requests`: the process ends without a word to its clients, after so many
     seconds of service, or at the first request after so many.
     `die_mid_stream_after_tokens`: it ends where a request is due one token more; 0 is before the first.
+    `core_dies`, `core_dies_after_requests`, `core_dies_mid_stream_after_tokens`: the same for the engine's core alone,
+    `core_dies` at once. Its front end ends open streams with an error event and [DONE], answers 500 and /health with
+    503, and leaves with exit code 0 when the next request comes, or within five seconds.
     `hang`, `hang_after_requests`: until it is lifted nothing is answered, not even /health, no token made.
     `stall`, `stall_after_requests`: until it is lifted the engine's core makes no step. What needs none is answered
     (/health with 200, /metrics with gauges that stand still, refusals); streams get their headers and no event.
@@ -28,6 +31,9 @@ class Faults:
     die_after_seconds: float | None = None
     die_after_requests: int | None = None
     die_mid_stream_after_tokens: int | None = None
+    core_dies: bool = False
+    core_dies_after_requests: int | None = None
+    core_dies_mid_stream_after_tokens: int | None = None
     hang: bool = False
     hang_after_requests: int | None = None
     stall: bool = False

@@ -1,146 +1,268 @@
 """How answers are written: the bodies and stream events of /v1/chat/completions and /v1/completions.
 
-What repeats in every event of a stream is written once: an event costs two concatenations.
+What repeats in every event of a stream is written once: most events cost two concatenations.
 Source: vLLM 0.32 `entrypoints/openai/chat_completion/serving.py`, `entrypoints/openai/completion/serving.py`.
 """
 
+import json
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from stoker.engine.openai import DONE_EVENT, Usage, dump, sse, usage_body
+from stoker.engine.openai import DONE_EVENT, dump, sse
+from stoker.targets.simulated import logprobs
 from stoker.targets.simulated.answers import Answer
 from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.words import Vocabulary
 
 _MARK = "\0"
+_UNUSED = {"kv_transfer_params": None, "ec_transfer_params": None, "metrics": None}
 quoted = lru_cache(maxsize=1 << 16)(dump)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an answer says of its request and its engine."""
+
+    request_id: str
+    model: str
+    fingerprint: str
+    vocabulary: Vocabulary
 
 
 class Shape(Protocol):
     """The written form of one request's answers."""
 
+    def greeting(self) -> bytes:
+        """The events before anything is computed; may be empty."""
+
     def opening(self) -> bytes:
         """The events before the first token; may be empty."""
 
-    def frame(self, step: int) -> bytes:
-        """The events of one engine step: the next token of every answer that has one."""
+    def frame(self, index: int, step: int) -> bytes:
+        """The event of an answer's token."""
 
     def closing(self) -> bytes:
         """The events after the last token."""
 
+    def broken(self, error: dict[str, Any]) -> bytes | None:
+        """The events with which a stream ends when the engine dies; None: it is cut."""
+
     def whole(self) -> bytes:
         """The body of an answer that is not streamed."""
+
+    def refusal(self, error: dict[str, Any]) -> dict[str, Any]:
+        """An error in the route's own form."""
 
 
 class _Choices:
     """What chat and completions share: choices side by side."""
 
-    def __init__(self, prefix: str, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        self._id = f"{prefix}-{request_id}"
-        self._made = {"created": int(time.time()), "model": model}
+    _kind = _chunk_kind = ""
+
+    def __init__(self, prefix: str, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+        self._envelope = envelope
+        self._base = {
+            "id": f"{prefix}-{envelope.request_id}",
+            "object": self._kind,
+            "created": int(time.time()),
+            "model": envelope.model,
+        }
         self._ask = ask
         self._answers = answers
-        ends = [self._ends(index) for index in range(len(answers))] if ask.stream else []
-        self._parts = [
-            (head, tail, answer.pieces) for (head, tail), answer in zip(ends, answers, strict=False)
-        ]
-        self._one = self._parts[0] if len(self._parts) == 1 else None
+        self._plain = ask.logprobs is None and ask.usage != "always" and not ask.token_ids
+        self._ends = [self._cut(index) for index in range(len(answers))] if ask.stream and self._plain else []
 
-    def frame(self, step: int) -> bytes:
-        if self._one is not None:
-            head, tail, pieces = self._one
-            return head + quoted(pieces[step]) + tail if step < len(pieces) else b""
-        parts = (
-            head + quoted(pieces[step]) + tail for head, tail, pieces in self._parts if step < len(pieces)
-        )
-        return b"".join(parts)
+    def greeting(self) -> bytes:
+        return b""
+
+    def frame(self, index: int, step: int) -> bytes:
+        answer = self._answers[index]
+        if self._plain and not answer.ends_at(step) and (step or not self._ask.echo):
+            head, tail = self._ends[index]
+            return head + quoted(answer.deltas[step]) + tail
+        return sse(self._chunk(index, step))
 
     def closing(self) -> bytes:
-        ends = [sse(self._chunk(index, "", answer)) for index, answer in enumerate(self._answers)]
-        if self._ask.include_usage:
-            ends.append(sse({**self._chunk(0, ""), "choices": [], "usage": self._usage()}))
-        return b"".join(ends) + DONE_EVENT
+        if not self._ask.usage:
+            return DONE_EVENT
+        read, written = self._ask.prompt_tokens, sum(len(answer.tokens) for answer in self._answers)
+        last = {**self._stream_base([]), "usage": _counted(read, written)}
+        return sse({**last, "system_fingerprint": self._envelope.fingerprint}) + DONE_EVENT
 
-    def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self._id, "object": kind, **self._made, "choices": choices}
+    def broken(self, error: dict[str, Any]) -> bytes | None:
+        return b"data: " + _spaced(error) + b"\n\n" + DONE_EVENT
 
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        raise NotImplementedError
+    def refusal(self, error: dict[str, Any]) -> dict[str, Any]:
+        return error
 
-    def _ends(self, index: int) -> tuple[bytes, bytes]:
-        head, tail = sse(self._chunk(index, _MARK)).split(dump(_MARK))
+    def whole(self) -> bytes:
+        choices = [self._choice(index, answer) for index, answer in enumerate(self._answers)]
+        written = sum(len(answer.tokens) for answer in self._answers)
+        details = {"prompt_tokens_details": None, "completion_tokens_details": None}
+        body = {
+            **self._base,
+            "choices": choices,
+            "service_tier": None,
+            "system_fingerprint": self._envelope.fingerprint,
+            "usage": {**_counted(self._read(), written), **details},
+        }
+        return dump({**body, **self._more(), **_UNUSED})
+
+    def _stream_base(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {**self._base, "object": self._chunk_kind, "choices": choices}
+
+    def _chunk(self, index: int, step: int) -> dict[str, Any]:
+        """One event, with all that was asked for; the last of an answer names the engine, too."""
+        answer = self._answers[index]
+        body = self._stream_base([self._event(index, step, answer.deltas[step], ends=answer.ends_at(step))])
+        if self._ask.usage == "always":
+            body["usage"] = {**_counted(len(answer.prompt.words), step + 1), **self._details()}
+        if answer.ends_at(step) and not self._ask.usage:
+            body["system_fingerprint"] = self._envelope.fingerprint
+        return body
+
+    def _cut(self, index: int) -> tuple[bytes, bytes]:
+        body = self._stream_base([self._event(index, 1, _MARK, ends=False)])
+        head, tail = sse(body).split(dump(_MARK))
         return head, tail
 
-    def _usage(self) -> dict[str, Any]:
-        written = sum(len(answer.pieces) for answer in self._answers)
-        return usage_body(Usage(self._ask.prompt_tokens, written))
+    def _ids(self, answer: Answer, *steps: int) -> list[int] | None:
+        if not self._ask.token_ids:
+            return None
+        ids = self._envelope.vocabulary.id
+        chosen = [answer.tokens[step] for step in steps] if steps else answer.tokens
+        return [ids(token.strip()) for token in chosen]
+
+    def _prompt_ids(self, answer: Answer) -> list[int]:
+        return [self._envelope.vocabulary.id(word) for word in answer.prompt.words]
+
+    def _read(self) -> int:
+        return self._ask.prompt_tokens
+
+    def _event(self, index: int, step: int, text: str, *, ends: bool) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _choice(self, index: int, answer: Answer) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _details(self) -> dict[str, Any]:
+        return {}
+
+    def _more(self) -> dict[str, Any]:
+        return {}
 
 
 class Chat(_Choices):
     """/v1/chat/completions."""
 
-    def __init__(self, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        super().__init__("chatcmpl", request_id, model, ask, answers)
+    _kind, _chunk_kind = "chat.completion", "chat.completion.chunk"
+
+    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+        super().__init__("chatcmpl", envelope, ask, answers)
 
     def opening(self) -> bytes:
-        role = {"role": "assistant", "content": ""}
-        return b"".join(sse(self._event(index, role)) for index in range(len(self._answers)))
+        return b"".join(sse(self._role(index)) for index in range(len(self._answers)))
 
-    def whole(self) -> bytes:
-        choices = [self._choice(index, answer) for index, answer in enumerate(self._answers)]
-        body = {**self._body("chat.completion", choices), "usage": self._usage()}
-        return dump({**body, "service_tier": None, "system_fingerprint": None, "prompt_logprobs": None})
+    def _role(self, index: int) -> dict[str, Any]:
+        delta = {"role": "assistant", "content": ""}
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+        body = self._stream_base([choice])
+        if self._ask.usage == "always":
+            body["usage"] = {**_counted(self._ask.prompt_tokens, 0), **self._details()}
+        ids = self._prompt_ids(self._answers[index]) if self._ask.token_ids else None
+        return {**body, "prompt_token_ids": ids, "prompt_text": None}
+
+    def _event(self, index: int, step: int, text: str, *, ends: bool) -> dict[str, Any]:
+        answer = self._answers[index]
+        told = self._logprobs(answer.tokens[step : step + 1])
+        choice: dict[str, Any] = {"index": index, "delta": {"content": text}, "logprobs": told}
+        choice["finish_reason"] = answer.finish if ends else None
+        if ends:
+            choice["stop_reason"] = answer.stopped_by
+        return {**choice, "token_ids": self._ids(answer, step)}
 
     def _choice(self, index: int, answer: Answer) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "role": "assistant",
-            "content": answer.text,
-            "refusal": None,
-            "tool_calls": [],
-        }
+        empty = ("refusal", "annotations", "audio", "function_call", "reasoning")
+        said = {"role": "assistant", "content": answer.text, **dict.fromkeys(empty)}
         ended = {"finish_reason": answer.finish, "stop_reason": answer.stopped_by}
-        return {"index": index, "message": {**said, "reasoning": None}, "logprobs": None, **ended}
+        told = {"token_ids": self._ids(answer), "routed_experts": None}
+        return {"index": index, "message": said, "logprobs": self._logprobs(answer.tokens), **ended, **told}
 
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        return self._event(index, {"content": text}, ended)
+    def _logprobs(self, tokens: tuple[str, ...]) -> dict[str, Any] | None:
+        return None if self._ask.logprobs is None else logprobs.of_chat(tokens, self._ask.logprobs)
 
-    def _event(self, index: int, delta: dict[str, str], ended: Answer | None = None) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-        if ended is not None:
-            choice |= {"finish_reason": ended.finish, "stop_reason": ended.stopped_by}
-        return self._body("chat.completion.chunk", [choice])
+    def _details(self) -> dict[str, Any]:
+        return {"completion_tokens_details": None}
+
+    def _more(self) -> dict[str, Any]:
+        ids = self._prompt_ids(self._answers[0]) if self._ask.token_ids else None
+        return {"prompt_logprobs": None, "prompt_token_ids": ids, "prompt_text": None}
 
 
 class Completion(_Choices):
     """/v1/completions; with `echo` the prompt comes before the answer."""
 
-    def __init__(self, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        super().__init__("cmpl", request_id, model, ask, answers)
+    _kind = _chunk_kind = "text_completion"
+
+    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+        super().__init__("cmpl", envelope, ask, answers)
 
     def opening(self) -> bytes:
-        if not self._ask.echo:
-            return b""
-        return b"".join(sse(self._chunk(index, self._echo(index))) for index in range(len(self._answers)))
+        return b""
 
-    def whole(self) -> bytes:
-        choices = [
-            self._chunk(index, self._echo(index) + answer.text, answer)["choices"][0]
-            | {"prompt_logprobs": None}
-            for index, answer in enumerate(self._answers)
-        ]
-        body = {**self._body("text_completion", choices), "usage": self._usage()}
-        return dump({**body, "service_tier": None, "system_fingerprint": None})
-
-    def _echo(self, index: int) -> str:
-        return " ".join(self._ask.prompts[index // self._ask.n].words) + " " if self._ask.echo else ""
-
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        finish, stop = (ended.finish, ended.stopped_by) if ended else (None, None)
-        choice = {
+    def _event(self, index: int, step: int, text: str, *, ends: bool) -> dict[str, Any]:
+        answer = self._answers[index]
+        first = step == 0 and self._ask.echo
+        ended = (answer.finish, answer.stopped_by) if ends else (None, None)
+        before = sum(map(len, answer.tokens[:step])) if self._ask.logprobs is not None else 0
+        shown = step == 0 and (self._ask.echo or self._ask.token_ids)
+        return {
             "index": index,
-            "text": text,
-            "logprobs": None,
-            "finish_reason": finish,
-            "stop_reason": stop,
+            "text": self._echo(answer) + text if first else text,
+            "logprobs": self._logprobs(answer, answer.tokens[step : step + 1], before, first),
+            "finish_reason": ended[0],
+            "stop_reason": ended[1],
+            "prompt_token_ids": self._prompt_ids(answer) if shown else None,
+            "token_ids": self._ids(answer, step),
         }
-        return self._body("text_completion", [choice])
+
+    def _choice(self, index: int, answer: Answer) -> dict[str, Any]:
+        echo, beside = self._ask.echo, self._ask.logprobs
+        tokens = () if echo and self._ask.limit == 0 else answer.tokens
+        scored = echo and beside is not None
+        ids = self._prompt_ids(answer) if scored or self._ask.token_ids else []
+        return {
+            "index": index,
+            "text": self._echo(answer) + answer.text if echo else answer.text,
+            "logprobs": self._logprobs(answer, tokens, 0, echo),
+            "finish_reason": answer.finish,
+            "stop_reason": answer.stopped_by,
+            "token_ids": self._ids(answer),
+            "prompt_logprobs": logprobs.of_prompt(ids, answer.prompt.words, beside or 0) if scored else None,
+            "prompt_token_ids": ids if self._ask.token_ids else None,
+            "routed_experts": None,
+        }
+
+    def _echo(self, answer: Answer) -> str:
+        return " ".join(answer.prompt.words) + ("" if self._ask.limit == 0 else " ")
+
+    def _logprobs(
+        self, answer: Answer, tokens: tuple[str, ...], offset: int, echo: bool
+    ) -> dict[str, Any] | None:
+        if self._ask.logprobs is None:
+            return None
+        if not echo:
+            return logprobs.of_text(tokens, self._ask.logprobs, offset)
+        read = tuple((" " if number else "") + word for number, word in enumerate(answer.prompt.words))
+        return logprobs.of_text((*read, *tokens), self._ask.logprobs, 0, len(read))
+
+
+def _counted(read: int, written: int) -> dict[str, Any]:
+    return {"prompt_tokens": read, "total_tokens": read + written, "completion_tokens": written}
+
+
+def _spaced(error: dict[str, Any]) -> bytes:
+    """An error in a stream is the one thing that vLLM writes with spaces."""
+    return json.dumps(error, ensure_ascii=False).encode("utf-8", "replace")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-_MOST = 1 << 17
+VOCABULARY = 49152  # as many as the demo model's tokenizer has
 
 
 class Vocabulary:
@@ -19,8 +19,8 @@ class Vocabulary:
         known = self._ids.get(word)
         if known is not None:
             return known
-        if len(self._words) >= _MOST:
-            return int.from_bytes(hashlib.sha256(word.encode("utf-8", "replace")).digest()[:4]) % _MOST
+        if len(self._words) >= VOCABULARY:
+            return int.from_bytes(hashlib.sha256(word.encode("utf-8", "replace")).digest()[:4]) % VOCABULARY
         self._ids[word] = len(self._words)
         self._words.append(word)
         return self._ids[word]
