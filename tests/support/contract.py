@@ -1,6 +1,6 @@
 """Requests whose answers are the same from the simulated engine and from real vLLM, and how answers are compared.
 
-Served: one model by the name `demo` with a context of 512 tokens. Content varies from engine to engine, shapes do not:
+Served: one model by the name `demo` with a context of 160 tokens. Content varies from engine to engine, shapes do not:
 `shape` keeps what must be equal and replaces the rest.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from stoker.engine.openai import SseReader
 
-LEN = 512
+LEN = 160
 CHAT, TEXT, RESPONSES, MESSAGES = (
     "/v1/chat/completions",
     "/v1/completions",
@@ -283,7 +283,7 @@ class Said:
         return {**kept, "body": self.body} if self.events is None else {**kept, "events": list(self.events)}
 
 
-def ask(port: int, case: Case, timeout: float = 60) -> Said:
+def ask(port: int, case: Case, timeout: float = 300) -> Said:
     """Sends a case's request to an engine on loopback."""
     raw = isinstance(case.body, bytes)
     data = case.body if raw else None if case.body is None else json.dumps(case.body).encode()

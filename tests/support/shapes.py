@@ -113,7 +113,9 @@ def _by_token(item: Any) -> bool:
 
 def _reduced_likely(item: Mapping[str, Any] | None) -> Any:
     """Likely tokens are as many as were asked for, and the chosen one where it is none of them."""
-    return None if item is None else _reduced({"one": next(iter(item.values()))}, True)["one"].__class__.__name__
+    return (
+        None if item is None else _reduced({"one": next(iter(item.values()))}, True)["one"].__class__.__name__
+    )
 
 
 if __name__ == "__main__":

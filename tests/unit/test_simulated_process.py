@@ -311,6 +311,7 @@ def refuses(engine: Engine) -> bool:
 def test_sigterm_closes_the_port_and_leaves_open_streams_silent(start: Start) -> None:
     engine = start(tokens=1000, itl=0.05)
     stream = engine.open_stream()
+    assert stream.readline()
     engine.process.send_signal(signal.SIGTERM)
     wait(lambda: refuses(engine))
     before = stream.read1()
@@ -484,7 +485,7 @@ def test_the_first_request_is_slow_and_the_second_is_not(start: Start) -> None:
     engine.post("/v1/completions", {"prompt": "a", "max_tokens": 1})
     first = time.monotonic() - begun
     engine.post("/v1/completions", {"prompt": "a", "max_tokens": 1})
-    assert 1.0 <= first
+    assert first >= 1.0
     assert engine.metric("time_to_first_token_seconds_bucket", le="0.5") == 1
 
 
