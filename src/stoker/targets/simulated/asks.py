@@ -15,9 +15,9 @@ from stoker.targets.simulated.sampling import Sampling
 from stoker.targets.simulated.words import content_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
-    """One request. `prompts` are empty until `settling` has read them out of `source`.
+    """One request. `prompts` are empty until `settling` has read them out of `source`; nothing else changes.
 
     source: messages, or what stands in `prompt`. system: a text before the messages. limit: the most tokens of an
     answer, None where the request sets none; limit_field: where it says so. n: answers for each prompt. usage: ``, `end`
@@ -45,7 +45,7 @@ class Ask:
     tools: str | None = None
     template: str | None = None
     suffix: str | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = sampling.NONE
 
     @property
     def prompt_tokens(self) -> int:

@@ -90,6 +90,8 @@ def _named_tool(choice: Mapping[str, Any], tools: Any) -> None:
 
 
 def _logprobs(body: Mapping[str, Any], name: str) -> None:
+    if name not in body and "prompt_logprobs" not in body:
+        return
     for field in ("prompt_logprobs", name):
         value = body.get(field)
         if value is not None and not isinstance(value, int | float):

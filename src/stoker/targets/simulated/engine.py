@@ -22,7 +22,7 @@ class Engine:
 
     `hung` while the whole process answers nothing, `stalled` while its core makes no step, `busy_until` (the loop's
     time) while it is in a long one, `dead` once its core has died. `leaving` is called where that ends the process.
-    `closing`: it has been told to go, and takes no new work.
+    `closing`: it has been told to go, and takes no new work. `breaks`: it ends at some request's token.
     """
 
     def __init__(self, options: Options) -> None:
@@ -43,6 +43,9 @@ class Engine:
         self.simulation = simulation
         self.hung = simulation.faults.hang
         self.stalled = simulation.faults.stall
+        faults = simulation.faults
+        self.breaks = faults.die_mid_stream_after_tokens is not None
+        self.breaks |= faults.core_dies_mid_stream_after_tokens is not None
         self.ttft = simulation.ttft * simulation.faults.slow
         self.itl = simulation.itl * simulation.faults.slow
         self.since = time.monotonic()

@@ -35,7 +35,7 @@ class Fields:
     def whole(self, name: str, default: int | None = None, *, nullable: bool = True) -> int | None:
         """A whole number. null is none where the field may be null."""
         value = self.body.get(name, default)
-        if (value is None and nullable) or type(value) is int:
+        if type(value) is int or (value is None and nullable):
             return value
         if isinstance(value, str):
             try:
@@ -80,6 +80,8 @@ class Fields:
     def flag(self, name: str, default: bool = False, *, nullable: bool = True) -> bool:
         """A truth value; null is false where the field may be null."""
         value = self.body.get(name, default)
+        if value is False or value is True:
+            return value
         if value is None and nullable:
             return False
         if isinstance(value, bool | int | float | str):

@@ -9,7 +9,7 @@ from stoker.system.http1 import Exchange
 from stoker.targets.simulated.answers import Answer
 from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.engine import Engine
-from stoker.targets.simulated.shapes import Shape
+from stoker.targets.simulated.shapes import Shape, quoted
 
 Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
@@ -20,13 +20,17 @@ _STILL_SECONDS = 0.05
 class _Lane:
     """One answer of a request: for the engine a sequence of its own. All but the first start a step later."""
 
-    __slots__ = ("answer", "first", "index", "last", "start", "steps")
+    __slots__ = ("answer", "deltas", "first", "head", "index", "last", "plain", "start", "steps", "tail")
 
-    def __init__(self, index: int, answer: Answer) -> None:
+    def __init__(self, index: int, answer: Answer, ends: tuple[bytes, bytes] | None) -> None:
+        """ends: what stands before and after the text in all events but the last, where that is always the same."""
         self.index = index
         self.answer = answer
         self.start = min(index, 1)
+        self.deltas = answer.deltas
         self.steps = len(answer.deltas)
+        self.plain = self.steps - 1 if ends else 0
+        self.head, self.tail = ends or (b"", b"")
         self.first = self.last = 0.0
 
 
@@ -44,7 +48,7 @@ class Generation:
         self._engine = engine
         self._exchange = exchange
         self._ask = ask
-        self._lanes = [_Lane(index, answer) for index, answer in enumerate(answers)]
+        self._lanes = [_Lane(index, one, shape.ends(index)) for index, one in enumerate(answers)]
         self._shape = shape
         self._steps = max(lane.start + lane.steps for lane in self._lanes)
         self._step = 0
@@ -100,16 +104,9 @@ class Generation:
             self._due = max(self._loop.time() + _STILL_SECONDS, engine.busy_until)
             self._timer = self._loop.call_at(self._due, self._tick)
             return
-        if self._dies(step):
+        if engine.breaks and self._dies(step):
             return
-        now = time.perf_counter()
-        said = b"" if step or not self._ask.stream else self._shape.opening()
-        for lane in self._lanes:
-            if lane.start <= step < lane.start + lane.steps:
-                self._count(lane, step - lane.start, now)
-                if self._ask.stream:
-                    said += self._shape.frame(lane.index, step - lane.start)
-        self._exchange.write(said)
+        self._said(step)
         self._step = step = step + 1
         if step < self._steps:
             self._due += engine.itl
@@ -117,6 +114,21 @@ class Generation:
         else:
             self._finish()
         engine.batch.stepped()
+
+    def _said(self, step: int) -> None:
+        """Counts each answer's token, and writes it where it is streamed."""
+        now, streams, shape = time.perf_counter(), self._ask.stream, self._shape
+        said = b"" if step or not streams else shape.opening()
+        for lane in self._lanes:
+            at = step - lane.start
+            if 0 <= at < lane.steps:
+                self._count(lane, at, now)
+                if at < lane.plain:
+                    said += lane.head + quoted(lane.deltas[at]) + lane.tail
+                elif streams:
+                    said += shape.frame(lane.index, at)
+        if streams:
+            self._exchange.write(said)
 
     def _dies(self, step: int) -> bool:
         """Whether the engine's core dies with this step. The whole process may die, too."""

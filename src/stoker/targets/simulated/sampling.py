@@ -31,8 +31,14 @@ class Sampling:
     logit_bias: Mapping[str, Any] | None = None
 
 
+NONE = Sampling()
+_NAMES = frozenset({*Sampling.__dataclass_fields__, "seed"})
+
+
 def read(fields: Fields) -> Sampling:
     """Reads them; what is wrong with their types is kept in `fields`."""
+    if _NAMES.isdisjoint(fields.body):
+        return NONE
     found = Sampling(
         presence_penalty=fields.number("presence_penalty"),
         frequency_penalty=fields.number("frequency_penalty"),
@@ -62,8 +68,9 @@ def verify(sampling: Sampling, n: int, limit: int, least: int, stop: tuple[str, 
     if n > _MOST_ANSWERS:
         way = "To increase this limit, set the VLLM_MAX_N_SEQUENCES environment variable."
         raise bad_request(f"n must be at most {_MOST_ANSWERS}, got {n}. {way}")
-    _verify_penalties(sampling)
-    _verify_choice(sampling)
+    if sampling is not NONE:
+        _verify_penalties(sampling)
+        _verify_choice(sampling)
     _verify_lengths(limit, least)
     if not all(stop):
         raise bad_request("stop cannot contain an empty string.")

@@ -14,9 +14,11 @@ from urllib.parse import unquote
 
 from stoker.engine.openai import dump, error_body
 from stoker.system.http1 import Exchange, Request
-from stoker.targets.simulated import asks, routes, shapes, typed
+from stoker.targets.simulated import asks, routes, typed
 from stoker.targets.simulated.answers import Answer, answers
 from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.chats import Chat
+from stoker.targets.simulated.completions import Completion
 from stoker.targets.simulated.engine import Engine
 from stoker.targets.simulated.generation import JSON, Generation, Headers
 from stoker.targets.simulated.plain import Plain
@@ -37,8 +39,8 @@ from stoker.targets.simulated.shapes import Envelope, Shape
 Read = Callable[[Mapping[str, Any]], Ask]
 Write = Callable[[Envelope, Ask, list[Answer]], Shape]
 GENERATING: dict[str, tuple[Read, Write]] = {
-    "/v1/chat/completions": (asks.chat, shapes.Chat),
-    "/v1/completions": (asks.completion, shapes.Completion),
+    "/v1/chat/completions": (asks.chat, Chat),
+    "/v1/completions": (asks.completion, Completion),
     "/v1/responses": (asks.response, typed.Response),
     "/v1/messages": (asks.message, typed.Message),
 }

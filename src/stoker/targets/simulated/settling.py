@@ -3,7 +3,7 @@
 Source: vLLM 0.32 `renderers/online_renderer.py`, `renderers/params.py`, `entrypoints/generate/base/`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stoker.targets.simulated import messages, prompts, sampling
 from stoker.targets.simulated.asks import Ask
@@ -23,7 +23,7 @@ class Served:
 
 
 def settle(ask: Ask, served: Served, vocabulary: Vocabulary) -> Ask:
-    """The request with its prompts read and everything checked. Raises: Refused (400)."""
+    """Reads the request's prompts and checks everything; returns the request. Raises: Refused (400)."""
     _check_tools(ask, served)
     if ask.template is not None:
         why = "--trust-request-chat-template is not set. Refused request with untrusted chat template."
@@ -36,11 +36,13 @@ def settle(ask: Ask, served: Served, vocabulary: Vocabulary) -> Ask:
         if len(prompt.words) > length:
             raise prompt_too_long(length)
     for prompt in found:
-        sampling.verify_bias(ask.sampling)
+        if ask.sampling.logit_bias:
+            sampling.verify_bias(ask.sampling)
         limit = most_tokens(ask, len(prompt.words), length)
         sampling.verify(ask.sampling, ask.n, limit, ask.min_tokens, ask.stop)
         sampling.verify_for_engine(ask.sampling, ask.logprobs)
-    return replace(ask, prompts=found)
+    ask.prompts = found
+    return ask
 
 
 def most_tokens(ask: Ask, prompt: int, max_model_len: int) -> int:

@@ -54,6 +54,9 @@ class Response:
             "response.content_part.added", **self._place(), part=part
         )
 
+    def ends(self, index: int) -> tuple[bytes, bytes] | None:
+        return None
+
     def frame(self, index: int, step: int) -> bytes:
         if self._answer.finish == "stop" and self._answer.ends_at(step) and not self._answer.deltas[step]:
             return b""
@@ -130,6 +133,9 @@ class Message:
         return sse({"type": "message_start", "message": start}, "message_start") + sse(
             {"type": "content_block_start", "index": 0, "content_block": block}, "content_block_start"
         )
+
+    def ends(self, index: int) -> tuple[bytes, bytes] | None:
+        return None
 
     def frame(self, index: int, step: int) -> bytes:
         if not self._answer.deltas[step]:
