@@ -54,4 +54,4 @@ def test_a_dead_core(start: Start, tmp_path: Path) -> None:
 
 def test_sigterm(start: Start) -> None:
     engine = start("--max-model-len", str(LEN), itl=0.05)
-    laws.sigterm_closes_the_port_and_leaves_streams_silent(engine)
+    assert laws.sigterm_closes_the_port_and_finishes_no_stream(engine) == "silent"

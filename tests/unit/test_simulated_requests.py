@@ -10,6 +10,7 @@ import pytest
 from stoker.targets.simulated import asks, faults, options
 from stoker.targets.simulated.answers import answers
 from stoker.targets.simulated.batch import Batch
+from stoker.targets.simulated.engine import Engine
 from stoker.targets.simulated.faults import ControlFile, Faults, Simulation
 from stoker.targets.simulated.metrics import Metrics
 from stoker.targets.simulated.prefixes import PrefixCache
@@ -267,3 +268,25 @@ def test_a_wrong_command_line_ends_with_2(capsys: pytest.CaptureFixture[str]) ->
         options.read(["m", "--simulate", '{"ttf": 1}'], dict(os.environ))
     assert stopped.value.code == 2
     assert "unknown field 'ttf'" in capsys.readouterr().err
+
+
+def test_every_family_of_the_page_is_one_of_vllms(tmp_path: Path) -> None:
+    parser = pytest.importorskip("prometheus_client.parser")
+    real = Path(__file__).parent.parent / "data" / "metrics" / "vllm-0.32.txt"
+    engine = Engine(options.read(["m", "--max-model-len", "2048"], {}))
+    ours, theirs = (
+        {
+            family.name: (
+                family.type,
+                family.documentation,
+                {tuple(sorted(sample.labels)) for sample in family.samples},
+                [sample.labels["le"] for sample in family.samples if "le" in sample.labels],
+            )
+            for family in parser.text_string_to_metric_families(text)
+        }
+        for text in (engine.page().decode(), real.read_text())
+    )
+    assert len(ours) > 40
+    for name, family in ours.items():
+        if name != "vllm:cache_config_info":
+            assert family == theirs[name], name

@@ -16,6 +16,16 @@ from stoker.targets.simulated.prefixes import PrefixCache
 from stoker.targets.simulated.refusals import DEAD
 from stoker.targets.simulated.words import Vocabulary
 
+_BY_REASON = (
+    "Number of waiting requests by reason. Reason labels: 'capacity' = waiting for scheduling capacity; 'deferred' = "
+    "deferred by transient constraints (LoRA budget, KV transfer, blocked status). Sum of all reasons equals "
+    "vllm:num_requests_waiting."
+)
+_SLEEP = (
+    "Engine sleep state; awake = 0 means engine is sleeping; awake = 1 means engine is awake; weights_offloaded = 1 means "
+    "sleep level 1; discard_all = 1 means sleep level 2."
+)
+
 
 class Engine:
     """One simulated engine.
@@ -29,7 +39,7 @@ class Engine:
         self.options = options
         self.vocabulary = Vocabulary()
         self.batch = Batch(options.max_num_seqs, options.simulation.kv_blocks)
-        self.metrics = Metrics({"engine": "0", "model_name": options.names[0]})
+        self.metrics = Metrics({"engine": "0", "model_name": options.names[0]}, options.max_model_len)
         self.prefixes = PrefixCache(options.simulation.kv_blocks, options.block_size)
         self.busy_until = 0.0
         self.dead = self.closing = False
@@ -123,8 +133,10 @@ class Engine:
             batch.seen.running,
         )
         yield "vllm:num_requests_waiting", "Number of requests waiting to be processed.", {}, waiting
-        yield by_reason, "Number of waiting requests by reason.", {"reason": "capacity"}, waiting
-        yield by_reason, "Number of waiting requests by reason.", {"reason": "deferred"}, 0
+        yield by_reason, _BY_REASON, {"reason": "capacity"}, waiting
+        yield by_reason, _BY_REASON, {"reason": "deferred"}, 0
+        for state in ("awake", "weights_offloaded", "discard_all"):
+            yield "vllm:engine_sleep_state", _SLEEP, {"sleep_state": state}, state == "awake"
         yield "vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", {}, used
         yield "vllm:cache_config_info", "Information of the LLMEngine CacheConfig", self._cache_config(), 1
 

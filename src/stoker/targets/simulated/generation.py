@@ -9,6 +9,7 @@ from stoker.system.http1 import Exchange
 from stoker.targets.simulated.answers import Answer
 from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.engine import Engine
+from stoker.targets.simulated.settling import most_tokens
 from stoker.targets.simulated.shapes import Shape, quoted
 
 Headers = list[tuple[bytes, bytes]]
@@ -20,7 +21,19 @@ _STILL_SECONDS = 0.05
 class _Lane:
     """One answer of a request: for the engine a sequence of its own. All but the first start a step later."""
 
-    __slots__ = ("answer", "deltas", "first", "head", "index", "last", "plain", "start", "steps", "tail")
+    __slots__ = (
+        "answer",
+        "cached",
+        "deltas",
+        "first",
+        "head",
+        "index",
+        "last",
+        "plain",
+        "start",
+        "steps",
+        "tail",
+    )
 
     def __init__(self, index: int, answer: Answer, ends: tuple[bytes, bytes] | None) -> None:
         """ends: what stands before and after the text in all events but the last, where that is always the same."""
@@ -32,6 +45,7 @@ class _Lane:
         self.plain = self.steps - 1 if ends else 0
         self.head, self.tail = ends or (b"", b"")
         self.first = self.last = 0.0
+        self.cached = 0
 
 
 class Generation:
@@ -158,7 +172,11 @@ class Generation:
         metrics, words = self._engine.metrics, lane.answer.prompt.words
         metrics.prompt_tokens.add(len(words))
         metrics.prefix_queries.add(len(words))
-        metrics.prefix_hits.add(self._engine.prefixes.read(words))
+        lane.cached = cached = self._engine.prefixes.read(words)
+        metrics.prefix_hits.add(cached)
+        metrics.cached.add(cached)
+        metrics.by_source.add(cached, "local_cache_hit")
+        metrics.by_source.add(len(words) - cached, "local_compute")
 
     def _count_whole(self, lane: _Lane, now: float) -> None:
         metrics = self._engine.metrics
@@ -170,9 +188,19 @@ class Generation:
         metrics.decode.observe(now - lane.first)
         metrics.prompt_length.observe(len(lane.answer.prompt.words))
         metrics.answer_length.observe(lane.steps)
+        metrics.asked_tokens.observe(self._most(lane))
+        metrics.computed.observe(len(lane.answer.prompt.words) - lane.cached)
+        metrics.preempted.observe(0)
         metrics.tpot.observe((lane.last - lane.first) / (lane.steps - 1) if lane.steps > 1 else 0.0)
 
+    def _most(self, lane: _Lane) -> int:
+        length = self._engine.options.max_model_len
+        return most_tokens(self._ask, len(lane.answer.prompt.words), length)
+
     def _finish(self) -> None:
+        metrics = self._engine.metrics
+        metrics.longest.observe(max(lane.steps for lane in self._lanes))
+        metrics.asked_n.observe(self._ask.n)
         self._engine.batch.leave(self)
         if self._ask.stream:
             self._exchange.write(self._shape.closing())
