@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.support import laws
-from tests.support.contract import CASES, LEN, REFUSED, Case, ask
+from tests.support.asking import ask
+from tests.support.contract import LEN, REFUSED, Case
 from tests.support.engine import Engine, Start, starter
-from tests.support.shapes import FILE, recorded, shape
+from tests.support.shapes import CASES, FILE, recorded, shape
 
 
 @pytest.fixture(scope="module")

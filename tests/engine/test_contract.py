@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.support import laws
-from tests.support.contract import CASES, Case, ask
+from tests.support.asking import ask
+from tests.support.contract import Case
 from tests.support.engine import Engine
 from tests.support.real import RealEngine
-from tests.support.shapes import recorded, shape
+from tests.support.shapes import CASES, recorded, shape
 
 pytestmark = [
     pytest.mark.engine,

@@ -4,14 +4,9 @@ Served: one model by the name `demo` with a context of 160 tokens. Content varie
 `shape` keeps what must be equal and replaces the rest.
 """
 
-import http.client
-import json
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
-
-from stoker.engine.openai import SseReader
 
 LEN = 160
 CHAT, TEXT, RESPONSES, MESSAGES = (
@@ -125,15 +120,18 @@ SERVED = (
 )  # fmt: skip
 
 
-def _no_chat(name: str, **more: Any) -> Case:
+def no_chat(name: str, **more: Any) -> Case:
+    """A chat that is refused."""
     return Case(f"chat with {name}", CHAT, {**ASK, **more}, whole=True)
 
 
-def _no_text(name: str, **more: Any) -> Case:
+def no_text(name: str, **more: Any) -> Case:
+    """A completion that is refused."""
     return Case(f"completion with {name}", TEXT, {**WRITE, **more}, whole=True)
 
 
-def _raw(name: str, data: bytes, kind: str = "application/json", path: str = CHAT) -> Case:
+def raw(name: str, data: bytes, kind: str = "application/json", path: str = CHAT) -> Case:
+    """A body byte by byte."""
     return Case(name, path, data, headers={"content-type": kind}, whole=True)
 
 
@@ -142,100 +140,100 @@ def _nowhere(method: str, path: str) -> Case:
 
 
 REFUSED = (
-    _no_chat("two answers at temperature 0", n=2),
-    _no_chat("temperature 3", temperature=3),
-    _no_chat("temperature -1", temperature=-1),
-    _no_chat("a temperature that is a list", temperature=[]),
-    _no_chat("a temperature that is a word", temperature="warm"),
-    _no_chat("no messages at all", messages=[]),
+    no_chat("two answers at temperature 0", n=2),
+    no_chat("temperature 3", temperature=3),
+    no_chat("temperature -1", temperature=-1),
+    no_chat("a temperature that is a list", temperature=[]),
+    no_chat("a temperature that is a word", temperature="warm"),
+    no_chat("no messages at all", messages=[]),
     Case("chat without messages", CHAT, {"model": "demo"}, whole=True),
-    _no_chat("messages that are a text", messages="hi"),
-    _no_chat("a message that is a text", messages=["hi"]),
-    _no_chat("a message without a role", messages=[{"content": "hi"}]),
-    _no_chat("content that is a number", messages=[{"role": "user", "content": 1}]),
-    _no_chat("an image", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]),
-    _no_chat("max_tokens -1", max_tokens=-1),
-    _no_chat("max_tokens 0", max_tokens=0),
-    _no_chat("max_tokens beyond the model's length", max_tokens=LEN + 1),
-    _no_chat("max_completion_tokens beyond the model's length", max_completion_tokens=LEN + 1),
-    _no_chat("max_tokens that is a word", max_tokens="many"),
-    _no_chat("half a token", max_tokens=1.5),
-    _no_chat("top_p 0", top_p=0),
-    _no_chat("top_p 1.5", top_p=1.5),
-    _no_chat("top_k -2", top_k=-2),
-    _no_chat("half a top_k", top_k=1.5),
-    _no_chat("min_p 2", min_p=2),
-    _no_chat("too many logprobs", logprobs=True, top_logprobs=21),
-    _no_chat("top_logprobs -2", logprobs=True, top_logprobs=-2),
-    _no_chat("top_logprobs without logprobs", top_logprobs=2),
-    _no_chat("logprobs that is a number", logprobs=5),
-    _no_chat("stream options without a stream", stream_options={"include_usage": True}),
-    _no_chat("a stream that is a word", stream="perhaps"),
-    _no_chat("another model", model="nobody"),
-    _no_chat("n 0", n=0),
-    _no_chat("n -1", n=-1),
-    _no_chat("n that is a word", n="two"),
-    _no_chat("a billion answers", n=10**9, temperature=1),
-    _no_chat("min_tokens above max_tokens", min_tokens=4),
-    _no_chat("min_tokens -1", min_tokens=-1),
-    _no_chat("presence_penalty 3", presence_penalty=3),
-    _no_chat("frequency_penalty -3", frequency_penalty=-3),
-    _no_chat("repetition_penalty 0", repetition_penalty=0),
-    _no_chat("an empty stop", stop=""),
-    _no_chat("an empty stop in a list", stop=["a", ""]),
-    _no_chat("stops that are numbers", stop=[1]),
-    _no_chat("a stop that is a number", stop=1),
-    _no_chat("a seed that is too large", seed=2**63),
-    _no_chat("a seed that is a word", seed="x"),
-    _no_chat("a tool choice without tools", tool_choice="auto"),
-    _no_chat("no tools in tools", tools=[]),
-    _no_chat("tools that this engine cannot choose", tools=[TOOL]),
-    _no_chat("a tool choice that nobody knows", tools=[TOOL], tool_choice="perhaps"),
-    _no_chat("a format that nobody knows", response_format={"type": "xml"}),
-    _no_chat("a format without its schema", response_format={"type": "json_schema"}),
-    _no_chat("bias for a token that is none", logit_bias={"x": 1}),
-    _no_chat("bias for a token beyond the vocabulary", logit_bias={"999999": 1}),
-    _no_chat("both ways to go on", add_generation_prompt=True, continue_final_message=True),
-    _no_chat("a prompt beyond the context", messages=[{"role": "user", "content": "one " * 600}]),
-    _no_chat("prompt_logprobs in a stream", prompt_logprobs=1, stream=True),
-    _no_chat("a template of its own", chat_template="{{ messages }}"),
-    _no_chat("an adapter's name that is a number", model=5),
-    _no_text("a prompt as long as the context", prompt=[19] * LEN),
-    _no_text("a prompt longer than the context", prompt=[19] * (LEN + 1)),
-    _no_text("a prompt longer than the context in a stream", prompt=[19] * (LEN + 1), stream=True),
-    _no_text("no prompt", prompt=None),
-    _no_text("an empty prompt", prompt=""),
-    _no_text("an empty list of prompts", prompt=[]),
-    _no_text("a prompt that is an object", prompt={}),
-    _no_text("a prompt that is a number", prompt=3),
-    _no_text("an empty prompt in a list", prompt=[[]]),
-    _no_text("a negative token", prompt=[-1]),
-    _no_text("a token beyond the vocabulary", prompt=[999999]),
-    _no_text("mixed prompts", prompt=["a", 3]),
-    _no_text("too many logprobs", logprobs=21),
-    _no_text("logprobs -2", logprobs=-2),
-    _no_text("logprobs that are true", logprobs="x"),
-    _no_text("max_tokens 0", max_tokens=0),
-    _no_text("max_tokens -1", max_tokens=-1),
-    _no_text("max_tokens beyond the model's length", max_tokens=LEN + 1),
-    _no_text("two answers at temperature 0", n=2),
-    _no_text("temperature 3", temperature=3),
-    _no_text("another model", model="nobody"),
-    _no_text("stream options without a stream", stream_options={"include_usage": True}),
-    _no_text("a suffix", suffix="x"),
-    _no_text("top_p 2", top_p=2),
-    _no_text("n 0", n=0),
-    _no_text("an echo that is a word", echo="x"),
-    _raw("malformed JSON", b'{"model": '),
-    _raw("JSON with a trailing comma", b'{"model": "demo",}'),
-    _raw("no body", b""),
-    _raw("a list for a body", b"[]"),
-    _raw("a text for a body", b'"hi"'),
-    _raw("null for a body", b"null"),
-    _raw("a number that is none", b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}'),
-    _raw("a body of another type", b"{}", "text/plain"),
-    _raw("a body without a type", b"{}", ""),
-    _raw("a body that is no UTF-8", b'{"model": "\xff"}'),
+    no_chat("messages that are a text", messages="hi"),
+    no_chat("a message that is a text", messages=["hi"]),
+    no_chat("a message without a role", messages=[{"content": "hi"}]),
+    no_chat("content that is a number", messages=[{"role": "user", "content": 1}]),
+    no_chat("an image", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]),
+    no_chat("max_tokens -1", max_tokens=-1),
+    no_chat("max_tokens 0", max_tokens=0),
+    no_chat("max_tokens beyond the model's length", max_tokens=LEN + 1),
+    no_chat("max_completion_tokens beyond the model's length", max_completion_tokens=LEN + 1),
+    no_chat("max_tokens that is a word", max_tokens="many"),
+    no_chat("half a token", max_tokens=1.5),
+    no_chat("top_p 0", top_p=0),
+    no_chat("top_p 1.5", top_p=1.5),
+    no_chat("top_k -2", top_k=-2),
+    no_chat("half a top_k", top_k=1.5),
+    no_chat("min_p 2", min_p=2),
+    no_chat("too many logprobs", logprobs=True, top_logprobs=21),
+    no_chat("top_logprobs -2", logprobs=True, top_logprobs=-2),
+    no_chat("top_logprobs without logprobs", top_logprobs=2),
+    no_chat("logprobs that is a number", logprobs=5),
+    no_chat("stream options without a stream", stream_options={"include_usage": True}),
+    no_chat("a stream that is a word", stream="perhaps"),
+    no_chat("another model", model="nobody"),
+    no_chat("n 0", n=0),
+    no_chat("n -1", n=-1),
+    no_chat("n that is a word", n="two"),
+    no_chat("a billion answers", n=10**9, temperature=1),
+    no_chat("min_tokens above max_tokens", min_tokens=4),
+    no_chat("min_tokens -1", min_tokens=-1),
+    no_chat("presence_penalty 3", presence_penalty=3),
+    no_chat("frequency_penalty -3", frequency_penalty=-3),
+    no_chat("repetition_penalty 0", repetition_penalty=0),
+    no_chat("an empty stop", stop=""),
+    no_chat("an empty stop in a list", stop=["a", ""]),
+    no_chat("stops that are numbers", stop=[1]),
+    no_chat("a stop that is a number", stop=1),
+    no_chat("a seed that is too large", seed=2**63),
+    no_chat("a seed that is a word", seed="x"),
+    no_chat("a tool choice without tools", tool_choice="auto"),
+    no_chat("no tools in tools", tools=[]),
+    no_chat("tools that this engine cannot choose", tools=[TOOL]),
+    no_chat("a tool choice that nobody knows", tools=[TOOL], tool_choice="perhaps"),
+    no_chat("a format that nobody knows", response_format={"type": "xml"}),
+    no_chat("a format without its schema", response_format={"type": "json_schema"}),
+    no_chat("bias for a token that is none", logit_bias={"x": 1}),
+    no_chat("bias for a token beyond the vocabulary", logit_bias={"999999": 1}),
+    no_chat("both ways to go on", add_generation_prompt=True, continue_final_message=True),
+    no_chat("a prompt beyond the context", messages=[{"role": "user", "content": "one " * 600}]),
+    no_chat("prompt_logprobs in a stream", prompt_logprobs=1, stream=True),
+    no_chat("a template of its own", chat_template="{{ messages }}"),
+    no_chat("an adapter's name that is a number", model=5),
+    no_text("a prompt as long as the context", prompt=[19] * LEN),
+    no_text("a prompt longer than the context", prompt=[19] * (LEN + 1)),
+    no_text("a prompt longer than the context in a stream", prompt=[19] * (LEN + 1), stream=True),
+    no_text("no prompt", prompt=None),
+    no_text("an empty prompt", prompt=""),
+    no_text("an empty list of prompts", prompt=[]),
+    no_text("a prompt that is an object", prompt={}),
+    no_text("a prompt that is a number", prompt=3),
+    no_text("an empty prompt in a list", prompt=[[]]),
+    no_text("a negative token", prompt=[-1]),
+    no_text("a token beyond the vocabulary", prompt=[999999]),
+    no_text("mixed prompts", prompt=["a", 3]),
+    no_text("too many logprobs", logprobs=21),
+    no_text("logprobs -2", logprobs=-2),
+    no_text("logprobs that are true", logprobs="x"),
+    no_text("max_tokens 0", max_tokens=0),
+    no_text("max_tokens -1", max_tokens=-1),
+    no_text("max_tokens beyond the model's length", max_tokens=LEN + 1),
+    no_text("two answers at temperature 0", n=2),
+    no_text("temperature 3", temperature=3),
+    no_text("another model", model="nobody"),
+    no_text("stream options without a stream", stream_options={"include_usage": True}),
+    no_text("a suffix", suffix="x"),
+    no_text("top_p 2", top_p=2),
+    no_text("n 0", n=0),
+    no_text("an echo that is a word", echo="x"),
+    raw("malformed JSON", b'{"model": '),
+    raw("JSON with a trailing comma", b'{"model": "demo",}'),
+    raw("no body", b""),
+    raw("a list for a body", b"[]"),
+    raw("a text for a body", b'"hi"'),
+    raw("null for a body", b"null"),
+    raw("a number that is none", b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}'),
+    raw("a body of another type", b"{}", "text/plain"),
+    raw("a body without a type", b"{}", ""),
+    raw("a body that is no UTF-8", b'{"model": "\xff"}'),
     Case("response without input", RESPONSES, {"model": "demo"}, whole=True),
     Case("response after one that is not kept", RESPONSES, {"model": "demo", "input": "a", "previous_response_id": "resp_x"}, whole=True),
     Case("response of another model", RESPONSES, {"model": "nobody", "input": "a"}, whole=True),
@@ -265,47 +263,3 @@ REFUSED = (
     *(_nowhere("HEAD", path) for path in ("/health", "/v1/models")),
     *(_nowhere("OPTIONS", path) for path in ("/health", CHAT)),
 )  # fmt: skip
-CASES = (*SERVED, *REFUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What came back: `body` is JSON or text, `events` the data of a stream's events, JSON or text."""
-
-    status: int
-    headers: dict[str, str]
-    body: Any = None
-    events: tuple[Any, ...] | None = None
-
-    def json(self) -> dict[str, Any]:
-        """As it is recorded."""
-        kept = {"status": self.status, "headers": self.headers}
-        return {**kept, "body": self.body} if self.events is None else {**kept, "events": list(self.events)}
-
-
-def ask(port: int, case: Case, timeout: float = 300) -> Said:
-    """Sends a case's request to an engine on loopback."""
-    raw = isinstance(case.body, bytes)
-    data = case.body if raw else None if case.body is None else json.dumps(case.body).encode()
-    headers = dict(case.headers) or ({"content-type": "application/json"} if data is not None else {})
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
-        connection.request(case.method, case.path, data, {k: v for k, v in headers.items() if v})
-        answer = connection.getresponse()
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        kept = {name: told[name] for name in _KEPT if name in told}
-        return _said(answer.status, kept, answer.read())
-
-
-_KEPT = ("allow", "content-type", "location", "x-request-id", "www-authenticate")
-
-
-def _said(status: int, headers: dict[str, str], data: bytes) -> Said:
-    if headers.get("content-type", "").startswith("text/event-stream"):
-        found = SseReader().feed(data)
-        named = [(event.event, event.data if event.done else json.loads(event.data)) for event in found]
-        return Said(status, headers, None, tuple(d if n == "message" else [n, d] for n, d in named))
-    text = data.decode("utf-8", "replace")
-    try:
-        return Said(status, headers, json.loads(text))
-    except ValueError:
-        return Said(status, headers, text)

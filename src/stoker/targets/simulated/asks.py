@@ -1,4 +1,4 @@
-"""What a request asks for: the bodies of the four generating routes, read into one noun.
+"""What a request asks for: the bodies of chats and completions, read into one noun (`typed_asks` reads the others).
 
 What vLLM's schemas refuse is refused here, in the order in which they look; `settling` does the rest.
 """
@@ -10,9 +10,8 @@ from typing import Any
 from stoker.targets.simulated import before, messages, prompts, sampling
 from stoker.targets.simulated.fields import Fields
 from stoker.targets.simulated.messages import Prompt
-from stoker.targets.simulated.refusals import missing, no_response
+from stoker.targets.simulated.refusals import OBJECT
 from stoker.targets.simulated.sampling import Sampling
-from stoker.targets.simulated.words import content_text
 
 
 @dataclass(slots=True)
@@ -41,6 +40,7 @@ class Ask:
     usage: str = ""
     echo: bool = False
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
     token_ids: bool = False
     tools: str | None = None
     template: str | None = None
@@ -59,12 +59,13 @@ def chat(body: Mapping[str, Any]) -> Ask:
     fields = Fields(body)
     messages.check_list(fields)
     before.response_format(fields)
+    before.tools(fields)
     newer = fields.whole("max_completion_tokens")
     older = fields.whole("max_tokens")
     told = fields.flag("logprobs")
     beside = fields.whole("top_logprobs")
     count = fields.whole("n")
-    return _ask(
+    return ask(
         fields,
         source=body["messages"],
         limit=older if newer is None else newer,
@@ -82,7 +83,7 @@ def completion(body: Mapping[str, Any]) -> Ask:
     fields = Fields(body)
     prompts.check(fields)
     limit = fields.whole("max_tokens")
-    return _ask(
+    return ask(
         fields,
         chat=False,
         source=body["prompt"],
@@ -94,33 +95,7 @@ def completion(body: Mapping[str, Any]) -> Ask:
     )
 
 
-def response(body: Mapping[str, Any]) -> Ask:
-    """Reads the body of /v1/responses; no answer is kept. Raises: Refused (400, 404)."""
-    if "input" not in body:
-        raise missing("input", {**body, "tool_choice": "none"})
-    if (earlier := body.get("previous_response_id")) is not None:
-        raise no_response(str(earlier))
-    given = body["input"]
-    said = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    fields = Fields({**body, "messages": said, "logprobs": None})
-    messages.check_list(fields)
-    system = content_text(body.get("instructions"))
-    limit = fields.whole("max_output_tokens")
-    return _ask(fields, source=said, system=system, limit=limit, limit_field="max_output_tokens")
-
-
-def message(body: Mapping[str, Any]) -> Ask:
-    """Reads the body of /v1/messages. Raises: Refused (400)."""
-    for name in ("messages", "max_tokens"):
-        if name not in body:
-            raise missing(name, body)
-    fields = Fields({**body, "stop": body.get("stop_sequences")})
-    messages.check_list(fields)
-    system = content_text(body.get("system"))
-    return _ask(fields, source=body["messages"], system=system, limit=fields.whole("max_tokens"))
-
-
-def _ask(fields: Fields, **more: Any) -> Ask:
+def ask(fields: Fields, **more: Any) -> Ask:
     """What all routes have in common. Raises: Refused (400), for all that is wrong in `fields`."""
     stop, streams = fields.texts("stop"), fields.flag("stream")
     known: dict[str, Any] = {
@@ -132,15 +107,20 @@ def _ask(fields: Fields, **more: Any) -> Ask:
         "stream": streams,
         "usage": _usage(fields) if streams else "",
         "token_ids": fields.flag("return_token_ids"),
+        "prompt_logprobs": fields.whole("prompt_logprobs"),
         "sampling": sampling.read(fields),
     }
+    before.others(fields)
     fields.check()
     return Ask(**known, **more)
 
 
 def _usage(fields: Fields) -> str:
     options = fields.body.get("stream_options")
+    if options is None:
+        return ""
     if not isinstance(options, dict):
+        fields.wrong("model_attributes_type", "stream_options", OBJECT, options)
         return ""
     asked = Fields(options, "body.stream_options")
     at_end, always = asked.flag("include_usage"), asked.flag("continuous_usage_stats")

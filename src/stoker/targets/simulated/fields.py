@@ -12,6 +12,7 @@ _WHOLE = "Input should be a valid integer"
 _NUMBER = "Input should be a valid number"
 _BOOLEAN = "Input should be a valid boolean"
 _TEXT = "Input should be a valid string"
+_MOST_TEXTS = 4  # vLLM's VLLM_MAX_STOP_STRINGS
 _LIST = "Input should be a valid list"
 
 
@@ -113,6 +114,23 @@ class Fields:
         odd = [(number, item) for number, item in enumerate(value) if not isinstance(item, str)]
         for number, item in odd:
             self.wrong("string_type", f"{name}.{number}", _TEXT, item)
-        if not odd:
+        if len(value) > _MOST_TEXTS:
+            text = f"List should have at most {_MOST_TEXTS} items after validation, not {len(value)}"
+            sizes = {"field_type": "List", "max_length": _MOST_TEXTS, "actual_length": len(value)}
+            self.wrong("too_long", name, text, value, **sizes)
+        elif not odd:
             self.problems.pop()
         return () if odd else tuple(value)
+
+    def wholes(self, name: str) -> list[int] | None:
+        """A list of whole numbers, or null."""
+        value = self.body.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            self.wrong("list_type", name, _LIST, value)
+            return None
+        items = Fields({str(number): item for number, item in enumerate(value)}, f"{self._place}.{name}")
+        found = [items.whole(str(number), nullable=False) for number in range(len(value))]
+        self.problems += items.problems
+        return [number for number in found if number is not None]

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stoker.targets.simulated import parts
 from stoker.targets.simulated.fields import Fields
-from stoker.targets.simulated.refusals import bad_request, invalid, missing, no_template, problem
+from stoker.targets.simulated.refusals import OBJECT, Problem, bad_request, missing, no_template, problem
 from stoker.targets.simulated.words import content_text
 
 Words = tuple[str, ...]
@@ -27,7 +28,8 @@ class Prompt:
 class _Kind:
     """One kind of message: its role (none: any) and what it needs.
 
-    content_first: whether its content is looked at before its role; parts: whether that may be a list.
+    content_first: whether its content is looked at before its role; parts: whether that may be a list;
+    may_say_nothing: whether it may be null.
     """
 
     name: str
@@ -35,19 +37,21 @@ class _Kind:
     needs: tuple[str, ...] = ("role",)
     content_first: bool = True
     parts: bool = True
+    may_say_nothing: bool = False
 
 
 _KINDS = (
     _Kind("ChatCompletionDeveloperMessageParam", "developer"),
     _Kind("ChatCompletionSystemMessageParam", "system"),
     _Kind("ChatCompletionUserMessageParam", "user"),
-    _Kind("ChatCompletionAssistantMessageParam", "assistant", content_first=False),
+    _Kind("ChatCompletionAssistantMessageParam", "assistant", content_first=False, may_say_nothing=True),
     _Kind("ChatCompletionToolMessageParam", "tool", ("role", "tool_call_id")),
-    _Kind("ChatCompletionFunctionMessageParam", "function", ("name", "role"), parts=False),
+    _Kind(
+        "ChatCompletionFunctionMessageParam", "function", ("name", "role"), parts=False, may_say_nothing=True
+    ),
     _Kind("CustomChatCompletionMessageParam", None),
 )
 _LAST = "Message"
-_OBJECT = "Input should be a valid dictionary or object to extract fields from"
 
 
 def check_list(fields: Fields) -> None:
@@ -55,6 +59,8 @@ def check_list(fields: Fields) -> None:
     messages = fields.body.get("messages")
     if "messages" not in fields.body:
         raise missing("messages", fields.body)
+    if messages is None:
+        raise bad_request("'NoneType' object is not iterable")
     if not isinstance(messages, list):
         fields.wrong("list_type", "messages", "Input should be a valid list", messages)
         return
@@ -62,53 +68,63 @@ def check_list(fields: Fields) -> None:
         place = f"body.messages.{number}"
         if not isinstance(message, dict):
             _no_object(fields, place, message)
-        elif not isinstance(message.get("role"), str):
-            _no_role(fields, place, message)
-        elif not isinstance(message.get("content"), str | list | None):
-            _no_content(fields, place, message)
+        elif not isinstance(message.get("role"), str) or not _speakable(message):
+            _no_kind(fields, place, message)
+
+
+def _speakable(message: Mapping[str, Any]) -> bool:
+    """Whether some kind takes the message's content; only an assistant or a function may say null."""
+    content, role = message.get("content"), message["role"]
+    if content is None and "content" in message:
+        return role == "assistant" or (role == "function" and "name" in message)
+    return isinstance(content, str | list | dict | None)
 
 
 def _no_object(fields: Fields, place: str, message: Any) -> None:
     for kind in _KINDS:
         text = "Input should be a valid dictionary"
         fields.problems.append(problem("dict_type", f"{place}.{kind.name}", text, message))
-    fields.problems.append(problem("model_attributes_type", f"{place}.{_LAST}", _OBJECT, message))
+    fields.problems.append(problem("model_attributes_type", f"{place}.{_LAST}", OBJECT, message))
 
 
-def _no_role(fields: Fields, place: str, message: Mapping[str, Any]) -> None:
+def _no_kind(fields: Fields, place: str, message: Mapping[str, Any]) -> None:
     for kind in _KINDS:
-        for need in kind.needs:
-            if need not in message:
-                where = f"{place}.{kind.name}.{need}"
-                fields.problems.append(problem("missing", where, "Field required", message))
-    for need in ("author", "content"):
-        where = f"{place}.{_LAST}.{need}"
-        fields.problems.append(problem("missing", where, "Field required", message))
+        where = f"{place}.{kind.name}"
+        content, needs = _content(kind, where, message), _needs(kind, where, message)
+        fields.problems += [*content, *needs] if kind.content_first else [*needs, *content]
+    where = f"{place}.{_LAST}"
+    fields.problems.append(problem("missing", f"{where}.author", "Field required", message))
+    if "content" not in message:
+        fields.problems.append(problem("missing", f"{where}.content", "Field required", message))
+    elif not isinstance(message["content"], list):
+        text = "Input should be a valid list"
+        fields.problems.append(problem("list_type", f"{where}.content", text, message["content"]))
 
 
-def _no_content(fields: Fields, place: str, message: Mapping[str, Any]) -> None:
-    for kind in _KINDS:
-        where, role = f"{place}.{kind.name}", kind.role
-        content = [
-            problem("string_type", f"{where}.content", "Input should be a valid string", message["content"]),
-            problem("iterable_type", f"{where}.content", "Input should be iterable", message["content"]),
-        ][: 2 if kind.parts else 1]
-        odd = [] if role in (None, message["role"]) else [_other_role(where, str(role), message["role"])]
-        fields.problems += [*content, *odd] if kind.content_first else [*odd, *content]
-        fields.problems += [
-            problem("missing", f"{where}.{need}", "Field required", message)
-            for need in kind.needs
-            if need not in message
-        ]
-    fields.problems += [
-        problem("missing", f"{place}.{_LAST}.author", "Field required", message),
-        problem("list_type", f"{place}.{_LAST}.content", "Input should be a valid list", message["content"]),
+def _content(kind: _Kind, where: str, message: Mapping[str, Any]) -> list[Problem]:
+    content = message.get("content", "")
+    if isinstance(content, str | list | dict) or (content is None and kind.may_say_nothing):
+        return []
+    found = [
+        problem("string_type", f"{where}.content", "Input should be a valid string", content),
+        problem("iterable_type", f"{where}.content", "Input should be iterable", content),
     ]
+    return found if kind.parts else found[:1]
 
 
-def _other_role(where: str, role: str, given: str) -> dict[str, Any]:
-    text = f"Input should be '{role}'"
-    return problem("literal_error", f"{where}.role", text, given, expected=f"'{role}'")
+def _needs(kind: _Kind, where: str, message: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    for need in kind.needs:
+        given = message.get(need)
+        if need not in message:
+            found.append(problem("missing", f"{where}.{need}", "Field required", message))
+        elif need == "role" and kind.role is None and not isinstance(given, str):
+            found.append(problem("string_type", f"{where}.role", "Input should be a valid string", given))
+        elif need == "role" and kind.role not in (None, given):
+            expected = f"'{kind.role}'"
+            text = f"Input should be {expected}"
+            found.append(problem("literal_error", f"{where}.role", text, given, expected=expected))
+    return found
 
 
 def prompt_of(messages: list[Any], before: str = "", name: str = "", *, template: bool = True) -> Prompt:
@@ -119,8 +135,7 @@ def prompt_of(messages: list[Any], before: str = "", name: str = "", *, template
     words = list(before.split())
     last: Words = ()
     for item in messages:
-        if any(isinstance(part, dict) and "_url" in str(part.get("type")) for part in _parts(item)):
-            raise bad_request(f"{name} is not a multimodal model")
+        parts.check(item.get("content"), name)
         spoken = tuple(content_text(item.get("content")).split())
         words += spoken
         last = spoken if item.get("role", "user") == "user" else last
@@ -131,10 +146,3 @@ def prompt_of(messages: list[Any], before: str = "", name: str = "", *, template
             "Cannot apply chat template to an empty conversation. Provide at least one message."
         )
     return Prompt(tuple(words), last)
-
-
-def _parts(message: Any) -> list[Any]:
-    if not isinstance(message, dict):
-        raise invalid([problem("dict_type", "body.messages", "Input should be a valid dictionary", message)])
-    content = message.get("content")
-    return content if isinstance(content, list) else []

@@ -7,14 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stoker.engine.openai import dump
+from stoker.engine.openai import dump, error_body
 from stoker.system.http1 import Exchange
 from stoker.targets.simulated import messages, prompts
 from stoker.targets.simulated.engine import Engine
 from stoker.targets.simulated.fields import Fields
 from stoker.targets.simulated.generation import JSON, Headers
 from stoker.targets.simulated.options import VERSION
-from stoker.targets.simulated.refusals import failing, invalid, missing, no_response, problem
+from stoker.targets.simulated.refusals import (
+    Refused,
+    failing,
+    missing,
+    no_response,
+)
+from stoker.targets.simulated.typed_asks import check_messages
 from stoker.targets.simulated.words import content_text, embedding
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -40,7 +46,6 @@ class Plain:
                 "paths": {},
             },
             "/is_scaling_elastic_ep": lambda: {"is_scaling_elastic_ep": False},
-            "/scale_elastic_ep": lambda: {"admin": True},
         }
         self._worked: dict[str, Callable[[Body], Any]] = {
             "/tokenize": self._tokenize,
@@ -54,12 +59,14 @@ class Plain:
         if path in ("/health", "/ping"):
             ill = self._engine.faults.unhealthy or self._engine.dead
             exchange.reply(503 if ill else 200, b"", headers)
-        elif path == "/metrics":
+        elif path.startswith("/metrics"):
             exchange.reply(200, self._engine.page(), [_TEXT])
-        elif path == "/docs":
-            exchange.reply(200, b"<!DOCTYPE html><title>FastAPI - Swagger UI</title>", [_HTML, *headers])
+        elif path in ("/docs", "/redoc"):
+            exchange.reply(200, b"<!DOCTYPE html><title>FastAPI</title>", [_HTML, *headers])
         elif path.startswith("/v1/responses/"):
             raise no_response(path.split("/")[3])
+        elif path == "/scale_elastic_ep":
+            raise Refused(400, error_body("new_data_parallel_size is required", "Bad Request", 400))
         else:
             told = self._told.get(path, lambda: {"admin": True})()
             exchange.reply(200, dump(told), [JSON, *headers])
@@ -100,8 +107,11 @@ class Plain:
                 fields.wrong("missing", "prompt", "Field required", body)
             elif not isinstance(prompt, str):
                 fields.wrong("string_type", "prompt", "Input should be a valid string", prompt)
-            if fields.problems:
+            if fields.problems and "messages" not in body:
                 fields.wrong("missing", "messages", "Field required", body)
+            elif fields.problems:
+                text = "Input should be a valid list"
+                fields.wrong("list_type", "messages", text, body["messages"])
             fields.check()
             words = self._engine.vocabulary.read(str(prompt))
         ids = [self._engine.vocabulary.id(word) for word in words]
@@ -110,16 +120,20 @@ class Plain:
         return {**found, "token_strs": texts}
 
     def _detokenize(self, body: Body) -> Any:
-        tokens = body.get("tokens")
         if "tokens" not in body:
             raise missing("tokens", body)
-        if not isinstance(tokens, list):
-            raise invalid([problem("list_type", "body.tokens", "Input should be a valid list", tokens)])
-        return {"prompt": " ".join(self._engine.vocabulary.read(tokens))}
+        fields = Fields(body)
+        numbers = fields.wholes("tokens") or []
+        for place, token in enumerate(numbers):
+            if token < 0:
+                text = "Input should be greater than or equal to 0"
+                fields.wrong("greater_than_equal", f"tokens.{place}", text, token, ge=0)
+        fields.check()
+        return {"prompt": " ".join(self._engine.vocabulary.read(numbers))}
 
     def _count(self, body: Body) -> Any:
         fields = Fields(body)
-        messages.check_list(fields)
+        check_messages(fields)
         fields.check()
         before = content_text(body.get("system"))
         words = messages.prompt_of(body["messages"], before, self._options.names[0]).words

@@ -56,6 +56,8 @@ def read(given: Any, vocabulary: Vocabulary) -> tuple[Prompt, ...]:
     for one in several:
         if not isinstance(one, str):
             _known(one)
+        if not one:
+            raise bad_request("The decoder prompt cannot be empty")
         words = vocabulary.read(one)
         found.append(Prompt(words, words))
     return tuple(found)
@@ -72,6 +74,9 @@ def _no_number(fields: Fields, place: str, item: Any) -> None:
     if isinstance(item, str) and not item.lstrip("-").isdecimal():
         text = f"{_WHOLE}, unable to parse string as an integer"
         fields.wrong("int_parsing", place, text, item)
+    elif isinstance(item, float) and item != int(item):
+        text = f"{_WHOLE}, got a number with a fractional part"
+        fields.wrong("int_from_float", place, text, item)
     elif not isinstance(item, int | str):
         fields.wrong("int_type", place, _WHOLE, item)
     elif int(item) < 0:

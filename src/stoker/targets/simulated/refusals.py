@@ -11,6 +11,7 @@ from typing import Any
 from stoker.engine.openai import error_body
 
 DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
+OBJECT = "Input should be a valid dictionary or object to extract fields from"
 _MOST_REPORTED = 10
 _MOST_CHARACTERS = 200
 _UNSAID = object()
@@ -92,8 +93,7 @@ def no_object(body: Any) -> Refused:
     """A body that is JSON but no object; none at all reads as null."""
     if body is None:
         return invalid([problem("missing", "body", "Field required", None)])
-    text = "Input should be a valid dictionary or object to extract fields from"
-    return invalid([problem("model_attributes_type", "body", text, body)])
+    return invalid([problem("model_attributes_type", "body", OBJECT, body)])
 
 
 def wrong_type() -> Refused:

@@ -22,7 +22,7 @@ SCALE_OUT = (
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
 _ANY = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 _ALWAYS = {
-    "/health": _GET, "/load": _GET, "/version": _GET, "/kv_event_sources": _GET, "/v1/models": _GET, "/docs": _GET,
+    "/health": _GET, "/load": _GET, "/version": _GET, "/kv_event_sources": _GET, "/v1/models": _GET, "/docs": _GET, "/redoc": _GET,
     "/openapi.json": _GET, "/ping": _BOTH, "/metrics": _ANY, "/tokenize": _POST, "/detokenize": _POST,
     "/invocations": _POST, "/scale_elastic_ep": _POST, "/is_scaling_elastic_ep": _POST,
 }  # fmt: skip
@@ -43,12 +43,13 @@ def refusal(known: dict[str, tuple[str, ...]], method: str, path: str, host: str
     methods = known.get(path)
     if methods is None and path.startswith("/v1/responses/") and "/v1/responses" in known:
         methods = _POST if path.endswith("/cancel") else _GET
+    if methods is None and path.startswith("/metrics/"):
+        return None
     if methods is None:
         other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         if other in known:
             return Refused(307, {}, [(b"location", f"http://{host}{other}".encode("latin-1", "replace"))])
         return plain(HTTPStatus.NOT_FOUND)
     if method not in methods:
-        allowed = ", ".join(methods).encode()
-        return plain(HTTPStatus.METHOD_NOT_ALLOWED, [(b"allow", allowed)])
+        return plain(HTTPStatus.METHOD_NOT_ALLOWED, [(b"allow", methods[0].encode())])
     return no_scale_out() if path in SCALE_OUT else None

@@ -3,11 +3,11 @@
 Source: vLLM 0.32 `sampling_params.py`, `entrypoints/openai/*/protocol.py`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
+from stoker.targets.simulated import constraints
+from stoker.targets.simulated.constraints import Constraints
 from stoker.targets.simulated.fields import Fields
 from stoker.targets.simulated.refusals import bad_request
 from stoker.targets.simulated.words import VOCABULARY
@@ -28,11 +28,13 @@ class Sampling:
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
-    logit_bias: Mapping[str, Any] | None = None
+    constraints: Constraints = constraints.NONE
 
 
 NONE = Sampling()
-_NAMES = frozenset({*Sampling.__dataclass_fields__, "seed"})
+_NAMES = frozenset(
+    {*Sampling.__dataclass_fields__, "seed", "logit_bias", "stop_token_ids", "allowed_token_ids", "bad_words"}
+)
 
 
 def read(fields: Fields) -> Sampling:
@@ -47,22 +49,15 @@ def read(fields: Fields) -> Sampling:
         top_p=fields.number("top_p"),
         top_k=fields.whole("top_k"),
         min_p=fields.number("min_p"),
-        logit_bias=_bias(fields),
+        constraints=constraints.read(fields),
     )
     fields.bounded("seed", -(2**63), _MOST_SEED)
     return found
 
 
-def _bias(fields: Fields) -> Mapping[str, Any] | None:
-    value = fields.body.get("logit_bias")
-    if value is None or isinstance(value, dict):
-        return value
-    fields.wrong("dict_type", "logit_bias", "Input should be a valid dictionary", value)
-    return None
-
-
 def verify(sampling: Sampling, n: int, limit: int, least: int, stop: tuple[str, ...]) -> None:
     """Checks ranges, in vLLM's order. `limit` and `least` are max_tokens and min_tokens. Raises: Refused (400)."""
+    constraints.verify_keys(sampling.constraints)
     if n < 1:
         raise bad_request(f"n must be at least 1, got {n}.")
     if n > _MOST_ANSWERS:
@@ -74,6 +69,7 @@ def verify(sampling: Sampling, n: int, limit: int, least: int, stop: tuple[str, 
     _verify_lengths(limit, least)
     if not all(stop):
         raise bad_request("stop cannot contain an empty string.")
+    constraints.verify_words(sampling.constraints)
     if n > 1 and sampling.temperature is not None and sampling.temperature < 1e-5:
         raise bad_request(f"n must be 1 when using greedy sampling, got {n}.")
 
@@ -114,21 +110,15 @@ def _verify_lengths(limit: int, least: int) -> None:
         raise bad_request(f"min_tokens must be less than or equal to max_tokens={limit}, got {least}.")
 
 
-def verify_for_engine(sampling: Sampling, logprobs: int | None) -> None:
+def verify_for_engine(sampling: Sampling, logprobs: int | None, prompt_logprobs: int | None) -> None:
     """Checks what depends on the model. Raises: Refused (400)."""
-    asked = VOCABULARY if logprobs == -1 else logprobs or 0
-    if asked > _MOST_LOGPROBS:
-        message = f"Requested sample logprobs of {asked}, which is greater than max allowed: {_MOST_LOGPROBS}"
-        raise bad_request(message, "logprobs", asked)
-    beyond = [int(key) for key in sampling.logit_bias or () if not 0 <= int(key) < VOCABULARY]
-    if beyond:
-        message = f"token_id(s) {beyond} in logit_bias contain out-of-vocab token ids."
-        raise bad_request(f"{message} Vocabulary size: {VOCABULARY}", "logit_bias", beyond)
-
-
-def verify_bias(sampling: Sampling) -> None:
-    """Checks that what is biased are token numbers. Raises: Refused (400)."""
-    odd = [key for key in sampling.logit_bias or () if not key.lstrip("-").isdecimal()]
-    if odd:
-        message = f"logit_bias contains key(s) that cannot be converted to integer token IDs: {odd}"
-        raise bad_request(message, "logit_bias", odd)
+    for kind, given in (("sample", logprobs), ("prompt", prompt_logprobs)):
+        asked = VOCABULARY if given == -1 else given or 0
+        if asked > _MOST_LOGPROBS:
+            field = "logprobs" if kind == "sample" else "prompt_logprobs"
+            message = (
+                f"Requested {kind} logprobs of {asked}, which is greater than max allowed: {_MOST_LOGPROBS}"
+            )
+            raise bad_request(message, field, asked)
+    if sampling.constraints is not constraints.NONE:
+        constraints.verify_tokens(sampling.constraints)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from stoker.engine.openai import dump, error_body
 from stoker.system.http1 import Exchange, Request
-from stoker.targets.simulated import asks, routes, typed
+from stoker.targets.simulated import asks, routes, typed, typed_asks
 from stoker.targets.simulated.answers import Answer, answers
 from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.chats import Chat
@@ -41,8 +41,8 @@ Write = Callable[[Envelope, Ask, list[Answer]], Shape]
 GENERATING: dict[str, tuple[Read, Write]] = {
     "/v1/chat/completions": (asks.chat, Chat),
     "/v1/completions": (asks.completion, Completion),
-    "/v1/responses": (asks.response, typed.Response),
-    "/v1/messages": (asks.message, typed.Message),
+    "/v1/responses": (typed_asks.response, typed.Response),
+    "/v1/messages": (typed_asks.message, typed.Message),
 }
 _WORKING = (
     *GENERATING,
@@ -83,7 +83,7 @@ class Server:
             exchange.reply(307, b"", [*refused.headers, *headers])
             return
         body: Any = refused.body
-        if path == "/v1/messages":
+        if path.startswith("/v1/messages"):
             body = typed.anthropic(body)
         exchange.reply(refused.status, dump(body), [JSON, *refused.headers, *headers])
         if self._engine.dead and refused.status == 500 and request.method == "POST":
@@ -116,7 +116,8 @@ class Server:
             why = "cannot schedule new futures after shutdown"
             raise Refused(500, error_body(why, "InternalServerError", 500))
         if path == "/invocations":
-            path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
+            body["model"] = None
+            path = "/v1/chat/completions" if isinstance(body.get("messages"), list) else "/v1/completions"
         if path in GENERATING:
             await self._generate(exchange, body, *GENERATING[path])
         else:

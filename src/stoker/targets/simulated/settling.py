@@ -36,11 +36,9 @@ def settle(ask: Ask, served: Served, vocabulary: Vocabulary) -> Ask:
         if len(prompt.words) > length:
             raise prompt_too_long(length)
     for prompt in found:
-        if ask.sampling.logit_bias:
-            sampling.verify_bias(ask.sampling)
         limit = most_tokens(ask, len(prompt.words), length)
         sampling.verify(ask.sampling, ask.n, limit, ask.min_tokens, ask.stop)
-        sampling.verify_for_engine(ask.sampling, ask.logprobs)
+        sampling.verify_for_engine(ask.sampling, ask.logprobs, ask.prompt_logprobs)
     ask.prompts = found
     return ask
 
