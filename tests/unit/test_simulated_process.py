@@ -477,6 +477,8 @@ def test_a_stall_after_requests(start: Start) -> None:
     with pytest.raises(TimeoutError):
         engine.send("POST", "/v1/completions", {"prompt": "a"}, timeout=0.2)
     assert engine.send("GET", "/health")[0] == 200
+    waiting = engine.open_stream()
+    assert (waiting.status, gauges(engine)) == (200, (0, 0)), "it looks idle"
 
 
 def test_the_first_request_is_slow_and_the_second_is_not(start: Start) -> None:

@@ -17,7 +17,7 @@ from stoker.targets.simulated.words import Vocabulary
 
 _MARK = "\0"
 _UNUSED = {"kv_transfer_params": None, "ec_transfer_params": None, "metrics": None}
-_CUT: dict[tuple[str, ...], list[bytes]] = {}
+_FORMS: dict[tuple[str, ...], bytes] = {}
 quoted = lru_cache(maxsize=1 << 16)(dump)
 
 
@@ -106,17 +106,17 @@ class Choices:
         return dump(self._body(choices, counted(self._read(), written)))
 
     def _filled(self, answer: Answer, read: int, written: int) -> bytes:
-        """One plain answer, put into what was cut for an earlier one of its kind."""
+        """One plain answer, put into the form that was made for an earlier one of its kind."""
         key = (self._kind, self._envelope.model, self._envelope.fingerprint, answer.finish)
-        parts = _CUT.get(key)
-        if parts is None:
+        form = _FORMS.get(key)
+        if form is None:
             told = self._choice(0, Answer(answer.prompt, (_MARK,), (_MARK,), answer.finish))
             body = self._body([told], dict.fromkeys(counted(0, 0), _MARK))
-            parts = _CUT[key] = dump({**body, "id": _MARK, "created": _MARK}).split(dump(_MARK))
-        counts = (str(count).encode() for count in (read, read + written, written))
+            whole = dump({**body, "id": _MARK, "created": _MARK})
+            form = _FORMS[key] = whole.replace(b"%", b"%%").replace(dump(_MARK), b"%b")
         name, made = dump(self._base["id"]), str(self._base["created"]).encode()
-        holes = (name, made, dump(answer.text), *counts, b"")
-        return b"".join(piece for pair in zip(parts, holes, strict=True) for piece in pair)
+        counts = (b"%d" % read, b"%d" % (read + written), b"%d" % written)
+        return form % (name, made, dump(answer.text), *counts)
 
     def _body(self, choices: list[dict[str, Any]], counted: dict[str, Any]) -> dict[str, Any]:
         details = {"prompt_tokens_details": None, "completion_tokens_details": None}
