@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.support.endpoint import GUIDE, Endpoint, running, until
+from tests.support.endpoint import GUIDE, Endpoint, in_flight, running, until
 
 from stoker.catalog import vllm
 from stoker.targets.gateway.app import labels_of
@@ -144,7 +144,7 @@ def test_a_request_without_a_first_event_survives_its_replica(endpoint: Endpoint
     endpoint.engine("2", ttft=5.0)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(endpoint.chat, max_tokens=3, stream=stream) for _ in range(8)]
-        until(lambda: running(endpoint) > 4, 30)
+        until(lambda: in_flight(endpoint) > 4, 30)
         endpoint.kill("1")
         answers = [future.result() for future in asked]
     assert {answer.status_code for answer in answers} == {200}

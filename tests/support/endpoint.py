@@ -73,7 +73,7 @@ class Endpoint:
         ]
         argv += ["--simulate-file", str(self.folder / f"{name}.sim")]
         log = (self.folder / f"{name}.log").open("wb")
-        env = {**os.environ, "VLLM_API_KEY": "engine-key"}
+        env = {**os.environ, "VLLM_API_KEY": "engine-key", "VLLM_SERVER_DEV_MODE": "1"}
         self.engines[name] = subprocess.Popen(argv, stdout=log, stderr=log, env=env), port
         log.close()
         until(lambda: self._up(port), 60)
@@ -127,6 +127,13 @@ def until(condition: Callable[[], object], seconds: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.05)
+
+
+def in_flight(endpoint: Endpoint) -> float:
+    """Requests at the replicas by the gateway's own count: an engine's gauge moves with its first token."""
+    page = httpx2.get(f"{endpoint.url}/metrics").text
+    lines = [line for line in page.splitlines() if line.startswith("stoker_gateway_requests_in_flight{")]
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def running(endpoint: Endpoint) -> float:

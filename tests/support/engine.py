@@ -21,7 +21,15 @@ CHAT = {"messages": [{"role": "user", "content": "one two three"}]}
 class Engine:
     """A running process, its log and its port."""
 
-    def __init__(self, folder: Path, *options: str, key: str = "", serves: bool = True, **told: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        key: str = "",
+        serves: bool = True,
+        env: dict[str, str] | None = None,
+        **told: Any,
+    ) -> None:
         self.log = folder / "engine.log"
         self.connections: list[http.client.HTTPConnection] = []
         self.answers: list[http.client.HTTPResponse] = []
@@ -31,7 +39,7 @@ class Engine:
             self.process = subprocess.Popen(
                 [sys.executable, *words, "--simulate", json.dumps(told)],
                 stderr=log,
-                env={"VLLM_API_KEY": key, "PYTHONPATH": ":".join(sys.path)},
+                env={"VLLM_API_KEY": key, "PYTHONPATH": ":".join(sys.path), **(env or {})},
             )
         if serves:
             wait(lambda: "Application startup complete" in self.log.read_text())

@@ -10,17 +10,22 @@ import pytest
 from stoker.targets.simulated import asks, faults, options
 from stoker.targets.simulated.answers import answers
 from stoker.targets.simulated.batch import Batch
+from stoker.targets.simulated.engine import Engine
 from stoker.targets.simulated.faults import ControlFile, Faults, Simulation
 from stoker.targets.simulated.metrics import Metrics
 from stoker.targets.simulated.prefixes import PrefixCache
 from stoker.targets.simulated.refusals import Refused
+from stoker.targets.simulated.settling import Served, settle
 from stoker.targets.simulated.words import Vocabulary, embedding
 
 USER = {"messages": [{"role": "user", "content": "one two"}]}
 
 
+SERVED = Served("m", max_model_len=100)
+
+
 def ask(body: dict[str, Any]) -> asks.Ask:
-    return asks.chat(body, Vocabulary())
+    return settle(asks.chat(body), SERVED, Vocabulary())
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,9 @@ def ask(body: dict[str, Any]) -> asks.Ask:
         ({"stop": "two"}, "one ", "stop"),
         ({"stop": ["zero", "wo o"], "include_stop_str_in_output": True}, "one two o", "stop"),
         ({"stop": "zero"}, "one two one two", "stop"),
-        ({"messages": []}, "word0 word1 word2 word3", "stop"),
+        ({"messages": [{"role": "user", "content": ""}]}, "word0 word1 word2 word3", "stop"),
+        ({"max_tokens": 4}, "one two one two", "length"),
+        ({"max_tokens": 5}, "one two one two", "stop"),
     ],
 )
 def test_an_answer_repeats_the_last_user_message(more: dict[str, Any], text: str, finish: str) -> None:
@@ -43,8 +50,34 @@ def test_an_answer_repeats_the_last_user_message(more: dict[str, Any], text: str
     assert (answer.text, answer.finish) == (text, finish)
 
 
+@pytest.mark.parametrize(
+    ("more", "deltas", "tokens"),
+    [
+        ({"max_tokens": 3}, ("one", " two", " one"), 3),
+        ({}, ("one", " two", " one", " two", ""), 5),
+        ({"stop": "two"}, ("o", "ne "), 2),
+        ({"stop": "zero"}, ("", "one ", "two ", "one ", "two"), 5),
+        ({"stop": "zero", "max_tokens": 2}, ("", "one two"), 2),
+        ({"stop": "zero", "include_stop_str_in_output": True, "max_tokens": 2}, ("one", " two"), 2),
+        ({"stop": ["one", "two"], "min_tokens": 1}, ("o", "ne "), 2),
+    ],
+)
+def test_an_answer_in_steps_holds_back_what_may_be_a_stop_text(
+    more: dict[str, Any], deltas: tuple[str, ...], tokens: int
+) -> None:
+    [answer] = answers(ask({**USER, **more}), tokens=4, max_model_len=100)
+    assert answer.deltas == deltas
+    assert len(answer.tokens) == tokens
+    assert not any("two" in text for text in answer.deltas) or more.get("stop") != "two"
+
+
+def test_each_word_beyond_the_context_is_left_out() -> None:
+    [answer] = answers(ask({**USER, "max_tokens": 100, "ignore_eos": True}), tokens=4, max_model_len=100)
+    assert (len(answer.tokens), answer.finish) == (98, "length")
+
+
 def test_the_last_user_message_counts_whatever_its_form() -> None:
-    parts = [{"type": "text", "text": "three"}, {"type": "image_url", "image_url": {"url": "x"}}]
+    parts = [{"type": "text", "text": "three"}]
     system, late = {"role": "system", "content": "be brief"}, {"role": "user", "content": parts}
     found = ask({"messages": [system, *USER["messages"], late, {"role": "assistant", "content": None}]})
     assert found.prompts[0].repeated == ("three",)
@@ -54,18 +87,21 @@ def test_the_last_user_message_counts_whatever_its_form() -> None:
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ({}, "Field required"),
+        ({}, "'loc': 'body.messages', 'msg': 'Field required'"),
         ({"messages": "hi"}, "valid list"),
         ({"messages": ["hi"]}, "valid dictionary"),
         ({**USER, "max_tokens": 1.5}, "fractional part"),
         ({**USER, "max_tokens": 0}, "max_tokens must be at least 1"),
         ({**USER, "max_tokens": 101}, "cannot be greater than max_model_len=100"),
         ({**USER, "n": 10**9}, "n must be at most"),
+        ({**USER, "n": 2, "temperature": 0}, "n must be 1 when using greedy sampling, got 2."),
+        ({**USER, "tools": [{"type": "function", "function": {"name": "f"}}]}, "--enable-auto-tool-choice"),
+        ({"messages": []}, "empty conversation"),
         ({**USER, "temperature": -1}, "non-negative"),
         ({**USER, "temperature": []}, "valid number"),
         ({**USER, "top_p": 0}, "top_p"),
         ({**USER, "stream": "perhaps"}, "valid boolean"),
-        ({**USER, "stop": [1]}, "valid list"),
+        ({**USER, "stop": [1]}, "body.stop.0"),
         ({**USER, "stream_options": {"include_usage": True}}, "when `stream=True`"),
         ({"messages": [{"role": "user", "content": "x " * 101}]}, "maximum context length is 100 tokens"),
     ],
@@ -87,15 +123,15 @@ def test_refused_with_400_and_the_reason(body: dict[str, Any], part: str) -> Non
     ],
 )
 def test_prompts_of_completions(prompt: Any, words: list[tuple[str, ...]]) -> None:
-    found = asks.completion({"prompt": prompt}, Vocabulary())
+    found = settle(asks.completion({"prompt": prompt}), SERVED, Vocabulary())
     assert [item.words for item in found.prompts] == words
-    assert found.max_tokens == 16
+    assert found.limit == 16
 
 
 @pytest.mark.parametrize("prompt", [None, [], 3, [["a"]], [-1], ["a", 3]])
 def test_prompts_that_are_none(prompt: Any) -> None:
     with pytest.raises(Refused):
-        asks.completion({"prompt": prompt}, Vocabulary())
+        settle(asks.completion({"prompt": prompt}), SERVED, Vocabulary())
 
 
 def test_words_have_numbers_and_back() -> None:
@@ -232,3 +268,25 @@ def test_a_wrong_command_line_ends_with_2(capsys: pytest.CaptureFixture[str]) ->
         options.read(["m", "--simulate", '{"ttf": 1}'], dict(os.environ))
     assert stopped.value.code == 2
     assert "unknown field 'ttf'" in capsys.readouterr().err
+
+
+def test_every_family_of_the_page_is_one_of_vllms(tmp_path: Path) -> None:
+    parser = pytest.importorskip("prometheus_client.parser")
+    real = Path(__file__).parent.parent / "data" / "metrics" / "vllm-0.32.txt"
+    engine = Engine(options.read(["m", "--max-model-len", "2048"], {}))
+    ours, theirs = (
+        {
+            family.name: (
+                family.type,
+                family.documentation,
+                {tuple(sorted(sample.labels)) for sample in family.samples},
+                [sample.labels["le"] for sample in family.samples if "le" in sample.labels],
+            )
+            for family in parser.text_string_to_metric_families(text)
+        }
+        for text in (engine.page().decode(), real.read_text())
+    )
+    assert len(ours) > 40
+    for name, family in ours.items():
+        if name != "vllm:cache_config_info":
+            assert family == theirs[name], name

@@ -2,64 +2,87 @@
 
 from dataclasses import dataclass
 
-from stoker.targets.simulated.asks import Ask, Prompt, Words
-from stoker.targets.simulated.refusals import answer_too_long, prompt_too_long
+from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.messages import Prompt, Words
+from stoker.targets.simulated.settling import most_tokens
+
+END = "<|im_end|>"  # the token by which an answer ends by itself; its text is empty
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The text in tokens, why it ends (`stop` or `length`), and the stop text that ended it."""
+    """An answer in steps, one a token.
 
-    pieces: tuple[str, ...]
+    tokens: each token as a text. deltas: what each step adds to the answer's text; a stop text holds some of it back.
+    finish: why it ends, `stop` or `length`; stopped_by: the stop text that ended it.
+    """
+
+    prompt: Prompt
+    tokens: tuple[str, ...]
+    deltas: tuple[str, ...]
     finish: str
     stopped_by: str | None = None
 
     @property
     def text(self) -> str:
         """The whole answer."""
-        return "".join(self.pieces)
+        return "".join(self.deltas)
+
+    def ends_at(self, step: int) -> bool:
+        """Whether it is whole with this step."""
+        return step == len(self.deltas) - 1
 
 
 def answers(ask: Ask, tokens: int, max_model_len: int) -> list[Answer]:
-    """The answers to a request, `n` to each prompt, of `tokens` tokens unless the request says otherwise.
-
-    Raises: Refused (400), if the context is too small for a prompt or for the answer.
-    """
-    if ask.max_tokens is not None and ask.max_tokens > max_model_len:
-        raise answer_too_long(ask.max_tokens, max_model_len)
+    """The answers to a settled request, `n` to each prompt, of `tokens` words unless the request says otherwise."""
     return [item for prompt in ask.prompts for item in [_answer(ask, prompt, tokens, max_model_len)] * ask.n]
 
 
 def _answer(ask: Ask, prompt: Prompt, tokens: int, max_model_len: int) -> Answer:
-    room = max_model_len - len(prompt.words)
-    if room < 0:
-        raise prompt_too_long(len(prompt.words), max_model_len)
-    limit = room if ask.max_tokens is None else min(room, ask.max_tokens)
+    if ask.echo and ask.limit == 0:
+        return Answer(prompt, ("",), ("",), "length")
+    limit = most_tokens(ask, len(prompt.words), max_model_len)
     wanted = limit if ask.ignore_eos else max(tokens, ask.min_tokens)
-    pieces = _pieces(prompt.repeated, min(wanted, limit))
-    return _stopped(ask, Answer(pieces, "length" if limit <= wanted else "stop"))
+    said = _said(prompt.repeated, min(wanted, limit))
+    if ask.stop:
+        return _stopped(ask, prompt, said, by_length=limit <= wanted)
+    if limit <= wanted:
+        return Answer(prompt, said, said, "length")
+    return Answer(prompt, (*said, END), (*said, ""), "stop")
 
 
-def _pieces(words: Words, count: int) -> tuple[str, ...]:
-    said = words or tuple(f"word{number}" for number in range(count))
-    return tuple((" " if number else "") + said[number % len(said)] for number in range(count))
+def _said(words: Words, count: int) -> Words:
+    """So many words, each a token; all but the first begin with their space."""
+    if not words:
+        words = tuple(f"word{number}" for number in range(count))
+    spaced = tuple(f" {word}" for word in words)
+    return (words[0], *(spaced * (count // len(spaced) + 1))[1:count]) if count else ()
 
 
-def _stopped(ask: Ask, answer: Answer) -> Answer:
-    if not ask.stop:
-        return answer
-    places = [(place, stop) for stop in ask.stop if stop and (place := answer.text.find(stop)) >= 0]
-    if not places:
-        return answer
-    place, stop = min(places)
-    return Answer(_cut(answer.pieces, place + (len(stop) if ask.keep_stop else 0)), "stop", stop)
+def _stopped(ask: Ask, prompt: Prompt, said: Words, *, by_length: bool) -> Answer:
+    """The answer as a stop text ends it; what might be the beginning of one is not given out yet."""
+    held = 0 if ask.keep_stop else max(map(len, ask.stop)) - 1
+    text, given = "", 0
+    deltas: list[str] = []
+    for step, token in enumerate(said):
+        text += token
+        found = _found(ask, text, len(token)) if step >= ask.min_tokens else None
+        if found is not None:
+            place, stop = found
+            whole = text[: place + (len(stop) if ask.keep_stop else 0)]
+            return Answer(prompt, said[: step + 1], (*deltas, whole[given:]), "stop", stop)
+        ready = len(text) if by_length and step == len(said) - 1 else max(given, len(text) - held)
+        deltas.append(text[given:ready])
+        given = ready
+    if by_length:
+        return Answer(prompt, said, tuple(deltas), "length")
+    return Answer(prompt, (*said, END), (*deltas, text[given:]), "stop")
 
 
-def _cut(pieces: tuple[str, ...], length: int) -> tuple[str, ...]:
-    kept: list[str] = []
-    for piece in pieces:
-        if length <= 0:
-            break
-        kept.append(piece[:length])
-        length -= len(piece)
-    return tuple(kept)
+def _found(ask: Ask, text: str, fresh: int) -> tuple[int, str] | None:
+    """Where a stop text ends in the text's last `fresh` characters, and which."""
+    for stop in ask.stop:
+        place = text.find(stop, max(0, len(text) - fresh - len(stop) + 1))
+        if place >= 0:
+            return place, stop
+    return None

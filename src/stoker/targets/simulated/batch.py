@@ -1,6 +1,7 @@
 """Who runs and who waits: at most so many sequences and KV blocks at once, the others in order of arrival."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 
 class Guest(Protocol):
@@ -15,40 +16,55 @@ class Guest(Protocol):
     def held(self) -> int:
         """KV blocks that it fills at this moment."""
 
+    def failed(self, error: dict[str, Any]) -> None:
+        """The engine's core has died."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the engine's last step has told: sequences running and waiting."""
+
+    running: int = 0
+    waiting: int = 0
+
 
 class Batch:
-    """The running batch and its queue. A guest's blocks are reserved whole, so nothing is ever preempted."""
+    """The running batch and its queue. A guest's blocks are reserved whole, so nothing is ever preempted.
+
+    `seen` moves when a step returns, not when a guest comes: an engine that reads a long prompt looks idle.
+    """
 
     def __init__(self, seats: int, blocks: int) -> None:
         self._free_seats = seats
         self._free_blocks = blocks
         self.running: dict[Guest, None] = {}
         self.waiting: dict[Guest, None] = {}
+        self.seats_running = 0
+        self.seats_waiting = 0
+        self.seen = Seen()
 
     def enter(self, guest: Guest) -> None:
         """Puts a guest at the end of the queue; it may run at once."""
         self.waiting[guest] = None
+        self.seats_waiting += guest.seats
         self._admit()
 
     def leave(self, guest: Guest) -> None:
         """Takes a guest out, finished or not, and lets the next ones in."""
         if guest in self.running:
             del self.running[guest]
+            self.seats_running -= guest.seats
             self._free_seats += guest.seats
             self._free_blocks += guest.blocks
-        else:
-            self.waiting.pop(guest, None)
+        elif guest in self.waiting:
+            del self.waiting[guest]
+            self.seats_waiting -= guest.seats
         self._admit()
 
-    @property
-    def seats_running(self) -> int:
-        """Sequences that run."""
-        return sum(guest.seats for guest in self.running)
-
-    @property
-    def seats_waiting(self) -> int:
-        """Sequences that wait."""
-        return sum(guest.seats for guest in self.waiting)
+    def stepped(self) -> None:
+        """A step returns: what it leaves behind can be seen from outside."""
+        self.seen.running = self.seats_running
+        self.seen.waiting = self.seats_waiting
 
     @property
     def blocks_held(self) -> int:
@@ -64,6 +80,8 @@ class Batch:
                 return
             del self.waiting[guest]
             self.running[guest] = None
+            self.seats_waiting -= guest.seats
+            self.seats_running += guest.seats
             self._free_seats -= guest.seats
             self._free_blocks -= guest.blocks
             guest.admitted()

@@ -2,25 +2,58 @@
 
 import asyncio
 import time
+from typing import Any
 
+from stoker.engine.openai import dump
 from stoker.system.http1 import Exchange
 from stoker.targets.simulated.answers import Answer
 from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.engine import Engine
-from stoker.targets.simulated.shapes import Shape
+from stoker.targets.simulated.settling import most_tokens
+from stoker.targets.simulated.shapes import Shape, quoted
 
 Headers = list[tuple[bytes, bytes]]
-_JSON = (b"content-type", b"application/json")
+JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-_HUNG_SECONDS = 0.05
+_STILL_SECONDS = 0.05
+
+
+class _Lane:
+    """One answer of a request: for the engine a sequence of its own. All but the first start a step later."""
+
+    __slots__ = (
+        "answer",
+        "cached",
+        "deltas",
+        "first",
+        "head",
+        "index",
+        "last",
+        "plain",
+        "start",
+        "steps",
+        "tail",
+    )
+
+    def __init__(self, index: int, answer: Answer, ends: tuple[bytes, bytes] | None) -> None:
+        """ends: what stands before and after the text in all events but the last, where that is always the same."""
+        self.index = index
+        self.answer = answer
+        self.start = min(index, 1)
+        self.deltas = answer.deltas
+        self.steps = len(answer.deltas)
+        self.plain = self.steps - 1 if ends else 0
+        self.head, self.tail = ends or (b"", b"")
+        self.first = self.last = 0.0
+        self.cached = 0
 
 
 class Generation:
     """A request that runs. A stream's headers go out at once; its first event after `ttft`."""
 
     __slots__ = (
-        "_admitted", "_answers", "_arrived", "_ask", "_due", "_engine", "_exchange", "_first", "_headers",
-        "_last", "_loop", "_sent", "_shape", "_steps", "_timer", "blocks", "seats",
+        "_admitted", "_arrived", "_ask", "_due", "_engine", "_exchange", "_headers", "_lanes", "_loop", "_shape", "_step",
+        "_steps", "_timer", "blocks", "seats",
     )  # fmt: skip
 
     def __init__(
@@ -29,13 +62,13 @@ class Generation:
         self._engine = engine
         self._exchange = exchange
         self._ask = ask
-        self._answers = answers
+        self._lanes = [_Lane(index, one, shape.ends(index)) for index, one in enumerate(answers)]
         self._shape = shape
-        self._steps = max(len(answer.pieces) for answer in answers)
-        self._sent = 0
+        self._steps = max(lane.start + lane.steps for lane in self._lanes)
+        self._step = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._arrived = self._admitted = self._first = self._last = 0.0
+        self._arrived = self._admitted = 0.0
         self.seats = len(answers)
         self.blocks = self._blocks(self._steps)
 
@@ -46,17 +79,32 @@ class Generation:
         self._exchange.on_gone = self._gone
         if self._ask.stream:
             self._exchange.start(200, [_EVENTS, *headers])
+            self._exchange.write(self._shape.greeting())
         self._engine.batch.enter(self)
 
     def admitted(self) -> None:
         """A seat is free: the prompt is read now, the first token comes after `ttft`."""
-        self._admitted = time.perf_counter()
-        self._due = self._loop.time() + self._engine.ttft
+        self._admitted, now = time.perf_counter(), self._loop.time()
+        self._engine.read(now, self._ask.logprobs is not None)
+        self._due = max(now, self._engine.busy_until) + self._engine.ttft
         self._timer = self._loop.call_at(self._due, self._tick)
 
     def held(self) -> int:
-        """KV blocks that prompt and tokens fill so far."""
-        return self._blocks(self._sent)
+        """KV blocks that prompt and tokens fill, as the last step has left them."""
+        return self._blocks(self._step) if self._step else 0
+
+    def failed(self, error: dict[str, Any]) -> None:
+        """The engine's core has died: the client is told, and counted nowhere."""
+        self._cancel()
+        exchange = self._exchange
+        if not self._ask.stream:
+            exchange.reply(500, dump(self._shape.refusal(error)), [JSON, *self._headers])
+            self._engine.leaving()
+        elif (last := self._shape.broken(error)) is None:
+            exchange.abort()
+        else:
+            exchange.write(last)
+            exchange.end()
 
     def _blocks(self, tokens: int) -> int:
         size = self._engine.options.block_size
@@ -64,75 +112,109 @@ class Generation:
         return prompts * self._ask.n
 
     def _tick(self) -> None:
-        """One engine step for this request: a token, then the timer for the next one."""
-        engine, step = self._engine, self._sent
-        if engine.hung:
-            self._due = self._loop.time() + _HUNG_SECONDS
+        """One engine step for this request: a token for each answer, then the timer for the next one."""
+        engine, step = self._engine, self._step
+        if engine.stalled or engine.hung or self._due < engine.busy_until:
+            self._due = max(self._loop.time() + _STILL_SECONDS, engine.busy_until)
             self._timer = self._loop.call_at(self._due, self._tick)
             return
-        dies_at = engine.faults.die_mid_stream_after_tokens
-        if dies_at is not None and step >= dies_at:
-            engine.die(f"simulated death after {step} tokens of a request")
-        self._count(step)
+        if engine.breaks and self._dies(step):
+            return
+        self._said(step)
+        self._step = step = step + 1
         if step < self._steps:
-            if self._ask.stream:
-                self._exchange.write(self._shape.frame(step))
-            self._sent = step = step + 1
-        if step >= self._steps:
-            self._finish()
-        else:
             self._due += engine.itl
             self._timer = self._loop.call_at(self._due, self._tick)
-
-    def _count(self, step: int) -> None:
-        now, metrics = time.perf_counter(), self._engine.metrics
-        if step == 0:
-            self._first = now
-            metrics.ttft.observe(now - self._arrived)
-            self._count_prompt()
-            if self._ask.stream:
-                self._exchange.write(self._shape.opening())
         else:
-            metrics.itl.observe(now - self._last)
-        self._last = now
-        made = 1 if self.seats == 1 else sum(step < len(answer.pieces) for answer in self._answers)
-        metrics.generation_tokens.add(made if self._steps else 0)
+            self._finish()
+        engine.batch.stepped()
 
-    def _count_prompt(self) -> None:
+    def _said(self, step: int) -> None:
+        """Counts each answer's token, and writes it where it is streamed."""
+        now, streams, shape = time.perf_counter(), self._ask.stream, self._shape
+        said = b"" if step or not streams else shape.opening()
+        for lane in self._lanes:
+            at = step - lane.start
+            if 0 <= at < lane.steps:
+                self._count(lane, at, now)
+                if at < lane.plain:
+                    said += lane.head + quoted(lane.deltas[at]) + lane.tail
+                elif streams:
+                    said += shape.frame(lane.index, at)
+        if streams:
+            self._exchange.write(said)
+
+    def _dies(self, step: int) -> bool:
+        """Whether the engine's core dies with this step. The whole process may die, too."""
+        faults = self._engine.faults
+        whole, core = faults.die_mid_stream_after_tokens, faults.core_dies_mid_stream_after_tokens
+        if whole is not None and step >= whole:
+            self._engine.die(f"simulated death after {step} tokens of a request")
+        if core is None or step < core:
+            return False
+        self._engine.lose_core(f"simulated death after {step} tokens of a request")
+        return True
+
+    def _count(self, lane: _Lane, step: int, now: float) -> None:
         metrics = self._engine.metrics
-        metrics.prompt_tokens.add(self._ask.prompt_tokens)
-        metrics.prefix_queries.add(self._ask.prompt_tokens)
-        metrics.prefix_hits.add(sum(self._engine.prefixes.read(prompt.words) for prompt in self._ask.prompts))
+        metrics.generation_tokens.add(1)
+        if step == 0:
+            lane.first = now
+            metrics.ttft.observe(now - self._arrived)
+            self._count_prompt(lane)
+        else:
+            metrics.itl.observe(now - lane.last)
+        lane.last = now
+        if step == lane.steps - 1:
+            self._count_whole(lane, now)
+
+    def _count_prompt(self, lane: _Lane) -> None:
+        metrics, words = self._engine.metrics, lane.answer.prompt.words
+        metrics.prompt_tokens.add(len(words))
+        metrics.prefix_queries.add(len(words))
+        lane.cached = cached = self._engine.prefixes.read(words)
+        metrics.prefix_hits.add(cached)
+        metrics.cached.add(cached)
+        metrics.by_source.add(cached, "local_cache_hit")
+        metrics.by_source.add(len(words) - cached, "local_compute")
+
+    def _count_whole(self, lane: _Lane, now: float) -> None:
+        metrics = self._engine.metrics
+        metrics.finished.add(1, lane.answer.finish)
+        metrics.e2e.observe(now - self._arrived)
+        metrics.queue.observe(self._admitted - self._arrived)
+        metrics.inference.observe(now - self._admitted)
+        metrics.prefill.observe(lane.first - self._admitted)
+        metrics.decode.observe(now - lane.first)
+        metrics.prompt_length.observe(len(lane.answer.prompt.words))
+        metrics.answer_length.observe(lane.steps)
+        metrics.asked_tokens.observe(self._most(lane))
+        metrics.computed.observe(len(lane.answer.prompt.words) - lane.cached)
+        metrics.preempted.observe(0)
+        metrics.tpot.observe((lane.last - lane.first) / (lane.steps - 1) if lane.steps > 1 else 0.0)
+
+    def _most(self, lane: _Lane) -> int:
+        length = self._engine.options.max_model_len
+        return most_tokens(self._ask, len(lane.answer.prompt.words), length)
 
     def _finish(self) -> None:
-        self._leave([answer.finish for answer in self._answers])
+        metrics = self._engine.metrics
+        metrics.longest.observe(max(lane.steps for lane in self._lanes))
+        metrics.asked_n.observe(self._ask.n)
+        self._engine.batch.leave(self)
         if self._ask.stream:
             self._exchange.write(self._shape.closing())
             self._exchange.end()
         else:
-            self._exchange.reply(200, self._shape.whole(), [_JSON, *self._headers])
+            self._exchange.reply(200, self._shape.whole(), [JSON, *self._headers])
 
     def _gone(self) -> None:
-        """The client has left: its request ends here."""
+        """The client has left: its request ends here, and is counted nowhere."""
+        self._cancel()
+        if not self._engine.stalled:
+            self._engine.batch.stepped()
+
+    def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._leave(["abort"] * self.seats)
-
-    def _leave(self, reasons: list[str]) -> None:
         self._engine.batch.leave(self)
-        for reason in reasons:
-            self._engine.metrics.finished.add(1, reason)
-        if self._sent:
-            self._measure()
-
-    def _measure(self) -> None:
-        now, metrics = time.perf_counter(), self._engine.metrics
-        metrics.e2e.observe(now - self._arrived)
-        metrics.queue.observe(self._admitted - self._arrived)
-        metrics.inference.observe(now - self._admitted)
-        metrics.prefill.observe(self._first - self._admitted)
-        metrics.decode.observe(now - self._first)
-        metrics.prompt_length.observe(self._ask.prompt_tokens)
-        metrics.answer_length.observe(self._sent)
-        if self._sent > 1:
-            metrics.tpot.observe((self._last - self._first) / (self._sent - 1))

@@ -5,35 +5,14 @@ Source: vLLM 0.32 `v1/metrics/loggers.py`; buckets and help texts as on a page o
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 _TTFT = (
-    0.001,
-    0.005,
-    0.01,
-    0.02,
-    0.04,
-    0.06,
-    0.08,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1,
-    2.5,
-    5,
-    7.5,
-    10,
-    20,
-    40,
-    80,
-    160,
-    640,
-    2560,
-)
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
+)  # fmt: skip
 _ITL = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
 _REQUEST = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
-_TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
+SOURCES = ("local_compute", "local_cache_hit", "external_kv_transfer")
 FINISHED = ("stop", "length", "abort", "error")
 
 Labels = Mapping[str, str]
@@ -76,13 +55,18 @@ class Counter:
 class Metrics:
     """All that one engine counts. Gauges are not kept: the page asks for them."""
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: Labels, max_model_len: int = 8192) -> None:
         self._labels = dict(labels)
+        lengths = tuple(_one_two_five(max_model_len))
         self._created = time.time()
         count, hist = self._counter, self._histogram
         self._families: list[Counter | Histogram] = []
         self.preemptions = count("num_preemptions", "Cumulative number of preemption from the engine.")
         self.prompt_tokens = count("prompt_tokens", "Number of prefill tokens processed.")
+        self.by_source = count(
+            "prompt_tokens_by_source", "Number of prompt tokens by source.", "source", SOURCES
+        )
+        self.cached = count("prompt_tokens_cached", "Number of cached prompt tokens (local + external).")
         self.generation_tokens = count("generation_tokens", "Number of generation tokens processed.")
         self.prefix_queries = count(
             "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens."
@@ -111,10 +95,26 @@ class Metrics:
         self.decode = hist(
             "request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.", _REQUEST
         )
-        self.prompt_length = hist("request_prompt_tokens", "Number of prefill tokens processed.", _TOKENS)
+        self.prompt_length = hist("request_prompt_tokens", "Number of prefill tokens processed.", lengths)
         self.answer_length = hist(
-            "request_generation_tokens", "Number of generation tokens processed.", _TOKENS
+            "request_generation_tokens", "Number of generation tokens processed.", lengths
         )
+        self.longest = hist(
+            "request_max_num_generation_tokens",
+            "Histogram of maximum number of requested generation tokens.",
+            lengths,
+        )
+        self.asked_n = hist("request_params_n", "Histogram of the n request parameter.", (1, 2, 5, 10, 20))
+        self.asked_tokens = hist(
+            "request_params_max_tokens", "Histogram of the max_tokens request parameter.", lengths
+        )
+        self.computed = hist(
+            "request_prefill_kv_computed_tokens",
+            "Histogram of new KV tokens computed during prefill (excluding cached tokens).",
+            lengths,
+        )
+        preempted = "Histogram of the number of times a request was preempted."
+        self.preempted = hist("request_num_preemptions", preempted, (1, 2, 3, 4, 5, 10, 20))
 
     def page(self, gauges: Iterable[tuple[str, str, Labels, float]]) -> bytes:
         """The page in Prometheus' text format; gauges are (name, help, more labels, value), by name."""
@@ -169,6 +169,14 @@ class Metrics:
             f'{key}="{_escaped(text)}"' for key, text in sorted({**self._labels, **labels}.items())
         )
         return f"{name}{{{pairs}}} {float(value)!r}"
+
+
+def _one_two_five(most: int) -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, … up to the longest sequence."""
+    power = 1
+    while power <= most:
+        yield from (power * step for step in (1, 2, 5) if power * step <= most)
+        power *= 10
 
 
 def _head(name: str, help: str, kind: str) -> list[str]:

@@ -5,18 +5,24 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from stoker.targets.simulated.faults import ControlFile, Simulation, parse
 from stoker.units import Tokens
 
+VERSION = "0.32.0"
 _DEFAULT_MAX_LEN = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the process was asked to serve, and how. `given` is what vLLM calls its non-default arguments."""
+    """What the process was asked to serve, and how. `given` is what vLLM calls its non-default arguments.
+
+    tools, parser: whether it can choose tools by itself, and read their calls. pooling: it serves embeddings instead of
+    chats. developing: it has vLLM's routes for administration.
+    """
 
     model: str
     names: tuple[str, ...]
@@ -29,13 +35,23 @@ class Options:
     shutdown_timeout: float
     request_id_headers: bool
     api_key: str | None
+    tools: bool
+    parser: bool
+    pooling: bool
+    developing: bool
     simulation: Simulation
     control: ControlFile | None
     given: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def fingerprint(self) -> str:
+        """What answers carry as `system_fingerprint`: the release, and eight digits out of the configuration."""
+        return f"vllm-{VERSION}-{sha256(f'{self.model} {self.max_model_len}'.encode()).hexdigest()[:8]}"
+
 
 def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
     """Reads the command line and `VLLM_API_KEY`. Exits with 2 and argparse's message where it cannot."""
+    environ = dict(os.environ) if environ is None else environ
     parser = _parser()
     args, _ = parser.parse_known_args([_dashed(word) for word in argv if word != "serve" or argv[0] != word])
     model = args.model_tag or args.model or "simulated"
@@ -58,7 +74,11 @@ def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
         loras=loras,
         shutdown_timeout=args.shutdown_timeout,
         request_id_headers=args.enable_request_id_headers,
-        api_key=(os.environ if environ is None else environ).get("VLLM_API_KEY") or None,
+        api_key=environ.get("VLLM_API_KEY") or None,
+        tools=args.enable_auto_tool_choice and args.tool_call_parser is not None,
+        parser=args.tool_call_parser is not None,
+        pooling=args.runner == "pooling",
+        developing=environ.get("VLLM_SERVER_DEV_MODE") == "1",
         simulation=simulation,
         control=control,
         given=_given(args, parser),
@@ -82,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--disable-access-log-for-endpoints", metavar="PATHS", help="it logs no request at all"
     )
+    parser.add_argument("--enable-auto-tool-choice", action="store_true")
+    parser.add_argument("--tool-call-parser")
+    parser.add_argument("--runner", default="auto")
     parser.add_argument("--simulate", default="{}", metavar="JSON", help="timings, size and faults")
     parser.add_argument("--simulate-file", metavar="PATH", help="the same, read again whenever it changes")
     return parser

@@ -6,6 +6,7 @@ import gc
 import resource
 import signal
 import socket
+import time
 
 from stoker.system.http1 import HttpServer
 from stoker.targets.simulated import startlog
@@ -15,6 +16,8 @@ from stoker.targets.simulated.options import Options
 from stoker.targets.simulated.server import Server
 
 _POLL_SECONDS = 0.05
+_WATCHDOG_SECONDS = 5.0
+_FOR_EVER = 1e9
 _OPEN_FILES = 65535
 
 
@@ -32,6 +35,7 @@ async def serve(options: Options) -> int:
     engine.set(engine.simulation)
     startlog.ready(host, port)
     gc.freeze()
+    engine.leaving = stop.set
     watch = asyncio.create_task(_watch(engine, options.control))
     await stop.wait()
     watch.cancel()
@@ -81,10 +85,16 @@ async def _started(engine: Engine, stop: asyncio.Event) -> bool:
 
 
 async def _watch(engine: Engine, control: ControlFile | None) -> None:
+    """Follows the control file; looks every five seconds whether the core lives, and leaves if it does not."""
+    looked = time.monotonic()
     while True:
         await asyncio.sleep(_POLL_SECONDS)
         _follow(engine, control)
         engine.clock()
+        if time.monotonic() - looked >= _WATCHDOG_SECONDS:
+            looked = time.monotonic()
+            if engine.dead:
+                engine.leaving()
 
 
 def _follow(engine: Engine, control: ControlFile | None) -> None:
@@ -101,6 +111,16 @@ def _follow(engine: Engine, control: ControlFile | None) -> None:
 
 
 async def _end(engine: Engine, http: HttpServer, drain: float) -> None:
-    """What runs may end by itself for `drain` seconds; then it is cut."""
-    startlog.stopping("drain" if drain else "abort", drain, engine.batch.seats_running)
-    await http.stop(drain)
+    """What runs may end by itself for `drain` seconds, what is new is refused; then the core is gone.
+
+    Streams that are open then get no event and no end: as with vLLM, the process stays until their clients leave.
+    """
+    if not engine.dead:
+        startlog.stopping("drain" if drain else "abort", drain, engine.batch.seats_running)
+    engine.closing = True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(drain):
+            while engine.batch.running and not engine.dead:
+                await asyncio.sleep(_POLL_SECONDS)
+    engine.stalled = True
+    await http.stop(_FOR_EVER)

@@ -4,58 +4,54 @@ Source: vLLM 0.32 `entrypoints/*/api_router.py`, `entrypoints/serve/middleware/`
 """
 
 import asyncio
-import base64
 import hmac
 import json
 import os
-import struct
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from stoker.engine.openai import dump
+from stoker.engine.openai import dump, error_body
 from stoker.system.http1 import Exchange, Request
-from stoker.targets.simulated import asks, shapes, startlog, typed
+from stoker.targets.simulated import asks, routes, typed, typed_asks
 from stoker.targets.simulated.answers import Answer, answers
 from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.chats import Chat
+from stoker.targets.simulated.completions import Completion
 from stoker.targets.simulated.engine import Engine
-from stoker.targets.simulated.generation import Generation, Headers
+from stoker.targets.simulated.generation import JSON, Generation, Headers
+from stoker.targets.simulated.plain import Plain
 from stoker.targets.simulated.refusals import (
     Refused,
+    dead,
     failing,
-    missing,
     no_json,
     no_model,
-    no_template,
-    plain,
+    no_object,
+    no_text,
     unauthorized,
     wrong_type,
 )
-from stoker.targets.simulated.shapes import Shape
-from stoker.targets.simulated.words import Vocabulary, embedding
+from stoker.targets.simulated.settling import Served, settle
+from stoker.targets.simulated.shapes import Envelope, Shape
 
-GUARDED = ("/v1", "/v2", "/inference", "/cohere")
-ADMIN = (
-    "/abort_requests", "/collective_rpc", "/fault_tolerance/status", "/inference/v1/abort_requests",
-    "/is_paused", "/is_scaling_elastic_ep", "/is_sleeping", "/load", "/pause", "/reset_encoder_cache",
-    "/reset_mm_cache", "/reset_prefix_cache", "/resume", "/scale_elastic_ep", "/server_info", "/sleep",
-    "/start_profile", "/stop_profile", "/update_weights", "/v1/load_lora_adapter", "/v1/unload_lora_adapter",
-    "/wake_up",
-)  # fmt: skip
-_JSON = (b"content-type", b"application/json")
-_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-
-Read = Callable[[dict[str, Any], Vocabulary], Ask]
-Write = Callable[[str, str, Ask, list[Answer]], Shape]
+Read = Callable[[Mapping[str, Any]], Ask]
+Write = Callable[[Envelope, Ask, list[Answer]], Shape]
 GENERATING: dict[str, tuple[Read, Write]] = {
-    "/v1/chat/completions": (asks.chat, shapes.Chat),
-    "/v1/completions": (asks.completion, shapes.Completion),
-    "/v1/responses": (asks.response, typed.Response),
-    "/v1/messages": (asks.message, typed.Message),
+    "/v1/chat/completions": (asks.chat, Chat),
+    "/v1/completions": (asks.completion, Completion),
+    "/v1/responses": (typed_asks.response, typed.Response),
+    "/v1/messages": (typed_asks.message, typed.Message),
 }
+_WORKING = (
+    *GENERATING,
+    "/invocations",
+    "/tokenize",
+    "/detokenize",
+    "/v1/embeddings",
+    "/v1/messages/count_tokens",
+)
 
 
 class Server:
@@ -67,16 +63,8 @@ class Server:
         key = engine.options.api_key
         self._key = sha256(key.encode()).digest() if key else None
         self._models = {*engine.options.names, *(name for name, _ in engine.options.loras)}
-        self._created = int(time.time())
-        look = {"/health": self._health, "/ping": self._health, "/metrics": self._metrics}
-        tell = {"/version": self._version, "/v1/models": self._list}
-        count = {"/tokenize": self._tokenize, "/detokenize": self._detokenize, "/v1/embeddings": self._embed}
-        post = {**count, "/v1/messages/count_tokens": self._count_message, "/ping": self._health}
-        self._routes: dict[str, dict[str, Callable[[Exchange], None]]] = {
-            "GET": {**look, **tell},
-            "POST": {**post, **dict.fromkeys(ADMIN, self._admin)},
-        }
-        self._routes["GET"] |= dict.fromkeys(ADMIN, self._admin)
+        self._plain = Plain(engine)
+        self._routes = routes.table(pooling=engine.options.pooling, developing=engine.options.developing)
 
     async def handle(self, exchange: Exchange) -> None:
         """Answers one request, or puts it into the engine's batch, which answers later."""
@@ -87,7 +75,19 @@ class Server:
             self._check_key(exchange.request, path)
             await self._route(exchange, path)
         except Refused as refused:
-            self._reply(exchange, refused.status, _error_form(path, refused))
+            self._refuse(exchange, path, refused)
+
+    def _refuse(self, exchange: Exchange, path: str, refused: Refused) -> None:
+        request, headers = exchange.request, self._headers(exchange.request)
+        if refused.status == 307:
+            exchange.reply(307, b"", [*refused.headers, *headers])
+            return
+        body: Any = refused.body
+        if path.startswith("/v1/messages"):
+            body = typed.anthropic(body)
+        exchange.reply(refused.status, dump(body), [JSON, *refused.headers, *headers])
+        if self._engine.dead and refused.status == 500 and request.method == "POST":
+            self._engine.leaving()
 
     async def _resumed(self, exchange: Exchange) -> bool:
         """Waits as long as the engine hangs. False, if the client left."""
@@ -96,157 +96,81 @@ class Server:
         return not exchange.gone
 
     def _check_key(self, request: Request, path: str) -> None:
-        if self._key is None or request.method == "OPTIONS" or not path.startswith(GUARDED):
+        if self._key is None or request.method == "OPTIONS" or not path.startswith(routes.GUARDED):
             return
         scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
         if scheme.lower() != b"bearer" or not hmac.compare_digest(sha256(token).digest(), self._key):
             raise unauthorized()
 
     async def _route(self, exchange: Exchange, path: str) -> None:
-        method = exchange.request.method
-        if path in GENERATING and method == "POST":
-            await self._generate(exchange, *GENERATING[path])
-        elif (route := self._routes.get(method, {}).get(path)) is not None:
-            route(exchange)
-        elif path in GENERATING or any(path in known for known in self._routes.values()):
-            raise plain(HTTPStatus.METHOD_NOT_ALLOWED)
-        else:
-            raise plain(HTTPStatus.NOT_FOUND)
-
-    async def _generate(self, exchange: Exchange, read: Read, write: Write) -> None:
-        body = self._body(exchange.request)
-        ask = read(body, self._engine.vocabulary)
-        model = self._model(body)
-        if "messages" in body and self._engine.faults.no_chat_template:
-            raise no_template()
-        texts = answers(ask, self._engine.simulation.tokens, self._options.max_model_len)
-        if not self._engine.accept():
-            raise failing(self._engine.faults.error_status)
-        if self._engine.hung and not await self._resumed(exchange):
+        request = exchange.request
+        host = (request.header(b"host") or b"").decode("latin-1")
+        refused = routes.refusal(self._routes, request.method, path, host)
+        if refused is not None:
+            raise refused
+        if path not in _WORKING:
+            self._plain.answer(exchange, path, self._headers(request))
             return
-        shape = write(self._request_id(exchange.request), model, ask, texts)
-        Generation(self._engine, exchange, ask, texts, shape).start(self._headers(exchange.request))
+        body = self._body(request)
+        if self._engine.closing:
+            why = "cannot schedule new futures after shutdown"
+            raise Refused(500, error_body(why, "InternalServerError", 500))
+        if path == "/invocations":
+            body["model"] = None
+            path = "/v1/chat/completions" if isinstance(body.get("messages"), list) else "/v1/completions"
+        if path in GENERATING:
+            await self._generate(exchange, body, *GENERATING[path])
+        else:
+            self._check_model(body.get("model"))
+            self._plain.work(exchange, path, body, self._headers(request))
 
-    # bodies
+    async def _generate(self, exchange: Exchange, body: dict[str, Any], read: Read, write: Write) -> None:
+        engine, options = self._engine, self._options
+        asked = read(body)
+        model = self._check_model(asked.model)
+        if engine.dead:
+            raise dead()
+        template = not engine.faults.no_chat_template
+        served = Served(options.names[0], options.max_model_len, options.tools, options.parser, template)
+        ask = settle(asked, served, engine.vocabulary)
+        texts = answers(ask, engine.simulation.tokens, options.max_model_len)
+        if not engine.accept():
+            raise failing(engine.faults.error_status)
+        if engine.dead:
+            raise dead()
+        if engine.hung and not await self._resumed(exchange):
+            return
+        envelope = Envelope(_request_id(exchange.request), model, options.fingerprint, engine.vocabulary)
+        shape = write(envelope, ask, texts)
+        Generation(engine, exchange, ask, texts, shape).start(self._headers(exchange.request))
 
     def _body(self, request: Request) -> dict[str, Any]:
         kind = (request.header(b"content-type") or b"").split(b";")[0].strip().lower()
         if kind != b"application/json":
             raise wrong_type()
         try:
-            body = json.loads(request.body)
+            body = json.loads(request.body) if request.body else None
         except json.JSONDecodeError as error:
             raise no_json(error.pos, error.msg) from None
-        except (ValueError, RecursionError) as error:
-            raise no_json(0, str(error)) from None
+        except (ValueError, RecursionError):
+            raise no_text() from None
         if not isinstance(body, dict):
-            raise no_json(0, "Input should be a valid dictionary")
+            raise no_object(body)
         return body
 
-    def _model(self, body: dict[str, Any]) -> str:
+    def _check_model(self, asked: Any) -> str:
         """The name that is answered with: the one asked for, or the first. Raises: Refused (404)."""
-        name = body.get("model") or self._options.names[0]
+        name = asked or self._options.names[0]
         if name not in self._models:
-            raise no_model(str(name))
+            raise no_model(str(name), [*self._options.names, *(lora for lora, _ in self._options.loras)])
         return str(name)
-
-    # answers
 
     def _headers(self, request: Request) -> Headers:
         if not self._options.request_id_headers:
             return []
         return [(b"x-request-id", request.header(b"x-request-id") or os.urandom(16).hex().encode())]
 
-    def _request_id(self, request: Request) -> str:
-        given = request.header(b"x-request-id")
-        return given.decode("latin-1") if given else os.urandom(16).hex()
 
-    def _reply(self, exchange: Exchange, status: int, body: Any) -> None:
-        exchange.reply(status, dump(body), [_JSON, *self._headers(exchange.request)])
-
-    # plain routes
-
-    def _health(self, exchange: Exchange) -> None:
-        exchange.reply(503 if self._engine.faults.unhealthy else 200, b"", self._headers(exchange.request))
-
-    def _metrics(self, exchange: Exchange) -> None:
-        exchange.reply(200, self._engine.page(), [_TEXT])
-
-    def _version(self, exchange: Exchange) -> None:
-        self._reply(exchange, 200, {"version": startlog.VERSION})
-
-    def _admin(self, exchange: Exchange) -> None:
-        self._reply(exchange, 200, {"admin": True})
-
-    def _list(self, exchange: Exchange) -> None:
-        base = [self._card(name, self._options.model, None) for name in self._options.names]
-        adapters = [self._card(name, path, self._options.names[0]) for name, path in self._options.loras]
-        self._reply(exchange, 200, {"object": "list", "data": base + adapters})
-
-    def _card(self, name: str, root: str, parent: str | None) -> dict[str, Any]:
-        length = self._options.max_model_len if parent is None else None
-        head = {"id": name, "object": "model", "created": self._created, "owned_by": "vllm"}
-        return {**head, "root": root, "parent": parent, "max_model_len": length, "permission": []}
-
-    def _tokenize(self, exchange: Exchange) -> None:
-        body = self._body(exchange.request)
-        self._model(body)
-        chat = "messages" in body
-        words = (
-            asks.conversation_words(body) if chat else asks.many(body, "prompt", self._engine.vocabulary)[0]
-        )
-        ids = [self._engine.vocabulary.id(word) for word in words]
-        texts = list(words) if body.get("return_token_strs") else None
-        found = {"count": len(ids), "max_model_len": self._options.max_model_len, "tokens": ids}
-        self._reply(exchange, 200, {**found, "token_strs": texts})
-
-    def _detokenize(self, exchange: Exchange) -> None:
-        body = self._body(exchange.request)
-        self._model(body)
-        if not isinstance(body.get("tokens"), list):
-            raise missing("tokens", body)
-        words = asks.many(body, "tokens", self._engine.vocabulary)[0] if body["tokens"] else ()
-        self._reply(exchange, 200, {"prompt": " ".join(words)})
-
-    def _count_message(self, exchange: Exchange) -> None:
-        words = asks.conversation_words(self._body(exchange.request))
-        self._reply(exchange, 200, {"input_tokens": len(words)})
-
-    def _embed(self, exchange: Exchange) -> None:
-        body = self._body(exchange.request)
-        texts = asks.many(body, "input", self._engine.vocabulary)
-        model = self._model(body)
-        if not self._engine.accept():
-            raise failing(self._engine.faults.error_status)
-        packed = body.get("encoding_format") == "base64"
-        data = [
-            {"object": "embedding", "index": index, "embedding": _vector(embedding(words), packed)}
-            for index, words in enumerate(texts)
-        ]
-        read = sum(map(len, texts))
-        self._engine.metrics.prompt_tokens.add(read)
-        usage = {
-            "prompt_tokens": read,
-            "total_tokens": read,
-            "completion_tokens": 0,
-            "prompt_tokens_details": None,
-        }
-        head = {
-            "id": f"embd-{self._request_id(exchange.request)}",
-            "object": "list",
-            "created": int(time.time()),
-        }
-        self._reply(exchange, 200, {**head, "model": model, "data": data, "usage": usage})
-
-
-def _vector(values: list[float], packed: bool) -> list[float] | str:
-    """The numbers, or their 32-bit floats in base64, which OpenAI's own client asks for."""
-    return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode() if packed else values
-
-
-def _error_form(path: str, refused: Refused) -> Any:
-    """/v1/messages has Anthropic's error form, except for what the web framework refuses by itself."""
-    error = refused.body["error"]
-    if path != "/v1/messages" or not isinstance(error, dict) or error["type"] == "Bad Request":
-        return refused.body
-    return {"type": "error", "error": {"type": error["type"], "message": error["message"]}}
+def _request_id(request: Request) -> str:
+    given = request.header(b"x-request-id")
+    return given.decode("latin-1") if given else os.urandom(8).hex()

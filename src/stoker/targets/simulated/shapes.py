@@ -1,146 +1,183 @@
-"""How answers are written: the bodies and stream events of /v1/chat/completions and /v1/completions.
+"""How answers are written: what the bodies and stream events of /v1/chat/completions and /v1/completions share.
 
-What repeats in every event of a stream is written once: an event costs two concatenations.
+What repeats in every event of a stream is written once: most events cost two concatenations.
 Source: vLLM 0.32 `entrypoints/openai/chat_completion/serving.py`, `entrypoints/openai/completion/serving.py`.
 """
 
+import json
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from stoker.engine.openai import DONE_EVENT, Usage, dump, sse, usage_body
+from stoker.engine.openai import DONE_EVENT, dump, sse
 from stoker.targets.simulated.answers import Answer
 from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.words import Vocabulary
 
 _MARK = "\0"
+_UNUSED = {"kv_transfer_params": None, "ec_transfer_params": None, "metrics": None}
+_FORMS: dict[tuple[str, ...], bytes] = {}
 quoted = lru_cache(maxsize=1 << 16)(dump)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an answer says of its request and its engine."""
+
+    request_id: str
+    model: str
+    fingerprint: str
+    vocabulary: Vocabulary
 
 
 class Shape(Protocol):
     """The written form of one request's answers."""
 
+    def greeting(self) -> bytes:
+        """The events before anything is computed; may be empty."""
+
     def opening(self) -> bytes:
         """The events before the first token; may be empty."""
 
-    def frame(self, step: int) -> bytes:
-        """The events of one engine step: the next token of every answer that has one."""
+    def ends(self, index: int) -> tuple[bytes, bytes] | None:
+        """What stands before and after the text in an answer's events but its last; None where that varies."""
+
+    def frame(self, index: int, step: int) -> bytes:
+        """The event of an answer's token."""
 
     def closing(self) -> bytes:
         """The events after the last token."""
 
+    def broken(self, error: dict[str, Any]) -> bytes | None:
+        """The events with which a stream ends when the engine dies; None: it is cut."""
+
     def whole(self) -> bytes:
         """The body of an answer that is not streamed."""
 
+    def refusal(self, error: dict[str, Any]) -> dict[str, Any]:
+        """An error in the route's own form."""
 
-class _Choices:
+
+class Choices:
     """What chat and completions share: choices side by side."""
 
-    def __init__(self, prefix: str, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        self._id = f"{prefix}-{request_id}"
-        self._made = {"created": int(time.time()), "model": model}
+    _kind = _chunk_kind = ""
+
+    def __init__(self, prefix: str, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+        self._envelope = envelope
+        self._base = {
+            "id": f"{prefix}-{envelope.request_id}",
+            "object": self._kind,
+            "created": int(time.time()),
+            "model": envelope.model,
+        }
         self._ask = ask
         self._answers = answers
-        ends = [self._ends(index) for index in range(len(answers))] if ask.stream else []
-        self._parts = [
-            (head, tail, answer.pieces) for (head, tail), answer in zip(ends, answers, strict=False)
-        ]
-        self._one = self._parts[0] if len(self._parts) == 1 else None
+        self._plain = ask.logprobs is None and ask.usage != "always" and not ask.token_ids
 
-    def frame(self, step: int) -> bytes:
-        if self._one is not None:
-            head, tail, pieces = self._one
-            return head + quoted(pieces[step]) + tail if step < len(pieces) else b""
-        parts = (
-            head + quoted(pieces[step]) + tail for head, tail, pieces in self._parts if step < len(pieces)
-        )
-        return b"".join(parts)
+    def greeting(self) -> bytes:
+        return b""
+
+    def ends(self, index: int) -> tuple[bytes, bytes] | None:
+        return self._cut(index) if self._plain and self._ask.stream and not self._ask.echo else None
+
+    def frame(self, index: int, step: int) -> bytes:
+        return sse(self._chunk(index, step))
 
     def closing(self) -> bytes:
-        ends = [sse(self._chunk(index, "", answer)) for index, answer in enumerate(self._answers)]
-        if self._ask.include_usage:
-            ends.append(sse({**self._chunk(0, ""), "choices": [], "usage": self._usage()}))
-        return b"".join(ends) + DONE_EVENT
+        if not self._ask.usage:
+            return DONE_EVENT
+        read, written = self._ask.prompt_tokens, sum(len(answer.tokens) for answer in self._answers)
+        last = {**self.stream_base([]), "usage": counted(read, written)}
+        return sse({**last, "system_fingerprint": self._envelope.fingerprint}) + DONE_EVENT
 
-    def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self._id, "object": kind, **self._made, "choices": choices}
+    def broken(self, error: dict[str, Any]) -> bytes | None:
+        return b"data: " + _spaced(error) + b"\n\n" + DONE_EVENT
 
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        raise NotImplementedError
+    def refusal(self, error: dict[str, Any]) -> dict[str, Any]:
+        return error
 
-    def _ends(self, index: int) -> tuple[bytes, bytes]:
-        head, tail = sse(self._chunk(index, _MARK)).split(dump(_MARK))
+    def whole(self) -> bytes:
+        answer, written = self._answers[0], sum(len(answer.tokens) for answer in self._answers)
+        if self._plain and len(self._answers) == 1 and not self._ask.echo and answer.stopped_by is None:
+            return self._filled(answer, self._read(), written)
+        choices = [self._choice(index, answer) for index, answer in enumerate(self._answers)]
+        return dump(self._body(choices, counted(self._read(), written)))
+
+    def _filled(self, answer: Answer, read: int, written: int) -> bytes:
+        """One plain answer, put into the form that was made for an earlier one of its kind."""
+        key = (self._kind, self._envelope.model, self._envelope.fingerprint, answer.finish)
+        form = _FORMS.get(key)
+        if form is None:
+            told = self._choice(0, Answer(answer.prompt, (_MARK,), (_MARK,), answer.finish))
+            body = self._body([told], dict.fromkeys(counted(0, 0), _MARK))
+            whole = dump({**body, "id": _MARK, "created": _MARK})
+            form = _FORMS[key] = whole.replace(b"%", b"%%").replace(dump(_MARK), b"%b")
+        name, made = dump(self._base["id"]), str(self._base["created"]).encode()
+        counts = (b"%d" % read, b"%d" % (read + written), b"%d" % written)
+        return form % (name, made, dump(answer.text), *counts)
+
+    def _body(self, choices: list[dict[str, Any]], counted: dict[str, Any]) -> dict[str, Any]:
+        details = {"prompt_tokens_details": None, "completion_tokens_details": None}
+        body = {
+            **self._base,
+            "choices": choices,
+            "service_tier": None,
+            "system_fingerprint": self._envelope.fingerprint,
+            "usage": {**counted, **details},
+        }
+        return {**body, **self._more(), **_UNUSED}
+
+    def stream_base(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {**self._base, "object": self._chunk_kind, "choices": choices}
+
+    def _chunk(self, index: int, step: int) -> dict[str, Any]:
+        """One event, with all that was asked for; the last of an answer names the engine, too."""
+        answer = self._answers[index]
+        body = self.stream_base([self._event(index, step, answer.deltas[step], ends=answer.ends_at(step))])
+        if self._ask.usage == "always":
+            body["usage"] = {**counted(len(answer.prompt.words), step + 1), **self._details()}
+        if answer.ends_at(step) and not self._ask.usage:
+            body["system_fingerprint"] = self._envelope.fingerprint
+        return body
+
+    def _cut(self, index: int) -> tuple[bytes, bytes]:
+        body = self.stream_base([self._event(index, 1, _MARK, ends=False)])
+        head, tail = sse(body).split(dump(_MARK))
         return head, tail
 
-    def _usage(self) -> dict[str, Any]:
-        written = sum(len(answer.pieces) for answer in self._answers)
-        return usage_body(Usage(self._ask.prompt_tokens, written))
+    def token_ids(self, answer: Answer, *steps: int) -> list[int] | None:
+        if not self._ask.token_ids:
+            return None
+        ids = self._envelope.vocabulary.id
+        chosen = [answer.tokens[step] for step in steps] if steps else answer.tokens
+        return [ids(token.strip()) for token in chosen]
 
+    def prompt_ids(self, answer: Answer) -> list[int]:
+        return [self._envelope.vocabulary.id(word) for word in answer.prompt.words]
 
-class Chat(_Choices):
-    """/v1/chat/completions."""
+    def _read(self) -> int:
+        return self._ask.prompt_tokens
 
-    def __init__(self, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        super().__init__("chatcmpl", request_id, model, ask, answers)
-
-    def opening(self) -> bytes:
-        role = {"role": "assistant", "content": ""}
-        return b"".join(sse(self._event(index, role)) for index in range(len(self._answers)))
-
-    def whole(self) -> bytes:
-        choices = [self._choice(index, answer) for index, answer in enumerate(self._answers)]
-        body = {**self._body("chat.completion", choices), "usage": self._usage()}
-        return dump({**body, "service_tier": None, "system_fingerprint": None, "prompt_logprobs": None})
+    def _event(self, index: int, step: int, text: str, *, ends: bool) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _choice(self, index: int, answer: Answer) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "role": "assistant",
-            "content": answer.text,
-            "refusal": None,
-            "tool_calls": [],
-        }
-        ended = {"finish_reason": answer.finish, "stop_reason": answer.stopped_by}
-        return {"index": index, "message": {**said, "reasoning": None}, "logprobs": None, **ended}
+        raise NotImplementedError
 
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        return self._event(index, {"content": text}, ended)
+    def _details(self) -> dict[str, Any]:
+        return {}
 
-    def _event(self, index: int, delta: dict[str, str], ended: Answer | None = None) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-        if ended is not None:
-            choice |= {"finish_reason": ended.finish, "stop_reason": ended.stopped_by}
-        return self._body("chat.completion.chunk", [choice])
+    def _more(self) -> dict[str, Any]:
+        return {}
 
 
-class Completion(_Choices):
-    """/v1/completions; with `echo` the prompt comes before the answer."""
+def counted(read: int, written: int) -> dict[str, Any]:
+    """The three numbers of a `usage`."""
+    return {"prompt_tokens": read, "total_tokens": read + written, "completion_tokens": written}
 
-    def __init__(self, request_id: str, model: str, ask: Ask, answers: list[Answer]) -> None:
-        super().__init__("cmpl", request_id, model, ask, answers)
 
-    def opening(self) -> bytes:
-        if not self._ask.echo:
-            return b""
-        return b"".join(sse(self._chunk(index, self._echo(index))) for index in range(len(self._answers)))
-
-    def whole(self) -> bytes:
-        choices = [
-            self._chunk(index, self._echo(index) + answer.text, answer)["choices"][0]
-            | {"prompt_logprobs": None}
-            for index, answer in enumerate(self._answers)
-        ]
-        body = {**self._body("text_completion", choices), "usage": self._usage()}
-        return dump({**body, "service_tier": None, "system_fingerprint": None})
-
-    def _echo(self, index: int) -> str:
-        return " ".join(self._ask.prompts[index // self._ask.n].words) + " " if self._ask.echo else ""
-
-    def _chunk(self, index: int, text: str, ended: Answer | None = None) -> dict[str, Any]:
-        finish, stop = (ended.finish, ended.stopped_by) if ended else (None, None)
-        choice = {
-            "index": index,
-            "text": text,
-            "logprobs": None,
-            "finish_reason": finish,
-            "stop_reason": stop,
-        }
-        return self._body("text_completion", [choice])
+def _spaced(error: dict[str, Any]) -> bytes:
+    """An error in a stream is the one thing that vLLM writes with spaces."""
+    return json.dumps(error, ensure_ascii=False).encode("utf-8", "replace")

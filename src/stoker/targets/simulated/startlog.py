@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from stoker.targets.simulated.options import Options
+from stoker.targets.simulated.options import VERSION, Options
 
-VERSION = "0.32.0"
 _SERVER, _CORE, _UVICORN = "APIServer", "EngineCore", ""
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-_MOST = 1 << 17
+VOCABULARY = 49152  # as many as the demo model's tokenizer has
 
 
 class Vocabulary:
@@ -19,14 +19,16 @@ class Vocabulary:
         known = self._ids.get(word)
         if known is not None:
             return known
-        if len(self._words) >= _MOST:
-            return int.from_bytes(hashlib.sha256(word.encode("utf-8", "replace")).digest()[:4]) % _MOST
+        if len(self._words) >= VOCABULARY:
+            return int.from_bytes(hashlib.sha256(word.encode("utf-8", "replace")).digest()[:4]) % VOCABULARY
         self._ids[word] = len(self._words)
         self._words.append(word)
         return self._ids[word]
 
     def word(self, number: int) -> str:
-        """The word of that number; `word7` for a 7 that was never given out."""
+        """The word of that number; `word7` for a 7 that was never given out, nothing beyond the vocabulary."""
+        if number >= VOCABULARY:
+            return ""
         return self._words[number] if 0 <= number < len(self._words) else f"word{number}"
 
     def read(self, prompt: str | Iterable[int]) -> tuple[str, ...]:
