@@ -22,6 +22,8 @@ TELLING = (
 # the worst first: a replica is as far as its last rank
 ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
 UNATTENDED_SECONDS = 15.0
+LOST = "it was ready, and is not any more"
+FLAP = 1.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
 Log = Callable[[str], Sequence[str]]
 
 
@@ -94,6 +96,8 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
         return "Failed", str(waiting["reason"]), _words(pod, container, log)
     if holds(pod, "Ready"):
         return "Ready", "", None
+    if _lost(pod, container):
+        return "Starting", LOST, None
     if "running" in container.get("state", {}):
         started = StartLog()
         for line in log(pod["metadata"]["name"]):
@@ -131,8 +135,19 @@ def holds(body: dict[str, Any], condition: str) -> bool:
     return any(one["type"] == condition and one["status"] == "True" for one in found)
 
 
+def _lost(pod: dict[str, Any], container: dict[str, Any]) -> bool:
+    """Whether it was ready in the life that runs now: its readiness changed after it had started."""
+    begun = moment(container.get("state", {}).get("running", {}).get("startedAt"))
+    changed = [
+        moment(one.get("lastTransitionTime"))
+        for one in pod.get("status", {}).get("conditions", ())
+        if one["type"] == "Ready" and one["status"] == "False"
+    ]
+    return bool(begun and changed) and changed[0] - begun > FLAP
+
+
 def _since(pod: dict[str, Any], phase: Phase) -> float:
-    if phase == "Ready":
+    if phase == "Ready" or _lost(pod, _status(pod)):
         for condition in pod.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready":
                 return moment(condition.get("lastTransitionTime"))
@@ -148,11 +163,14 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
     """What is wrong with the fleet's HPA, by its own conditions."""
     out = []
     for body in scalers:
+        active = holds(body, "ScalingActive")
         for one in body.get("status", {}).get("conditions", ()):
             if one["type"] not in ("AbleToScale", "ScalingActive", "ScalingLimited"):
                 continue
             wrong = one["status"] == ("True" if one["type"] == "ScalingLimited" else "False")
-            if wrong and one.get("reason") not in ("DesiredWithinRange", "TooFewReplicas"):
+            if one["type"] == "ScalingLimited" and (one.get("reason") != "TooManyReplicas" or not active):
+                continue  # what moves is no trouble, and of a figure that is missing it says what was so before
+            if wrong:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
                 out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
     return tuple(out)
