@@ -42,8 +42,9 @@ RULES: tuple[Rule, ...] = (
         ("snapshot", "Failed|SnapshotContentCreationFailed|SnapshotCreationFailed|CreateSnapshotFailed", r"snapshot", "the snapshot of the weights failed", "the sentence says why; `kubectl describe volumesnapshot` says more"),
     ),
     *_rules(
-        ("probe-startup", "Unhealthy|Killing", r"failed startup probe|Startup probe failed", "it was not up within its start budget", "the budget follows from the size of the weights: is the source slow? `stoker logs` shows what it does"),
+        ("probe-startup", "Killing", r"failed startup probe", "it was not up within its start budget", "the budget follows from the size of the weights: is the source slow? `stoker logs` shows what it does"),
         ("probe-liveness", "Unhealthy|Killing", r"failed liveness probe|Liveness probe failed", "its requests made no progress, so it is restarted", "`stoker logs`: a hanging rank or GPU; report it with the log"),
+        ("probe-readiness", "Unhealthy|Unready", r"Readiness probe failed|it was ready before", "it was ready and is not any more, so that it gets no requests", "`stoker logs` shows what the engine does: overloaded, hanging, or its port is not reached from the node"),
         ("evicted", "Evicted|Evicting", r"(.+)", "the node ran short and evicted it", "larger nodes; the sentence names what ran short"),
         ("preempted", "Preempted|Preempting", r"(.+)", "a pod of higher priority took its place", "kubernetes.priority_class"),
         ("node-lost", "NodeNotReady|TaintManagerEviction|NodeLost", r"(.+)", "its node is gone", "another comes where nodes scale; Spot nodes go at any time"),

@@ -20,9 +20,9 @@ TELLING = (
     "TaintManagerEviction",
 )
 # the worst first: a replica is as far as its last rank
-ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
+ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Unready", "Draining", "Ready")  # fmt: skip
 UNATTENDED_SECONDS = 15.0
-LOST = "it was ready, and is not any more"
+LOST = "it was ready before"
 FLAP = 1.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
 Log = Callable[[str], Sequence[str]]
 
@@ -97,7 +97,7 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
     if holds(pod, "Ready"):
         return "Ready", "", None
     if _lost(pod, container):
-        return "Starting", LOST, None
+        return "Unready", LOST, None
     if "running" in container.get("state", {}):
         started = StartLog()
         for line in log(pod["metadata"]["name"]):
@@ -147,7 +147,7 @@ def _lost(pod: dict[str, Any], container: dict[str, Any]) -> bool:
 
 
 def _since(pod: dict[str, Any], phase: Phase) -> float:
-    if phase == "Ready" or _lost(pod, _status(pod)):
+    if phase in ("Ready", "Unready"):
         for condition in pod.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready":
                 return moment(condition.get("lastTransitionTime"))
