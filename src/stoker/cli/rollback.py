@@ -2,7 +2,15 @@
 
 import click
 
-from stoker.cli.common import cluster_fleet, fleet_options, output_option, print_fleet, timeout_option
+from stoker.cli.common import (
+    cluster_fleet,
+    fleet_options,
+    handed,
+    hands_options,
+    output_option,
+    print_fleet,
+    timeout_option,
+)
 from stoker.errors import Mistake
 from stoker.ui.terminal import Story
 from stoker.units import Seconds
@@ -17,6 +25,7 @@ from stoker.units import Seconds
     metavar="REVISION",
     help="This one, instead of the newest other.",
 )
+@hands_options
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
@@ -25,10 +34,15 @@ def command(
     target: str | None,
     namespace: str | None,
     number: int | None,
+    force: bool,
+    over: bool,
     timeout: Seconds | None,
     output: str,
 ) -> None:
-    """Goes back to the previous revision that was ready, weights included. In a cluster; the file stays as it is."""
+    """Goes back to the previous revision that was ready, weights included. In a cluster; the file stays as it is.
+
+    The number of replicas stays, too, whoever set it; they are replaced as in any rollout.
+    """
     fleet = cluster_fleet(name, file, target, namespace)
     if fleet is None:
         raise Mistake(
@@ -37,7 +51,7 @@ def command(
         )  # fmt: skip
     story = Story()
     try:
-        state = fleet.rollback(number, story, timeout)
+        state = handed(fleet, story.done, force, over).rollback(number, story, timeout)
     finally:
         story.done()
     print_fleet(state, output, "; the file still says otherwise, so `stoker up` applies it again")

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from stoker.advise.cluster import check_cluster
-from stoker.errors import DoesNotFit, Mistake, NoSuchFleet
+from stoker.errors import DoesNotFit, Mistake, NoSuchFleet, StateMoved, StokerError, TimedOut
 from stoker.events import Event, Report, silent
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
-from stoker.fleet.state import FleetState
+from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
+from stoker.operate.bounded import bounded
 from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge, limit
@@ -20,25 +21,35 @@ from stoker.render.gcloud import Call
 from stoker.render.manifests import choose
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
+from stoker.system import clock
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
 from stoker.targets.kubernetes.figures import sampled
+from stoker.targets.kubernetes.history import plain
 from stoker.targets.kubernetes.target import KubernetesTarget
+from stoker.targets.kubernetes.turn import Ask, nobody
 from stoker.targets.kubernetes.workload import workloads
 from stoker.units import Range
 
 START_TIMEOUT = 3600.0
+LEAST = 1.0  # seconds that the checks have, however short the deadline
 
 Agree = Callable[[tuple[Step, ...]], bool]
 
 
 class ClusterFleet:
-    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running."""
+    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running.
+
+    over: another command that changes the fleet is not waited for; ask: says so when it is met.
+    """
+
+    ask: Ask
 
     def __init__(self, spec: ServeSpec) -> None:
         self.spec, self.name = spec, spec.name
         self.target = KubernetesTarget(spec)
+        self.over, self.ask = False, nobody
 
     def __enter__(self) -> "ClusterFleet":
         return self
@@ -55,8 +66,21 @@ class ClusterFleet:
         """What runs now; with the replicas' own figures, where they are asked for. Raises: NoSuchFleet."""
         state = self.target.observe()
         if state.endpoint is None and not state.replicas:
-            raise self._none()
+            return self._half(state)
         return sampled(self.target.api, self.target.namespace, state) if figures else state
+
+    def _half(self, state: FleetState) -> FleetState:
+        """The state of a fleet that has objects and no workload: what a first `up` waits with, or left behind."""
+        left, last = self.target.left(), self.target.claim.last()
+        if not left and (last is None or not last.holder):
+            raise self._none()
+        there = f"{', '.join(left) or 'nothing'} {'is' if len(left) < 2 else 'are'} there, no replicas yet"
+        begun = f"; left by {last}, begun {last.at}" if last else ""
+        detail = f"{there}{begun}: `stoker up` goes on, `stoker down` takes it away"
+        goes = last is not None and bool(last.holder)
+        made = Service("objects", "Starting" if goes else "Failed", last.since if last else state.at, detail=there if goes else "", last_words=None if goes else detail)  # fmt: skip
+        asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.spec.replicas.low
+        return replace(state, wanted=asked, services=(made, *state.services))
 
     def _none(self) -> NoSuchFleet:
         return NoSuchFleet(
@@ -80,15 +104,20 @@ class ClusterFleet:
                 f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
+        return self._led("scale", replace(spec, replicas=Range(count, count)), report, timeout)
+
+    def _led(self, verb: str, spec: ServeSpec, report: Report, timeout: float | None) -> FleetState:
+        """The fleet, as a spec has it that the cluster kept: with the keys that are there."""
         self.target.keys_stay = True
-        plan = plan_cluster(replace(spec, replicas=Range(count, count)))
-        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
+        plan, seconds = plan_cluster(spec), limit(timeout, START_TIMEOUT)
+        with self.target.changing(verb, report, wanted=spec, over=self.over, ask=self.ask):
+            return converge(self.target, plan, report, seconds)
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
-        if not self.target.differs():
+        if not self.target.history.differs(self.spec):
             return self.spec
-        found = self.target.running()
+        found = self.target.history.running()
         if found is None:
             raise Mistake(
                 f"{self.name} runs another spec than this one, which was never ready", why="only a spec that was ready is kept",
@@ -99,24 +128,22 @@ class ClusterFleet:
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, as the rollout strategy says."""
         state, spec = self.status(), self.running()
-        if spec.replicas.fixed:
-            spec = replace(spec, replicas=Range(state.wanted, state.wanted))
-        self.target.keys_stay = True
-        return converge(self.target.restarting(), plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
+        self.target.restarting()
+        return self._led("restart", _counted(spec, state), report, timeout)
 
     def rollback(
         self, number: int | None = None, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
-        Raises: Mistake, where none is kept.
+        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says. Raises: Mistake,
+        where none is kept.
         """
-        self.status()
-        found = self.target.before(number)
-        spec = load_stored(found.spec)
-        self.target.keys_stay = True
+        before = self.status()
+        found = self.target.history.before(number)
+        spec = _counted(load_stored(found.spec), before)
         report(Event("rollback", f"to revision {found.number}"))
-        state = converge(self.target, plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
+        state = self._led("rollback", spec, report, timeout)
         _record(self.target, spec, report)
         return state
 
@@ -125,7 +152,9 @@ class ClusterFleet:
 
         Each pod finishes its requests first, for as long as its grace period says.
         """
-        converge(self.target, None, report, timeout or float(self.spec.drain_timeout) + 120.0)
+        seconds = timeout or float(self.spec.drain_timeout) + 120.0
+        with self.target.changing("down", report, over=self.over, ask=self.ask):
+            converge(self.target, None, report, seconds)
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Lines of its pods' logs. Raises: NoSuchFleet; Mistake, where this user may not read them."""
@@ -150,7 +179,7 @@ def connect_cluster(
     place += [f"kubernetes.context={context}"] if context else []
     asked = load("", "<command line>", ("target=kubernetes", f"name={name or 'any'}", *place))
     if name is None:
-        found = [one["metadata"]["name"] for one in workloads(Api(context), asked.kubernetes.namespace)]
+        found = names(Api(context), asked.kubernetes.namespace)
         if len(found) != 1:
             raise NoSuchFleet(
                 f"which fleet of {asked.kubernetes.namespace}?" if found else f"no fleet is in {asked.kubernetes.namespace}",
@@ -158,7 +187,9 @@ def connect_cluster(
                 fix="--name NAME" if found else "-n NAMESPACE, or -f FILE; `stoker status -A --target kubernetes` lists all",
             )  # fmt: skip
         asked = replace(asked, name=found[0])
-    kept = KubernetesTarget(asked).running()
+    target = KubernetesTarget(asked)
+    kept, last = target.history.running(), target.claim.last()
+    kept = kept or (last.wanted if last else None)
     if kept:
         spec = load_stored(kept)
         asked = replace(
@@ -180,6 +211,13 @@ def every_fleet(context: str | None = None, namespace: str | None = None) -> tup
     )  # fmt: skip
 
 
+def names(api: Api, namespace: str) -> list[str]:
+    """The fleets of a namespace, those included of which a first `up` has made no more than a part."""
+    found = [one["metadata"]["name"] for one in workloads(api, namespace)]
+    claims = api.visible("Lease", namespace, "app.kubernetes.io/managed-by=stoker")
+    return sorted({*found, *(one["metadata"]["labels"]["app.kubernetes.io/instance"] for one in claims)})
+
+
 def print_only(_: tuple[Step, ...]) -> bool:
     """An Agree that runs nothing outside of the cluster."""
     return False
@@ -187,28 +225,56 @@ def print_only(_: tuple[Step, ...]) -> bool:
 
 def up_cluster(
     spec: ServeSpec, *, report: Report = silent, timeout: float | None = None, force: bool = False,
-    agree: Agree = print_only,
+    agree: Agree = print_only, over: bool = False, ask: Ask = nobody,
 ) -> FleetState:  # fmt: skip
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
+
+    The checks before it are within the timeout. over: another command that changes the fleet is not waited for; ask says
+    so when it is met. What a failed first `up` has made is named, and known to `status` and `down`.
 
     force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be made, and says
     whether to make them; where it does not, they are reported. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
     """
-    target, plan = _checked(spec, report, force)
-    pending = _outside(target, plan, report)
+    deadline = clock.monotonic() + limit(timeout, START_TIMEOUT)
+
+    def checked(told: Report) -> tuple[KubernetesTarget, Plan, tuple[Call, ...]]:
+        target, plan = _checked(spec, told, force)
+        return target, plan, _outside(target, plan, told)
+
+    seconds = max(LEAST, deadline - clock.monotonic())
+    target, plan, pending = bounded(checked, report, seconds, f"the checks before {spec.name} is brought up")
     if pending and agree(tuple(map(step, pending))):
         target.calls = pending
     else:
         _by_hand(pending, report)
-    state = converge(target, plan, report, limit(timeout, START_TIMEOUT))
+    there = target.workload() is not None
+    with target.changing("up", report, wanted=spec, over=over, ask=ask):
+        try:
+            state = converge(target, plan, report, max(0.0, deadline - clock.monotonic()))
+        except StokerError as error:
+            raise _named(error, target, there) from None
     _record(target, spec, report)
     return state
+
+
+def _named(error: StokerError, target: KubernetesTarget, there: bool) -> StokerError:
+    """The error of a first `up`, with what it made until then; as it is, where the fleet was there, or is waited for."""
+    if there or not target.made or isinstance(error, TimedOut | StateMoved):
+        return error
+    made = f"made in {target.namespace} before that: {', '.join(target.made)}"
+    fix = f"{error.finding.fix}\nthen `stoker up` goes on; `stoker down` takes away what was made"
+    return type(error)(replace(error.finding, why=f"{error.finding.why}\n{made}", fix=fix))
+
+
+def _counted(spec: ServeSpec, state: FleetState) -> ServeSpec:
+    """The spec with the number of replicas that there is now, where nothing else moves that."""
+    return replace(spec, replicas=Range(state.wanted, state.wanted)) if spec.replicas.fixed else spec
 
 
 def _record(target: KubernetesTarget, spec: ServeSpec, report: Report) -> None:
     """Keeps the spec for a way back; a fleet that is ready does not fail for that."""
     try:
-        target.record(spec)
+        target.history.record(plain(spec))
     except Mistake as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
@@ -224,6 +290,13 @@ def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
     for subject, fields in target.others.items():
         if fields:
             report(Event(subject, f"others have set {', '.join(fields)}: `up` leaves it", "warn"))
+    for subject, refused in target.rehearsal.refused.items():
+        report(
+            Event(subject, f"`up` will be refused: {refused.finding.what}", "fail", finding=refused.finding)
+        )
+    last = target.claim.other()
+    if last is not None and changes.acting:
+        report(Event("claim", f"{last} is changing the fleet since {last.at}: `up` would not", "warn"))
     return changes
 
 
@@ -246,6 +319,7 @@ def _by_hand(calls: tuple[Call, ...], report: Report) -> None:
 def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:
     """The target and the plan, after the checks. Raises: Mistake, DoesNotFit, for what would keep it from coming up."""
     target = KubernetesTarget(spec, force=force)
+    target.lifts = True
     target.api.version()
     plan = plan_cluster(spec)
     found = check_cluster(facts(target, plan), choose(plan))

@@ -5,12 +5,14 @@ import os
 import re
 import weakref
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import httpx2
 
 from stoker.errors import MissingPart, Mistake, Unreachable, WorldFailed
+from stoker.system import clock
 from stoker.targets.kubernetes import kubeconfig
 from stoker.targets.kubernetes.kinds import RESOURCES
 
@@ -34,7 +36,12 @@ Object = dict[str, Any]
 
 
 class Api:
-    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none."""
+    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none.
+
+    verb: of the command that asks, which a refusal offers again with --force-conflicts.
+    """
+
+    verb = "up"
 
     def __init__(self, context: str | None = None) -> None:
         config = connection(context)
@@ -49,6 +56,11 @@ class Api:
                 rule="kube-config",
             ) from error  # fmt: skip
         weakref.finalize(self, self._http.close)
+        self._ahead = 0.0  # the server's clock before this machine's, in seconds
+
+    def now(self) -> float:
+        """The time in epoch seconds by the server's clock, as its last answer gave it: one clock for all who ask it."""
+        return clock.now() + self._ahead
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -98,10 +110,25 @@ class Api:
             )  # fmt: skip
         return found
 
-    def delete(self, kind: str, namespace: str | None, name: str) -> None:
-        """Takes an object away, and what it owns after it; nothing where it is gone."""
+    def write(self, body: Object) -> Object | None:
+        """Makes an object, or replaces the very version of it that `body` names; None where somebody else was first."""
+        meta, resource = body["metadata"], RESOURCES[body["kind"]]
+        name = meta["name"] if "resourceVersion" in meta else ""
+        path, query = resource.path(meta.get("namespace"), name), {"fieldManager": MANAGER}
+        answer = self._send("PUT" if name else "POST", path, query, body, "application/json")
+        if answer.status_code in (404, 409):
+            return None
+        if answer.status_code >= 400:
+            raise self._refused(answer, "PUT" if name else "POST", path, f"{body['kind']}/{meta['name']}")
+        found: Object = answer.json()
+        return found
+
+    def delete(self, kind: str, namespace: str | None, name: str, uid: str = "") -> None:
+        """Takes an object away, and what it owns after it; nothing where it is gone. uid: only that very one."""
         query = {"propagationPolicy": "Background"}
-        self._json("DELETE", RESOURCES[kind].path(namespace, name), f"{kind}/{name}", query)
+        only = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}} if uid else None
+        path = RESOURCES[kind].path(namespace, name)
+        self._json("DELETE", path, f"{kind}/{name}", query, only, "application/json" if uid else "")
 
     def log(self, namespace: str, pod: str, lines: int, container: str = "engine") -> tuple[str, ...]:
         """The last lines of a pod's container, as far as they can be had: for who looks at much more than a log."""
@@ -206,10 +233,12 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
         try:
-            return self._http.request(
+            answer = self._http.request(
                 method, path, params=query, content=content, headers=headers,
                 timeout=self._http.timeout if seconds is None else httpx2.Timeout(seconds),
             )  # fmt: skip
+            self._ahead = _ahead(answer.headers.get("date"), self._ahead)
+            return answer
         except ConfigError as error:
             raise Mistake(
                 f"the credentials of {self.context} cannot be had", why=str(error),
@@ -238,7 +267,7 @@ class Api:
             case 409 if "conflict" in said:
                 return Mistake(
                     f"{what} belongs to somebody else in part", why=said,
-                    fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
+                    fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` takes it back", rule="kube-conflict",
                 )  # fmt: skip
             case 409 if "has been modified" in said:
                 return Unreachable(f"{what} was changed by somebody else just now", why=said, fix="the same command again", rule="kube-modified")  # fmt: skip
@@ -290,6 +319,15 @@ def connection(context: str | None) -> Any:
     return found
 
 
+def _ahead(date: str | None, before: float) -> float:
+    """How far the clock of an answer is before this machine's; as before, where it says nothing or the like."""
+    try:
+        found = parsedate_to_datetime(date or "").timestamp() - clock.now()
+    except ValueError:
+        return before
+    return 0.0 if abs(found) < 2.0 else found  # the header has whole seconds
+
+
 def _why(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
 
@@ -330,6 +368,7 @@ def _role_rule(method: str, path: str) -> str:
         "PATCH": "patch",
         "DELETE": "delete",
         "POST": "create",
+        "PUT": "update",
     }[method]
     resource = "/".join([rest[0], *rest[2:3]])  # such as pods/log
     return (

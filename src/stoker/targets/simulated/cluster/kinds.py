@@ -30,6 +30,7 @@ KINDS = (
     Kind("Secret", "v1", "secrets"),
     Kind("ConfigMap", "v1", "configmaps"),
     Kind("Event", "v1", "events"),
+    Kind("Lease", "coordination.k8s.io/v1", "leases"),
     Kind("ResourceQuota", "v1", "resourcequotas"),
     Kind("Deployment", "apps/v1", "deployments"),
     Kind("ReplicaSet", "apps/v1", "replicasets"),

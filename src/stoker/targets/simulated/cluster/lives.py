@@ -40,6 +40,9 @@ class Lives:
     def step(self) -> None:
         """One round of everything."""
         with self.store.lock:
+            for space in self.store.list("Namespace"):
+                if "deletionTimestamp" in space["metadata"]:
+                    self.store.sweep(space)
             for claim in self.store.list("PersistentVolumeClaim"):
                 self._bind(claim)
             for snapshot in self.store.list("VolumeSnapshot"):

@@ -255,12 +255,12 @@ class _Handler(BaseHTTPRequestHandler):
             return store.get(*key)
         if self.command == "DELETE":
             body = store.get(*key)
-            store.delete(key)
+            options = json.loads(raw) if raw else {}
+            store.end(key, options.get("preconditions", {}).get("uid", ""))
             return body
         manager = query.get("fieldManager", "double")
         if self.command == "PUT":
-            store.get(*key)
-            return store.put(key, json.loads(raw), manager)
+            return store.replace(key, json.loads(raw), manager)
         how = self.headers.get("Content-Type", "")
         body = yaml.safe_load(raw) if "yaml" in how else json.loads(raw)
         if "apply-patch" in how:

@@ -30,7 +30,7 @@ def now() -> str:
 
 
 class Store:
-    """All objects, behind one lock. `admit` may refuse an object before it is kept."""
+    """All objects, behind one lock. `admit` may refuse an object before it is kept; rehearsing: during a dry run."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
@@ -39,6 +39,7 @@ class Store:
         self.history: deque[tuple[int, str, Object]] = deque(maxlen=MOST)
         self.version = 100
         self.admit: list[Callable[[str, Object], None]] = []
+        self.rehearsing = False
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """Raises: Refused, 404."""
@@ -86,12 +87,11 @@ class Store:
         key = (kind.kind, namespace, name)
         with self.lock:
             live = self.objects.get(key)
-            if live is None:
-                if dry:
-                    self._check(kind, namespace, body)
-                    return deepcopy(body)
+            if live is None and not dry:
                 return self.create(kind, namespace, body, manager)
-            self._check(kind, namespace, body)
+            self._check(kind, namespace, body, new=live is None, dry=dry)
+            if live is None:
+                return deepcopy(body)
             wanted = ownership.owned(body)
             owners = self.owners[key]
             clash = {} if force else ownership.conflicts(live, owners, manager, wanted)
@@ -112,6 +112,15 @@ class Store:
             if merged != live:
                 self.put(key, merged)
             return self.objects[key]
+
+    def replace(self, key: Key, body: Object, manager: str) -> Object:
+        """As an update does. Raises: Refused: 404; 409, where it names another version than the one that is there."""
+        with self.lock:
+            live, named = self.get(*key), body["metadata"].get("resourceVersion")
+            if named and named != live["metadata"]["resourceVersion"]:
+                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": the object has been modified; please apply your changes to the latest version and try again')  # fmt: skip
+            kept = {k: live["metadata"][k] for k in ("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields")}  # fmt: skip
+            return self.put(key, {**live, **body, "metadata": {**body["metadata"], **kept}}, manager)
 
     def put(self, key: Key, body: Object, manager: str | None = None) -> Object:
         """Replaces an object that is there; a changed spec is another generation."""
@@ -139,6 +148,28 @@ class Store:
             new = {**live, "status": {**live.get("status", {}), **status}}
             if new != live:
                 self._keep(key, new, "MODIFIED")
+
+    def end(self, key: Key, uid: str = "") -> None:
+        """As a request to delete does: a namespace is terminating until it is empty. Raises: Refused, 404, 409."""
+        with self.lock:
+            body = self.get(*key)
+            if uid not in ("", body["metadata"]["uid"]):
+                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": Precondition failed: UID in precondition: {uid}, UID in object meta: {body["metadata"]["uid"]}')  # fmt: skip
+            if key[0] != "Namespace":
+                self.delete(key)
+                return
+            meta = {"deletionTimestamp": now(), **body["metadata"]}
+            self.put(key, {**body, "metadata": meta, "status": {"phase": "Terminating"}})
+
+    def sweep(self, namespace: Object) -> None:
+        """What the namespace controller does of one that is terminating: its objects go, and then it goes itself."""
+        name = namespace["metadata"]["name"]
+        inside = [key for key in self.objects if key[1] == name]
+        for key in inside:
+            if key in self.objects:
+                self.delete(key)
+        if not inside:
+            self.delete(("Namespace", "", name))
 
     def delete(self, key: Key) -> None:
         """Raises: Refused, 404. What it owns goes with it."""
@@ -182,9 +213,15 @@ class Store:
             }  # fmt: skip
             self.create(BY_KIND["Event"], space, body)
 
-    def _check(self, kind: Kind, namespace: str, body: Object) -> None:
-        if kind.namespaced and ("Namespace", "", namespace) not in self.objects:
+    def _check(
+        self, kind: Kind, namespace: str, body: Object, *, new: bool = True, dry: bool = False
+    ) -> None:
+        space = self.objects.get(("Namespace", "", namespace))
+        if kind.namespaced and space is None:
             raise Refused(404, "NotFound", f'namespaces "{namespace}" not found')
+        if new and space is not None and "deletionTimestamp" in space["metadata"]:
+            raise Refused(403, "Forbidden", f'{_resource(kind.kind)} "{body["metadata"]["name"]}" is forbidden: unable to create new content in namespace {namespace} because it is being terminated')  # fmt: skip
+        self.rehearsing = dry
         for rule in self.admit:
             rule(kind.kind, body)
 
