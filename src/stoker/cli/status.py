@@ -21,7 +21,7 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
-from stoker.errors import Mistake
+from stoker.errors import Mistake, Unreachable
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState
 from stoker.observe.store import kept
@@ -89,17 +89,31 @@ def command(
 
 
 def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -> None:
+    """Looks once, or once a second. A cluster that is away for a while is said to be, once, and looked at again."""
+    seen = away = False
     while True:
-        states = look()
-        if output == "json":
-            print_json(states if len(states) != 1 or history is None else states[0])
+        try:
+            states = look()
+        except Unreachable as error:
+            if not (watch and seen):
+                raise
+            if not away:
+                click.echo(f"{error.finding.what}, tried again: {error.finding.why}", err=True)
+            away = True
         else:
-            click.echo(
-                "\n\n".join(text(state, _latest(history)) for state in states) or "no fleet runs there"
-            )
+            seen, away = True, False
+            _print(states, output, history)
         if not watch:
             return
         time.sleep(1)
+
+
+def _print(states: list[FleetState], output: str, history: Path | None) -> None:
+    if output == "json":
+        print_json(states if len(states) != 1 or history is None else states[0])
+    else:
+        points = _latest(history)
+        click.echo("\n\n".join(text(state, points) for state in states) or "no fleet runs there")
 
 
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:

@@ -31,6 +31,9 @@ FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 PAGE_SECONDS = 1.5  # for what a pod itself says: nobody waits for one that hangs
+BUSY_SECONDS = 60.0  # for which a server that asks to be asked again is asked again
+LONGEST_PAUSE = 10.0
+QUIET_SECONDS = 60.0  # after which a log that says nothing is asked for anew: its connection may be dead
 NO_LOG = (400, 404)  # a container that has not begun, a pod that is gone
 Object = dict[str, Any]
 
@@ -155,15 +158,20 @@ class Api:
             raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
 
-    def follow(self, namespace: str, pod: str, container: str = "engine") -> Iterator[str]:
-        """The lines of a pod's container as they come, until it ends.
+    def follow(
+        self, namespace: str, pod: str, container: str = "engine", since: str = ""
+    ) -> Iterator[str]:
+        """The lines of a pod's container as they come, each with its time before it, until it ends.
 
-        Raises: Unreachable, where the stream breaks; Mistake, where this user may not read it.
+        since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for long;
+        Mistake, where this user may not read it.
         """
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
-        query = {"follow": "true", "container": container}
+        query = {"follow": "true", "container": container, "timestamps": "true"}
+        query |= {"sinceTime": since} if since else {}
+        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=QUIET_SECONDS)
         try:
-            with self._http.stream("GET", f"{path}?{urlencode(query)}", timeout=None) as answer:
+            with self._http.stream("GET", f"{path}?{urlencode(query)}", timeout=timeout) as answer:
                 if answer.status_code == 200:
                     yield from answer.iter_lines()
                 elif answer.status_code not in NO_LOG:
@@ -230,13 +238,26 @@ class Api:
         kind: str = "",
         seconds: float | None = None,
     ) -> httpx2.Response:
+        """One call; again, where the server asks to be asked again: an API server that starts does, for each kind."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
+        timeout = self._http.timeout if seconds is None else httpx2.Timeout(seconds)
+        patience = clock.monotonic() + (BUSY_SECONDS if seconds is None else 0.0)
+        while True:
+            answer = self._once(method, path, query, content, headers, timeout)
+            pause = _again_in(answer)
+            if pause is None or clock.monotonic() + pause > patience:
+                return answer
+            clock.sleep(pause)
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, Any], content: bytes | None, headers: Mapping[str, str],
+        timeout: httpx2.Timeout,
+    ) -> httpx2.Response:  # fmt: skip
         try:
             answer = self._http.request(
-                method, path, params=query, content=content, headers=headers,
-                timeout=self._http.timeout if seconds is None else httpx2.Timeout(seconds),
-            )  # fmt: skip
+                method, path, params=query, content=content, headers=headers, timeout=timeout
+            )
             self._ahead = _ahead(answer.headers.get("date"), self._ahead)
             return answer
         except ConfigError as error:
@@ -317,6 +338,19 @@ def connection(context: str | None) -> Any:
             fix="--set kubernetes.context=NAME, or `kubectl config use-context NAME`", rule="kube-context",
         )  # fmt: skip
     return found
+
+
+def _again_in(answer: httpx2.Response) -> float | None:
+    """In how many seconds a call that was turned away may be made again; None where it was not.
+
+    429 is `storage is (re)initializing` or a server that has too much to do: nothing was done of what it refuses.
+    """
+    if answer.status_code != 429:
+        return None
+    try:
+        return min(LONGEST_PAUSE, max(0.1, float(answer.headers.get("retry-after", "1"))))
+    except ValueError:
+        return 1.0
 
 
 def _ahead(date: str | None, before: float) -> float:

@@ -34,6 +34,7 @@ class Lives:
         self.begun: dict[str, float] = {}
         self.told: dict[tuple[str, str, str], float] = {}
         self.logs: dict[tuple[str, str], str] = {}
+        self.stamps: dict[tuple[str, str], list[str]] = {}
         self.hpa_moves = True
         self.hpa_says = "no metrics returned from custom metrics API"
 
@@ -59,6 +60,13 @@ class Lives:
                 self._attach(claim)
             for hpa in self.store.list("HorizontalPodAutoscaler"):
                 self._hpa(hpa)
+
+    def lines(self, namespace: str, pod: str) -> list[tuple[str, str]]:
+        """A pod's log by line, each with the time at which it was first seen."""
+        lines = self.logs.get((namespace, pod), "").splitlines()
+        stamps = self.stamps.setdefault((namespace, pod), [])
+        stamps += [now(exactly=True)] * (len(lines) - len(stamps))
+        return list(zip(stamps, lines, strict=False))
 
     def _age(self, body: Object) -> float:
         begun = self.begun.setdefault(body["metadata"]["uid"], time.monotonic())

@@ -24,9 +24,9 @@ class Refused(Exception):
         self.code, self.reason, self.message, self.causes = code, reason, message, list(causes)
 
 
-def now() -> str:
-    """The time as objects carry it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(*, exactly: bool = False) -> str:
+    """The time as objects carry it; exactly: as lines of a log do."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z" if exactly else "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Store:
