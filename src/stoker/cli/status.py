@@ -29,6 +29,7 @@ from stoker.operate.fleet import Fleet, connect
 from stoker.system import clock, paths
 from stoker.targets.local.target import names
 from stoker.ui.board import charts, happened, text
+from stoker.ui.terminal import width
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _print(states: list[FleetState], output: str, history: Path | None) -> None:
         print_json(states if len(states) != 1 or history is None else states[0])
     else:
         points = _latest(history)
-        click.echo("\n\n".join(text(state, points) for state in states) or "no fleet runs there")
+        click.echo("\n\n".join(text(state, points, columns=width()) for state in states) or "no fleet runs there")
 
 
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
@@ -203,7 +204,8 @@ async def _show(watcher: "Watcher") -> None:
             look = await watcher.news()
             lines = [watcher.why] if watcher.why else []
             if look is not None:
-                board = text(look.state, {one.replica: one for one in look.points}, look.silent)
+                points = {one.replica: one for one in look.points}
+                board = text(look.state, points, look.silent, width())
                 lines += [
                     board,
                     "",
