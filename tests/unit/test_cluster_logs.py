@@ -14,7 +14,14 @@ from stoker.targets.kubernetes.client import Api
 from stoker.targets.kubernetes.log_reader import Life, Reader
 
 AT = "2026-11-27T10:00:0"
-LINES = [f"{AT}0.1Z one", f"{AT}0.2Z two", f"{AT}0.2Z two", f"{AT}1.9Z three", f"{AT}1.9Z three", f"{AT}3.0Z four"]
+LINES = [
+    f"{AT}0.1Z one",
+    f"{AT}0.2Z two",
+    f"{AT}0.2Z two",
+    f"{AT}1.9Z three",
+    f"{AT}1.9Z three",
+    f"{AT}3.0Z four",
+]
 TEXTS = [line.partition(" ")[2] for line in LINES]
 
 

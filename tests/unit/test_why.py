@@ -50,6 +50,7 @@ EVENTS = [
     ("image-name", "InspectFailed", 'Failed to apply default image tag "Vllm:x:y": couldn\'t parse image name'),
     ("secret-missing", "Failed", 'Error: secret "shop-keys" not found'),
     ("probe-startup", "Killing", "Container engine failed startup probe, will be restarted"),
+    ("probe-readiness", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"),
     ("probe-liveness", "Killing", "Container engine failed liveness probe, will be restarted"),
     ("evicted", "Evicted", "The node was low on resource: ephemeral-storage."),
     ("preempted", "Preempted", "Preempted by pod 3f2a on node l4-0"),
@@ -237,5 +238,5 @@ def test_what_is_over_explains_nothing() -> None:
 def test_every_rule_has_a_recorded_case() -> None:
     tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES, *SENTENCES, *EXACT, *REFUSALS)}
     tested |= {"gpu-coming", "rollout-gpu", "group-incomplete", "gated", "nodes-out"}
-    tested |= {"paused", "suspended", "namespace-terminating", "finalizer", "service-gone"}
+    tested |= {"paused", "suspended", "namespace-terminating", "finalizer", "service-gone", "half-made"}
     assert {rule.name for rule in RULES} == tested

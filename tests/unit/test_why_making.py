@@ -46,9 +46,13 @@ def test_a_refused_pod_of_the_workload(rule: str, text: str, said: str) -> None:
     assert found.rule == f"why-{rule}"
     assert said in found.what
     assert found.fix
-    assert "{" not in found.what + found.fix.replace("{spec", "").replace("cpu_limit", "").replace("kubernetes: {", "")
+    assert "{" not in found.what + found.fix.replace("{spec", "").replace("cpu_limit", "").replace(
+        "kubernetes: {", ""
+    )
     (found,) = why(fleet(Sign("condition", "Deployment/shop", "FailedCreate", text.removeprefix("Error creating: "))), NOW)  # fmt: skip
-    assert found.rule == f"why-{rule}", "the workload's own condition says the same where events may not be read"
+    assert found.rule == f"why-{rule}", (
+        "the workload's own condition says the same where events may not be read"
+    )
 
 
 @pytest.mark.parametrize(("rule", "text", "said"), REFUSALS)
@@ -72,7 +76,9 @@ def test_what_somebody_holds() -> None:
     (found,) = why(fleet(held, wanted=0, services=(copy,)), NOW)
     assert found.rule == "why-suspended"
     assert "Job/shop-1a2b-copy" in found.fix
-    going = Sign("condition", "Namespace/ml", "NamespaceTerminating", "Some resources are remaining: pods. has 1")
+    going = Sign(
+        "condition", "Namespace/ml", "NamespaceTerminating", "Some resources are remaining: pods. has 1"
+    )
     assert [one.rule for one in why(fleet(going), NOW)] == ["why-namespace-terminating"]
     kept = Sign("condition", "Service/shop", "FinalizerHolds", "acme.example/keep")
     (found,) = why(replace(fleet(kept), stopping=True), NOW)
@@ -107,7 +113,10 @@ def test_something_is_said_while_replicas_are_missing(signs: tuple[Sign, ...], s
 
 def test_what_stands_beside_is_never_silent() -> None:
     ready = Replica("shop-1", "Ready", NOW - 60)
-    for service in (Service("weights", "Loading", NOW - 60, detail="copying"), Service("gateway", "Starting", NOW)):
+    for service in (
+        Service("weights", "Loading", NOW - 60, detail="copying"),
+        Service("gateway", "Starting", NOW),
+    ):
         (found,) = why(fleet(wanted=1, replicas=(ready,), services=(service,)), NOW)
         assert found.rule == "why-unknown"
         assert found.what.startswith(service.role)

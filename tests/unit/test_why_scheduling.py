@@ -1,5 +1,7 @@
 """The scheduler's sentences of Kubernetes 1.30 to 1.36, read clause by clause: the nodes that could matter decide."""
 
+from dataclasses import replace
+
 import pytest
 
 from stoker.advise.why import why
@@ -116,9 +118,23 @@ def test_a_node_on_its_way_is_waited_for_whatever_is_there_now() -> None:
     assert (found.rule, found.severity) == ("why-gpu-coming", "note")
 
 
+def test_what_was_said_before_is_over() -> None:
+    """Events stay for an hour: nodes that were cordoned are none that are, once the scheduler says something else."""
+    before = f"0/9 nodes are available: 9 node(s) were unschedulable. {HELP}"
+    old = Sign("event", f"Pod/{POD}", "FailedScheduling", before, 40, NOW - 90)
+    state = pending(f"0/9 nodes are available: 9 Insufficient nvidia.com/gpu. {VICTIMS}")
+    found = why(replace(state, signs=(old, *state.signs)), NOW)
+    assert [one.rule for one in found] == ["why-gpu-taken"]
+
+
 def test_a_gate() -> None:
     one = Replica(POD, "Pending", NOW - 60)
-    gate = Sign("condition", f"Pod/{POD}", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+    gate = Sign(
+        "condition",
+        f"Pod/{POD}",
+        "SchedulingGated",
+        "Scheduling is blocked due to non-empty scheduling gates",
+    )
     (found,) = why(FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(one,), signs=(gate,)), NOW)
     assert found.rule == "why-gated"
 

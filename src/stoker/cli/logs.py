@@ -7,7 +7,6 @@ import click
 from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain, printable
 from stoker.operate.fleet import Fleet, connect
 
-
 ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not answer for a while
 
 

@@ -114,7 +114,9 @@ def _print(states: list[FleetState], output: str, history: Path | None) -> None:
         print_json(states if len(states) != 1 or history is None else states[0])
     else:
         points = _latest(history)
-        click.echo("\n\n".join(text(state, points, columns=width()) for state in states) or "no fleet runs there")
+        click.echo(
+            "\n\n".join(text(state, points, columns=width()) for state in states) or "no fleet runs there"
+        )
 
 
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:

@@ -6,7 +6,16 @@ from typing import Any, Literal
 from stoker.engine.samples import MetricSample
 
 Phase = Literal[
-    "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Unready", "Draining", "Failed"
+    "Pending",
+    "Scheduled",
+    "Pulling",
+    "Starting",
+    "Loading",
+    "Warming",
+    "Ready",
+    "Unready",
+    "Draining",
+    "Failed",
 ]
 
 

@@ -73,6 +73,8 @@ class ClusterFleet:
         """The state of a fleet that has objects and no workload: what a first `up` waits with, or left behind."""
         left, last = self.target.left(), self.target.claim.last()
         if not left and (last is None or not last.holder):
+            if any(one.reason == "FinalizerHolds" for one in state.signs):
+                return replace(state, stopping=True)
             raise self._none()
         there = f"{', '.join(left) or 'nothing'} {'is' if len(left) < 2 else 'are'} there, no replicas yet"
         begun = f"; left by {last}, begun {last.at}" if last else ""

@@ -46,7 +46,6 @@ WIDTH, EVENTS = 60, 8
 SHORT = 20  # characters of a detail that stands beside its phase
 UNDER = "    "
 STAGES = {"weights": "copy", "snapshot": "snapshot", "claim": "claim"}
-BESIDE = ("gateway", "picker", "route")
 
 
 def text(
@@ -66,8 +65,8 @@ def text(
         lines.append("it is being taken down")
     lines += [*_stages(state, columns), *_replicas(state, points or {}, columns)]
     lines += scaling(state.scaling, state.at, columns) if state.scaling else []
-    said = [_beside(one) for one in state.services if one.role in BESIDE and one.phase != "Ready"]
-    if state.ready < state.wanted:
+    said = [_beside(one) for one in state.services if one.role not in STAGES and _tells(one)]
+    if state.ready < state.wanted or state.stopping:
         said += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
     said += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
     said += [f"replica {name}: {why}" for name, why in (silent or {}).items()]
@@ -84,6 +83,11 @@ def _stages(state: FleetState, columns: int) -> list[str]:
     return lines + [wrapped(f"{STAGES[one.role]}: {words}", columns, UNDER) for one, words in told if words]
 
 
+def _tells(one: Service) -> bool:
+    """Whether it is not as it should be; that the page starts stands beside its address."""
+    return one.phase != "Ready" and (one.role != "page" or one.phase == "Failed")
+
+
 def _beside(one: Service) -> str:
     words = one.last_words or one.detail
     return f"the {one.role} is {one.phase}{f': {words}' if words else ''}"
@@ -98,7 +102,9 @@ def _replicas(state: FleetState, points: Mapping[str, Point], columns: int) -> l
             under[len(rows) - 1] = wrapped(_told(replica, state.at), columns, UNDER)
         rows += _ranks(replica)
     lines = table(rows, right=RIGHT).split("\n")
-    return [part for number, line in enumerate(lines) for part in (line, under.get(number)) if part is not None]
+    return [
+        part for number, line in enumerate(lines) for part in (line, under.get(number)) if part is not None
+    ]
 
 
 def _told(replica: Replica, now: float) -> str:

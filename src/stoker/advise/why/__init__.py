@@ -6,10 +6,10 @@ from stoker.advise.why.placing import EXACT
 from stoker.advise.why.rule import Rule
 from stoker.advise.why.rules import RULES
 from stoker.advise.why.scheduling import clauses
-from stoker.advise.why.telling import about, held, missing, tells, unexplained
+from stoker.advise.why.telling import about, held, missing, newest, tells, unexplained
 from stoker.engine.last_words import explained
 from stoker.findings import Finding
-from stoker.fleet.state import FleetState, Replica, Sign
+from stoker.fleet.state import FleetState, Sign
 from stoker.units import Seconds
 
 
@@ -30,7 +30,8 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
 
 
 def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:
-    signs = _exact([*_own_signs(state), *(sign for sign in state.signs if tells(state, sign, now))])
+    told = newest([sign for sign in state.signs if tells(state, sign, now)])
+    signs = _exact([*_own_signs(state), *told])
     out = []
     for sign in signs:
         for rank, rule in enumerate(RULES):

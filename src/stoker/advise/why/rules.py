@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
         ("image-credentials", "Failed|BackOff", r"(?:pull|image).*(?:unauthorized|denied|authentication required|403 Forbidden)", "the registry does not let the node pull the image", "grant the nodes' service account roles/artifactregistry.reader, or add an imagePullSecret to the service account"),
         ("image-rate", "Failed|BackOff", r"toomanyrequests|rate limit|429 Too Many", "the registry's rate limit is reached", "mirror the image into your own registry, and name it: engine.image"),
         ("image-missing", "Failed|BackOff", r"(?:pull|image).*(?:not found|manifest unknown)|ErrImagePull|ImagePullBackOff", "there is no such image", "engine.image, or engine.version: a release that has one"),
-        ("secret-missing", "Failed", r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret|CreateContainerConfigError', "the secret {1|or a key of it} is not there", "`stoker up` makes it from env: and file: references; a secret: reference must be there already"),
+        ("secret-missing", "Failed|FailedMount", r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret|CreateContainerConfigError', "the secret {1|or a key of it} is not there", "`stoker up` makes it from env: and file: references; a secret: reference must be there already"),
     ),
     *MAKING,
     *VOLUMES,
@@ -69,6 +69,7 @@ RULES: tuple[Rule, ...] = (
         ("hpa-at-max", "TooManyReplicas", r"(.+)", "the HPA wants more replicas than its maximum", "a higher end of `replicas`, or a higher target value", "", "", "warning"),
     ),
     *_rules(
+        ("half-made", "Failed", r"(.+ no replicas yet.*): `stoker up`", "an `up` that did not end has left objects behind: {1}", "`stoker up` goes on; `stoker down` takes them away"),
         ("engine", "Failed", r"(.+)", "the engine ended: {1}", "`stoker logs` shows all of it"),
         ("crash-loop", "BackOff", r"restarting failed container", "it ends again and again", "`stoker logs` shows its last words"),
     ),

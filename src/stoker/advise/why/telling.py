@@ -11,6 +11,7 @@ LOSSES = frozenset(
 SCHEDULING = frozenset(
     {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp", "SchedulingGated"}
 )  # over once it stands
+TRIED = frozenset({"FailedScheduling", "NotTriggerScaleUp", "FailedCreate"})
 WEIGHTS = ("weights", "snapshot", "claim")
 VOLUMES = ("Job", "PersistentVolumeClaim", "VolumeSnapshot")
 # Of a workload's conditions, the one that says most first.
@@ -36,6 +37,12 @@ def tells(state: FleetState, sign: Sign, now: float) -> bool:
     if sign.reason in SCHEDULING:
         return replica.phase == "Pending"
     return replica.phase != "Ready"
+
+
+def newest(signs: list[Sign]) -> list[Sign]:
+    """Without what an object said before it said something else: of a try that is made again and again, the last counts."""
+    last = {(one.subject, one.reason): one for one in sorted(signs, key=lambda one: one.last_seen)}
+    return [one for one in signs if one.reason not in TRIED or last[one.subject, one.reason] is one]
 
 
 def _service(state: FleetState, name: str) -> Service | None:
@@ -69,7 +76,9 @@ def _late(state: FleetState, replica: Replica, now: float) -> Finding:
     own = [sign.text for sign in state.signs if about(sign, replica)]
     seen = "; ".join(own[-2:] or [sign.text for sign in state.signs[-2:]]) or replica.detail
     fix = f"`stoker logs {replica.name}` shows what it does"
-    return Finding(held(replica, now), seen or "nothing is said of it yet", fix, severity="warning", rule="why-unknown")
+    return Finding(
+        held(replica, now), seen or "nothing is said of it yet", fix, severity="warning", rule="why-unknown"
+    )
 
 
 def _late_ones(state: FleetState) -> list[Replica]:

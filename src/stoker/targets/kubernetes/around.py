@@ -30,14 +30,15 @@ class Around:
         found = owners.signs(self._owners(owner), self._visible("Job"))
         found += nodes.signs(pods, self._listed() if any(map(nodes.waits, pods)) else ())
         found += self._volumes(before, now)
-        if owner is not None and services is not None and not owner["metadata"].get("deletionTimestamp"):
+        if owner is not None and services is not None and not held.kept([owner]):
             found += ways.service(self._name, services, pods)
         if self._routed:
             found += ways.route_signs(self._visible("Gateway"), self._visible("HTTPRoute"))
         if owner is None or workload.count(owner) > sum(holds(one, "Ready") for one in pods):
             found += held.namespace(self._space())
         going = [one for one in pods if one["metadata"].get("deletionTimestamp")]
-        return found + held.signs([*going, *(self.leaving() if owner is None and not before else ())], now)
+        stays = self.leaving() if (owner is None or held.kept([owner])) and not before else ()
+        return found + held.signs([*going, *stays], now)
 
     def claim(self) -> tuple[Service, ...]:
         """The claim that is made of the snapshot, as a stage."""

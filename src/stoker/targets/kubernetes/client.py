@@ -158,9 +158,7 @@ class Api:
             raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
 
-    def follow(
-        self, namespace: str, pod: str, container: str = "engine", since: str = ""
-    ) -> Iterator[str]:
+    def follow(self, namespace: str, pod: str, container: str = "engine", since: str = "") -> Iterator[str]:
         """The lines of a pod's container as they come, each with its time before it, until it ends.
 
         since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for long;

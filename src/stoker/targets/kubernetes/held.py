@@ -23,6 +23,11 @@ def by(body: Object) -> str:
     return ", ".join(body["metadata"].get("finalizers") or ())
 
 
+def told(body: Object) -> str:
+    """Why it is still there, in words."""
+    return f"its finalizer {by(body)} keeps it" if by(body) else "it goes"
+
+
 def signs(found: Iterable[Object], now: float) -> tuple[Sign, ...]:
     """One for each object that is past its time and has a finalizer."""
     return tuple(

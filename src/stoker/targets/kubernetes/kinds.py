@@ -45,6 +45,8 @@ RESOURCES = {
     "StorageClass": Resource("storage.k8s.io/v1", "storageclasses", namespaced=False),
     "VolumeAttachment": Resource("storage.k8s.io/v1", "volumeattachments", namespaced=False),
     "CSIDriver": Resource("storage.k8s.io/v1", "csidrivers", namespaced=False),
+    "APIService": Resource("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "LimitRange": Resource("v1", "limitranges"),
     "VolumeSnapshot": Resource("snapshot.storage.k8s.io/v1", "volumesnapshots"),
     "VolumeSnapshotClass": Resource("snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
     "LeaderWorkerSet": Resource("leaderworkerset.x-k8s.io/v1", "leaderworkersets"),

@@ -29,7 +29,10 @@ class Reader:
 
     def __init__(self, api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine | Mistake]") -> None:
         self._api, self._namespace, self._life, self._said = api, namespace, life, said
-        self._second, self._told = "", 0  # the last line's second as the API has it, and how many lines of it were told
+        self._second, self._told = (
+            "",
+            0,
+        )  # the last line's second as the API has it, and how many lines of it were told
         self._thread: threading.Thread | None = None
         self._ended = False
 

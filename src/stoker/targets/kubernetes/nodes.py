@@ -29,9 +29,16 @@ def waits(pod: Object) -> bool:
 
 
 def signs(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[Sign, ...]:
-    """What is in the way of the first pod that waits; nothing where a node would do but for what others hold."""
-    pod = next((one for one in pods if waits(one)), None)
-    return tuple(Sign("condition", f"Pod/{pod['metadata']['name']}", *one) for one in _told(pod, nodes)) if pod else ()
+    """What is in the way of the first pod that waits; nothing where a node would do but for what others hold.
+
+    nodes: none, where they may not be listed.
+    """
+    pod = next((one for one in pods if waits(one)), None) if nodes else None
+    return (
+        tuple(Sign("condition", f"Pod/{pod['metadata']['name']}", *one) for one in _told(pod, nodes))
+        if pod
+        else ()
+    )
 
 
 def _told(pod: Object, nodes: Sequence[Object]) -> list[tuple[str, str]]:
@@ -55,7 +62,9 @@ def _in_the_way(pod: Object, large: Sequence[Object]) -> list[tuple[str, str]]:
     out = [(f"{some}NodesNotReady", f"{_names(away)}: {_because(away[0])}")] if away else []
     out += [(f"{some}NodesCordoned", f"{_names(cordoned)}")] if cordoned else []
     if tainted and not some:
-        out.append(("NodesTainted", f"{_listed(list(tainted))} had untolerated taint {next(iter(tainted.values()))}"))
+        out.append(
+            ("NodesTainted", f"{_listed(list(tainted))} had untolerated taint {next(iter(tainted.values()))}")
+        )
     return out
 
 
@@ -69,7 +78,9 @@ def _lacking(pod: Object, nodes: Sequence[Object]) -> str:
             if found is not None:
                 there[found] = there.get(found, 0) + 1
         if value not in there:
-            others = ", ".join(f"{name} ({count})" for name, count in sorted(there.items())) or "no node with it"
+            others = (
+                ", ".join(f"{name} ({count})" for name, count in sorted(there.items())) or "no node with it"
+            )
             gpu = "the GPU that was asked for, " if key == LABEL else "the label "
             return f"{gpu}{key}={value}; there are: {others}"
     if selector:
@@ -85,7 +96,10 @@ def _small(asked: dict[str, Decimal], right: Sequence[Object]) -> tuple[str, str
             continue
         if not most and "/" in name:
             return "NodesWithoutDevice", f"{name} on {_names(right)}"
-        return "NodesTooSmall", f"{_amount(name, value)} {name} asked for, {_amount(name, most)} on the largest"
+        return (
+            "NodesTooSmall",
+            f"{_amount(name, value)} {name} asked for, {_amount(name, most)} on the largest",
+        )
     return None
 
 
@@ -94,9 +108,13 @@ def _matches(pod: Object, node: Object) -> bool:
     labels, spec = _labels(node), pod["spec"]
     if any(labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
         return False
-    required = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    required = (
+        spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    )
     terms = (required or {}).get("nodeSelectorTerms", ())
-    return not terms or any(all(_holds(labels, one) for one in term.get("matchExpressions", ())) for term in terms)
+    return not terms or any(
+        all(_holds(labels, one) for one in term.get("matchExpressions", ())) for term in terms
+    )
 
 
 def _holds(labels: dict[str, str], rule: Object) -> bool:
@@ -123,7 +141,11 @@ def _taint(pod: Object, node: Object) -> str:
 
 
 def _tolerates(one: Object, taint: Object) -> bool:
-    if one.get("effect") not in (None, "", taint.get("effect")) or one.get("key") not in (None, "", taint["key"]):
+    if one.get("effect") not in (None, "", taint.get("effect")) or one.get("key") not in (
+        None,
+        "",
+        taint["key"],
+    ):
         return False
     return one.get("operator") == "Exists" or one.get("value", "") == taint.get("value", "")
 
@@ -165,7 +187,9 @@ def _quantity(value: Any) -> Decimal:
 
 
 def _amount(name: str, value: Decimal) -> str:
-    return f"{value / GIB:.1f} GiB of" if name in ("memory", "ephemeral-storage") else f"{value.normalize():f}"
+    return (
+        f"{value / GIB:.1f} GiB of" if name in ("memory", "ephemeral-storage") else f"{value.normalize():f}"
+    )
 
 
 def _labels(node: Object) -> dict[str, str]:

@@ -10,13 +10,20 @@ from typing import Any
 from stoker.fleet.state import Sign
 
 Object = dict[str, Any]
-BAD = {"Available": "False", "Progressing": "False", "ReplicaFailure": "True"}  # of a Deployment or LeaderWorkerSet
+BAD = {
+    "Available": "False",
+    "Progressing": "False",
+    "ReplicaFailure": "True",
+}  # of a Deployment or LeaderWorkerSet
 
 
 def signs(owners: Iterable[Object], jobs: Iterable[Object] = ()) -> tuple[Sign, ...]:
     """What is not as it should be, by their own conditions."""
     out = [sign for owner in owners for sign in _workload(owner)]
-    return (*out, *(_sign(job, "JobSuspended", "it is suspended") for job in jobs if job["spec"].get("suspend")))
+    return (
+        *out,
+        *(_sign(job, "JobSuspended", "it is suspended") for job in jobs if job["spec"].get("suspend")),
+    )
 
 
 def _workload(owner: Object) -> list[Sign]:

@@ -4,7 +4,7 @@ from stoker.errors import Mistake
 from stoker.fleet.state import FleetState, Service
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.kubernetes import chain, owners, scaling, words, workload
+from stoker.targets.kubernetes import chain, held, owners, scaling, words, workload
 from stoker.targets.kubernetes.around import Around
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.copying import Copying
@@ -56,7 +56,7 @@ class Reading:
             endpoint=self._endpoint(ports) if owner else None,
             model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
-            stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
+            stopping=bool(held.kept([owner])) if owner else bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
 
     def _endpoint(self, ports: dict[str, int]) -> str:
@@ -97,7 +97,8 @@ class Reading:
         """The copy and the snapshot of the weights, where the fleet has them."""
         if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
             return ()
-        return self.copying.stages() + self.around.claim()
+        found = self.copying.stages()
+        return found + self.around.claim() if found else ()
 
     def beside(self) -> tuple[Service, ...]:
         """The gateway, the picker and the page, where the fleet has them."""

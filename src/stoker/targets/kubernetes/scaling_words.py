@@ -47,7 +47,9 @@ def _off(by: Scaling, spec: Object, active: Object) -> str:
         return f"it is off: {said or why}"
     if len(by.metrics) < 2:
         return f"no figure reaches it{f': {said}' if said else ''}"
-    lost = [one.metric for number, one in enumerate(by.metrics) if one.value is None or _raw(spec, number) in said]
+    lost = [
+        one.metric for number, one in enumerate(by.metrics) if one.value is None or _raw(spec, number) in said
+    ]
     others = [one for number, one in enumerate(by.metrics) if one.metric not in lost]
     if not others:
         return f"no figure reaches it, it keeps {by.now}: {said}"
@@ -68,7 +70,10 @@ def _follows(by: Scaling, ratio: float, spec: Object, conditions: dict[str, Obje
         beside = more.get(limit, ", as recent figures asked for" if ratio < 1 else "")
         return f"it goes from {by.now} to {by.wanted}{beside}"
     if by.wanted < by.now:
-        less = {"ScaleDownLimit": ", as fast as its rate lets it: fewer would do", "TooFewReplicas": ", its minimum"}
+        less = {
+            "ScaleDownLimit": ", as fast as its rate lets it: fewer would do",
+            "TooFewReplicas": ", its minimum",
+        }
         beside = less.get(limit, ", as only replicas that run are counted" if ratio > 1 else "")
         return f"it goes from {by.now} down to {by.wanted}{beside}"
     held = str(conditions.get("AbleToScale", {}).get("reason", ""))

@@ -21,6 +21,7 @@ from stoker.targets.kubernetes import (
     cloud,
     count,
     drift,
+    held,
     history,
     logs,
     order,
@@ -331,11 +332,18 @@ class KubernetesTarget:
         """Everything of the fleet, against the order in which it was made; weights only where asked; who it is last."""
         if there := self.left():
             return tuple(Step("delete", subject, "") for subject in there)
+        kept = [one for one in self._reading.around.leaving() if self._goes(one)]
+        waits = [Step("wait", f"{one['kind']}/{one['metadata']['name']}", held.told(one)) for one in kept]
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        if pods:
-            return tuple(Step("wait", f"pod {pod['metadata']['name']}", "it drains") for pod in pods)
+        waits += [Step("wait", f"pod {one['metadata']['name']}", held.by(one) or "it drains") for one in pods]
+        if waits:
+            return tuple(waits)
         claim = self.claim.find()
         return (Step("delete", f"{claim['kind']}/{self.claim.name}", ""),) if claim else ()
+
+    def _goes(self, body: Object) -> bool:
+        """Whether `down` takes it away: weights stay, unless it was told otherwise."""
+        return self.weights or body["kind"] not in WEIGHTS
 
     def left(self) -> tuple[str, ...]:
         """What the fleet has that `down` takes away, but for its claim."""

@@ -23,12 +23,12 @@ def stage(claims: Iterable[Object]) -> tuple[Service, ...]:
     since, phase = moment(newest["metadata"].get("creationTimestamp")), newest.get("status", {}).get("phase")
     if phase == "Bound":
         return (Service("claim", "Ready", since),)
-    return (Service("claim", "Loading", since, detail="the disk is made of the snapshot, with its first pod"),)
+    return (
+        Service("claim", "Loading", since, detail="the disk is made of the snapshot, with its first pod"),
+    )
 
 
-def unmade(
-    api: Api, claims: Iterable[Object], snapshots: Iterable[Object], now: float
-) -> tuple[Sign, ...]:
+def unmade(api: Api, claims: Iterable[Object], snapshots: Iterable[Object], now: float) -> tuple[Sign, ...]:
     """Claims and snapshots that wait for a driver or controller which is not there."""
     out = [sign for one in claims if _late(one, now) for sign in _claim(api, one, now)]
     return (*out, *(sign for one in snapshots if _late(one, now) for sign in _snapshot(api, one, now)))
@@ -36,7 +36,9 @@ def unmade(
 
 def _late(body: Object, now: float) -> bool:
     status = body.get("status", {})
-    waits = status.get("phase", "Pending") == "Pending" if body["kind"] == "PersistentVolumeClaim" else not status
+    waits = (
+        status.get("phase", "Pending") == "Pending" if body["kind"] == "PersistentVolumeClaim" else not status
+    )
     return waits and _age(body, now) > UNMADE_SECONDS
 
 
@@ -55,7 +57,11 @@ def _claim(api: Api, claim: Object, now: float) -> list[Sign]:
     if found is None or (waits and NODE not in (claim["metadata"].get("annotations") or {})):
         return []
     text = _driver(api, str(found.get("provisioner", "")))
-    return [_sign(claim, "NoDriver", f"the StorageClass {name} {text} ({_age(claim, now):.0f} s)")] if text else []
+    return (
+        [_sign(claim, "NoDriver", f"the StorageClass {name} {text} ({_age(claim, now):.0f} s)")]
+        if text
+        else []
+    )
 
 
 def _driver(api: Api, provisioner: str) -> str:

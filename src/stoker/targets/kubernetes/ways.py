@@ -21,7 +21,11 @@ def route(gateways: Sequence[Object], routes: Sequence[Object]) -> tuple[Service
         return ()
     since = min(moment(one["metadata"].get("creationTimestamp")) for one in (*gateways, *routes))
     wrong = _wrong(gateways, routes)
-    return (Service("route", "Starting" if wrong else "Ready", since, detail="; ".join(text for _, text in wrong)),)
+    return (
+        Service(
+            "route", "Starting" if wrong else "Ready", since, detail="; ".join(text for _, text in wrong)
+        ),
+    )
 
 
 def route_signs(gateways: Sequence[Object], routes: Sequence[Object]) -> tuple[Sign, ...]:
@@ -56,7 +60,9 @@ def service(name: str, found: Sequence[Object], pods: Sequence[Object]) -> tuple
     body = next((one for one in found if one["metadata"]["name"] == name), None)
     about = f"Service/{name}"
     if body is None:
-        return (Sign("condition", about, "ServiceGone", f"there is no Service {name}, somebody has deleted it"),)
+        return (
+            Sign("condition", about, "ServiceGone", f"there is no Service {name}, somebody has deleted it"),
+        )
     if body["metadata"].get("deletionTimestamp"):
         return (Sign("condition", about, "ServiceGone", f"the Service {name} is being deleted"),)
     ready = [one for one in pods if holds(one, "Ready")]

@@ -11,6 +11,8 @@ def unready(found: Iterable[Replica], events: Iterable[Sign]) -> tuple[Replica, 
     """The replicas; those that were ready and are not any more with what their probe says."""
     told = {one.subject.removeprefix("Pod/"): one.text for one in events if one.reason == "Unhealthy"}
     return tuple(
-        replace(one, detail=f"{one.detail}: {told[one.name]}") if one.detail == LOST and one.name in told else one
+        replace(one, detail=f"{one.detail}: {told[one.name]}")
+        if one.detail == LOST and one.name in told
+        else one
         for one in found
     )

@@ -42,6 +42,8 @@ KINDS = (
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
     Kind("VolumeAttachment", "storage.k8s.io/v1", "volumeattachments", namespaced=False),
     Kind("CSIDriver", "storage.k8s.io/v1", "csidrivers", namespaced=False),
+    Kind("APIService", "apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    Kind("LimitRange", "v1", "limitranges"),
     Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
     Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
     Kind("VolumeSnapshot", "snapshot.storage.k8s.io/v1", "volumesnapshots", custom=True),

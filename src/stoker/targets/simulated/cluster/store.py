@@ -137,7 +137,11 @@ class Store:
             if body.get("spec") != live.get("spec"):
                 body["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
             self._keep(key, body, "MODIFIED")
-            return self.objects[key]
+            kept = self.objects[key]
+            meta = kept["metadata"]
+            if "deletionTimestamp" in meta and not meta.get("finalizers") and key[0] != "Namespace":
+                self.delete(key)
+            return kept
 
     def status(self, key: Key, **status: Any) -> None:
         """Merges into an object's status."""
@@ -172,9 +176,14 @@ class Store:
             self.delete(("Namespace", "", name))
 
     def delete(self, key: Key) -> None:
-        """Raises: Refused, 404. What it owns goes with it."""
+        """Raises: Refused, 404. What it owns goes with it; what has a finalizer stays until somebody takes that off."""
         with self.lock:
             body = self.get(*key)
+            if body["metadata"].get("finalizers"):
+                if "deletionTimestamp" not in body["metadata"]:
+                    meta = {**body["metadata"], "deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
+                    self._keep(key, {**body, "metadata": meta}, "MODIFIED")
+                return
             del self.objects[key]
             self.owners.pop(key, None)
             self.version += 1
