@@ -17,6 +17,7 @@ Object = dict[str, Any]
 SHOWN = 4  # names in a sentence
 OUT = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable")
 GIB = 1024**3
+BYTES = ("memory", "ephemeral-storage")
 
 
 def waits(pod: Object) -> bool:
@@ -96,10 +97,8 @@ def _small(asked: dict[str, Decimal], right: Sequence[Object]) -> tuple[str, str
             continue
         if not most and "/" in name:
             return "NodesWithoutDevice", f"{name} on {_names(right)}"
-        return (
-            "NodesTooSmall",
-            f"{_amount(name, value)} {name} asked for, {_amount(name, most)} on the largest",
-        )
+        what = f"{_amount(name, value)} {'of ' if name in BYTES else ''}{name}"
+        return "NodesTooSmall", f"{what} asked for, {_amount(name, most)} on the largest"
     return None
 
 
@@ -187,9 +186,7 @@ def _quantity(value: Any) -> Decimal:
 
 
 def _amount(name: str, value: Decimal) -> str:
-    return (
-        f"{value / GIB:.1f} GiB of" if name in ("memory", "ephemeral-storage") else f"{value.normalize():f}"
-    )
+    return f"{value / GIB:.1f} GiB" if name in BYTES else f"{value.normalize():f}"
 
 
 def _labels(node: Object) -> dict[str, str]:

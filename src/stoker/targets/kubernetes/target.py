@@ -14,7 +14,7 @@ from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
-from stoker.render.manifests import Manifest, choose, manifests
+from stoker.render.manifests import Manifest, choose, limited, manifests
 from stoker.render.manifests.choices import SPACE
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.targets.kubernetes import (
@@ -23,6 +23,7 @@ from stoker.targets.kubernetes import (
     drift,
     held,
     history,
+    limits,
     logs,
     order,
     revisions,
@@ -161,7 +162,8 @@ class KubernetesTarget:
         if "deletionTimestamp" in space["metadata"]:
             return (Step("wait", f"Namespace/{self.namespace}", "it is being deleted"),)
         kept = self._secrets(plan)
-        objects = [Manifest(body) for body in kept] + list(manifests(plan))
+        made = limited(manifests(plan), limits.asked(self.api, self.namespace))
+        objects = [Manifest(body) for body in kept] + list(made)
         self._key_id = next(map(secret.key_id, kept), "")
         claims = {one.name: one for one in objects if one.kind == "PersistentVolumeClaim"}
         for one in objects if not self.keys_stay else objects[len(kept) :]:

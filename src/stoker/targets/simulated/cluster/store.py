@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -220,7 +221,8 @@ class Store:
                 "reason": reason, "message": message, "type": type_, "count": 1, "source": {"component": source},
                 "firstTimestamp": now(), "lastTimestamp": now(),
             }  # fmt: skip
-            self.create(BY_KIND["Event"], space, body)
+            with suppress(Refused):  # nothing new in a namespace that is terminating
+                self.create(BY_KIND["Event"], space, body)
 
     def _check(
         self, kind: Kind, namespace: str, body: Object, *, new: bool = True, dry: bool = False
