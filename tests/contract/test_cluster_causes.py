@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,14 +63,14 @@ class Looked:
 
 
 @pytest.fixture
-def looked(user: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Looked]:
+def looked(user: User, monkeypatch: pytest.MonkeyPatch) -> Looked:
     monkeypatch.setenv("KUBECONFIG", str(user.config))
     monkeypatch.setenv("STOKER_HOME", str(user.stoker.home))
     monkeypatch.chdir(user.stoker.home)
     for module in (pods, volumes):
         for name in ("UNATTENDED_SECONDS", "UNMADE_SECONDS"):
             monkeypatch.setattr(module, name, 0.5, raising=False)
-    yield Looked(user)
+    return Looked(user)
 
 
 def refuse(kind: str, message: str, code: int = 403) -> Callable[[str, Any], None]:

@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finali
 from collections.abc import Iterable
 from typing import Any
 
-from stoker.fleet.state import Sign
+from stoker.fleet.state import Service, Sign
 from stoker.targets.kubernetes.pods import moment
 
 Object = dict[str, Any]
@@ -34,6 +34,15 @@ def signs(found: Iterable[Object], now: float) -> tuple[Sign, ...]:
         Sign("condition", f"{one['kind']}/{one['metadata']['name']}", "FinalizerHolds", by(one))
         for one in kept(found)
         if by(one) and now - moment(one["metadata"]["deletionTimestamp"]) > GRACE
+    )
+
+
+def services(found: Iterable[Sign], now: float) -> tuple[Service, ...]:
+    """The same as something that is told of while it is waited for."""
+    return tuple(
+        Service(one.subject, "Draining", now, detail=f"its finalizer {one.text} keeps it")
+        for one in found
+        if one.reason == "FinalizerHolds"
     )
 
 

@@ -49,6 +49,7 @@ class Reading:
         warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
         warnings += self.around.signs(owner, everyone, services, before, now)
         warnings += owners.over(owner, events)
+        before += held.services(warnings, now)
         notes, ports = (owner["metadata"].get("annotations", {}) if owner else {}), _ports(services or ())
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
