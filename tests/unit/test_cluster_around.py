@@ -6,7 +6,7 @@ import pytest
 
 from stoker.errors import Mistake
 from stoker.targets.kubernetes import held, nodes, owners, volumes, ways, words
-from stoker.targets.kubernetes.pods import replicas, signs
+from stoker.targets.kubernetes.pods import replicas, signs, unattended, unscheduled
 
 NOW = 1_793_613_600.0 + 100  # a hundred seconds after AT
 AT, LATER = "2026-11-02T10:00:00Z", "2026-11-02T10:01:30Z"
@@ -98,6 +98,35 @@ def test_what_a_workload_says_of_itself() -> None:
     assert [one.reason for one in owners.signs([deployment(paused=True)])] == ["DeploymentPaused"]
     job = {"kind": "Job", "metadata": {"name": "j"}, "spec": {"suspend": True}}
     assert [one.reason for one in owners.signs([], [job])] == ["JobSuspended"]
+
+
+def test_what_no_controller_and_no_scheduler_looks_at() -> None:
+    def owner(seen: int | None, generation: int, changed: str) -> dict[str, Any]:
+        meta = {
+            "name": "shop",
+            "creationTimestamp": AT,
+            "generation": generation,
+            "managedFields": [{"time": changed}],
+        }
+        return {
+            "kind": "Deployment",
+            "metadata": meta,
+            "status": {"observedGeneration": seen} if seen else {},
+        }
+
+    assert [one.reason for one in unattended(owner(None, 1, AT), NOW)] == ["NoController"]
+    assert [one.reason for one in unattended(owner(1, 2, AT), NOW)] == ["NoController"], (
+        "not since it was changed"
+    )
+    assert unattended(owner(1, 2, "2026-11-02T10:01:38Z"), NOW) == ()
+    assert unattended(owner(2, 2, AT), NOW) == ()
+    fresh = {"metadata": {"name": "p", "creationTimestamp": AT}, "spec": {"schedulerName": "other"}}
+    (found,) = unscheduled([fresh], NOW)
+    assert (found.reason, found.text) == ("NoScheduler", "other has not looked at it in 100 s")
+    assert unscheduled([pod() | {"metadata": fresh["metadata"]}], NOW) == (), (
+        "it waits for a node, and says so"
+    )
+    assert unscheduled([{**fresh, "spec": {"nodeName": "a"}}], NOW) == ()
 
 
 def test_refusals_that_a_deployment_has_got_over() -> None:

@@ -56,6 +56,9 @@ EVENTS = [
     ("preempted", "Preempted", "Preempted by pod 3f2a on node l4-0"),
     ("node-lost", "NodeNotReady", "Node is not ready"),
     ("configmap-missing", "FailedMount", 'MountVolume.SetUp failed for volume "scripts" : configmap "shop-scripts" not found'),
+    ("no-scheduler", "NoScheduler", "default-scheduler has not looked at it in 20 s"),
+    ("sandbox", "FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox"),
+    ("claim-missing", "FailedScheduling", NONE + 'persistentvolumeclaim "shop-1a2b3c4d" is being deleted.'),
     ("no-nodes", "FailedScheduling", "no nodes available to schedule pods"),
     ("crash-loop", "BackOff", "Back-off restarting failed container engine in pod shop-7d9c-abcde"),
 ]  # fmt: skip
@@ -105,6 +108,12 @@ def test_what_the_fleet_has_got_over_explains_nothing() -> None:
     assert why(state(refused, lost, waited, replica=ready), NOW) == ()
     loading = Replica(POD, "Loading", NOW - 20, detail="8.2 of 12.8 GiB")
     assert [one.rule for one in why(state(waited, replica=loading), NOW)] == ["why-unknown"]
+    sent_back = event("UnexpectedAdmissionError", "Allocate failed due to no healthy devices present; cannot allocate unhealthy devices nvidia.com/gpu", "Pod/shop-7d9c-zzzzz")  # fmt: skip
+    waiting = Replica(POD, "Pending", NOW - 20)
+    for reason in ("UnexpectedAdmissionError", "OutOfnvidia.com/gpu", "NodeAffinity"):
+        again = why(state(replace(sent_back, reason=reason), replica=waiting), NOW)
+        assert [one.rule for one in again] == ["why-node-refused"]
+    assert why(state(sent_back, replica=ready), NOW) == ()
     assert "why-evicted" in [
         one.rule for one in why(state(lost, replica=Replica(POD, "Pending", NOW - 20)), NOW)
     ]
@@ -238,5 +247,13 @@ def test_what_is_over_explains_nothing() -> None:
 def test_every_rule_has_a_recorded_case() -> None:
     tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES, *SENTENCES, *EXACT, *REFUSALS)}
     tested |= {"gpu-coming", "rollout-gpu", "group-incomplete", "gated", "nodes-out"}
-    tested |= {"paused", "suspended", "namespace-terminating", "finalizer", "service-gone", "half-made"}
+    tested |= {
+        "paused",
+        "suspended",
+        "namespace-terminating",
+        "finalizer",
+        "service-gone",
+        "half-made",
+        "node-refused",
+    }
     assert {rule.name for rule in RULES} == tested

@@ -17,7 +17,7 @@ _MEND = "`kubectl describe node` shows why: the kubelet, its network, or the mac
 _WHICH = "`kubectl get nodes -L cloud.google.com/gke-accelerator` shows which there are: hardware.gpu, kubernetes.node_selector; where nodes with a taint are meant, kubernetes.tolerations"  # fmt: skip
 
 VOLUMES = rules(
-    ("claim-missing", _WAITS, r'persistentvolumeclaim "([^"]+)" not found', "its claim {1} is not there yet", "it comes when the copy and the snapshot are ready; `stoker status` shows how far they are"),
+    ("claim-missing", _WAITS, r'persistentvolumeclaim "([^"]+)" (?:not found|is being deleted)', "its claim {1} is not there yet, or not any more", "it comes when the copy and the snapshot are ready; `stoker status` shows how far they are"),
     ("no-driver", "NoDriver", r"(.+)", "nothing makes the disk: {1}", "install or mend that driver, or name a StorageClass that one serves (`kubectl get storageclass,csidriver`): kubernetes.disk.copy_class, storage_class"),
     ("no-class", "NoClass|ProvisioningFailed", r'storageclass(?:\.storage\.k8s\.io)? "([^"]+)" not found', "the StorageClass {1} is not there", "make it, or name one that is: kubernetes.disk.copy_class, storage_class"),
     ("no-snapshotter", "NoSnapshotter", r"(.+)", "nothing takes the snapshot: {1}", "install the snapshot controller and the driver's snapshotter, or name a class that one serves: kubernetes.disk.snapshot_class"),
@@ -59,7 +59,10 @@ PLACING = rules(
     ("spread", _WAITS, r"didn't match pod topology spread constraints", "the rule by which pods are spread leaves no node", "somebody has set a hard topologySpreadConstraint: Stoker's own only prefers; more nodes or zones, or whenUnsatisfiable: ScheduleAnyway"),
     ("affinity", _WAITS, r"(?:pod affinity|anti-affinity) rules|existing pods' anti-affinity", "rules about pods beside one another leave no node", "somebody has set podAffinity or podAntiAffinity, on these pods or on those that run: more nodes, or take the rule out"),
     ("claims", _WAITS, r"((?:cannot allocate all claims|resourceclaim|waiting for resource claim|waiting for dynamic resource).*)", "its devices (resource claims) cannot be had: {1}", "`kubectl get resourceclaim,resourceslice` shows what there is; somebody has set resourceClaims on the pods"),
-    ("gated", "SchedulingGated", r"(.*)", "its scheduling is held back by a gate", "whoever sets the gate (a queue such as Kueue, a quota) must take it off: `kubectl get pod -o jsonpath={.spec.schedulingGates}`"),
+    ("gated", f"{_WAITS}|SchedulingGated", r"scheduling gates", "its scheduling is held back by a gate", "whoever sets the gate (a queue such as Kueue, a quota) must take it off: `kubectl get pod -o jsonpath={.spec.schedulingGates}`"),
+    ("no-scheduler", "NoScheduler", r"(.+)", "no scheduler looks at it: {1}", "kube-scheduler must run; where somebody has set a schedulerName on the pods, that one must"),
+    ("node-refused", "UnexpectedAdmissionError|OutOf\\S+|NodeAffinity|NodePorts|TopologyAffinityError", r"(.+)", "its node took it and sent it back: {1}", "another is made at once; where it goes on, the node's GPU plugin or its labels have changed: `kubectl describe node`"),
+    ("sandbox", "FailedCreatePodSandBox", r"(.+)", "its node cannot give it a network or a sandbox", "the sentence says why: the node's network plugin (CNI), its free addresses, its container runtime"),
     ("no-nodes", _WAITS, r"no nodes available", "the cluster has no node at all", "add a node pool with the GPU"),
     ("scheduler", _WAITS, r"(?:nodes are available: |^(?=\d+ ))(.+)", "no node takes it: {1}", "the sentence is the scheduler's own: `kubectl describe pod` shows all of it", "", "PendingRollout"),
     ("nodes-out", "SomeNodesNotReady|SomeNodesCordoned", r"(.+)", "some nodes that it could run on are out of service: {1}", "`kubectl get nodes` shows them; `kubectl describe node` why", "", "", "warning"),

@@ -1,12 +1,14 @@
 """Which signs may still be the reason for a state, and what is said where none is known."""
 
+import re
+
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState, Replica, Service, Sign
 from stoker.units import Seconds
 
 RECENT = 1800.0  # seconds in which an event still explains something
-LOSSES = frozenset(
-    {"Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady"}
+LOSSES = re.compile(
+    r"Evicted|Preempted|TaintManagerEviction|NodeNotReady|UnexpectedAdmissionError|OutOf\S+|NodeAffinity|NodePorts"
 )  # told of pods that are gone
 SCHEDULING = frozenset(
     {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp", "SchedulingGated"}
@@ -33,7 +35,7 @@ def tells(state: FleetState, sign: Sign, now: float) -> bool:
         return sign.source != "event" or not settled
     replica = next((one for one in state.replicas if about(sign, one)), None)
     if replica is None:  # a pod that is gone
-        return sign.reason in LOSSES and not settled
+        return LOSSES.fullmatch(sign.reason) is not None and not settled
     if sign.reason in SCHEDULING:
         return replica.phase == "Pending"
     return replica.phase != "Ready"

@@ -15,7 +15,12 @@ LEAVING = ("Deployment", "LeaderWorkerSet", "Service", "Gateway", "HTTPRoute", "
 
 
 class Around:
-    """Nodes, claims, the way in, the namespace, and what is deleted and stays. One fleet's."""
+    """Nodes, claims, the way in, the namespace, and what is deleted and stays. One fleet's.
+
+    inside: nothing is asked for that stands in no namespace.
+    """
+
+    inside = False
 
     def __init__(self, api: Api, spec: ServeSpec, selector: str) -> None:
         self._api, self._spec, self._selector = api, spec, selector
@@ -28,13 +33,15 @@ class Around:
     ) -> tuple[Sign, ...]:  # fmt: skip
         """What is not as it should be. services: None, where they may not be listed."""
         found = owners.signs(self._owners(owner), self._visible("Job"))
-        found += nodes.signs(pods, self._listed() if any(map(nodes.waits, pods)) else ())
+        found += nodes.signs(pods, self._listed() if any(map(nodes.waits, pods)) and not self.inside else ())
         found += self._volumes(before, now)
         if owner is not None and services is not None and not held.kept([owner]):
             found += ways.service(self._name, services, pods)
         if self._routed:
             found += ways.route_signs(self._visible("Gateway"), self._visible("HTTPRoute"))
-        if owner is None or workload.count(owner) > sum(holds(one, "Ready") for one in pods):
+        if not self.inside and (
+            owner is None or workload.count(owner) > sum(holds(one, "Ready") for one in pods)
+        ):
             found += held.namespace(self._space())
         going = [one for one in pods if one["metadata"].get("deletionTimestamp")]
         stays = self.leaving() if (owner is None or held.kept([owner])) and not before else ()
@@ -62,7 +69,11 @@ class Around:
 
     def _volumes(self, before: Sequence[Service], now: float) -> tuple[Sign, ...]:
         """What nobody makes, where something of the weights waits."""
-        if self._spec.kubernetes.weights in ("stream", "gcsfuse") or self._spec.kubernetes.disk.handle:
+        if (
+            self.inside
+            or self._spec.kubernetes.weights in ("stream", "gcsfuse")
+            or self._spec.kubernetes.disk.handle
+        ):
             return ()
         claims = self._visible("PersistentVolumeClaim")
         taken = self._visible("VolumeSnapshot") if any(one.role == "snapshot" for one in before) else ()

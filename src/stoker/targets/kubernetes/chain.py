@@ -16,15 +16,19 @@ Object = dict[str, Any]
 ADAPTERS = ("v1beta2.custom.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io")
 
 
-def links(api: Api, hpa: Object, pods: tuple[Object, ...]) -> tuple[Sign, ...]:
-    """What is broken on the way, the link nearest to the engine first; nothing while figures arrive."""
+def links(api: Api, hpa: Object, pods: tuple[Object, ...], *, inside: bool = False) -> tuple[Sign, ...]:
+    """What is broken on the way, the link nearest to the engine first; nothing while figures arrive.
+
+    inside: nothing is asked for that stands in no namespace.
+    """
     names = _metrics(hpa)
     signs = _never(hpa, names)
     if not names or not _starved(hpa):
         return signs
     space = hpa["metadata"]["namespace"]
     kind = "PodMonitoring" if any("|" in name for name in names) else "PodMonitor"
-    return (*signs, *_adapter(api), *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
+    adapter = () if inside else _adapter(api)
+    return (*signs, *adapter, *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
 
 
 def _starved(hpa: Object) -> bool:

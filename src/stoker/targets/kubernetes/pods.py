@@ -200,11 +200,27 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
         return ()
     meta, seen = owner["metadata"], owner.get("status", {}).get("observedGeneration")
     untouched = not owner.get("status") if owner["kind"] == "LeaderWorkerSet" else seen is None
-    age = now - moment(meta.get("creationTimestamp"))
-    if not untouched or age < UNATTENDED_SECONDS:
+    written = [moment(one.get("time")) for one in meta.get("managedFields", ())]
+    age = now - max([moment(meta.get("creationTimestamp")), *written])
+    behind = seen is not None and seen < meta.get("generation", 0)
+    if not (untouched or behind) or age < UNATTENDED_SECONDS:
         return ()
     subject, text = f"{owner['kind']}/{meta['name']}", f"no controller has looked at it in {age:.0f} s"
     return (Sign("condition", subject, "NoController", text),)
+
+
+def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Sign, ...]:
+    """The first pod of which no scheduler has said anything."""
+    for pod in pods:
+        meta, status = pod["metadata"], pod.get("status", {})
+        age = now - moment(meta.get("creationTimestamp"))
+        told = any(one["type"] == "PodScheduled" for one in status.get("conditions", ()))
+        if not told and not pod["spec"].get("nodeName") and age > UNATTENDED_SECONDS:
+            text = (
+                f"{pod['spec'].get('schedulerName', 'default-scheduler')} has not looked at it in {age:.0f} s"
+            )
+            return (Sign("condition", f"Pod/{meta['name']}", "NoScheduler", text),)
+    return ()
 
 
 def signs(events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()) -> tuple[Sign, ...]:

@@ -8,7 +8,7 @@ from stoker.targets.kubernetes import chain, held, owners, scaling, words, workl
 from stoker.targets.kubernetes.around import Around
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.copying import Copying
-from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
+from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended, unscheduled
 
 COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
@@ -45,8 +45,8 @@ class Reading:
         before = self._stages() + self.beside()
         scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         services = self._services()
-        warnings = conditions(scalers) + unattended(owner, now)
-        warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
+        warnings = conditions(scalers) + unattended(owner, now) + unscheduled(everyone, now)
+        warnings += chain.links(self.api, scalers[0], pods, inside=self.around.inside) if scalers else ()
         warnings += self.around.signs(owner, everyone, services, before, now)
         warnings += owners.over(owner, events)
         before += held.services(warnings, now)

@@ -99,6 +99,10 @@ class KubernetesTarget:
         """Labels of everything of the fleet."""
         return self._reading.selector
 
+    def stay_inside(self) -> None:
+        """Looks at nothing that stands outside of the namespace: for who has rights in it alone."""
+        self._reading.around.inside = True
+
     def workload(self) -> Object | None:
         """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
         return self._reading.workload()

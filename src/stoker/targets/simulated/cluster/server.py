@@ -293,7 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The lines of a pod's log, with the times at which they came where they are asked for; followed, until it ends."""
         self.double.store.get("Pod", space, name)
         if query.get("follow") != "true":
-            return "".join(f"{line}\n" for line in self._lines(space, name, query)).encode()
+            return "\n".join(self._lines(space, name, query)).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Connection", "close")
