@@ -1,7 +1,7 @@
 """A fleet in a cluster: the same verbs as on this machine, by the same loop."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from stoker.errors import Mistake, NoSuchFleet
@@ -13,7 +13,7 @@ from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge, limit
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
-from stoker.targets.kubernetes.client import FORBIDDEN, Api
+from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.figures import sampled
 from stoker.targets.kubernetes.history import plain
 from stoker.targets.kubernetes.target import KubernetesTarget
@@ -187,21 +187,35 @@ def connect_cluster(
 
 
 def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:
-    """The state of each fleet of a namespace, or of the whole cluster."""
+    """The state of each fleet of a namespace, or of the whole cluster; of those included that a first `up` left half made."""
     spec, api = load("", "<command line>", ("target=kubernetes",)), Api(context)
-    return tuple(
-        KubernetesTarget(
-            replace(spec, name=one["metadata"]["name"], kubernetes=replace(spec.kubernetes, context=context, namespace=one["metadata"]["namespace"]))
-        ).observe()
-        for one in workloads(api, namespace)
-    )  # fmt: skip
+    found = dict.fromkeys(_placed(one) for one in workloads(api, namespace))
+    states = []
+    for space, name in sorted({*found, *_claimed(api, namespace)}):
+        there = replace(spec.kubernetes, context=context, namespace=space)
+        fleet = ClusterFleet(replace(spec, name=name, kubernetes=there))
+        with suppress(NoSuchFleet):  # of which only a claim is left
+            states.append(fleet.target.observe() if (space, name) in found else fleet.status())
+    return tuple(states)
+
+
+def _placed(body: Object) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _claimed(api: Api, namespace: str | None) -> list[tuple[str, str]]:
+    """Namespace and name of each fleet that somebody has claimed."""
+    claims = api.visible("Lease", namespace, "app.kubernetes.io/managed-by=stoker")
+    return [
+        (one["metadata"]["namespace"], one["metadata"]["labels"]["app.kubernetes.io/instance"])
+        for one in claims
+    ]
 
 
 def names(api: Api, namespace: str) -> list[str]:
     """The fleets of a namespace, those included of which a first `up` has made no more than a part."""
-    found = [one["metadata"]["name"] for one in workloads(api, namespace)]
-    claims = api.visible("Lease", namespace, "app.kubernetes.io/managed-by=stoker")
-    return sorted({*found, *(one["metadata"]["labels"]["app.kubernetes.io/instance"] for one in claims)})
+    found = [_placed(one) for one in workloads(api, namespace)]
+    return sorted({name for _, name in (*found, *_claimed(api, namespace))})
 
 
 def _counted(spec: ServeSpec, state: FleetState) -> ServeSpec:
