@@ -36,7 +36,7 @@ class KubernetesTarget(Comparison):
         self.weights, self.stored = weights, False
         self.history = history.History(self._reading)
         self.made: list[str] = []
-        self._changed = False
+        self._changed = self._blocked = False
         self._new_space = ""
         self._looks = 0
 
@@ -90,9 +90,9 @@ class KubernetesTarget(Comparison):
         if self.turn:
             self.turn.check()
         steps = self._down() if plan is None else self.towards(plan)
-        if self.turn and Changes(steps).acting and (whom := self.turn.blocked()):
-            return Changes((Step("wait", whom, ""),))
-        return Changes(steps)
+        whom = self.turn.blocked() if self.turn and steps else ""
+        self._blocked = bool(whom)
+        return Changes((Step("wait", whom, ""),)) if whom else Changes(steps)
 
     def _down(self) -> tuple[Step, ...]:
         """Everything of the fleet, against the order in which it was made; weights only where asked; who it is last."""
@@ -117,16 +117,27 @@ class KubernetesTarget(Comparison):
     def apply(self, changes: Changes) -> None:
         """Takes every step that can be taken now, in order; none, where the cluster has refused one in its dry run.
 
-        Raises: Mistake, where the cluster refuses one; StateMoved, where somebody else has the fleet by now.
+        Raises: Mistake, where the cluster refuses one; StateMoved, where somebody else has the fleet by now, or takes its
+        namespace away.
         """
+        try:
+            self._apply(changes)
+        except Mistake:
+            if self.turn and self._seen and self.turn.ending():
+                raise self.turn.gone(f"Namespace/{self.namespace}") from None
+            raise
+
+    def _apply(self, changes: Changes) -> None:
         if refused := self.rehearsal.verdict():
             raise self._taken_back(refused)
         steps = [one for one in changes.acting if one.body is not None or one.action == "delete"]
-        space = [one for one in steps if one.subject == f"Namespace/{self.namespace}"]
-        if space:  # what stands in it can be rehearsed only there
-            self._take(space[0])
+        space = [one for one in changes.steps if one.subject == f"Namespace/{self.namespace}"]
+        if space:  # what stands in it can be rehearsed, and claimed, only there
+            for step in space:
+                if step.body is not None:
+                    self._take(step)
             return
-        if steps and self.turn and not self._my_turn(self.turn):
+        if self._blocked or (self.turn and not self._my_turn(self.turn)):
             return
         for step in steps:
             if self.turn:
