@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from stoker.cli.common import (
-    asked,
     chosen_name,
     cluster_fleet,
     every_cluster,
@@ -14,6 +13,7 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
+from stoker.cli.hands import asked
 from stoker.errors import Mistake
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names

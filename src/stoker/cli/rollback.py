@@ -5,12 +5,11 @@ import click
 from stoker.cli.common import (
     cluster_fleet,
     fleet_options,
-    handed,
-    hands_options,
     output_option,
     print_fleet,
     timeout_option,
 )
+from stoker.cli.hands import handed, hands_options
 from stoker.errors import Mistake
 from stoker.ui.terminal import Story
 from stoker.units import Seconds

@@ -6,12 +6,11 @@ from stoker.cli.common import (
     chosen_name,
     cluster_fleet,
     fleet_options,
-    handed,
-    hands_options,
     output_option,
     print_fleet,
     timeout_option,
 )
+from stoker.cli.hands import handed, hands_options
 from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
 from stoker.units import Seconds

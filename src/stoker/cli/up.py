@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stoker.cli.common import (
-    asked,
-    hands_options,
     output_option,
     print_json,
     read_spec,
@@ -18,6 +16,7 @@ from stoker.cli.common import (
     timeout_option,
 )
 from stoker.cli.group import group_options, read_group
+from stoker.cli.hands import asked, hands_options
 from stoker.errors import Interrupted, Mistake, StokerError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Step
@@ -30,7 +29,7 @@ from stoker.ui.terminal import Story, box
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
-    from stoker.operate.cluster import Agree
+    from stoker.operate.cluster_up import Agree
 
 LOOK_SECONDS = 0.5
 
@@ -121,7 +120,7 @@ def _in_cluster(
     agree: "Agree",
 ) -> None:
     """`up` with `target: kubernetes`."""
-    from stoker.operate.cluster import dry_run_cluster, up_cluster
+    from stoker.operate.cluster_up import dry_run_cluster, up_cluster
 
     if dry:
         changes = dry_run_cluster(spec, story)

@@ -21,7 +21,9 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
         if rule.name == "engine" and (known := explained(sign.text)) is not None:
             finding = replace(finding, fix=known.fix)
         if rule.name == "engine" and state.service(sign.subject) is not None:
-            finding = replace(finding, what=finding.what.replace("the engine ended", f"{sign.subject} failed"))
+            finding = replace(
+                finding, what=finding.what.replace("the engine ended", f"{sign.subject} failed")
+            )
         if rule.name not in found:
             found[rule.name] = rank, finding
     ranked = [finding for _, finding in sorted(found.values(), key=lambda pair: pair[0])]

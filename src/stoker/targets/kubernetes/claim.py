@@ -129,11 +129,15 @@ class Claim:
         """This command has taken it away itself."""
         self._mine = None
 
-    def release(self) -> None:
-        """Lets go of it; what it says of the last command stays."""
+    def release(self, *, away: bool = False) -> None:
+        """Lets go of it; what it says of the last command stays. away: nothing stays, as that did nothing."""
         mine, self._mine = self._mine, None
         found = self._api.get(mine["kind"], self._namespace, self.name) if mine else None
-        if found is not None and read(found).holder == self._me:
+        if found is None or read(found).holder != self._me:
+            return
+        if away:
+            self._api.delete(found["kind"], self._namespace, self.name, found["metadata"]["uid"])
+        else:
             _fields(found).pop("holderIdentity")
             self._api.write(found)
 

@@ -112,7 +112,7 @@ def _quotas(target: KubernetesTarget, resource: str) -> tuple[Quota, ...]:
 
 def _running(target: KubernetesTarget, resource: str) -> int:
     """GPUs that pods of the fleet hold."""
-    pods = target.api.list("Pod", target.namespace, target.selector)
+    pods = target.api.visible("Pod", target.namespace, target.selector)
     return sum(
         _count(container.get("resources", {}).get("limits", {}).get(resource))
         for pod in pods

@@ -33,11 +33,16 @@ class Turn:
         self._api, self._namespace, self._wanted = api, namespace, wanted
         self._report, self._over, self._ask = report, over, ask
         self._taken = False
+        self._first: float | None = None  # when the claim that was there at first began
         self.before: Held | None = None
 
     def blocked(self) -> str:
         """Whom to wait for; empty where it is this command's turn. Raises: StateMoved, where somebody else is at work."""
-        other = None if self._taken or self._over else self.claim.other()
+        if self._taken:
+            return ""
+        if self.verb != "down":
+            self._overtaken()
+        other = None if self._over else self.claim.other()
         if other is None or (self.verb == "down" and other.by == me()):
             return ""
         if self.verb == other.verb == "up" and other.wanted == self._wanted:
@@ -49,6 +54,17 @@ class Turn:
             raise self._held(other)
         return ""
 
+    def _overtaken(self) -> None:
+        """Raises: StateMoved, where somebody else led the fleet elsewhere while this command waited."""
+        last = self.claim.last()
+        since = last.since if last else 0.0
+        if self._first is None:
+            self._first = since
+        elif last is not None and since != self._first:
+            if last.wanted != self._wanted or last.verb == "down":
+                raise self._lost(last)
+            self._first = since
+
     def take(self) -> bool:
         """Claims the fleet, and gives who loses it the time to see that. False, where somebody else was quicker."""
         if self._taken:
@@ -56,7 +72,12 @@ class Turn:
         self.before, other = self.claim.last(), self.claim.other()
         if other is not None:
             self._report(Event("claim", f"taken over from {other}, begun {other.at}", "warn"))
-        self._taken = self.claim.take(self.verb, self._wanted)
+        try:
+            self._taken = self.claim.take(self.verb, self._wanted)
+        except Mistake:  # in a namespace that goes, nothing new can be written, and is not needed
+            if self.verb != "down":
+                raise
+            self._taken = True
         if self._taken and other is not None:
             clock.sleep(HANDOVER)
         return self._taken
@@ -65,17 +86,20 @@ class Turn:
         """Keeps the claim. Raises: StateMoved, where somebody else has it by now, or took all of it away."""
         lost = self.claim.lost()
         if isinstance(lost, Held):
-            raise StateMoved(
-                f"{lost} has taken the fleet over from this `{self.verb}`", why=f"at {lost.at}; what was applied until then is its to change",
-                fix=f"`stoker status` shows what runs; `stoker {self.verb}` again, once it is done", rule="fleet-taken-over",
-            )  # fmt: skip
+            raise self._lost(lost)
         if lost is not None and self.verb != "down":
             raise self.gone(lost)
+
+    def _lost(self, other: Held) -> StateMoved:
+        return StateMoved(
+            f"{other} has taken the fleet over from this `{self.verb}`", why=f"at {other.at}; what was applied until then is its to change",
+            fix=f"`stoker status` shows what runs; `stoker {self.verb}` again, once it is done", rule="fleet-taken-over",
+        )  # fmt: skip
 
     def gone(self, subject: str) -> StateMoved:
         """Something was there since this command began, and is not any more."""
         last = self.claim.last()
-        if ending := self._ending():
+        if ending := self.ending():
             why = ending
         elif last is not None and last.verb == "down":
             why = f"{last} of {last.at}: {subject} is gone"
@@ -86,8 +110,8 @@ class Turn:
             rule="fleet-gone",
         )  # fmt: skip
 
-    def _ending(self) -> str:
-        """That the namespace goes, or is gone."""
+    def ending(self) -> str:
+        """That the namespace goes, or is gone; empty where it does neither."""
         try:
             space = self._api.get("Namespace", None, self._namespace)
         except Mistake as refused:

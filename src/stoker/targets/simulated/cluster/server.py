@@ -283,7 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
             forced, dry = query.get("force") == "true", query.get("dryRun") == "All"
             return store.apply(kind, key[1], body, manager, force=forced, dry=dry)
         live = store.get(*key)
-        merged = _merge(deepcopy(live), body)
+        merged = _merge(deepcopy(live), body, named="strategic-merge-patch" in how)
         if sub == "status":
             store.status(key, **merged.get("status", {}))
             return store.get(*key)
@@ -359,15 +359,18 @@ def _picked(body: Object, query: dict[str, str]) -> bool:
     return True
 
 
-def _merge(live: Any, patch: Any) -> Any:
-    """A JSON merge patch."""
+def _merge(live: Any, patch: Any, *, named: bool = False) -> Any:
+    """A JSON merge patch; named: a strategic one, which merges the items of a list by their names."""
+    if named and isinstance(live, list) and isinstance(patch, list) and all("name" in one for one in patch):
+        found = {one.get("name"): one for one in live}
+        return [*(found | {one["name"]: _merge(found.get(one["name"]), one, named=True) for one in patch}).values()]  # fmt: skip
     if not isinstance(patch, dict) or not isinstance(live, dict):
         return patch
     for key, value in patch.items():
         if value is None:
             live.pop(key, None)
-        else:
-            live[key] = _merge(live.get(key), value)
+        elif not (named and key.startswith("$")):
+            live[key] = _merge(live.get(key), value, named=named)
     return live
 
 
