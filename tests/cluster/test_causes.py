@@ -226,7 +226,7 @@ def test_a_replica_larger_than_any_node(place: Place) -> None:
         pytest.skip("nodes are not labelled with their GPU")
     place.write(hardware=f"{place.offer.gpu}:{place.offer.largest * 2}")
     ran = place("up", "--timeout", "15s")
-    if ran.code == 2:
+    if ran.code in (2, 3):
         pytest.skip("no machine type has as many")
     assert ran.code == 4, ran.err
     assert place.rules() == ["why-too-large"]

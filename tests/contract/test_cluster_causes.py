@@ -284,7 +284,7 @@ def test_a_readiness_that_is_lost(looked: Looked, monkeypatch: pytest.MonkeyPatc
     looked.store.event(
         pod, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", "Warning"
     )
-    time.sleep(2.2)  # a time of the API has whole seconds
+    time.sleep(5)  # a time of the API has whole seconds
     looked.change(key, metadata={"annotations": notes})
     looked.until(lambda: looked.state().ready == 0)
     looked.until(lambda: [one.phase for one in looked.state().replicas] == ["Unready"])

@@ -242,6 +242,24 @@ def test_no_route_was_asked_for() -> None:
     assert ways.route([], []) == ()
 
 
+def test_a_service_is_there_and_picks_pods() -> None:
+    def made(**labels: str) -> dict[str, Any]:
+        return {"metadata": {"name": "shop", "labels": {}}, "spec": {"selector": labels}}
+
+    ready = running("True", AT)
+    ready["metadata"]["labels"] = {"app": "shop"}
+    front = running("False", AT)
+    front["metadata"]["labels"] = {"app": "gateway"}
+    assert ways.service("shop", [made(app="shop")], [ready]) == ()
+    assert ways.service("shop", [made(app="gateway")], [ready, front]) == (), (
+        "what it picks is only not ready yet"
+    )
+    assert ways.service("shop", [made(app="other")], []) == (), "nobody is there to be picked"
+    for found in ([], [made(app="other")], [made()]):
+        (sign,) = ways.service("shop", found, [ready, front])
+        assert (sign.reason, sign.subject) == ("ServiceGone", "Service/shop")
+
+
 def test_what_is_deleted_and_stays() -> None:
     gone = {"deletionTimestamp": AT, "finalizers": ["acme.example/keep", "b/c"]}
     kept = {"kind": "Service", "metadata": {"name": "shop", **gone}}
@@ -276,6 +294,9 @@ def test_a_readiness_that_was_lost_is_no_start() -> None:
     assert phase(running("False", LATER)) == "Unready"
     assert phase(running("False", AT)) == "Starting", "it has never been ready"
     assert phase(running("False", AT, started=LATER)) == "Starting", "nor in this life of its container"
+    starting = running("False", LATER)
+    starting["status"]["containerStatuses"][0]["started"] = False
+    assert phase(starting) == "Starting", "its startup probe has not held yet"
     found = replicas([running("False", LATER)], lambda _: ())
     probe = {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: 503", "involvedObject": {"kind": "Pod", "name": "shop-1"}, "lastTimestamp": LATER}  # fmt: skip
     (told,) = words.unready(found, signs([probe], "shop"))

@@ -18,7 +18,7 @@ READS = (
     ("", ["pods", "pods/log", "services", "events", "persistentvolumeclaims"]), ("apps", ["deployments", "replicasets", "controllerrevisions"]),
     ("leaderworkerset.x-k8s.io", ["leaderworkersets"]), ("autoscaling", ["horizontalpodautoscalers"]),
     ("batch", ["jobs"]), ("snapshot.storage.k8s.io", ["volumesnapshots"]),
-    ("gateway.networking.k8s.io", ["gateways", "httproutes"]),
+    ("gateway.networking.k8s.io", ["gateways", "httproutes"]), ("coordination.k8s.io", ["leases"]),
     ("monitoring.googleapis.com", ["podmonitorings"]), ("monitoring.coreos.com", ["podmonitors"]),
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ TELLING = (
 ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Unready", "Draining", "Ready")  # fmt: skip
 UNATTENDED_SECONDS = 15.0
 LOST = "it was ready before"
-FLAP = 1.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
+FLAP = 3.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
 Log = Callable[[str], Sequence[str]]
 
 
@@ -143,7 +143,8 @@ def _lost(pod: dict[str, Any], container: dict[str, Any]) -> bool:
         for one in pod.get("status", {}).get("conditions", ())
         if one["type"] == "Ready" and one["status"] == "False"
     ]
-    return bool(begun and changed) and changed[0] - begun > FLAP
+    started = container.get("started", True)  # False, until its startup probe has held once
+    return bool(started and begun and changed) and changed[0] - begun > FLAP
 
 
 def _since(pod: dict[str, Any], phase: Phase) -> float:

@@ -65,10 +65,9 @@ def service(name: str, found: Sequence[Object], pods: Sequence[Object]) -> tuple
         )
     if body["metadata"].get("deletionTimestamp"):
         return (Sign("condition", about, "ServiceGone", f"the Service {name} is being deleted"),)
-    ready = [one for one in pods if holds(one, "Ready")]
-    if ready and not any(_picks(body, one) for one in ready):
+    if any(holds(one, "Ready") for one in pods) and not any(_picks(body, one) for one in pods):
         picks = ", ".join(f"{key}={value}" for key, value in body["spec"].get("selector", {}).items())
-        return (Sign("condition", about, "ServiceGone", f"the Service {name} picks {picks or 'nothing'}, and no ready pod has that"),)  # fmt: skip
+        return (Sign("condition", about, "ServiceGone", f"the Service {name} picks {picks or 'nothing'}, and no pod has that"),)  # fmt: skip
     return ()
 
 
