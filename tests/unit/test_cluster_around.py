@@ -126,7 +126,11 @@ def test_what_no_controller_and_no_scheduler_looks_at() -> None:
     assert unscheduled([pod() | {"metadata": fresh["metadata"]}], NOW) == (), (
         "it waits for a node, and says so"
     )
-    assert unscheduled([{**fresh, "spec": {"nodeName": "a"}}], NOW) == ()
+    claimed = {"volumes": [{"persistentVolumeClaim": {"claimName": "x"}}]}
+    for spec in ({"nodeName": "a"}, claimed, {"resourceClaims": [{"name": "gpu"}]}):
+        assert unscheduled([{**fresh, "spec": spec}], NOW) == (), (
+            "a node may be chosen while its disk is made"
+        )
 
 
 def test_refusals_that_a_deployment_has_got_over() -> None:

@@ -211,12 +211,16 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
 
 
 def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Sign, ...]:
-    """The first pod of which no scheduler has said anything."""
+    """The first pod of which no scheduler has said anything; one that waits for a disk or a device with a node chosen is none."""
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status", {})
         age = now - moment(meta.get("creationTimestamp"))
         told = any(one["type"] == "PodScheduled" for one in status.get("conditions", ()))
-        if not told and not pod["spec"].get("nodeName") and age > UNATTENDED_SECONDS:
+        waits = any(
+            {"persistentVolumeClaim", "ephemeral"} & set(one) for one in pod["spec"].get("volumes", ())
+        )
+        waits |= bool(pod["spec"].get("resourceClaims") or status.get("nominatedNodeName"))
+        if not (told or waits or pod["spec"].get("nodeName")) and age > UNATTENDED_SECONDS:
             text = (
                 f"{pod['spec'].get('schedulerName', 'default-scheduler')} has not looked at it in {age:.0f} s"
             )
