@@ -195,7 +195,7 @@ class KubernetesTarget(Comparison):
         """Takes the namespace away that was made only to find that what was to stand in it is refused."""
         if not self._new_space or self.made != [f"Namespace/{self.namespace}"]:
             return
-        kinds = ("Pod", "Deployment", "Service", "Secret", "Job", "PersistentVolumeClaim")
+        kinds = ("Lease", "Pod", "Deployment", "Service", "Secret", "Job", "PersistentVolumeClaim")
         if not any(self.api.visible(kind, self.namespace) for kind in kinds):
             with suppress(StokerError):  # who may not take it away has an empty namespace
                 self.api.delete("Namespace", None, self.namespace, self._new_space)
