@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.user import COPIED, User, until
 
+from stoker.targets.simulated.cluster.kinds import BY_KIND
 from stoker.targets.simulated.cluster.pods import is_ready
 from stoker.targets.simulated.cluster.store import Refused
 
@@ -78,17 +79,24 @@ def test_replicas_stay_until_the_new_weights_are_there(user: User) -> None:
 
 def test_a_disk_that_is_still_being_made_is_waited_for(user: User) -> None:
     """Where a class makes it at once, rather than with the first pod."""
-    user.ok("up")
-    lives = user.cluster.lives
-    bind, lives._bind = lives._bind, lambda _: None  # type: ignore[method-assign]
-    other = {"weights": {"disk": "projects/p/zones/us-east4-a/disks/v2"}}
-    before = claimed(user)
-    user.write(kubernetes=other)
-    ran = user("up", "--timeout", "8s")
-    assert ran.code == 4
+    (user.stoker.home / "gemma-ft" / "config.json").unlink()
+    user.write(model=BUCKET, kubernetes=COPIED, engine={})
+    user.ok("up", STOKER_OFFLINE="1")
+    at_once = {"metadata": {"name": "fast"}, "provisioner": "x", "volumeBindingMode": "Immediate"}
+    user.cluster.store.create(BY_KIND["StorageClass"], "", at_once)
+    lives, before = user.cluster.lives, claimed(user)
+    bind = lives._bind
+    lives._bind = lambda claim: None if "dataSource" in claim["spec"] else bind(claim)  # type: ignore[method-assign]
+    user.write(model=f"{BUCKET}-2", kubernetes={**COPIED, "disk": {"storage_class": "fast"}}, engine={})
+    user.stoker.env["STOKER_OFFLINE"] = "1"
+    process = user.begin("up")
+    claims = user.cluster.store.list
+    until(lambda: sum("dataSource" in one["spec"] for one in claims("PersistentVolumeClaim")) == 2, process=process)  # fmt: skip
+    time.sleep(3)  # for looks that would have changed it
     assert (claimed(user), ready(user)) == (before, 1)
     lives._bind = bind  # type: ignore[method-assign]
-    user.ok("up")
+    assert process.wait(60) == 0
+    process.communicate()
     assert claimed(user) != before
 
 

@@ -27,8 +27,8 @@ def weightless(api: Api, body: Object, live: Object | None, claims: dict[str, Ma
     """
     for name in _mounted(body) - (_mounted(live) if live else set()):
         planned = claims.get(name)
-        if planned is None or (live is None and not planned.waits):
-            continue  # nobody's replica waits for it, or it is none of Stoker's
+        if planned is None or not planned.waits:
+            continue  # of a disk that is there, or that the pod itself fills
         if why := _unready(api, api.get("PersistentVolumeClaim", planned.namespace, name)):
             return str(planned), why
     return "", ""
@@ -58,7 +58,7 @@ def _with_first_pod(api: Api, claim: Object) -> bool:
     """Whether the disk is only made, or attached, once a pod asks for it; so, too, where nobody may tell."""
     name = claim["spec"].get("storageClassName")
     if not name:
-        return not claim["spec"].get("volumeName")
+        return True
     try:
         found = api.get("StorageClass", None, name)
     except Mistake as refused:

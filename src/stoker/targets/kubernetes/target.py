@@ -133,15 +133,17 @@ class KubernetesTarget(Comparison):
         namespace away.
         """
         try:
+            if refused := self.rehearsal.verdict():
+                raise refused
             self._apply(changes)
-        except Mistake:
-            if self.turn and self._seen and self.turn.ending():
+        except Mistake as refused:
+            if self.turn and self._seen - {f"Namespace/{self.namespace}"} and self.turn.ending():
                 raise self.turn.gone(f"Namespace/{self.namespace}") from None
+            if self.rehearsal.refused:
+                self._take_back()
             raise
 
     def _apply(self, changes: Changes) -> None:
-        if refused := self.rehearsal.verdict():
-            raise self._taken_back(refused)
         steps = [one for one in changes.acting if one.body is not None or one.action == "delete"]
         space = [one for one in changes.steps if one.subject == f"Namespace/{self.namespace}"]
         if space:  # what stands in it can be rehearsed, and claimed, only there
@@ -201,15 +203,14 @@ class KubernetesTarget(Comparison):
         if put.body["kind"] in WORKLOADS:
             self._restart = None
 
-    def _taken_back(self, refused: Mistake) -> Mistake:
-        """The refusal, once the namespace that was made for what is refused, and has nothing in it, is away again."""
+    def _take_back(self) -> None:
+        """Takes the namespace away that was made only to find that what was to stand in it is refused."""
         if not self._new_space or self.made != [f"Namespace/{self.namespace}"]:
-            return refused
-        kinds = ("Pod", "Deployment", "Service", "Secret", "Job", "PersistentVolumeClaim")
+            return
+        kinds = ("Lease", "Pod", "Deployment", "Service", "Secret", "Job", "PersistentVolumeClaim")
         if not any(self.api.visible(kind, self.namespace) for kind in kinds):
             with suppress(StokerError):  # who may not take it away has an empty namespace
                 self.api.delete("Namespace", None, self.namespace, self._new_space)
-        return refused
 
     def logs(self, replica: str | None = None, follow: bool = False) -> Iterator[LogLine]:
         """Lines of every pod's log, or of one; followed, they come from all pods as they are written."""
