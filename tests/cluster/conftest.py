@@ -62,13 +62,16 @@ class Kubectl:
 
 @dataclass
 class Offer:
-    """What the cluster's nodes have: the catalog's name of a GPU, how many of it in all, and the label of each GPU there."""
+    """What the cluster's nodes have: the catalog's name of a GPU, how many of it in all, the label of each GPU there, and
+    how many the largest of its nodes has.
+    """
 
     gpu: str
     total: int
     platform: str
     kinds: frozenset[str]
     accelerators: frozenset[str]
+    largest: int = 1
 
 
 @dataclass
@@ -164,19 +167,21 @@ def offer(kubeconfig: tuple[Path, bool]) -> Offer:
         if kubectl.run("get", crd, "--ignore-not-found").returncode == 0
     )  # fmt: skip
     found: dict[str, int] = {}
+    most: dict[str, int] = {}
     names = {gpu.accelerator: name for name, gpu in gpus().items() if gpu.accelerator}
     for node in kubectl.get("nodes"):
         count = int(node.get("status", {}).get("allocatable", {}).get(GPU, 0))
         label = node["metadata"].get("labels", {}).get(LABEL, "")
         if count and not node["spec"].get("unschedulable"):
             found[label] = found.get(label, 0) + count
+            most[label] = max(most.get(label, 0), count)
     if not found:
         pytest.skip(f"no node of the cluster has {GPU}")
     labels = frozenset(found)
     best = max((label for label in found if label in names), key=lambda label: found[label], default=None)
     if best is None:  # no GKE labels: any node with a GPU does
-        return Offer("l4", sum(found.values()), "plain", kinds, labels)
-    return Offer(names[best], found[best], "gke", kinds, labels)
+        return Offer("l4", sum(found.values()), "plain", kinds, labels, max(most.values()))
+    return Offer(names[best], found[best], "gke", kinds, labels, most[best])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What goes wrong in a cluster: `up` ends at its deadline with the cause, and `why` names it."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -152,3 +153,113 @@ def test_an_hpa_without_its_metric(place: Place) -> None:
             pytest.skip("a metrics API of the cluster serves the metric")
         assert time.monotonic() < deadline
         time.sleep(1)
+
+
+LIMITS = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}}
+REFUSALS = [
+    ({**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]}}, "why-limit-range", "64Mi"),
+    ({**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"cpu": "10m"}}]}}, "why-limit-range", "10m"),
+    ({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cores"}, "spec": {"hard": {"limits.cpu": "10m"}}}, "why-namespace-quota", "cores"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "rule", "said"), REFUSALS)
+def test_pods_that_the_namespace_does_not_let_in(
+    place: Place, real: None, body: dict[str, Any], rule: str, said: str
+) -> None:
+    place.kubectl.space()
+    place.kubectl.create(body)
+    ran = place("up", "--timeout", "15s")
+    assert ran.code == 4, ran.err
+    assert said in ran.err
+    assert place.rules() == [rule]
+    assert "nothing is wrong" not in place.ok("why").out
+
+
+def test_limits_of_cores_where_the_namespace_asks_for_them(place: Place, real: None) -> None:
+    place.kubectl.space()
+    hard = {"limits.cpu": "64"}
+    place.kubectl.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cores"}, "spec": {"hard": hard}})  # fmt: skip
+    place.up()
+    (engine,) = place.pods()[0]["spec"]["containers"]
+    assert engine["resources"]["limits"]["cpu"] == engine["resources"]["requests"]["cpu"]
+    version = place.marks()
+    place.up()
+    assert place.marks() == version, "the same again changes nothing"
+
+
+def test_a_priority_class_that_is_not_there(place: Place, real: None) -> None:
+    place.write(kubernetes={"priority_class": "acme-no-such"})
+    ran = place("up", "--timeout", "15s")
+    assert ran.code == 4, ran.err
+    assert place.rules() == ["why-priority-class"]
+
+
+def test_an_admission_policy_on_pods(place: Place, real: None) -> None:
+    name, label = place.kubectl.namespace, {"kubernetes.io/metadata.name": place.kubectl.namespace}
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    policy = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "'team' in object.metadata.labels", "message": "label the team"}]}  # fmt: skip
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": {"matchLabels": label}}}  # fmt: skip
+    group = "admissionregistration.k8s.io/v1"
+    place.kubectl.space()
+    for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
+        place.kubectl.create({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    try:
+        time.sleep(5)  # until the API server has compiled it
+        ran = place("up", "--timeout", "20s")
+        assert ran.code == 4, ran.err
+        assert "label the team" in ran.err
+        assert place.rules() == ["why-policy-denied"]
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            place.kubectl.run("delete", kind, name)
+
+
+def test_a_rollout_that_somebody_paused(place: Place) -> None:
+    place.up()
+    place.kubectl.ok("patch", "deployment", "shop", "--type=merge", "-p", '{"spec": {"paused": true}}')
+    assert place.rules() == ["why-paused"]
+
+
+def test_a_replica_larger_than_any_node(place: Place) -> None:
+    if place.offer.platform != "gke":
+        pytest.skip("nodes are not labelled with their GPU")
+    place.write(hardware=f"{place.offer.gpu}:{place.offer.largest * 2}")
+    ran = place("up", "--timeout", "15s")
+    if ran.code in (2, 3):
+        pytest.skip("no machine type has as many")
+    assert ran.code == 4, ran.err
+    assert place.rules() == ["why-too-large"]
+
+
+def test_a_service_that_somebody_deleted(place: Place) -> None:
+    place.up()
+    place.kubectl.ok("delete", "service", "shop")
+    assert place.rules() == ["why-service-gone"]
+    place.up()
+    assert place.rules() == []
+
+
+def test_a_finalizer_that_holds_down(place: Place) -> None:
+    place.up()
+    patch = '{"metadata": {"finalizers": ["acme.example/keep"]}}'
+    place.kubectl.ok("patch", "service", "shop", "--type=merge", "-p", patch)
+    ran = place("down")
+    assert ran.code == 4, ran.err
+    assert "Service/shop" in ran.err
+    assert "acme.example/keep" in ran.err
+    place.kubectl.ok("patch", "service", "shop", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    place.ok("down")
+
+
+def test_a_route_without_a_controller(place: Place) -> None:
+    crds = ("gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "inferencepools.inference.networking.k8s.io")  # fmt: skip
+    if not place.real or any(place.kubectl.run("get", one).returncode for one in crds):
+        pytest.skip("the cluster does not know the Gateway API, or the double runs its controller")
+    inside = {"routing": "gateway-api", "gateway": {"proxies": ["10.129.0.0/23"]}, "platform": "plain"}
+    place.write(kubernetes={**inside, "metrics": "none", "gateway": {"class_name": "nobodys"}})
+    ran = place("up", "--timeout", "25s")
+    if ran.code == 2:
+        pytest.skip(ran.err)
+    assert ran.code == 4, ran.err
+    assert "why-no-route" in place.rules()

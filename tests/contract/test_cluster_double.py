@@ -135,7 +135,9 @@ def test_a_pod_without_a_gpu_waits_and_says_why(client: Client) -> None:
     (event,) = client.get("/api/v1/namespaces/default/events", fieldSelector="reason=FailedScheduling")[
         "items"
     ]
-    assert event["message"] == "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    lacking, _, preempted = event["message"].partition(" no new claims to deallocate, preemption: ")
+    assert lacking == "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    assert preempted == "0/1 nodes are available: 1 No preemption victims found for incoming pod."
 
 
 @pytest.mark.parametrize(

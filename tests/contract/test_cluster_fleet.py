@@ -108,6 +108,8 @@ def test_weights_are_copied_then_snapshot_then_claimed(user: User) -> None:
 
     def watch(kind: str, body: dict[str, Any]) -> None:
         """What each object finds as it is made: the server holds its lock meanwhile."""
+        if store.rehearsing:
+            return
         if kind == "VolumeSnapshot" and kind not in made:
             jobs = [job.get("status", {}) for job in store.list("Job")]
             early.extend(f"{kind} before {status}" for status in jobs if not status.get("succeeded"))

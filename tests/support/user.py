@@ -1,6 +1,10 @@
 """A person with a kubeconfig for the API-server double, and a stoker.yaml."""
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from stoker.targets.simulated.cluster import Cluster
@@ -34,6 +38,12 @@ class User:
     def __call__(self, *argv: str, **env: str) -> Ran:
         return self.stoker(*argv, KUBECONFIG=str(self.config), **env)
 
+    def begin(self, *argv: str) -> "subprocess.Popen[str]":
+        """A command that goes on beside the test."""
+        env = {**self.stoker.env, "KUBECONFIG": str(self.config)}
+        argv = (sys.executable, "-m", "stoker", *argv)
+        return subprocess.Popen(argv, env=env, cwd=self.stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
     def ok(self, *argv: str, **env: str) -> Ran:
         ran = self(*argv, **env)
         assert ran.code == 0, ran.err
@@ -53,3 +63,12 @@ class User:
             for r in self.cluster.requests
             if not r.startswith("GET") and "accessreviews" not in r and "dryRun" not in r
         ]
+
+
+def until(found: Callable[[], object], seconds: float = 60, process: "subprocess.Popen[str] | None" = None) -> None:  # fmt: skip
+    """Waits for something; a process that ends meanwhile will not bring it about."""
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline, "it did not come to that"
+        assert process is None or process.poll() is None, process.communicate()[1] if process else ""
+        time.sleep(0.05)

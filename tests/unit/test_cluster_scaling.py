@@ -1,12 +1,16 @@
 """The HPA's status as it is told: the guide's own trace, and the links that may be missing."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stoker.targets.kubernetes.pods import conditions
 from stoker.targets.kubernetes.scaling import read
 from stoker.ui.board import scaling as lines
 
+DATA = Path(__file__).resolve().parents[1] / "data/hpa/told.jsonl"
 METRIC = "prometheus.googleapis.com|vllm:num_requests_waiting|gauge"
 
 
@@ -53,6 +57,38 @@ CASES = [
 @pytest.mark.parametrize(("body", "said"), CASES)
 def test_what_the_hpa_thinks(body: dict[str, Any], said: str) -> None:
     assert read(body).reason == said
+
+
+RECORDED = [json.loads(line) for line in DATA.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("row", RECORDED, ids=[f"{n}-{row['id']}" for n, row in enumerate(RECORDED)])
+def test_what_a_real_controller_decided(row: dict[str, Any]) -> None:
+    """Statuses that kube-controller-manager 1.36.2 wrote, each with the sentence for it."""
+    found = read({"metadata": {"name": "x"}, "spec": row["spec"], "status": row["status"]})
+    assert found.reason == row["said"]
+    conditions = {one["type"]: one for one in row["status"]["conditions"]}
+    if conditions.get("ScalingActive", {}).get("status") == "False":
+        assert found.wanted == found.now, "what it wanted before it lost its figure is not what it wants"
+        assert "maximum" not in found.reason
+        assert "rate" not in found.reason
+    elif found.wanted != found.now:
+        assert str(found.wanted) in found.reason
+    if "would be needed" in found.reason:
+        assert any(one.value > one.target for one in found.metrics if one.value and one.target)
+
+
+def test_a_stale_limit_is_not_told() -> None:
+    """Above its maximum when the figure was lost: the condition stays True, and says nothing of now."""
+    missing = condition("ScalingActive", "False", "FailedGetPodsMetric", "the HPA was unable to compute the replica count: unable to get metric x: no metrics returned")  # fmt: skip
+    body = hpa(None, 5, 5, missing, condition("ScalingLimited", "True", "TooManyReplicas"))
+    assert read(body).reason == "no figure reaches it: unable to get metric x: no metrics returned"
+    assert [one.reason for one in conditions([body])] == ["FailedGetPodsMetric"]
+    active = condition("ScalingActive", "True", "ValidMetricFound")
+    body = hpa("70", 5, 5, active, condition("ScalingLimited", "True", "TooManyReplicas"))
+    assert [one.reason for one in conditions([body])] == ["TooManyReplicas"]
+    for reason in ("ScaleUpLimit", "ScaleDownLimit", "TooFewReplicas"):
+        assert conditions([hpa("70", 5, 5, active, condition("ScalingLimited", "True", reason))]) == ()
 
 
 def test_its_line_is_that_of_kubectl() -> None:

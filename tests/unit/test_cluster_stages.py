@@ -40,6 +40,12 @@ def test_a_copy_says_how_far_it_is(state: dict[str, Any], lines: list[str], said
     assert (found.phase, found.detail.replace(".0 ", " ")) == ("Loading", said)
 
 
+def test_a_copy_without_a_node_waits() -> None:
+    waits = {"metadata": {"name": "p", "creationTimestamp": AT}, "spec": {}, "status": {}}
+    (found,) = stages.copy([JOB], [waits], lambda *_: [])
+    assert found.detail == "the copy waits for its disk and a node"
+
+
 def test_a_copy_that_ended() -> None:
     done = {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}}

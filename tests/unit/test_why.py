@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from tests.unit.test_why_making import REFUSALS
+from tests.unit.test_why_scheduling import EXACT, SENTENCES
 
 from stoker.advise.why import why
 from stoker.advise.why.rules import RULES
@@ -48,10 +50,16 @@ EVENTS = [
     ("image-name", "InspectFailed", 'Failed to apply default image tag "Vllm:x:y": couldn\'t parse image name'),
     ("secret-missing", "Failed", 'Error: secret "shop-keys" not found'),
     ("probe-startup", "Killing", "Container engine failed startup probe, will be restarted"),
+    ("probe-readiness", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"),
     ("probe-liveness", "Killing", "Container engine failed liveness probe, will be restarted"),
     ("evicted", "Evicted", "The node was low on resource: ephemeral-storage."),
     ("preempted", "Preempted", "Preempted by pod 3f2a on node l4-0"),
     ("node-lost", "NodeNotReady", "Node is not ready"),
+    ("configmap-missing", "FailedMount", 'MountVolume.SetUp failed for volume "scripts" : configmap "shop-scripts" not found'),
+    ("no-scheduler", "NoScheduler", "default-scheduler has not looked at it in 20 s"),
+    ("sandbox", "FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox"),
+    ("claim-missing", "FailedScheduling", NONE + 'persistentvolumeclaim "shop-1a2b3c4d" is being deleted.'),
+    ("no-nodes", "FailedScheduling", "no nodes available to schedule pods"),
     ("crash-loop", "BackOff", "Back-off restarting failed container engine in pod shop-7d9c-abcde"),
 ]  # fmt: skip
 OTHERS = [
@@ -61,7 +69,14 @@ OTHERS = [
     ("webhook-denied", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: admission webhook "policy.acme" denied the request: no GPUs on Mondays'),
     ("no-service-account", "ReplicaSet/shop-7d9c", "FailedCreate", 'Error creating: pods "shop-7d9c-" is forbidden: error looking up service account ml/mlp: serviceaccount "mlp" not found'),
     ("disk-quota", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", "failed to provision volume: googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded. Limit: 500.0 in region us-east4."),
-    ("provision", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found'),
+    ("no-class", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found'),
+    ("provision", "PersistentVolumeClaim/shop-1a2b", "ProvisioningFailed", "failed to provision volume: rpc error: code = Internal"),
+    ("no-driver", "PersistentVolumeClaim/shop-1a2b", "NoDriver", "no CSI driver of the name pd.csi.storage.gke.io is in the cluster"),
+    ("no-snapshotter", "VolumeSnapshot/shop-1a2b", "NoSnapshotter", "no controller has looked at it in 60 s"),
+    ("hpa-adapter-down", "APIService/v1beta1.custom.metrics.k8s.io", "AdapterDown", 'MissingEndpoints: endpoints for service/custom-metrics in "monitoring" have no addresses with port name "https"'),
+    ("hpa-ambiguous", "HorizontalPodAutoscaler/shop", "AmbiguousSelector", "pods by selector app=x are controlled by multiple HPAs: [ml/x ml/y]"),
+    ("hpa-selector", "HorizontalPodAutoscaler/shop", "InvalidSelector", "the HPA target's scale is missing a selector"),
+    ("no-route", "Gateway/shop", "NoRoute", "no controller has accepted it"),
     ("hpa-adapter", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to get metric vllm_num_requests_waiting: unable to fetch metrics from custom metrics API: no known available metric versions found"),
     ("hpa-rights", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to fetch metrics from custom metrics API: googleapi: Error 403: Permission monitoring.timeSeries.list denied, forbidden"),
     ("hpa-adapter", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "unable to get metric vllm_num_requests_waiting: unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered"),
@@ -91,9 +106,14 @@ def test_what_the_fleet_has_got_over_explains_nothing() -> None:
     lost = event("Evicted", "The node was low on resource", "Pod/shop-7d9c-zzzzz")
     waited = event("FailedScheduling", NONE + "23 Insufficient nvidia.com/gpu.")
     assert why(state(refused, lost, waited, replica=ready), NOW) == ()
-    assert why(state(replica=Replica(POD, "Draining", NOW - 20)), NOW) == ()
     loading = Replica(POD, "Loading", NOW - 20, detail="8.2 of 12.8 GiB")
     assert [one.rule for one in why(state(waited, replica=loading), NOW)] == ["why-unknown"]
+    sent_back = event("UnexpectedAdmissionError", "Allocate failed due to no healthy devices present; cannot allocate unhealthy devices nvidia.com/gpu", "Pod/shop-7d9c-zzzzz")  # fmt: skip
+    waiting = Replica(POD, "Pending", NOW - 20)
+    for reason in ("UnexpectedAdmissionError", "OutOfnvidia.com/gpu", "NodeAffinity"):
+        again = why(state(replace(sent_back, reason=reason), replica=waiting), NOW)
+        assert [one.rule for one in again] == ["why-node-refused"]
+    assert why(state(sent_back, replica=ready), NOW) == ()
     assert "why-evicted" in [
         one.rule for one in why(state(lost, replica=Replica(POD, "Pending", NOW - 20)), NOW)
     ]
@@ -225,9 +245,15 @@ def test_what_is_over_explains_nothing() -> None:
 
 
 def test_every_rule_has_a_recorded_case() -> None:
-    tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES)}
-    tested |= {"gpu-coming", "rollout-gpu", "group-incomplete"}
-    names = [rule.name for rule in RULES]
-    assert len(names) == len(set(names))
-    assert len(names) >= 30
-    assert set(names) == tested
+    tested = {rule for rule, *_ in (*EVENTS, *OTHERS, *WORDS, *STAGES, *SENTENCES, *EXACT, *REFUSALS)}
+    tested |= {"gpu-coming", "rollout-gpu", "group-incomplete", "gated", "nodes-out"}
+    tested |= {
+        "paused",
+        "suspended",
+        "namespace-terminating",
+        "finalizer",
+        "service-gone",
+        "half-made",
+        "node-refused",
+    }
+    assert {rule.name for rule in RULES} == tested

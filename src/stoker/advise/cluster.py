@@ -147,23 +147,35 @@ def _kinds(facts: ClusterFacts) -> list[Finding]:
 def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not facts.denied:
         return []
-    verb = facts.denied[0].verb
-    where, roles = [], []
+    where: dict[str, list[str]] = {}
+    roles = []
     for wide, place, role in (
         (False, f"in {cluster.namespace}", "Role"),
         (True, "of the cluster", "ClusterRole"),
     ):
         these = [one for one in facts.denied if one.wide == wide]
-        if plurals := [one.plural for one in these if one.verb == verb]:
-            where.append(f"{', '.join(plurals)} {place}")
+        for verbs, plurals in _verbs(these).items():
+            where.setdefault(verbs, []).append(f"{', '.join(plurals)} {place}")
         if rules := dict.fromkeys(map(_rule, these)):
             roles.append(f"a {role} with {', '.join(rules)}")
+    said = [f"{verbs} {' and '.join(kinds)}" for verbs, kinds in where.items()]
     return [
         Finding(
-            f"you may not {verb} {' and '.join(where)}", "the cluster's own answer to a SelfSubjectAccessReview of each",
+            f"you may not {'; nor '.join(said)}", "the cluster's own answer to a SelfSubjectAccessReview of each",
             f"{', and '.join(roles)}, bound to you", rule="kube-forbidden",
         )
     ]  # fmt: skip
+
+
+def _verbs(denied: list[Denied]) -> dict[str, list[str]]:
+    """The kinds of which the same may not be done, by that."""
+    verbs: dict[str, list[str]] = {}
+    for one in denied:
+        verbs.setdefault(one.plural, []).append(one.verb)
+    kinds: dict[str, list[str]] = {}
+    for plural, found in verbs.items():
+        kinds.setdefault(" or ".join(found), []).append(plural)
+    return kinds
 
 
 def _rule(denied: Denied) -> str:

@@ -1,5 +1,6 @@
 """`stoker down`: drain and stop."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
+from stoker.cli.hands import asked
 from stoker.errors import Mistake, StokerError
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names, strays
@@ -38,7 +40,8 @@ def command(
     """Drains and stops a fleet: requests in progress finish first (`drain_timeout`).
 
     In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights, and what fleets
-    share: storage and snapshot classes, and the namespace.
+    share: storage and snapshot classes, and the namespace. An `up` that still waits for the fleet is ended first; at a
+    terminal, somebody else's after a yes.
     -o json prints the names of the fleets that were taken down.
     """
     story = Story()
@@ -49,6 +52,7 @@ def command(
     wanted: list[Fleet | ClusterFleet] = []
     if cluster is not None:
         cluster.target.weights = weights
+        cluster.over, cluster.ask = not sys.stdin.isatty(), asked(story.done)
         wanted.append(cluster)
     else:
         here = (*names(), *strays()) if every else ()

@@ -7,6 +7,8 @@ import click
 from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain, printable
 from stoker.operate.fleet import Fleet, connect
 
+ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not answer for a while
+
 
 @click.command("logs")
 @click.argument("replica", required=False)
@@ -40,6 +42,9 @@ def command(
         chosen_name(name, file, looking=True)
     )
     for line in fleet.logs(replica, follow, previous):
+        if line.source == ABOUT:
+            click.echo(printable(line.text), err=True)
+            continue
         if output == "json":
             click.echo(json.dumps(plain(line)))
             continue

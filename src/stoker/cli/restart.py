@@ -10,6 +10,7 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
+from stoker.cli.hands import handed, hands_options
 from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
 from stoker.units import Seconds
@@ -17,14 +18,19 @@ from stoker.units import Seconds
 
 @click.command("restart")
 @fleet_options
+@hands_options
 @timeout_option("all are replaced")
 @output_option("text", "json")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, timeout: Seconds | None, output: str,
+    file: str | None, name: str | None, target: str | None, namespace: str | None, force: bool, over: bool,
+    timeout: Seconds | None, output: str,
 ) -> None:  # fmt: skip
     """Replaces every replica, one after another, without losing a request."""
     story = Story()
-    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
-    state = fleet.restart(story, timeout)
-    story.done()
+    cluster = cluster_fleet(name, file, target, namespace)
+    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
+    try:
+        state = fleet.restart(story, timeout)
+    finally:
+        story.done()
     print_fleet(state, output)

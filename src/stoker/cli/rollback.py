@@ -10,6 +10,7 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
+from stoker.cli.hands import handed, hands_options
 from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
 from stoker.units import Seconds
@@ -24,6 +25,7 @@ from stoker.units import Seconds
     metavar="REVISION",
     help="This one, instead of the newest other.",
 )
+@hands_options
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
@@ -32,6 +34,8 @@ def command(
     target: str | None,
     namespace: str | None,
     number: int | None,
+    force: bool,
+    over: bool,
     timeout: Seconds | None,
     output: str,
 ) -> None:
@@ -40,7 +44,8 @@ def command(
     On this machine, where a change was stopped since it failed, this drops the change.
     """
     story = Story()
-    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
+    cluster = cluster_fleet(name, file, target, namespace)
+    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
     try:
         state = fleet.rollback(number, story, timeout)
     finally:

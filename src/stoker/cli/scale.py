@@ -10,6 +10,7 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
+from stoker.cli.hands import handed, hands_options
 from stoker.operate.fleet import connect
 from stoker.ui.terminal import Story
 from stoker.units import Seconds
@@ -23,15 +24,19 @@ from stoker.units import Seconds
     is_flag=True,
     help="Leave running replicas their cores, and share all of them with the new ones.",
 )
+@hands_options
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
     replicas: int, file: str | None, name: str | None, target: str | None, namespace: str | None, no_rebind: bool,
-    timeout: Seconds | None, output: str,
+    force: bool, over: bool, timeout: Seconds | None, output: str,
 ) -> None:  # fmt: skip
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
     story = Story()
-    fleet = cluster_fleet(name, file, target, namespace) or connect(chosen_name(name, file))
-    state = fleet.scale(replicas, rebind=not no_rebind, report=story, timeout=timeout)
-    story.done()
+    cluster = cluster_fleet(name, file, target, namespace)
+    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
+    try:
+        state = fleet.scale(replicas, rebind=not no_rebind, report=story, timeout=timeout)
+    finally:
+        story.done()
     print_fleet(state, output)

@@ -21,7 +21,7 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
-from stoker.errors import Mistake
+from stoker.errors import Mistake, Unreachable
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState
 from stoker.observe.store import kept
@@ -29,6 +29,7 @@ from stoker.operate.fleet import Fleet, connect
 from stoker.system import clock, paths
 from stoker.targets.local.target import names
 from stoker.ui.board import charts, happened, text
+from stoker.ui.terminal import width
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -89,17 +90,33 @@ def command(
 
 
 def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -> None:
+    """Looks once, or once a second. A cluster that is away for a while is said to be, once, and looked at again."""
+    seen = away = False
     while True:
-        states = look()
-        if output == "json":
-            print_json(states if len(states) != 1 or history is None else states[0])
+        try:
+            states = look()
+        except Unreachable as error:
+            if not (watch and seen):
+                raise
+            if not away:
+                click.echo(f"{error.finding.what}, tried again: {error.finding.why}", err=True)
+            away = True
         else:
-            click.echo(
-                "\n\n".join(text(state, _latest(history)) for state in states) or "no fleet runs there"
-            )
+            seen, away = True, False
+            _print(states, output, history)
         if not watch:
             return
         time.sleep(1)
+
+
+def _print(states: list[FleetState], output: str, history: Path | None) -> None:
+    if output == "json":
+        print_json(states if len(states) != 1 or history is None else states[0])
+    else:
+        points = _latest(history)
+        click.echo(
+            "\n\n".join(text(state, points, columns=width()) for state in states) or "no fleet runs there"
+        )
 
 
 def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
@@ -189,7 +206,8 @@ async def _show(watcher: "Watcher") -> None:
             look = await watcher.news()
             lines = [watcher.why] if watcher.why else []
             if look is not None:
-                board = text(look.state, {one.replica: one for one in look.points}, look.silent)
+                points = {one.replica: one for one in look.points}
+                board = text(look.state, points, look.silent, width())
                 lines += [
                     board,
                     "",

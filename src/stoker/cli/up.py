@@ -16,10 +16,12 @@ from stoker.cli.common import (
     timeout_option,
 )
 from stoker.cli.group import group_options, read_group
+from stoker.cli.hands import asked, hands_options
 from stoker.errors import Interrupted, Mistake, StokerError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
+from stoker.fleet.state import FleetState
 from stoker.operate.fleet import Fleet, dry_run, up
 from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
@@ -27,7 +29,7 @@ from stoker.ui.terminal import Story, box
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
-    from stoker.operate.cluster import Agree
+    from stoker.operate.cluster_up import Agree
 
 LOOK_SECONDS = 0.5
 
@@ -51,15 +53,14 @@ LOOK_SECONDS = 0.5
 @click.option(
     "--dry-run", "dry", is_flag=True, help="Print the steps, take none; in a cluster, field by field."
 )
-@click.option(
-    "--force-conflicts", "force", is_flag=True, help="In a cluster: take fields out of other managers' hands."
-)
+@hands_options
 @timeout_option("ready")
 @group_options
 @output_option("text", "json")
 def command(
     model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, timeout: Seconds | None, output: str, **node: Any,
+    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, over: bool, timeout: Seconds | None, output: str,
+    **node: Any,
 ) -> None:  # fmt: skip
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
 
@@ -73,7 +74,7 @@ def command(
     story = Story()
     if spec.target == "kubernetes":
         agree = _agreement(story, yes, by_hand)
-        _in_cluster(spec, story, dry, timeout, force, output, agree)
+        _in_cluster(spec, story, dry, timeout, force, over, output, agree)
         return
     if dry:
         changes = dry_run(spec, story)
@@ -114,11 +115,12 @@ def _in_cluster(
     dry: bool,
     timeout: Seconds | None,
     force: bool,
+    over: bool,
     output: str,
     agree: "Agree",
 ) -> None:
     """`up` with `target: kubernetes`."""
-    from stoker.operate.cluster import dry_run_cluster, up_cluster
+    from stoker.operate.cluster_up import dry_run_cluster, up_cluster
 
     if dry:
         changes = dry_run_cluster(spec, story)
@@ -126,8 +128,11 @@ def _in_cluster(
             "\n".join(_step(step) for step in changes.steps) or "nothing to do"
         )
         return
+    terminate_as_interrupt()
     try:
-        state = up_cluster(spec, report=story, timeout=timeout, force=force, agree=agree)
+        state = up_cluster(
+            spec, report=story, timeout=timeout, force=force, agree=agree, over=over, ask=asked(story.done)
+        )
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped waiting; the fleet goes on",
@@ -142,12 +147,18 @@ def _in_cluster(
     space = spec.kubernetes.namespace
     box(
         [
-            f"{spec.name} is served: {state.ready} of {state.wanted} replicas ready",
+            _served(state),
             f"endpoint  {state.endpoint}/v1   {'inside the cluster' if f'.{space}:' in str(state.endpoint) else 'the Gateway'}",
             f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
             f"stop      {_me()} down",
         ]
     )
+
+
+def _served(state: FleetState) -> str:
+    if not state.wanted:
+        return f"{state.name} is there, at 0 replicas: `{_me()} scale 1` serves it"
+    return f"{state.name} is served: {state.ready} of {state.wanted} replicas ready"
 
 
 def _step(step: Step) -> str:

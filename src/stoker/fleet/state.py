@@ -7,7 +7,16 @@ from stoker.engine.samples import MetricSample
 from stoker.fleet.typed import typed
 
 Phase = Literal[
-    "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Ready", "Draining", "Failed"
+    "Pending",
+    "Scheduled",
+    "Pulling",
+    "Starting",
+    "Loading",
+    "Warming",
+    "Ready",
+    "Unready",
+    "Draining",
+    "Failed",
 ]
 
 

@@ -1,44 +1,41 @@
 """A fleet in a cluster: the same verbs as on this machine, by the same loop."""
 
-import shlex
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
-from stoker.advise.cluster import check_cluster
-from stoker.errors import DoesNotFit, Mistake, NoSuchFleet
+from stoker.errors import Mistake, NoSuchFleet
 from stoker.events import Event, Report, silent
-from stoker.findings import Finding
-from stoker.fleet.changes import Changes, Step
-from stoker.fleet.state import FleetState
+from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge, limit
-from stoker.planner.plan import Plan
-from stoker.render.gcloud import Call
-from stoker.render.manifests import choose
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
-from stoker.targets.kubernetes.client import FORBIDDEN, Api
-from stoker.targets.kubernetes.cloud import Cloud, step
-from stoker.targets.kubernetes.facts import facts
+from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.figures import sampled
+from stoker.targets.kubernetes.history import plain
 from stoker.targets.kubernetes.target import KubernetesTarget
+from stoker.targets.kubernetes.turn import Ask, nobody
 from stoker.targets.kubernetes.workload import workloads
 from stoker.units import Range
 
 START_TIMEOUT = 3600.0
 
-Agree = Callable[[tuple[Step, ...]], bool]
-
 
 class ClusterFleet:
-    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running."""
+    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running.
+
+    over: another command that changes the fleet is not waited for; ask: says so when it is met.
+    """
+
+    ask: Ask
 
     def __init__(self, spec: ServeSpec) -> None:
         self.spec, self.name = spec, spec.name
         self.target = KubernetesTarget(spec)
+        self.over, self.ask = False, nobody
 
     def __enter__(self) -> "ClusterFleet":
         return self
@@ -55,8 +52,23 @@ class ClusterFleet:
         """What runs now; with the replicas' own figures, where they are asked for. Raises: NoSuchFleet."""
         state = self.target.observe()
         if state.endpoint is None and not state.replicas:
-            raise self._none()
+            return self._half(state)
         return sampled(self.target.api, self.target.namespace, state) if figures else state
+
+    def _half(self, state: FleetState) -> FleetState:
+        """The state of a fleet that has objects and no workload: what a first `up` waits with, or left behind."""
+        left, last = self.target.left(), self.target.claim.last()
+        if not left and (last is None or not last.holder):
+            if any(one.reason == "FinalizerHolds" for one in state.signs):
+                return replace(state, stopping=True)
+            raise self._none()
+        there = f"{', '.join(left) or 'nothing'} {'is' if len(left) < 2 else 'are'} there, no replicas yet"
+        begun = f"; left by {last}, begun {last.at}" if last else ""
+        detail = f"{there}{begun}: `stoker up` goes on, `stoker down` takes it away"
+        goes = last is not None and bool(last.holder)
+        made = Service("objects", "Starting" if goes else "Failed", last.since if last else state.at, detail=there if goes else "", last_words=None if goes else detail)  # fmt: skip
+        asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.spec.replicas.low
+        return replace(state, wanted=asked, services=(made, *state.services))
 
     def _none(self) -> NoSuchFleet:
         return NoSuchFleet(
@@ -80,15 +92,20 @@ class ClusterFleet:
                 f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
+        return self._led("scale", replace(spec, replicas=Range(count, count)), report, timeout)
+
+    def _led(self, verb: str, spec: ServeSpec, report: Report, timeout: float | None) -> FleetState:
+        """The fleet, as a spec has it that the cluster kept: with the keys that are there."""
         self.target.keys_stay = True
-        plan = plan_cluster(replace(spec, replicas=Range(count, count)))
-        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
+        plan, seconds = plan_cluster(spec), limit(timeout, START_TIMEOUT)
+        with self.target.changing(verb, report, wanted=spec, over=self.over, ask=self.ask):
+            return converge(self.target, plan, report, seconds)
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
-        if not self.target.differs():
+        if not self.target.history.differs(self.spec):
             return self.spec
-        found = self.target.running()
+        found = self.target.history.running()
         if found is None:
             raise Mistake(
                 f"{self.name} runs another spec than this one, which was never ready", why="only a spec that was ready is kept",
@@ -99,25 +116,23 @@ class ClusterFleet:
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, as the rollout strategy says."""
         state, spec = self.status(), self.running()
-        if spec.replicas.fixed:
-            spec = replace(spec, replicas=Range(state.wanted, state.wanted))
-        self.target.keys_stay = True
-        return converge(self.target.restarting(), plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
+        self.target.restarting()
+        return self._led("restart", _counted(spec, state), report, timeout)
 
     def rollback(
         self, number: int | None = None, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
-        Raises: Mistake, where none is kept.
+        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says. Raises: Mistake,
+        where none is kept.
         """
-        self.status()
-        found = self.target.before(number)
-        spec = load_stored(found.spec)
-        self.target.keys_stay = True
+        before = self.status()
+        found = self.target.history.before(number)
+        spec = _counted(load_stored(found.spec), before)
         report(Event("rollback", f"to revision {found.number}"))
-        state = converge(self.target, plan_cluster(spec), report, limit(timeout, START_TIMEOUT))
-        _record(self.target, spec, report)
+        state = self._led("rollback", spec, report, timeout)
+        record(self.target, spec, report)
         return state
 
     def down(self, report: Report = silent, timeout: float | None = None) -> None:
@@ -125,7 +140,9 @@ class ClusterFleet:
 
         Each pod finishes its requests first, for as long as its grace period says.
         """
-        converge(self.target, None, report, timeout or float(self.spec.drain_timeout) + 120.0)
+        seconds = timeout or float(self.spec.drain_timeout) + 120.0
+        with self.target.changing("down", report, over=self.over, ask=self.ask):
+            converge(self.target, None, report, seconds)
 
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
@@ -152,7 +169,7 @@ def connect_cluster(
     place += [f"kubernetes.context={context}"] if context else []
     asked = load("", "<command line>", ("target=kubernetes", f"name={name or 'any'}", *place))
     if name is None:
-        found = [one["metadata"]["name"] for one in workloads(Api(context), asked.kubernetes.namespace)]
+        found = names(Api(context), asked.kubernetes.namespace)
         if len(found) != 1:
             raise NoSuchFleet(
                 f"which fleet of {asked.kubernetes.namespace}?" if found else f"no fleet is in {asked.kubernetes.namespace}",
@@ -160,7 +177,9 @@ def connect_cluster(
                 fix="--name NAME" if found else "-n NAMESPACE, or -f FILE; `stoker status -A --target kubernetes` lists all",
             )  # fmt: skip
         asked = replace(asked, name=found[0])
-    kept = KubernetesTarget(asked).running()
+    target = KubernetesTarget(asked)
+    kept, last = target.history.running(), target.claim.last()
+    kept = kept or (last.wanted if last else None)
     if kept:
         spec = load_stored(kept)
         asked = replace(
@@ -172,96 +191,48 @@ def connect_cluster(
 
 
 def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:
-    """The state of each fleet of a namespace, or of the whole cluster."""
+    """The state of each fleet of a namespace, or of the whole cluster; of those included that a first `up` left half made."""
     spec, api = load("", "<command line>", ("target=kubernetes",)), Api(context)
-    return tuple(
-        KubernetesTarget(
-            replace(spec, name=one["metadata"]["name"], kubernetes=replace(spec.kubernetes, context=context, namespace=one["metadata"]["namespace"]))
-        ).observe()
-        for one in workloads(api, namespace)
-    )  # fmt: skip
+    found = dict.fromkeys(_placed(one) for one in workloads(api, namespace))
+    states = []
+    for space, name in sorted({*found, *_claimed(api, namespace)}):
+        there = replace(spec.kubernetes, context=context, namespace=space)
+        fleet = ClusterFleet(replace(spec, name=name, kubernetes=there))
+        with suppress(NoSuchFleet):  # of which only a claim is left
+            states.append(fleet.target.observe() if (space, name) in found else fleet.status())
+    return tuple(states)
 
 
-def print_only(_: tuple[Step, ...]) -> bool:
-    """An Agree that runs nothing outside of the cluster."""
-    return False
+def _placed(body: Object) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
 
 
-def up_cluster(
-    spec: ServeSpec, *, report: Report = silent, timeout: float | None = None, force: bool = False,
-    agree: Agree = print_only,
-) -> FleetState:  # fmt: skip
-    """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
-
-    force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be made, and says
-    whether to make them; where it does not, they are reported. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
-    """
-    target, plan = _checked(spec, report, force)
-    pending = _outside(target, plan, report)
-    if pending and agree(tuple(map(step, pending))):
-        target.calls = pending
-    else:
-        _by_hand(pending, report)
-    state = converge(target, plan, report, limit(timeout, START_TIMEOUT))
-    _record(target, spec, report)
-    return state
+def _claimed(api: Api, namespace: str | None) -> list[tuple[str, str]]:
+    """Namespace and name of each fleet that somebody has claimed."""
+    claims = api.visible("Lease", namespace, "app.kubernetes.io/managed-by=stoker")
+    return [
+        (one["metadata"]["namespace"], one["metadata"]["labels"]["app.kubernetes.io/instance"])
+        for one in claims
+    ]
 
 
-def _record(target: KubernetesTarget, spec: ServeSpec, report: Report) -> None:
+def names(api: Api, namespace: str) -> list[str]:
+    """The fleets of a namespace, those included of which a first `up` has made no more than a part."""
+    found = [_placed(one) for one in workloads(api, namespace)]
+    return sorted({name for _, name in (*found, *_claimed(api, namespace))})
+
+
+def _counted(spec: ServeSpec, state: FleetState) -> ServeSpec:
+    """The spec with the number of replicas that there is now, where nothing else moves that."""
+    return replace(spec, replicas=Range(state.wanted, state.wanted)) if spec.replicas.fixed else spec
+
+
+def record(target: KubernetesTarget, spec: ServeSpec, report: Report) -> None:
     """Keeps the spec for a way back; a fleet that is ready does not fail for that."""
     try:
-        target.record(spec)
+        target.history.record(plain(spec))
     except Mistake as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         text = f"no way back to this is kept: {refused.finding.what}"
         report(Event("rollback", text, "warn", finding=refused.finding))
-
-
-def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
-    """What `up` would do, field by field, gcloud's calls included, without doing it."""
-    target, plan = _checked(spec, report, force=False)
-    target.calls = _outside(target, plan, report)
-    changes = target.changes(plan)
-    for subject, fields in target.others.items():
-        if fields:
-            report(Event(subject, f"others have set {', '.join(fields)}: `up` leaves it", "warn"))
-    return changes
-
-
-def _outside(target: KubernetesTarget, plan: Plan, report: Report) -> tuple[Call, ...]:
-    """gcloud's calls that can be made from here. Where they cannot, a fleet that is not there yet has them reported."""
-    cloud = Cloud(choose(plan), target.api.context)
-    if not cloud.missing:
-        return cloud.pending()
-    if target.workload() is None:
-        report(Event("gcloud", cloud.missing, "warn"))
-        _by_hand(cloud.all, report)
-    return ()
-
-
-def _by_hand(calls: tuple[Call, ...], report: Report) -> None:
-    for call in calls:
-        report(Event("gcloud", f"to be run by hand: {shlex.join(call.argv)}", "warn"))
-
-
-def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:
-    """The target and the plan, after the checks. Raises: Mistake, DoesNotFit, for what would keep it from coming up."""
-    target = KubernetesTarget(spec, force=force)
-    target.api.version()
-    plan = plan_cluster(spec)
-    found = check_cluster(facts(target, plan), choose(plan))
-    errors = [one for one in found if one.severity == "error"]
-    if errors:
-        for one in found:
-            if one is not errors[0]:
-                _tell(one, report)
-        raise DoesNotFit(errors[0]) if errors[0].rule == "kube-quota" else Mistake(errors[0])
-    if found and target.changes(plan).acting:  # who only waits, or asks again, has been told
-        for one in found:
-            _tell(one, report)
-    return target, plan
-
-
-def _tell(one: Finding, report: Report) -> None:
-    report(Event("check", one.what, "fail" if one.severity == "error" else "warn", finding=one))

@@ -215,10 +215,17 @@ class Fleet:
 
 
 def load_stored(raw: dict[str, Any]) -> ServeSpec:
-    """The spec that a fleet was started from."""
+    """The spec that a fleet was started from. Raises: StateBroken, SpecError."""
     import json
 
-    return load(json.dumps(_as_file(raw)), "<the running fleet>")
+    try:
+        text = json.dumps(_as_file(raw))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StateBroken(
+            "the running fleet's spec cannot be read", why=f"{type(error).__name__}: {error}", at="wanted.json",
+            fix="`stoker up -y -f FILE` leads it to a file's spec", rule="state-broken",
+        ) from None  # fmt: skip
+    return load(text, "<the running fleet>")
 
 
 def _as_file(raw: dict[str, Any]) -> dict[str, Any]:

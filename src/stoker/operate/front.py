@@ -29,7 +29,8 @@ def up(
     """
     if spec is None or spec.target == "local":
         return fleet.up(spec, replace_running=replace_running, report=report, timeout=timeout)
-    from stoker.operate.cluster import ClusterFleet, up_cluster
+    from stoker.operate.cluster import ClusterFleet
+    from stoker.operate.cluster_up import up_cluster
 
     up_cluster(spec, report=report, timeout=timeout, agree=lambda _: gcloud)
     return ClusterFleet(spec)

@@ -65,7 +65,7 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
         context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
         metrics=parsed.metrics, monitoring=MonitoringAsk(parsed.monitoring.namespace, parsed.monitoring.labels),
         service_account=parsed.service_account, capacity=tuple(parsed.capacity),
-        compute_class=parsed.compute_class, surge=parsed.surge, priority_class=parsed.priority_class,
+        compute_class=parsed.compute_class, surge=parsed.surge, cpu_limit=parsed.cpu_limit, priority_class=parsed.priority_class,
         node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
         annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image, logs=parsed.logs,
         routing=parsed.routing, project=parsed.project,

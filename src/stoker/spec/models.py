@@ -249,6 +249,11 @@ class KubernetesFile(Strict):
     surge: bool = Field(
         False, description="A rollout may start a replica before it stops one: there are spare GPUs."
     )
+    cpu_limit: bool = Field(
+        False,
+        description="Every container's cores are limited to what it asks for. Default: only where a LimitRange or "
+        "ResourceQuota of the namespace asks for it, which `stoker up` sees by itself and `stoker render` does not.",
+    )
     priority_class: Named | None = Field(None, description="PriorityClass of the engine's pods.")
     node_selector: Labels = Field(
         {}, description="Labels that the engine's nodes must have, besides Stoker's."

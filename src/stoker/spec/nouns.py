@@ -198,6 +198,7 @@ class KubernetesAsk:
     platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
     the source. metrics: whose metrics adapter the HPA asks, and who scrapes; monitoring: how that one finds it. capacity: the ladder of a ComputeClass,
     tried from the left; compute_class: an existing one. surge: whether there are spare GPUs for a rollout.
+    cpu_limit: whether every container's cores are limited, asked for by the namespace or not.
     clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image: Stoker's own, for
     the gateway and the page. routing: what stands between a request and a replica.
     """
@@ -213,6 +214,7 @@ class KubernetesAsk:
     capacity: tuple[str, ...] = ()
     compute_class: str | None = None
     surge: bool = False
+    cpu_limit: bool = False
     priority_class: str | None = None
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()

@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from stoker.fleet.points import Point
-from stoker.fleet.state import FleetState, Replica, Scaling
+from stoker.fleet.state import FleetState, Replica, Scaling, Service
 from stoker.observe.store import Record
-from stoker.ui.terminal import age, table
+from stoker.ui.terminal import COLUMNS, age, table, wrapped
 
 HEAD = [
     "REPLICA",
@@ -43,12 +43,19 @@ CHARTS = (
     ("wanted", "wanted"),
 )
 WIDTH, EVENTS = 60, 8
+SHORT = 20  # characters of a detail that stands beside its phase
+UNDER = "    "
+STAGES = {"weights": "copy", "snapshot": "snapshot", "claim": "claim"}
 
 
 def text(
-    state: FleetState, points: Mapping[str, Point] | None = None, silent: Mapping[str, str] | None = None
-) -> str:
-    """One fleet as a person reads it; points give each replica's rates and times, where somebody measures them."""
+    state: FleetState, points: Mapping[str, Point] | None = None, silent: Mapping[str, str] | None = None,
+    columns: int = COLUMNS,
+) -> str:  # fmt: skip
+    """One fleet as a person reads it; points give each replica's rates and times, where somebody measures them.
+
+    columns: how wide the place is: sentences are wrapped to it, and stand under what they are about.
+    """
     where = f"   revision {state.revision}   {state.ready} of {state.wanted} ready"
     lines = [f"{state.name}   {state.target}{where}   {state.endpoint or ''}".rstrip()]
     if state.page:
@@ -57,25 +64,58 @@ def text(
     if state.stopping:
         lines.append("it is being taken down")
     if state.trouble:
-        lines.append(f"trouble: {state.trouble}")
-    if state.stopped is not None:
-        lines.append(f"revision {state.stopped.revision} was stopped, {state.stopped.serving} serves on: {state.stopped.subject} failed: {state.stopped.last_words}")  # fmt: skip
-    known = points or {}
-    rows = [HEAD]
+        lines.append(wrapped(f"trouble: {state.trouble}", columns))
+    if (stopped := state.stopped) is not None:
+        words = f"{stopped.subject} failed: {stopped.last_words}"
+        text = f"revision {stopped.revision} was stopped, {stopped.serving} serves on: {words}"
+        lines.append(wrapped(text, columns))
+    lines += [*_stages(state, columns), *_replicas(state, points or {}, columns)]
+    lines += scaling(state.scaling, state.at, columns) if state.scaling else []
+    said = [_beside(one) for one in state.services if one.role not in STAGES and _tells(one)]
+    if state.ready < state.wanted or state.stopping:
+        said += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
+    said += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
+    said += [f"replica {name}: {why}" for name, why in (silent or {}).items()]
+    return "\n".join([*lines, *(wrapped(line, columns) for line in said)])
+
+
+def _stages(state: FleetState, columns: int) -> list[str]:
+    """How far the weights are, where a copy, a snapshot and a claim bring them."""
+    found = [one for one in map(state.service, STAGES) if one is not None]
+    if not found:
+        return []
+    lines = [f"weights   {'   '.join(f'{STAGES[one.role]} {one.phase}' for one in found)}"]
+    told = [(one, one.last_words or one.detail) for one in found if one.phase != "Ready"]
+    return lines + [wrapped(f"{STAGES[one.role]}: {words}", columns, UNDER) for one, words in told if words]
+
+
+def _tells(one: Service) -> bool:
+    """Whether it is not as it should be; that the page starts stands beside its address."""
+    return one.phase != "Ready" and (one.role != "page" or one.phase == "Failed")
+
+
+def _beside(one: Service) -> str:
+    words = one.last_words or one.detail
+    return f"the {one.role} is {one.phase}{f': {words}' if words else ''}"
+
+
+def _replicas(state: FleetState, points: Mapping[str, Point], columns: int) -> list[str]:
+    """The table, and what there is to say of a replica under its row."""
+    rows, under = [HEAD], {}
     for replica in state.replicas:
-        rows += [_row(replica, state.at, known.get(replica.name)), *_ranks(replica)]
-    lines.append(table(rows, right=RIGHT))
-    lines += scaling(state.scaling, state.at) if state.scaling else []
-    gateway = state.service("gateway")
-    if gateway is not None and gateway.phase != "Ready":
-        lines.append(
-            f"the gateway is {gateway.phase}{f': {gateway.last_words}' if gateway.last_words else ''}"
-        )
-    if state.ready < state.wanted:
-        lines += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
-    lines += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
-    lines += [f"replica {name}: {why}" for name, why in (silent or {}).items()]
-    return "\n".join(lines)
+        rows.append(_row(replica, state.at, points.get(replica.name)))
+        if len(replica.detail) > SHORT:
+            under[len(rows) - 1] = wrapped(_told(replica, state.at), columns, UNDER)
+        rows += _ranks(replica)
+    lines = table(rows, right=RIGHT).split("\n")
+    return [
+        part for number, line in enumerate(lines) for part in (line, under.get(number)) if part is not None
+    ]
+
+
+def _told(replica: Replica, now: float) -> str:
+    lost = f"not ready since {age(now - replica.since)}: " if replica.phase == "Unready" else ""
+    return f"{lost}{replica.detail}"
 
 
 def charts(points: Sequence[Point], wide: bool = True) -> list[str]:
@@ -109,14 +149,14 @@ def happened(events: Sequence[Record]) -> list[str]:
     ]
 
 
-def scaling(by: Scaling, now: float) -> list[str]:
+def scaling(by: Scaling, now: float, columns: int = COLUMNS) -> list[str]:
     """The line of `kubectl get hpa`, and what it means."""
     targets = ", ".join(f"{_known(one.value)}/{_known(one.target)} (avg)" for one in by.metrics)
     rows = [
         ["HPA", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"],
         [by.by.partition(" ")[0], by.by.partition(" ")[2], targets, str(by.low), str(by.high), str(by.now), age(now - by.since)],
     ]  # fmt: skip
-    return ["", table(rows, right=frozenset({3, 4, 5, 6})), by.reason]
+    return ["", table(rows, right=frozenset({3, 4, 5, 6})), wrapped(by.reason, columns)]
 
 
 def _known(value: float | None) -> str:
@@ -146,7 +186,7 @@ def _row(replica: Replica, now: float, point: Point | None) -> list[str]:
         else None
     )
     return [
-        replica.name, f"{replica.phase} {replica.detail}".strip(), age(now - replica.since), replica.hardware or "-",
+        replica.name, f"{replica.phase} {replica.detail if len(replica.detail) <= SHORT else ''}".strip(), age(now - replica.since), replica.hardware or "-",
         _whole(running), _whole(waiting), "-" if cache is None else f"{cache * 100:.0f} %",
         _whole(point.generation_tokens_rate if point else None), _seconds(point.ttft_p99 if point else None),
         _seconds(point.itl_p99 if point else None), str(replica.restarts),

@@ -2,7 +2,9 @@
 
 import atexit
 import os
+import shutil
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _COLORS = {"ok": "green", "...": "cyan", "warn": "yellow", "fail": "red"}
 PLAIN_EVERY = 5.0
+COLUMNS = 80  # of what is no terminal
 
 
 class Story:
@@ -112,6 +115,23 @@ def table(rows: list[list[str]], right: frozenset[int] = frozenset()) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def width(out: TextIO | None = None) -> int:
+    """How many columns there are: the terminal's, else 80."""
+    out = out or sys.stdout
+    return max(COLUMNS // 2, shutil.get_terminal_size((COLUMNS, 24)).columns) if out.isatty() else COLUMNS
+
+
+def wrapped(text: str, columns: int, indent: str = "") -> str:
+    """A sentence in lines that fit; further ones stand a little to the right. Words are never cut."""
+    return "\n".join(
+        textwrap.fill(
+            line, max(columns, len(indent) + 20), initial_indent=indent, subsequent_indent=f"{indent}  ",
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for line in text.splitlines()
+    )  # fmt: skip
 
 
 def box(lines: list[str], out: TextIO | None = None) -> None:

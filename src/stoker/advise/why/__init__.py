@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 
-from stoker.advise.why.rules import RULES, Rule
+from stoker.advise.why.placing import EXACT
+from stoker.advise.why.rule import Rule
+from stoker.advise.why.rules import RULES
+from stoker.advise.why.scheduling import clauses
+from stoker.advise.why.telling import about, held, missing, newest, tells, unexplained
+from stoker.advise.why.whole import of_the_fleet
 from stoker.engine.last_words import explained
 from stoker.findings import Finding
-from stoker.fleet.state import FleetState, Replica, Sign
+from stoker.fleet.state import FleetState, Sign
 from stoker.units import Seconds
-
-RECENT = 1800.0  # seconds in which an event still explains something
-LOSSES = frozenset(
-    {"Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady"}
-)  # told of pods that are gone
-SCHEDULING = frozenset(
-    {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp"}
-)  # over once it stands
 
 
 def why(state: FleetState, now: float) -> tuple[Finding, ...]:
@@ -24,36 +21,23 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
         finding = rule.finding(sign, _subject(state, sign, now), _seen(sign, now))
         if rule.name == "engine" and (known := explained(sign.text)) is not None:
             finding = replace(finding, fix=known.fix)
+        if rule.name == "engine" and state.service(sign.subject) is not None:
+            finding = replace(
+                finding, what=finding.what.replace("the engine ended", f"{sign.subject} failed")
+            )
         if rule.name not in found:
             found[rule.name] = rank, finding
     ranked = [finding for _, finding in sorted(found.values(), key=lambda pair: pair[0])]
-    return (*_of_the_fleet(state, now), *(ranked or _unexplained(state, now)))
-
-
-def _of_the_fleet(state: FleetState, now: float) -> list[Finding]:
-    """What is wrong with no replica: nobody keeps the fleet's state, or its newest change was stopped."""
-    out = []
-    if state.trouble:
-        fix = (
-            "free space, or the right to write there; it goes on by itself then. `stoker down` works without"
-        )
-        out.append(Finding(f"fleet: {state.trouble}", "requests are served meanwhile, as far as replicas run", fix, rule="why-trouble"))  # fmt: skip
-    if (stopped := state.stopped) is not None:
-        known = explained(stopped.last_words)
-        ago = Seconds(round(max(0.0, now - stopped.since)))
-        fix = "then `stoker up` tries the change again; `stoker rollback` drops it"
-        out.append(
-            Finding(
-                f"revision {stopped.revision}: it was stopped {ago} ago, and revision {stopped.serving} serves on",
-                f"{stopped.subject} failed: {stopped.last_words}", f"{known.fix}\n{fix}" if known and known.fix else fix,
-                stopped.log or "", rule="why-stopped",
-            )
-        )  # fmt: skip
-    return out
+    whole = of_the_fleet(state, now)
+    if not ranked:
+        return (*whole, *unexplained(state, now))
+    told = any(one.severity != "warning" and not one.rule.startswith("why-hpa") for one in ranked)
+    return (*whole, *ranked, *(() if told else missing(state, now)))
 
 
 def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:
-    signs = [*_own_signs(state), *(sign for sign in state.signs if _tells(state, sign, now))]
+    told = newest([sign for sign in state.signs if tells(state, sign, now)])
+    signs = _exact([*_own_signs(state), *told])
     out = []
     for sign in signs:
         for rank, rule in enumerate(RULES):
@@ -61,6 +45,14 @@ def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:
                 out.append((rank, rule, sign))
                 break
     return out
+
+
+def _exact(signs: list[Sign]) -> list[Sign]:
+    """Without what the nodes show, where another is on its way; else without the scheduler's count, where they show more."""
+    if any(one.reason == "TriggeredScaleUp" for one in signs):
+        return [one for one in signs if one.reason not in EXACT]
+    known = any(one.reason in EXACT for one in signs)
+    return [one for one in signs if not (known and clauses(one.text) and one.reason != "NotTriggerScaleUp")]
 
 
 def _own_signs(state: FleetState) -> list[Sign]:
@@ -80,64 +72,19 @@ def _own_signs(state: FleetState) -> list[Sign]:
     for service in state.services:
         if service.phase == "Failed" or service.detail:
             text = service.last_words or service.detail
-            out.append(Sign("log", service.role, service.phase, text, 1, state.at))
+            reason = "FailedScheduling" if clauses(text) else service.phase
+            out.append(Sign("log", service.role, reason, text, 1, state.at))
     return out
-
-
-def _tells(state: FleetState, sign: Sign, now: float) -> bool:
-    """Whether an event may still be the reason: it is recent, and not of a pod that is ready or gone."""
-    if sign.last_seen and now - sign.last_seen > RECENT:
-        return False
-    kind, _, name = sign.subject.partition("/")
-    settled = state.ready >= state.wanted and all(one.current for one in state.replicas)
-    if kind != "Pod":
-        return sign.source != "event" or not settled
-    replica = next((one for one in state.replicas if _about(sign, one)), None)
-    if replica is None:  # a pod that is gone, or the one that copies
-        copy = state.service("weights")
-        if "-copy-" in name:
-            return copy is not None and copy.phase != "Ready"
-        return sign.reason in LOSSES and not settled
-    if sign.reason in SCHEDULING:
-        return replica.phase == "Pending"
-    return replica.phase != "Ready"
 
 
 def _subject(state: FleetState, sign: Sign, now: float) -> str:
     """Whom it holds up, and for how long."""
     waiting = [one for one in state.replicas if one.phase != "Ready"]
-    named = next((one for one in waiting if _about(sign, one)), waiting[0] if len(waiting) == 1 else None)
-    return _held(named, now) if named else sign.subject
-
-
-def _about(sign: Sign, replica: Replica) -> bool:
-    """Whether a sign is of a replica: `replica 1`, `Pod/shop-1`, or `Pod/shop-1-2`, a rank of it."""
-    name = sign.subject.removeprefix("replica ").removeprefix("Pod/")
-    return name == replica.name or name.startswith(f"{replica.name}-")
-
-
-def _held(replica: Replica, now: float) -> str:
-    return (
-        f"replica {replica.name} has been {replica.phase} for {Seconds(round(max(0.0, now - replica.since)))}"
-    )
+    named = next((one for one in waiting if about(sign, one)), waiting[0] if len(waiting) == 1 else None)
+    return held(named, now) if named else sign.subject
 
 
 def _seen(sign: Sign, now: float) -> str:
     times = f" x{sign.count}" if sign.count > 1 else ""
     ago = f", {Seconds(round(max(0.0, now - sign.last_seen)))} ago" if sign.last_seen else ""
     return f"{sign.subject}: {sign.reason}: {sign.text}{times}{ago}"
-
-
-def _unexplained(state: FleetState, now: float) -> list[Finding]:
-    """What is not ready without a known cause, with what is known of it."""
-    out = []
-    for replica in state.replicas:
-        if replica.phase not in ("Ready", "Draining"):
-            seen = (
-                "; ".join(sign.text for sign in state.signs[-2:])
-                or replica.detail
-                or "nothing is said of it yet"
-            )
-            fix = f"`stoker logs {replica.name}` shows what it does"
-            out.append(Finding(_held(replica, now), seen, fix, severity="warning", rule="why-unknown"))
-    return out

@@ -4,64 +4,12 @@ Texts are those of Kubernetes 1.30 to 1.36, cluster-autoscaler, GKE's CSI driver
 case in the tests.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from stoker.advise.why.making import MAKING
+from stoker.advise.why.placing import PLACING, VOLUMES
+from stoker.advise.why.rule import Rule
+from stoker.advise.why.rule import rules as _rules
 
-from stoker.findings import Finding, Severity
-from stoker.fleet.state import Sign
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One cause. reason and text are patterns of a sign; `{1}` in cause and fix is the text's first group.
-
-    beside: a reason that must be among all signs; without: one that must not.
-    """
-
-    name: str
-    reason: str
-    text: str
-    cause: str
-    fix: str
-    beside: str = ""
-    without: str = ""
-    severity: Severity = "error"
-
-    def fits(self, sign: Sign, signs: Sequence[Sign]) -> bool:
-        """Whether it explains a sign."""
-        reasons = {one.reason for one in signs}
-        return (
-            re.fullmatch(self.reason, sign.reason) is not None
-            and re.search(self.text, sign.text, re.I) is not None
-            and (not self.beside or self.beside in reasons)
-            and (not self.without or not any(re.fullmatch(self.without, one) for one in reasons))
-        )
-
-    def finding(self, sign: Sign, subject: str, seen: str) -> Finding:
-        """The cause, with what it was seen by."""
-        match = re.search(self.text, sign.text, re.I)
-        groups = ["", *(match.groups() if match else ())]
-
-        def fill(text: str) -> str:
-            return re.sub(r"\{(\d)\}", lambda m: groups[int(m[1])] or "", text)
-
-        return Finding(
-            f"{subject}: {fill(self.cause)}",
-            seen,
-            fill(self.fix),
-            sign.subject,
-            self.severity,
-            f"why-{self.name}",
-        )
-
-
-def _rules(*rows: tuple[str, ...]) -> tuple[Rule, ...]:
-    return tuple(Rule(*row) for row in rows)  # type: ignore[arg-type]
-
-
-_NEARER = "NoSuchFamily|NoScrape|ScrapeFailed"  # links before the adapter, which then has nothing to say
-_WAITS = "FailedScheduling|Pending|NotTriggerScaleUp"
+_NEARER = "NoSuchFamily|NoScrape|ScrapeFailed|AdapterDown"  # links before the adapter, which then has nothing to say
 RULES: tuple[Rule, ...] = (
     # what an engine said as it died comes first: it is the nearest to the cause
     *_rules(
@@ -82,40 +30,11 @@ RULES: tuple[Rule, ...] = (
         ("image-credentials", "Failed|BackOff", r"(?:pull|image).*(?:unauthorized|denied|authentication required|403 Forbidden)", "the registry does not let the node pull the image", "grant the nodes' service account roles/artifactregistry.reader, or add an imagePullSecret to the service account"),
         ("image-rate", "Failed|BackOff", r"toomanyrequests|rate limit|429 Too Many", "the registry's rate limit is reached", "mirror the image into your own registry, and name it: engine.image"),
         ("image-missing", "Failed|BackOff", r"(?:pull|image).*(?:not found|manifest unknown)|ErrImagePull|ImagePullBackOff", "there is no such image", "engine.image, or engine.version: a release that has one"),
-        ("secret-missing", "Failed", r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret|CreateContainerConfigError', "the secret {1} is not there", "`stoker up` makes it from env: and file: references; a secret: reference must be there already"),
+        ("secret-missing", "Failed|FailedMount", r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret|CreateContainerConfigError', "the secret {1|or a key of it} is not there", "`stoker up` makes it from env: and file: references; a secret: reference must be there already"),
     ),
-    *_rules(
-        ("pod-security", "FailedCreate|Failed", r"violates PodSecurity", "the namespace's Pod Security refuses the pods", "the sentence names the field; Stoker's pods pass `restricted`, so something else was added"),
-        ("namespace-quota", "FailedCreate", r"exceeded quota: ([^,]+)", "the namespace's quota {1} is used up", "raise the ResourceQuota, or fewer replicas"),
-        ("webhook-down", "FailedCreate|Failed", r'failed calling webhook "([^"]+)"', "the admission webhook {1} does not answer", "mend that webhook's own deployment: no pod can be made until it answers"),
-        ("webhook-denied", "FailedCreate|Failed", r'admission webhook "([^"]+)" denied', "the admission webhook {1} refuses the pods", "its sentence says why"),
-        ("no-service-account", "FailedCreate", r'serviceaccount "([^"]+)" not found', "the service account {1} is not there", "make it, or leave kubernetes.service_account out"),
-    ),
-    *_rules(
-        ("claim-missing", _WAITS, r'persistentvolumeclaim "([^"]+)" not found', "its claim {1} is not there yet", "it comes when the copy and the snapshot are ready; `stoker status` shows how far they are"),
-        ("claim-pending", _WAITS, r"unbound (?:immediate )?PersistentVolumeClaims", "its claim is not bound", "look at the claim's own events: `kubectl describe pvc`"),
-        ("zone", _WAITS, r"volume node affinity conflict", "the disk stands in another zone than the GPUs", "kubernetes.disk.zones: the zones of the GPU nodes, or hyperdisk-ml over several"),
-        ("multi-attach", "FailedAttachVolume", r"Multi-Attach|already (?:used|attached|exclusively)", "the disk is attached to another node for writing", "it must be read-only-many: `weights: disk`, or detach the other"),
-        ("disk-quota", "ProvisioningFailed|FailedBinding", r"quota '?([A-Z_]+)'? exceeded|QUOTA_EXCEEDED", "the project's disk quota {1} is used up", "ask for more quota, or a smaller kubernetes.disk.size"),
-        ("provision", "ProvisioningFailed|FailedBinding", r"(.+)", "the disk cannot be made", "the sentence says why; kubernetes.disk names type, size and zones"),
-        ("attach", "FailedAttachVolume|FailedMount", r"(.+)", "the weights' volume cannot be attached", "the sentence says why; is the disk in the nodes' zone and not in use for writing?"),
-    ),
-    *_rules(
-        ("rollout-gpu", "PendingRollout", r"Insufficient (nvidia\.com/gpu|amd\.com/gpu)", "the rollout starts a replica before it stops one, and no GPU is spare", "kubernetes: {surge: false}: one stops first; or a spare GPU node"),
-        ("gpu-coming", "FailedScheduling|Pending", r"Insufficient (nvidia\.com/gpu|amd\.com/gpu)|didn't match", "no node has a free GPU, and the autoscaler is adding one", "wait: a GPU node takes a few minutes", "TriggeredScaleUp", "", "note"),
-        ("pool-at-limit", "NotTriggerScaleUp", r"max node group size reached", "the node pool is at its limit", "gcloud container node-pools update POOL --enable-autoscaling --max-nodes N, or fewer replicas"),
-        ("no-pool", "NotTriggerScaleUp", r"(.+)", "no node pool can grow to take it", "a node pool with this GPU and autoscaling, or kubernetes.capacity"),
-        ("stockout", "FailedScaleUp", r"ZONE_RESOURCE_POOL_EXHAUSTED|resource_pool_exhausted|does not have enough resources", "the zone has no such GPU to give now", "another zone, a reservation, or a ladder: kubernetes.capacity"),
-        ("gpu-quota", "FailedScaleUp", r"quota", "the project's GPU quota is used up", "ask for more GPU quota in this region, or another GPU"),
-        ("scale-up-failed", "FailedScaleUp", r"(.+)", "the autoscaler cannot add a node", "the sentence says why"),
-        ("gpu-taken", _WAITS, r"Insufficient (nvidia\.com/gpu|amd\.com/gpu)", "every GPU of that kind is taken", "fewer replicas, or more GPU nodes", "", "PendingRollout"),
-        ("taint", _WAITS, r"untolerated taint \{([^}:]+)", "the nodes' taint {1} is not tolerated", "kubernetes: {tolerations: [{key: {1}, operator: Exists}]}"),
-        ("taint-unnamed", _WAITS, r"untolerated taint", "the nodes have a taint that is not tolerated", "`kubectl get nodes -o custom-columns=N:.metadata.name,T:.spec.taints` names it; kubernetes.tolerations"),
-        ("node-memory", _WAITS, r"Insufficient memory", "no node has so much memory free", "a larger machine type: hardware.machine"),
-        ("node-cpu", _WAITS, r"Insufficient cpu", "no node has so many cores free", "a larger machine type: hardware.machine"),
-        ("node-disk", _WAITS, r"Insufficient ephemeral-storage", "no node has so much local disk free", "node pools with a larger boot disk"),
-        ("no-accelerator", _WAITS, r"didn't match (?:Pod's )?node (?:affinity|selector)", "no node has the GPU that was asked for", "`kubectl get nodes -L cloud.google.com/gke-accelerator` shows which there are; hardware.gpu"),
-    ),
+    *MAKING,
+    *VOLUMES,
+    *PLACING,
     *_rules(
         ("copy-denied", "Failed|Loading", r"403|AccessDenied|does not have storage\.|permission", "the copy may not read the bucket", "grant the fleet's service account roles/storage.objectViewer on the bucket (workload identity)"),
         ("bucket-missing", "Failed|Loading", r"bucket.*(?:not found|doesn't exist|does not exist)|NoSuchBucket|directory not found", "there is no such bucket or folder", "model.source"),
@@ -123,8 +42,9 @@ RULES: tuple[Rule, ...] = (
         ("snapshot", "Failed|SnapshotContentCreationFailed|SnapshotCreationFailed|CreateSnapshotFailed", r"snapshot", "the snapshot of the weights failed", "the sentence says why; `kubectl describe volumesnapshot` says more"),
     ),
     *_rules(
-        ("probe-startup", "Unhealthy|Killing", r"failed startup probe|Startup probe failed", "it was not up within its start budget", "the budget follows from the size of the weights: is the source slow? `stoker logs` shows what it does"),
+        ("probe-startup", "Killing", r"failed startup probe", "it was not up within its start budget", "the budget follows from the size of the weights: is the source slow? `stoker logs` shows what it does"),
         ("probe-liveness", "Unhealthy|Killing", r"failed liveness probe|Liveness probe failed", "its requests made no progress, so it is restarted", "`stoker logs`: a hanging rank or GPU; report it with the log"),
+        ("probe-readiness", "Unhealthy|Unready", r"Readiness probe failed|it was ready before", "it was ready and is not any more, so that it gets no requests", "`stoker logs` shows what the engine does: overloaded, hanging, or its port is not reached from the node"),
         ("evicted", "Evicted|Evicting", r"(.+)", "the node ran short and evicted it", "larger nodes; the sentence names what ran short"),
         ("preempted", "Preempted|Preempting", r"(.+)", "a pod of higher priority took its place", "kubernetes.priority_class"),
         ("node-lost", "NodeNotReady|TaintManagerEviction|NodeLost", r"(.+)", "its node is gone", "another comes where nodes scale; Spot nodes go at any time"),
@@ -136,16 +56,20 @@ RULES: tuple[Rule, ...] = (
         ("hpa-no-scrape", "NoScrape", r"no (\S+)", "nothing scrapes the engine's metrics", "`stoker up` makes the {1} in the fleet's own namespace, where alone it selects pods"),
         ("hpa-scrape", "ScrapeFailed", r"(.+)", "the engine's metrics cannot be scraped: {1}", "the collectors must reach port 8000: kubernetes.clients, or another NetworkPolicy of the namespace"),
         ("hpa-rights", "FailedGet\\w*Metric", r"forbidden|PERMISSION_DENIED|403", "the metrics adapter may not read the metric", "grant the adapter's service account roles/monitoring.viewer"),
-        ("hpa-adapter", "FailedGet\\w*Metric", r"no custom metrics API|could not find the requested resource|no known available metric versions", "the cluster has no metrics adapter", "`stoker up` prints the command that installs the one of kubernetes.metrics"),
-        ("hpa-adapter-down", "FailedGet\\w*Metric", r"currently unable to handle the request|connection refused|i/o timeout|no endpoints available", "the metrics adapter does not answer", "`kubectl get apiservice v1beta1.custom.metrics.k8s.io` and the adapter's own pods show why"),
+        ("hpa-adapter-down", "AdapterDown", r"(.+)", "the metrics adapter is installed, and down: {1}", "mend its own pods: `kubectl get {at} -o yaml` names the Service that they stand behind"),
+        ("hpa-adapter-down", "FailedGet\\w*Metric", r"currently unable to handle the request|connection refused|i/o timeout|no endpoints available", "the metrics adapter is installed and does not answer", "`kubectl get apiservice v1beta1.custom.metrics.k8s.io` and the adapter's own pods show why"),
+        ("hpa-adapter", "FailedGet\\w*Metric", r"no custom metrics API|could not find the requested resource|no known available metric versions", "the cluster has no metrics adapter", "`stoker up` prints the command that installs the one of kubernetes.metrics", "", "AdapterDown"),
         ("hpa-name", "FailedGet\\w*Metric", r"Cannot find metric|could not find the metric|[Cc]ould not find descriptor", "the metrics adapter knows no such metric", "after the first scrape it takes up to 10 minutes to appear; then: is it scraped under this name, and has the Prometheus adapter the rule that `stoker render -O DIR` writes?", "", _NEARER),
         ("hpa-no-figures", "FailedGet\\w*Metric", r"no metrics returned|did not receive metrics", "the metric is known, and has no figures of these pods", "are the pods ready and scraped? `stoker status` shows them, `kubectl get podmonitoring -o yaml` the scrapes", "", _NEARER),
         ("hpa-metric", "FailedGet\\w*Metric", r"(.+)", "the HPA gets no figure for its metric", "the sentence says which; kubernetes.metrics names the adapter", "", _NEARER),
-        ("hpa-target", "FailedGetScale", r"(.+)", "the HPA finds nothing to scale", "its scaleTargetRef must name the fleet"),
+        ("hpa-target", "FailedGetScale|FailedUpdateScale", r"(.+)", "the HPA cannot scale the fleet: {1}", "its scaleTargetRef must name the fleet, and kube-controller-manager be let write it"),
+        ("hpa-ambiguous", "AmbiguousSelector", r"(.+)", "two autoscalers pull at the same pods, so that neither acts: {1}", "`kubectl get hpa` shows them: delete the one that is not Stoker's"),
+        ("hpa-selector", "InvalidSelector", r"(.+)", "the HPA cannot tell which pods are the fleet's: {1}", "`kubectl get {at} -o yaml`, and the scale subresource of what it scales"),
         ("hpa-unreachable", "TargetUnreachable", r"(.+)", "the target of batch-size is never reached: {1}", "a lower target in scaling.metrics, a larger engine.max-num-seqs, or queue-depth", "", "", "warning"),
         ("hpa-at-max", "TooManyReplicas", r"(.+)", "the HPA wants more replicas than its maximum", "a higher end of `replicas`, or a higher target value", "", "", "warning"),
     ),
     *_rules(
+        ("half-made", "Failed", r"(.+ no replicas yet.*): `stoker up`", "an `up` that did not end has left objects behind: {1}", "`stoker up` goes on; `stoker down` takes them away"),
         ("engine", "Failed", r"(.+)", "the engine ended: {1}", "`stoker logs` shows all of it"),
         ("crash-loop", "BackOff", r"restarting failed container", "it ends again and again", "`stoker logs` shows its last words"),
     ),

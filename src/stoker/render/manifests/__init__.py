@@ -2,10 +2,11 @@
 
 from stoker.planner.plan import Plan
 from stoker.render.manifests.capacity import compute_class
-from stoker.render.manifests.choices import choose
+from stoker.render.manifests.choices import Cluster, choose
 from stoker.render.manifests.configmap import scripts
 from stoker.render.manifests.gateway_api import gateway_api
 from stoker.render.manifests.identity import service_account
+from stoker.render.manifests.limits import CpuLimits, limited
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.monitoring import monitoring
 from stoker.render.manifests.network import network_policies
@@ -22,6 +23,10 @@ def manifests(plan: Plan) -> tuple[Manifest, ...]:
     Raises: Mistake, for a plan that a cluster cannot run.
     """
     cluster = choose(plan)
+    return limited(_objects(cluster), CpuLimits(always=cluster.ask.cpu_limit))
+
+
+def _objects(cluster: Cluster) -> tuple[Manifest, ...]:
     return (
         *service_account(cluster),
         *compute_class(cluster),
@@ -39,4 +44,4 @@ def manifests(plan: Plan) -> tuple[Manifest, ...]:
     )
 
 
-__all__ = ["Manifest", "choose", "manifests"]
+__all__ = ["CpuLimits", "Manifest", "choose", "limited", "manifests"]

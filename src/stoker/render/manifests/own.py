@@ -15,9 +15,10 @@ GATEWAYS = 2  # one may be drained with its node while the other serves
 MARGIN = 10
 # What the console reads of its own namespace; it may change nothing there.
 READS = (
-    ("", ["pods", "pods/log", "services", "events"]), ("apps", ["deployments", "replicasets", "controllerrevisions"]),
+    ("", ["pods", "pods/log", "services", "events", "persistentvolumeclaims"]), ("apps", ["deployments", "replicasets", "controllerrevisions"]),
     ("leaderworkerset.x-k8s.io", ["leaderworkersets"]), ("autoscaling", ["horizontalpodautoscalers"]),
     ("batch", ["jobs"]), ("snapshot.storage.k8s.io", ["volumesnapshots"]),
+    ("gateway.networking.k8s.io", ["gateways", "httproutes"]), ("coordination.k8s.io", ["leases"]),
     ("monitoring.googleapis.com", ["podmonitorings"]), ("monitoring.coreos.com", ["podmonitors"]),
 )  # fmt: skip
 

@@ -13,17 +13,22 @@ from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.pods import holds, http_port
 
 Object = dict[str, Any]
+ADAPTERS = ("v1beta2.custom.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io")
 
 
-def links(api: Api, hpa: Object, pods: tuple[Object, ...]) -> tuple[Sign, ...]:
-    """What is broken on the way, the link nearest to the engine first; nothing while figures arrive."""
+def links(api: Api, hpa: Object, pods: tuple[Object, ...], *, inside: bool = False) -> tuple[Sign, ...]:
+    """What is broken on the way, the link nearest to the engine first; nothing while figures arrive.
+
+    inside: nothing is asked for that stands in no namespace.
+    """
     names = _metrics(hpa)
     signs = _never(hpa, names)
     if not names or not _starved(hpa):
         return signs
     space = hpa["metadata"]["namespace"]
     kind = "PodMonitoring" if any("|" in name for name in names) else "PodMonitor"
-    return (*signs, *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
+    adapter = () if inside else _adapter(api)
+    return (*signs, *adapter, *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
 
 
 def _starved(hpa: Object) -> bool:
@@ -47,6 +52,22 @@ def _never(hpa: Object, names: dict[str, float]) -> tuple[Sign, ...]:
     if most is None or not running or not never_exceeded(running[0], int(most)):
         return ()
     return (_sign("HorizontalPodAutoscaler", hpa, "TargetUnreachable", f"{running[0]:g} running a replica, and the engine runs {most} at once at most"),)  # fmt: skip
+
+
+def _adapter(api: Api) -> tuple[Sign, ...]:
+    """Whether an adapter is installed and does not answer: the API server itself looks at it, all the time."""
+    for version in ADAPTERS:
+        try:
+            found = api.get("APIService", None, version)
+        except Mistake as refused:
+            if refused.finding.rule != FORBIDDEN:
+                raise
+            return ()  # not allowed to look
+        for one in (found or {}).get("status", {}).get("conditions", ()):
+            if one["type"] == "Available" and one["status"] == "False":
+                text = f"{one.get('reason', '')}: {one.get('message', '')}"
+                return (Sign("condition", f"APIService/{version}", "AdapterDown", text),)
+    return ()
 
 
 def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ...]) -> tuple[Sign, ...]:

@@ -5,12 +5,14 @@ import os
 import re
 import weakref
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import httpx2
 
 from stoker.errors import MissingPart, Mistake, Unreachable, WorldFailed
+from stoker.system import clock
 from stoker.targets.kubernetes import kubeconfig
 from stoker.targets.kubernetes.kinds import RESOURCES
 
@@ -29,12 +31,20 @@ FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 PAGE_SECONDS = 1.5  # for what a pod itself says: nobody waits for one that hangs
+BUSY_SECONDS = 60.0  # for which a server that asks to be asked again is asked again
+LONGEST_PAUSE = 10.0
+QUIET_SECONDS = 60.0  # after which a log that says nothing is asked for anew: its connection may be dead
 NO_LOG = (400, 404)  # a container that has not begun, a pod that is gone
 Object = dict[str, Any]
 
 
 class Api:
-    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none."""
+    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none.
+
+    verb: of the command that asks, which a refusal offers again with --force-conflicts.
+    """
+
+    verb = "up"
 
     def __init__(self, context: str | None = None) -> None:
         config = connection(context)
@@ -49,6 +59,11 @@ class Api:
                 rule="kube-config",
             ) from error  # fmt: skip
         weakref.finalize(self, self._http.close)
+        self._ahead = 0.0  # the server's clock before this machine's, in seconds
+
+    def now(self) -> float:
+        """The time in epoch seconds by the server's clock, as its last answer gave it: one clock for all who ask it."""
+        return clock.now() + self._ahead
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -98,10 +113,25 @@ class Api:
             )  # fmt: skip
         return found
 
-    def delete(self, kind: str, namespace: str | None, name: str) -> None:
-        """Takes an object away, and what it owns after it; nothing where it is gone."""
+    def write(self, body: Object) -> Object | None:
+        """Makes an object, or replaces the very version of it that `body` names; None where somebody else was first."""
+        meta, resource = body["metadata"], RESOURCES[body["kind"]]
+        name = meta["name"] if "resourceVersion" in meta else ""
+        path, query = resource.path(meta.get("namespace"), name), {"fieldManager": MANAGER}
+        answer = self._send("PUT" if name else "POST", path, query, body, "application/json")
+        if answer.status_code in (404, 409):
+            return None
+        if answer.status_code >= 400:
+            raise self._refused(answer, "PUT" if name else "POST", path, f"{body['kind']}/{meta['name']}")
+        found: Object = answer.json()
+        return found
+
+    def delete(self, kind: str, namespace: str | None, name: str, uid: str = "") -> None:
+        """Takes an object away, and what it owns after it; nothing where it is gone. uid: only that very one."""
         query = {"propagationPolicy": "Background"}
-        self._json("DELETE", RESOURCES[kind].path(namespace, name), f"{kind}/{name}", query)
+        only = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}} if uid else None
+        path = RESOURCES[kind].path(namespace, name)
+        self._json("DELETE", path, f"{kind}/{name}", query, only, "application/json" if uid else "")
 
     def log(self, namespace: str, pod: str, lines: int, container: str = "engine") -> tuple[str, ...]:
         """The last lines of a pod's container, as far as they can be had: for who looks at much more than a log."""
@@ -135,15 +165,18 @@ class Api:
             raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
 
-    def follow(self, namespace: str, pod: str, container: str = "engine") -> Iterator[str]:
-        """The lines of a pod's container as they come, until it ends.
+    def follow(self, namespace: str, pod: str, container: str = "engine", since: str = "") -> Iterator[str]:
+        """The lines of a pod's container as they come, each with its time before it, until it ends.
 
-        Raises: Unreachable, where the stream breaks; Mistake, where this user may not read it.
+        since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for long;
+        Mistake, where this user may not read it.
         """
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
-        query = {"follow": "true", "container": container}
+        query = {"follow": "true", "container": container, "timestamps": "true"}
+        query |= {"sinceTime": since} if since else {}
+        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=QUIET_SECONDS)
         try:
-            with self._http.stream("GET", f"{path}?{urlencode(query)}", timeout=None) as answer:
+            with self._http.stream("GET", f"{path}?{urlencode(query)}", timeout=timeout) as answer:
                 if answer.status_code == 200:
                     yield from answer.iter_lines()
                 elif answer.status_code not in NO_LOG:
@@ -210,13 +243,28 @@ class Api:
         kind: str = "",
         seconds: float | None = None,
     ) -> httpx2.Response:
+        """One call; again, where the server asks to be asked again: an API server that starts does, for each kind."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
+        timeout = self._http.timeout if seconds is None else httpx2.Timeout(seconds)
+        patience = clock.monotonic() + (BUSY_SECONDS if seconds is None else 0.0)
+        while True:
+            answer = self._once(method, path, query, content, headers, timeout)
+            pause = _again_in(answer)
+            if pause is None or clock.monotonic() + pause > patience:
+                return answer
+            clock.sleep(pause)
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, Any], content: bytes | None, headers: Mapping[str, str],
+        timeout: httpx2.Timeout,
+    ) -> httpx2.Response:  # fmt: skip
         try:
-            return self._http.request(
-                method, path, params=query, content=content, headers=headers,
-                timeout=self._http.timeout if seconds is None else httpx2.Timeout(seconds),
-            )  # fmt: skip
+            answer = self._http.request(
+                method, path, params=query, content=content, headers=headers, timeout=timeout
+            )
+            self._ahead = _ahead(answer.headers.get("date"), self._ahead)
+            return answer
         except ConfigError as error:
             raise Mistake(
                 f"the credentials of {self.context} cannot be had", why=str(error),
@@ -245,7 +293,7 @@ class Api:
             case 409 if "conflict" in said:
                 return Mistake(
                     f"{what} belongs to somebody else in part", why=said,
-                    fix="take the field out of the other's hands, or `stoker up --force-conflicts`", rule="kube-conflict",
+                    fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` takes it back", rule="kube-conflict",
                 )  # fmt: skip
             case 409 if "has been modified" in said:
                 return Unreachable(f"{what} was changed by somebody else just now", why=said, fix="the same command again", rule="kube-modified")  # fmt: skip
@@ -297,6 +345,28 @@ def connection(context: str | None) -> Any:
     return found
 
 
+def _again_in(answer: httpx2.Response) -> float | None:
+    """In how many seconds a call that was turned away may be made again; None where it was not.
+
+    429 is `storage is (re)initializing` or a server that has too much to do: nothing was done of what it refuses.
+    """
+    if answer.status_code != 429:
+        return None
+    try:
+        return min(LONGEST_PAUSE, max(0.1, float(answer.headers.get("retry-after", "1"))))
+    except ValueError:
+        return 1.0
+
+
+def _ahead(date: str | None, before: float) -> float:
+    """How far the clock of an answer is before this machine's; as before, where it says nothing or the like."""
+    try:
+        found = parsedate_to_datetime(date or "").timestamp() - clock.now()
+    except ValueError:
+        return before
+    return 0.0 if abs(found) < 2.0 else found  # the header has whole seconds
+
+
 def _why(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
 
@@ -337,6 +407,7 @@ def _role_rule(method: str, path: str) -> str:
         "PATCH": "patch",
         "DELETE": "delete",
         "POST": "create",
+        "PUT": "update",
     }[method]
     resource = "/".join([rest[0], *rest[2:3]])  # such as pods/log
     return (

@@ -8,11 +8,12 @@ from stoker.findings import Finding
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState, Service
 from stoker.system import clock
-from stoker.targets.kubernetes import stages
+from stoker.targets.kubernetes import stages, volumes
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.pods import moment
 
 LOG_LINES = 20
+DISK_SECONDS = 60.0  # for which `up` waits for a disk that nobody makes
 UNMOUNT_SECONDS = 60.0  # given to a node where nobody may see whether it has let go
 
 
@@ -23,6 +24,7 @@ class Copying:
         self._api, self._fleet, self._namespace, self._selector = api, fleet, namespace, selector
         self._going: set[str] = set()
         self._said = ""
+        self._waits_since = 0.0
 
     def stages(self) -> tuple[Service, ...]:
         """The copy and the snapshot, where there are any."""
@@ -63,6 +65,8 @@ class Copying:
         uid = job["metadata"]["uid"]
         if not stages.failed(job):
             self._going.add(uid)
+            if not stages.finished(job):
+                self._unmade(job)
             return None
         if uid not in self._going:
             return Step("delete", subject, "it failed before, and is tried again")
@@ -70,6 +74,19 @@ class Copying:
         found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
         plain = Finding("the copy of the weights failed", stage.last_words or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
         raise WorldFailed(found[0] if found else plain)
+
+    def _unmade(self, job: Object) -> None:
+        """Raises: WorldFailed, where nobody has made the copy's disk for as long as this target waits for it."""
+        claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
+        now = clock.now()
+        signs = volumes.unmade(self._api, [claim] if claim else (), (), now)
+        if not signs:
+            self._waits_since = 0.0
+            return
+        self._waits_since = self._waits_since or clock.monotonic()
+        if clock.monotonic() - self._waits_since > DISK_SECONDS:
+            found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, signs=signs), now)
+            raise WorldFailed(found[0])
 
     def _log(self, pod: str, container: str) -> tuple[str, ...]:
         return self._api.log(self._namespace, pod, LOG_LINES, container)

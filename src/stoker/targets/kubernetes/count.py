@@ -17,6 +17,14 @@ _THE_HPAS = re.compile(
 )
 
 
+_ALONE = re.compile(r"with 1 conflict: [^:]*: \.spec\.replicas\s*$")
+
+
+def alone(refused: Mistake) -> bool:
+    """Whether the number of replicas is all that others hold of what an apply would change."""
+    return _ALONE.search(refused.finding.why or "") is not None
+
+
 def falls(live: Object, after: Object) -> int | None:
     """The count that an apply would lose; None where it stays. `after` is made to say what stays."""
     count = workload.count(live)

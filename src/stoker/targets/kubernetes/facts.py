@@ -6,18 +6,19 @@ from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
-from stoker.advise.cluster import INSTALLS, ClusterFacts, Denied, Node, Pool, Quota, fits
+from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota, fits
 from stoker.errors import Mistake
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.system.run import run
-from stoker.targets.kubernetes import secret
+from stoker.targets.kubernetes import rights, secret
 from stoker.targets.kubernetes.client import FORBIDDEN
 from stoker.targets.kubernetes.cloud import place_of, project_of
+from stoker.targets.kubernetes.inventory import ONCE
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.target import ONCE, KubernetesTarget
+from stoker.targets.kubernetes.target import KubernetesTarget
 
 SECONDS = 20.0
 # The project's quota of each GPU: https://cloud.google.com/compute/resource-usage#gpu_quota
@@ -33,12 +34,7 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
     api, cluster = target.api, choose(plan)
     made = manifests(plan)
     kinds = list(dict.fromkeys(one.kind for one in made))
-    denied = tuple(
-        Denied(verb, RESOURCES[kind].group, RESOURCES[kind].plural, not RESOURCES[kind].namespaced)
-        for kind in _written(target, plan, made)
-        for verb in ("create", "patch")
-        if not api.allowed(verb, kind, target.namespace)
-    )
+    denied = rights.denied(api, target.namespace, _written(target, plan, made))
     nodes = _nodes(target, cluster.gpu_resource)
     classes = _list(target, "ComputeClass") if cluster.ask.compute_class else None
     found = ClusterFacts(
@@ -116,7 +112,7 @@ def _quotas(target: KubernetesTarget, resource: str) -> tuple[Quota, ...]:
 
 def _running(target: KubernetesTarget, resource: str) -> int:
     """GPUs that pods of the fleet hold."""
-    pods = target.api.list("Pod", target.namespace, target.selector)
+    pods = target.api.visible("Pod", target.namespace, target.selector)
     return sum(
         _count(container.get("resources", {}).get("limits", {}).get(resource))
         for pod in pods

@@ -1,16 +1,16 @@
 """The logs of a fleet's pods, whole or as they grow: every container once a life, new pods as they come."""
 
 import queue
-import threading
 import time
 from collections.abc import Iterator
 
 from stoker.errors import Mistake, WorldFailed
 from stoker.fleet.target import LogLine
 from stoker.targets.kubernetes.client import Api, Object
+from stoker.targets.kubernetes.log_reader import Life, Reader
 
 LOOK_SECONDS = 1.0
-Life = tuple[str, str, int]  # pod, container, restarts
+AWAY = "(cluster)"  # the source of what is said of the cluster itself
 
 
 def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) -> Iterator[LogLine]:
@@ -50,20 +50,24 @@ def _restarted(pod: Object) -> list[str]:
 
 
 def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterator[LogLine]:
-    """The lines that are there, then new ones as they come, until the last pod is gone. Raises: Mistake."""
+    """The lines that are there, then new ones as they come, until the last pod is gone. Raises: Mistake.
+
+    A log that breaks off (an API server that restarts, a node that is away) is taken up where it was.
+    """
     said: queue.Queue[LogLine | Mistake] = queue.Queue()
-    reading: dict[Life, threading.Thread] = {}
-    pods = _pods(api, namespace, selector, only)
-    while pods or any(thread.is_alive() for thread in reading.values()) or not said.empty():
-        for life in (life for pod in pods for life in _lives(pod)):
-            if life not in reading:
-                reading[life] = threading.Thread(target=_read, args=(api, namespace, life, said), daemon=True)
-                reading[life].start()
+    reading: dict[Life, Reader] = {}
+    pods: list[Object] | None = _pods(api, namespace, selector, only)
+    while pods or pods is None or any(one.busy for one in reading.values()) or not said.empty():
+        for pod in pods or ():
+            for life, running in _lives(pod).items():
+                reading.setdefault(life, Reader(api, namespace, life, said)).go_on(running)
         yield from _until(said, time.monotonic() + LOOK_SECONDS)
         try:
             pods = _list(api, namespace, selector, only)
-        except WorldFailed:
-            continue  # the API server is away for a moment; what is being read goes on
+        except WorldFailed as error:
+            if pods is not None:
+                yield LogLine(AWAY, f"({error.finding.what}: {error.finding.why}; tried again)")
+            pods = None  # the API server is away for a moment; what is being read goes on
 
 
 def _until(said: "queue.Queue[LogLine | Mistake]", moment: float) -> Iterator[LogLine]:
@@ -76,17 +80,6 @@ def _until(said: "queue.Queue[LogLine | Mistake]", moment: float) -> Iterator[Lo
         if isinstance(one, Mistake):
             raise one
         yield one
-
-
-def _read(api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine | Mistake]") -> None:
-    pod, container, _ = life
-    try:
-        for line in api.follow(namespace, pod, container):
-            said.put(LogLine(pod, line))
-    except WorldFailed:
-        return
-    except Mistake as refused:
-        said.put(refused)
 
 
 def _list(api: Api, namespace: str, selector: str, only: str | None) -> list[Object]:
@@ -107,13 +100,13 @@ def _containers(pod: Object) -> list[str]:
     return [one["name"] for one in (*(spec.get("initContainers") or ()), *spec["containers"])]
 
 
-def _lives(pod: Object) -> list[Life]:
-    """The containers that have begun to say something."""
+def _lives(pod: Object) -> dict[Life, bool]:
+    """The containers that have begun to say something, and whether they still run."""
     status = pod.get("status", {})
     found = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
     name = pod["metadata"]["name"]
-    return [
-        (name, one["name"], int(one.get("restartCount", 0)))
+    return {
+        Life(name, one["name"], int(one.get("restartCount", 0))): "running" in one["state"]
         for one in found
         if {"running", "terminated"} & set(one.get("state", {}))
-    ]
+    }

@@ -20,8 +20,10 @@ TELLING = (
     "TaintManagerEviction",
 )
 # the worst first: a replica is as far as its last rank
-ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Draining", "Ready")  # fmt: skip
+ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Unready", "Draining", "Ready")  # fmt: skip
 UNATTENDED_SECONDS = 15.0
+LOST = "it was ready before"
+FLAP = 3.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
 Log = Callable[[str], Sequence[str]]
 
 
@@ -94,6 +96,8 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
         return "Failed", str(waiting["reason"]), _words(pod, container, log)
     if holds(pod, "Ready"):
         return "Ready", "", None
+    if _lost(pod, container):
+        return "Unready", LOST, None
     if "running" in container.get("state", {}):
         started = StartLog()
         for line in log(pod["metadata"]["name"]):
@@ -132,8 +136,20 @@ def holds(body: dict[str, Any], condition: str) -> bool:
     return any(one["type"] == condition and one["status"] == "True" for one in found)
 
 
+def _lost(pod: dict[str, Any], container: dict[str, Any]) -> bool:
+    """Whether it was ready in the life that runs now: its readiness changed after it had started."""
+    begun = moment(container.get("state", {}).get("running", {}).get("startedAt"))
+    changed = [
+        moment(one.get("lastTransitionTime"))
+        for one in pod.get("status", {}).get("conditions", ())
+        if one["type"] == "Ready" and one["status"] == "False"
+    ]
+    started = container.get("started", True)  # False, until its startup probe has held once
+    return bool(started and begun and changed) and changed[0] - begun > FLAP
+
+
 def _since(pod: dict[str, Any], phase: Phase) -> float:
-    if phase == "Ready":
+    if phase in ("Ready", "Unready"):
         for condition in pod.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready":
                 return moment(condition.get("lastTransitionTime"))
@@ -149,11 +165,14 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
     """What is wrong with the fleet's HPA, by its own conditions."""
     out = []
     for body in scalers:
+        active = holds(body, "ScalingActive")
         for one in body.get("status", {}).get("conditions", ()):
             if one["type"] not in ("AbleToScale", "ScalingActive", "ScalingLimited"):
                 continue
             wrong = one["status"] == ("True" if one["type"] == "ScalingLimited" else "False")
-            if wrong and one.get("reason") not in ("DesiredWithinRange", "TooFewReplicas"):
+            if one["type"] == "ScalingLimited" and (one.get("reason") != "TooManyReplicas" or not active):
+                continue  # what moves is no trouble, and of a figure that is missing it says what was so before
+            if wrong:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
                 out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
     return tuple(out)
@@ -183,11 +202,31 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
         return ()
     meta, seen = owner["metadata"], owner.get("status", {}).get("observedGeneration")
     untouched = not owner.get("status") if owner["kind"] == "LeaderWorkerSet" else seen is None
-    age = now - moment(meta.get("creationTimestamp"))
-    if not untouched or age < UNATTENDED_SECONDS:
+    written = [moment(one.get("time")) for one in meta.get("managedFields", ())]
+    age = now - max([moment(meta.get("creationTimestamp")), *written])
+    behind = seen is not None and seen < meta.get("generation", 0)
+    if not (untouched or behind) or age < UNATTENDED_SECONDS:
         return ()
     subject, text = f"{owner['kind']}/{meta['name']}", f"no controller has looked at it in {age:.0f} s"
     return (Sign("condition", subject, "NoController", text),)
+
+
+def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Sign, ...]:
+    """The first pod of which no scheduler has said anything; one that waits for a disk or a device with a node chosen is none."""
+    for pod in pods:
+        meta, status = pod["metadata"], pod.get("status", {})
+        age = now - moment(meta.get("creationTimestamp"))
+        told = any(one["type"] == "PodScheduled" for one in status.get("conditions", ()))
+        waits = any(
+            {"persistentVolumeClaim", "ephemeral"} & set(one) for one in pod["spec"].get("volumes", ())
+        )
+        waits |= bool(pod["spec"].get("resourceClaims") or status.get("nominatedNodeName"))
+        if not (told or waits or pod["spec"].get("nodeName")) and age > UNATTENDED_SECONDS:
+            text = (
+                f"{pod['spec'].get('schedulerName', 'default-scheduler')} has not looked at it in {age:.0f} s"
+            )
+            return (Sign("condition", f"Pod/{meta['name']}", "NoScheduler", text),)
+    return ()
 
 
 def signs(events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()) -> tuple[Sign, ...]:

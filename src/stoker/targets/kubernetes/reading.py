@@ -1,13 +1,16 @@
 """One fleet's part of a namespace, as it is read: its objects and pods as one state."""
 
+from stoker.errors import Mistake
 from stoker.fleet.state import FleetState, Service
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.kubernetes import chain, scaling, workload
-from stoker.targets.kubernetes.client import Api, Object
+from stoker.targets.kubernetes import chain, held, owners, scaling, words, workload
+from stoker.targets.kubernetes.around import Around
+from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.copying import Copying
-from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended
+from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended, unscheduled
 
+COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
 LOG_LINES = 400
 
@@ -18,6 +21,7 @@ class Reading:
     def __init__(self, api: Api, spec: ServeSpec) -> None:
         self.api, self.spec, self.name, self.namespace = api, spec, spec.name, spec.kubernetes.namespace
         self.copying = Copying(api, self.name, self.namespace, self.selector)
+        self.around = Around(api, spec, self.selector)
 
     @property
     def selector(self) -> str:
@@ -34,22 +38,26 @@ class Reading:
     def observe(self) -> FleetState:
         """Pods, their owner and the warnings about them, as one value."""
         now, owner = clock.now(), self.workload()
-        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        found = replicas(pods, self._log, self._newest(owner))
+        everyone = self.api.list("Pod", self.namespace, self.selector)
+        pods = tuple(one for one in everyone if one["metadata"]["labels"].get(COMPONENT) == "engine")
+        events = signs(self.api.visible("Event", self.namespace), self.name, self._others())
+        found = words.unready(replicas(pods, self._log, self._newest(owner)), events)
         before = self._stages() + self.beside()
         scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
-        warnings = conditions(scalers) + unattended(owner, now)
-        warnings += chain.links(self.api, scalers[0], pods) if scalers else ()
-        warnings += signs(self.api.visible("Event", self.namespace), self.name, self._others())
-        notes = owner["metadata"].get("annotations", {}) if owner else {}
-        ports = self._ports()
+        services = self._services()
+        warnings = conditions(scalers) + unattended(owner, now) + unscheduled(everyone, now)
+        warnings += chain.links(self.api, scalers[0], pods, inside=self.around.inside) if scalers else ()
+        warnings += self.around.signs(owner, everyone, services, before, now)
+        warnings += owners.over(owner, events)
+        before += held.services(warnings, now)
+        notes, ports = (owner["metadata"].get("annotations", {}) if owner else {}), _ports(services or ())
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=self._endpoint(ports) if owner else None,
             model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
-            stopping=owner is None and bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
+            stopping=bool(held.kept([owner])) if owner else bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
 
     def _endpoint(self, ports: dict[str, int]) -> str:
@@ -66,10 +74,14 @@ class Reading:
         names = (one["metadata"]["name"] for one in workload.workloads(self.api, self.namespace))
         return [name for name in names if name != self.name]
 
-    def _ports(self) -> dict[str, int]:
-        """The first port of each of its Services."""
-        found = self.api.visible("Service", self.namespace, self.selector)
-        return {one["metadata"]["name"]: int(one["spec"]["ports"][0]["port"]) for one in found}
+    def _services(self) -> tuple[Object, ...] | None:
+        """Its Services; None, where this user may not list them."""
+        try:
+            return self.api.list("Service", self.namespace, self.selector)
+        except Mistake as refused:
+            if refused.finding.rule != FORBIDDEN:
+                raise
+            return None
 
     def _newest(self, owner: Object | None) -> str | None:
         """The template hash of the Deployment's newest ReplicaSet: pods of another one are about to go."""
@@ -86,7 +98,8 @@ class Reading:
         """The copy and the snapshot of the weights, where the fleet has them."""
         if self.spec.kubernetes.weights not in (None, "disk") or self.spec.kubernetes.disk.handle:
             return ()
-        return self.copying.stages()
+        found = self.copying.stages()
+        return found + self.around.claim() if found else ()
 
     def beside(self) -> tuple[Service, ...]:
         """The gateway, the picker and the page, where the fleet has them."""
@@ -94,10 +107,15 @@ class Reading:
         found = self.api.list("Deployment", self.namespace, picked)
         roles = {str(one["metadata"]["labels"]["app.kubernetes.io/component"]): one for one in found}
         pods = self.api.list("Pod", self.namespace, picked) if found else ()
-        return tuple(beside(role, one, pods) for role, one in sorted(roles.items()))
+        return (*(beside(role, one, pods) for role, one in sorted(roles.items())), *self.around.route())
 
     def _log(self, pod: str) -> tuple[str, ...]:
         return self.api.log(self.namespace, pod, LOG_LINES)
+
+
+def _ports(found: tuple[Object, ...]) -> dict[str, int]:
+    """The first port of each of its Services."""
+    return {one["metadata"]["name"]: int(one["spec"]["ports"][0]["port"]) for one in found}
 
 
 def page_port(spec: ServeSpec) -> int:

@@ -75,7 +75,8 @@ def _progress(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) 
             return f"{STUCK} {container['name']}: {waiting}{f': {words}' if words else ''}"
         if "running" in container.get("state", {}):
             return _rate(container["name"], log(pod["metadata"]["name"], container["name"]))
-    return "the copy starts"
+    placed = pod.get("spec", {}).get("nodeName") or _containers(pod)
+    return "the copy starts" if placed else "the copy waits for its disk and a node"
 
 
 def _rate(name: str, lines: Sequence[str]) -> str:

@@ -1,80 +1,44 @@
 """KubernetesTarget: a namespace of a cluster as a place where a fleet runs."""
 
-import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager, suppress
 
-from stoker.errors import Mistake
+from stoker.errors import Mistake, StokerError
+from stoker.events import Report, silent
 from stoker.fleet.changes import Action, Changes, Step
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
-from stoker.render.manifests import Manifest, choose, manifests
-from stoker.render.manifests.choices import SPACE
-from stoker.spec import dump
 from stoker.spec.nouns import KeyRef, ServeSpec
-from stoker.targets.kubernetes import cloud, count, drift, logs, revisions, secret, stages, workload
-from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
-from stoker.targets.kubernetes.diff import changed
+from stoker.targets.kubernetes import cloud, count, held, history, logs, secret
+from stoker.targets.kubernetes.client import Object
+from stoker.targets.kubernetes.comparison import Comparison, Put
+from stoker.targets.kubernetes.inventory import OWNED, WEIGHTS, WORKLOADS
 from stoker.targets.kubernetes.kinds import RESOURCES
 from stoker.targets.kubernetes.portforward import PortForward
-from stoker.targets.kubernetes.reading import LOG_LINES, Reading
+from stoker.targets.kubernetes.reading import LOG_LINES
+from stoker.targets.kubernetes.rehearsal import excused
+from stoker.targets.kubernetes.turn import Ask, Turn, nobody
 
-# What a change of would be refused: they are made once, under a name that says what they hold.
-ONCE = (
-    "Job",
-    "PersistentVolumeClaim",
-    "PersistentVolume",
-    "StorageClass",
-    "VolumeSnapshot",
-    "VolumeSnapshotClass",
-)
-# What a fleet may own, in the order in which it is taken away.
-OWNED = (
-    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "Rules", "PrometheusRule", "GCPBackendPolicy", "HealthCheckPolicy", "HTTPRoute",
-    "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
-    "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
-)  # fmt: skip
-SAFE = {"pod-security.kubernetes.io/enforce": "restricted"}  # of a namespace that Stoker makes
-WORKLOADS = ("Deployment", "LeaderWorkerSet")
-WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")
-RESTARTED = "stoker/restarted-at"
 SLOWEST = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An object to apply, and the number of replicas to keep apart from it, where an HPA moves that."""
-
-    body: Object
-    replicas: int | None = None
-
-
-class KubernetesTarget:
+class KubernetesTarget(Comparison):
     """One fleet in one namespace of one cluster.
 
-    force takes fields out of other managers' hands. calls: what gcloud is to do first. weights takes the claims and
-    snapshots down too. keys_stay: the Secret of the keys is left as it is. stored: the spec came out of the cluster, so
-    that its references to this machine's files and environment are not followed. others: what other managers have put
-    into each object, as the last changes saw it, and an apply leaves.
+    weights takes the claims and snapshots down too. stored: the spec came out of the cluster, so that its references to
+    this machine's files and environment are not followed. made: what the verb that is at work has made.
     """
 
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
-        self.spec, self.name, self.namespace = spec, spec.name, spec.kubernetes.namespace
-        self.api = Api(spec.kubernetes.context)
-        self.force, self.weights = force, weights
-        self._same: dict[str, tuple[str, Object]] = {}
-        self._reading = Reading(self.api, spec)
-        self._restart: str | None = None
-        self._key_id = ""
-        self.keys_stay = self.stored = False
-        self.calls: tuple[Call, ...] = ()
-        self.others: dict[str, tuple[str, ...]] = {}
+        super().__init__(spec, force=force)
+        self.weights, self.stored = weights, False
+        self.history = history.History(self._reading)
+        self.made: list[str] = []
+        self._changed = self._blocked = False
+        self._new_space = ""
         self._looks = 0
 
     @property
@@ -87,254 +51,166 @@ class KubernetesTarget:
         """What could run here: a cluster is asked, not searched."""
         return Hardware()
 
-    @property
-    def selector(self) -> str:
-        """Labels of everything of the fleet."""
-        return self._reading.selector
-
-    def workload(self) -> Object | None:
-        """The Deployment or LeaderWorkerSet; None where there is none, or it is not Stoker's."""
-        return self._reading.workload()
+    def stay_inside(self) -> None:
+        """Looks at nothing that stands outside of the namespace: for who has rights in it alone."""
+        self._reading.around.inside = True
 
     def observe(self) -> FleetState:
         """Pods, their owner and the warnings about them, as one value."""
         return self._reading.observe()
-
-    def _selector(self, kind: str) -> str:
-        """The labels of its objects of a kind; those that stand in no namespace say whose they are by another."""
-        return self.selector if RESOURCES[kind].namespaced else f"{self.selector},{SPACE}={self.namespace}"
-
-    def _selected(self, body: Object) -> bool:
-        wanted = dict(part.split("=") for part in self._selector(body["kind"]).split(","))
-        return bool(wanted.items() <= body["metadata"].get("labels", {}).items())
 
     def restarting(self) -> "KubernetesTarget":
         """The same target, where the next changes replace every replica."""
         self._restart = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return self
 
-    def changes(self, plan: Plan | None) -> Changes:
-        """The steps towards the plan. Raises: Mistake, where an object is not Stoker's or is refused."""
-        if plan is None:
-            return Changes(self._down())
-        steps = [cloud.step(call) for call in self.calls]
-        if not self.space_is_there():
-            return Changes((*steps, *self._new_namespace(plan)))
-        kept = self._secrets(plan)
-        objects = [Manifest(body) for body in kept] + list(manifests(plan))
-        self._key_id = next(map(secret.key_id, kept), "")
-        for one in objects if not self.keys_stay else objects[len(kept) :]:
-            if (step := self._step(self._marked(one.body, plan), one)) is not None:
-                steps.append(step)
-        steps += self._stale(objects)
-        return Changes(tuple(steps) or self._waiting(plan))
+    @contextmanager
+    def changing(
+        self, verb: str, report: Report = silent, *, wanted: ServeSpec | None = None, over: bool = False, ask: Ask = nobody,
+    ) -> Iterator[None]:  # fmt: skip
+        """A verb that changes the fleet, with its claim to it: taken with the first change, given back at the end.
 
-    def _secrets(self, plan: Plan) -> list[Object]:
-        """The Secret of the keys as it is to be, or as it is where it stays."""
-        if not self.keys_stay:
-            return [secret.identified(self.api, body) for body in secret.objects(plan)]
-        live = self.api.get("Secret", self.namespace, f"{self.name}-keys")
-        if live is None and secret.needed(plan):
-            raise Mistake(
-                f"the secret {self.name}-keys is not in {self.namespace}, and the kept spec needs it",
-                why="a spec that the cluster kept reads no key of this machine", rule="kube-secret",
-                fix=f"`stoker up` with a file that names the key, or kubectl -n {self.namespace} create secret generic {self.name}-keys --from-file=api-key=FILE",
-            )  # fmt: skip
-        return [live] if live is not None else []
-
-    def space_is_there(self) -> bool:
-        """Whether the namespace is there; who may not look at it works inside one."""
+        wanted: the spec that it leads to. over, ask: as for a Turn.
+        """
+        self.api.verb = verb
+        spec = history.plain(wanted) if wanted else None
+        self.turn = Turn(self.claim, self.api, self.namespace, verb, spec, report=report, over=over, ask=ask)
+        self._seen.clear()
+        self.made.clear()
+        self._changed = False
         try:
-            return self.namespace == "default" or self.api.get("Namespace", None, self.namespace) is not None
-        except Mistake as refused:
-            if refused.finding.rule != FORBIDDEN:
-                raise
-            return True
+            yield
+        finally:
+            empty, self.turn = self.turn.before is None and not self._changed, None
+            with suppress(StokerError):  # it runs out by itself
+                self.claim.release(away=empty)
 
-    def _marked(self, body: Object, plan: Plan) -> Object:
-        """The workload with what it was made from, and its mark of the last restart, which an apply must not take away."""
-        if body["kind"] not in WORKLOADS:
-            return body
-        body = deepcopy(body)
-        body["metadata"].setdefault("annotations", {})[revisions.DIGEST] = _digest(plan.spec)
-        for template in workload.templates(body):
-            if self._key_id and f"{self.name}-keys" in json.dumps(template):
-                template["metadata"].setdefault("annotations", {})[secret.KEY_ID] = self._key_id
-        mark = self._restart
-        if mark is None:
-            live = self.api.get(body["kind"], self.namespace, self.name)
-            mark = workload.template(live)["metadata"].get("annotations", {}).get(RESTARTED) if live else None
-        if mark is None:
-            return body
-        for template in workload.templates(body):
-            template["metadata"].setdefault("annotations", {})[RESTARTED] = mark
-        return body
+    def changes(self, plan: Plan | None) -> Changes:
+        """The steps towards the plan. Raises: Mistake, where an object is not Stoker's.
 
-    def _new_namespace(self, plan: Plan) -> tuple[Step, ...]:
-        body = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": self.namespace, "labels": dict(SAFE)},
-        }
-        rest = [*(Manifest(body) for body in secret.objects(plan)), *manifests(plan)]
-        first = Step("create", f"Namespace/{self.namespace}", "", body=Put(body))
-        return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))
-
-    def _step(self, body: Object, one: Manifest) -> Step | None:
-        """What there is to do for one object; None where it is as it should be."""
-        subject = str(one)
-        live = self.api.get(one.kind, one.namespace, one.name)
-        if live is None:
-            if reason := self._too_early(one):
-                return Step("wait", subject, reason)
-            moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
-            return Step("create", subject, "", body=Put(body, self.spec.replicas.low if moved else None))
-        shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
-        if not workload.ours(live) or not (shared or self._selected(live)):
-            raise Mistake(
-                f"a {one.kind} named {one.name} is there already, and is not this fleet's",
-                at=f"{one.namespace or 'the cluster'}", why="Stoker changes only what it made",
-                fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
-            )  # fmt: skip
-        if one.kind == "Job":
-            return self._reading.copying.again(live, subject)
-        if one.kind in ONCE:
-            return None
-        version = live["metadata"]["resourceVersion"]
-        if self._same.get(subject) == (version, body):
-            return None
-        after = self.api.apply(body, force=True, dry=True)
-        self.others[subject] = drift.foreign(after)
-        moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
-        kept = count.falls(live, after) if moved else None  # before the two are compared: it says what stays
-        differs = changed(live, after)
-        if not differs:
-            self._same[subject] = (version, body)
-            return None
-        why = "; ".join(differs) if one.kind != "Secret" else "another key"
-        return Step("update", subject, why, body=Put(body, kept))
-
-    def _too_early(self, one: Manifest) -> str:
-        """Why an object cannot be made yet: what it is made from is not there."""
-        if not one.waits:
-            return ""
-        if one.kind == "VolumeSnapshot":
-            job = self.api.get("Job", self.namespace, f"{one.name}-copy")
-            return (
-                self._reading.copying.unwritten(job)
-                if job and stages.finished(job)
-                else "the copy of the weights goes on"
-            )
-        snapshot = self.api.get("VolumeSnapshot", self.namespace, one.body["spec"]["dataSource"]["name"])
-        return (
-            "" if snapshot and snapshot.get("status", {}).get("readyToUse") else "the snapshot is being taken"
-        )
-
-    def _stale(self, objects: list[Manifest]) -> list[Step]:
-        """Objects of the fleet that the plan has no more, but the weights of others."""
-        wanted = {(one.kind, one.name) for one in objects}
-        return [
-            Step("delete", f"{kind}/{body['metadata']['name']}", "the plan has it no more")
-            for kind in OWNED
-            if kind not in ("Job", "ControllerRevision")
-            for body in self._mine(kind)
-            if (kind, body["metadata"]["name"]) not in wanted
-        ]
-
-    def _mine(self, kind: str) -> tuple[Object, ...]:
-        """What the fleet has of a kind, as far as this user may see it."""
-        return self.api.visible(kind, self.namespace, self._selector(kind))
-
-    def _waiting(self, plan: Plan) -> tuple[Step, ...]:
-        """What is not ready yet of what is there."""
-        owner = self.workload()
-        cluster = choose(plan)
-        wanted = workload.count(owner) if cluster.scaled else plan.spec.replicas.low
-        status = (owner or {}).get("status", {})
-        generation = (owner or {"metadata": {}})["metadata"].get("generation", 0)
-        seen = bool(status) and status.get("observedGeneration", generation) >= generation
-        ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-        if seen and ready >= wanted and updated >= wanted and status.get("replicas", 0) <= wanted:
-            late = [one.role for one in self._reading.beside() if one.phase != "Ready"]
-            return tuple(Step("wait", role, "") for role in late)
-        return (Step("wait", f"{max(1, wanted - min(ready, updated))} of {wanted} replicas", ""),)
+        Raises: StateMoved, where somebody else changes the fleet, or took away what was there since this target looks.
+        What the cluster would refuse is in `rehearsal`, and raised by `apply`.
+        """
+        self.rehearsal.refused.clear()
+        if self.turn:
+            self.turn.check()
+        steps = self._down() if plan is None else self.towards(plan)
+        whom = self.turn.blocked() if self.turn and steps else ""
+        self._blocked = bool(whom)
+        return Changes((Step("wait", whom, ""),)) if whom else Changes(steps)
 
     def _down(self) -> tuple[Step, ...]:
-        """Everything of the fleet, against the order in which it was made; weights only where asked."""
+        """Everything of the fleet, against the order in which it was made; weights only where asked; who it is last."""
+        if there := self.left():
+            return tuple(Step("delete", subject, "") for subject in there)
+        kept = [one for one in self._reading.around.leaving() if self._goes(one)]
+        waits = [Step("wait", f"{one['kind']}/{one['metadata']['name']}", held.told(one)) for one in kept]
+        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
+        waits += [Step("wait", f"pod {one['metadata']['name']}", held.by(one) or "it drains") for one in pods]
+        if waits:
+            return tuple(waits)
+        claim = self.claim.find()
+        return (Step("delete", f"{claim['kind']}/{self.claim.name}", ""),) if claim else ()
+
+    def _goes(self, body: Object) -> bool:
+        """Whether `down` takes it away: weights stay, unless it was told otherwise."""
+        return self.weights or body["kind"] not in WEIGHTS
+
+    def left(self) -> tuple[str, ...]:
+        """What the fleet has that `down` takes away, but for its claim."""
         kinds = (*OWNED, *WEIGHTS) if self.weights else OWNED
-        there = [
+        return tuple(
             f"{kind}/{body['metadata']['name']}"
             for kind in kinds
             for body in self._mine(kind)
-            if not body["metadata"].get("deletionTimestamp")
-        ]
-        if there:
-            return tuple(Step("delete", subject, "") for subject in there)
-        pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        return tuple(Step("wait", f"pod {pod['metadata']['name']}", "it drains") for pod in pods)
+            if not body["metadata"].get("deletionTimestamp") and body["metadata"]["name"] != self.claim.name
+        )
 
     def apply(self, changes: Changes) -> None:
-        """Takes every step that can be taken now, in order. Raises: Mistake, where the cluster refuses one."""
-        for step in changes.acting:
-            kind, _, name = step.subject.partition("/")
-            match step.body:
-                case Call() as call:
-                    cloud.make(call)
-                    self.calls = tuple(one for one in self.calls if one != call)
-                case Put() as put:
-                    self._put(step.action, put)
-                case _ if step.action == "delete":
-                    self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
-        self._restart = None
+        """Takes every step that can be taken now, in order; none, where the cluster has refused one in its dry run.
+
+        Raises: Mistake, where the cluster refuses one; StateMoved, where somebody else has the fleet by now, or takes its
+        namespace away.
+        """
+        try:
+            if refused := self.rehearsal.verdict():
+                raise refused
+            self._apply(changes)
+        except Mistake as refused:
+            if self.turn and self._seen - {f"Namespace/{self.namespace}"} and self.turn.ending():
+                raise self.turn.gone(f"Namespace/{self.namespace}") from None
+            if self.rehearsal.refused:
+                self._take_back()
+            raise
+
+    def _apply(self, changes: Changes) -> None:
+        steps = [one for one in changes.acting if one.body is not None or one.action == "delete"]
+        space = [one for one in changes.steps if one.subject == f"Namespace/{self.namespace}"]
+        if space:  # what stands in it can be rehearsed, and claimed, only there
+            for step in space:
+                if step.body is not None:
+                    self._take(step)
+            return
+        if self._blocked or (self.turn and not self._my_turn(self.turn)):
+            return
+        for step in steps:
+            if self.turn:
+                self.turn.check()
+            self._take(step)
+
+    def _my_turn(self, turn: Turn) -> bool:
+        first = not self.claim.mine
+        if not turn.take():
+            return False
+        if first and turn.verb in ("up", "rollback"):
+            with suppress(Mistake):  # a way back is no reason to stop
+                self.history.record_before(turn.before)
+        return True
+
+    def _take(self, step: Step) -> None:
+        """One step. What is made, changed or taken away in the cluster is worth a claim that stays."""
+        kind, _, name = step.subject.partition("/")
+        match step.body:
+            case Call() as call:
+                cloud.make(call)
+                self.calls = tuple(one for one in self.calls if one != call)
+            case Put() as put:
+                self._changed = True
+                self._put(step.action, put)
+                self._seen.add(step.subject)
+                if step.action == "create":
+                    self.made.append(step.subject)
+            case _:
+                self._changed = True
+                self.api.delete(kind, self.namespace if RESOURCES[kind].namespaced else None, name)
+                if name == self.claim.name:
+                    self.claim.forget()
 
     def _put(self, action: Action, put: Put) -> None:
         """Applies one object; the number of replicas, where an HPA moves it, by itself."""
         if put.replicas is not None and action == "update":
             count.keep(self.api, put.body, put.replicas)
         try:
-            self.api.apply(put.body, force=self.force)
+            made = self.api.apply(put.body, force=self.force)
         except Mistake as refused:
-            if put.body["kind"] not in WORKLOADS or not count.an_hpa_had_it(self.api, put.body, refused):
+            if put.body["kind"] not in WORKLOADS or not excused(self.api, put.body, refused):
                 raise
-            self.api.apply(put.body, force=True)
+            made = self.api.apply(put.body, force=True)
         if put.replicas not in (None, 1) and action == "create":
             count.keep(self.api, put.body, put.replicas)
+        if put.body["kind"] == "Namespace":
+            self._new_space = made["metadata"]["uid"]
+        if put.body["kind"] in WORKLOADS:
+            self._restart = None
 
-    def record(self, spec: ServeSpec) -> int:
-        """Keeps a spec that is ready now, for a way back. Returns its number."""
-        labels = {"app.kubernetes.io/instance": self.name, "app.kubernetes.io/managed-by": "stoker"}
-        return revisions.record(self.api, self.namespace, self.name, self.selector, labels, dump(spec))
-
-    def running(self) -> dict[str, Any] | None:
-        """The kept spec of what runs now, as `spec.dump` gives it; the newest kept, where nothing runs."""
-        known, runs = revisions.revisions(self.api, self.namespace, self.selector), self._runs()
-        fits = [one.spec for one in known if runs in (None, one.digest)]
-        return fits[-1] if fits else None
-
-    def differs(self) -> bool:
-        """Whether what runs now was made from another spec than this one, replicas aside."""
-        return self._runs() not in (None, _digest(self.spec))
-
-    def _runs(self) -> str | None:
-        owner = self.workload()
-        notes = owner["metadata"].get("annotations", {}) if owner else {}
-        return notes.get(revisions.DIGEST)
-
-    def before(self, number: int | None = None) -> revisions.Revision:
-        """The revision to go back to: the newest that was ready and is not what runs now, or that of a number.
-
-        Raises: Mistake, where there is none.
-        """
-        known = revisions.revisions(self.api, self.namespace, self.selector)
-        runs = self._runs()
-        fits = [one for one in known if (one.number == number if number is not None else one.digest != runs)]
-        if not fits:
-            raise Mistake(
-                f"{self.name} has no revision {number}" if number is not None else f"{self.name} has no other revision that was ready",
-                why=f"kept: {', '.join(str(one.number) for one in known) or 'none'}", fix="change the file, and `stoker up`",
-                rule="no-revision",
-            )  # fmt: skip
-        return fits[-1]
+    def _take_back(self) -> None:
+        """Takes the namespace away that was made only to find that what was to stand in it is refused."""
+        if not self._new_space or self.made != [f"Namespace/{self.namespace}"]:
+            return
+        kinds = ("Lease", "Pod", "Deployment", "Service", "Secret", "Job", "PersistentVolumeClaim")
+        if not any(self.api.visible(kind, self.namespace) for kind in kinds):
+            with suppress(StokerError):  # who may not take it away has an empty namespace
+                self.api.delete("Namespace", None, self.namespace, self._new_space)
 
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
@@ -361,7 +237,3 @@ class KubernetesTarget:
         with PortForward(self.name, self.spec.endpoint.port, flags) as port:
             url = f"http://127.0.0.1:{port}"
             yield Endpoint(url, self.spec.model.served_name, self._key(ref) if ref else None)
-
-
-def _digest(spec: ServeSpec) -> str:
-    return revisions.digest(json.loads(json.dumps(dump(spec), default=str)))

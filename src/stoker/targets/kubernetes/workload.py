@@ -44,3 +44,11 @@ def templates(body: Object) -> list[Any]:
 def template(body: Object) -> Any:
     """The template of the pods that serve."""
     return templates(body)[0]
+
+
+def serves(owner: Object) -> bool:
+    """Whether all of its replicas are of its newest spec, and ready."""
+    status, wanted = owner.get("status", {}), count(owner)
+    seen = status.get("observedGeneration", 0) >= owner["metadata"].get("generation", 0)
+    ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+    return bool(seen and wanted and ready >= wanted and updated >= wanted)

@@ -191,7 +191,10 @@ class Cluster:
 
     @cached_property
     def _fleet(self) -> "ClusterFleet":
-        return self._connect()
+        fleet = self._connect()
+        if self._inside:
+            fleet.target.stay_inside()
+        return fleet
 
     def _proxied(self, url: str) -> Page:
         name, _, port = url.removeprefix("proxy:").partition(":")

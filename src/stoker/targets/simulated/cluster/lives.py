@@ -12,11 +12,12 @@ from typing import Any
 
 from stoker.targets.simulated.cluster.kinds import BY_KIND
 from stoker.targets.simulated.cluster.pods import claimed, is_ready, is_running, requested
-from stoker.targets.simulated.cluster.store import Object, Store, now
+from stoker.targets.simulated.cluster.store import Object, Refused, Store, now
 
 REVISION = "deployment.kubernetes.io/revision"
 LWS = "leaderworkerset.sigs.k8s.io"
 AGAIN = 5.0  # seconds until an event of what goes on counts up
+NODE = "volume.kubernetes.io/selected-node"
 DETACHES = 0.3  # seconds until a node lets go of a disk
 FAULTS = {
     "ImagePullBackOff": ("waiting", "ImagePullBackOff", 'Back-off pulling image "{image}"'),
@@ -34,12 +35,17 @@ class Lives:
         self.begun: dict[str, float] = {}
         self.told: dict[tuple[str, str, str], float] = {}
         self.logs: dict[tuple[str, str], str] = {}
+        self.stamps: dict[tuple[str, str], list[str]] = {}
+        self.drivers = self.gateways = True  # whether somebody makes disks, and takes on Gateways
         self.hpa_moves = True
         self.hpa_says = "no metrics returned from custom metrics API"
 
     def step(self) -> None:
         """One round of everything."""
         with self.store.lock:
+            for space in self.store.list("Namespace"):
+                if "deletionTimestamp" in space["metadata"]:
+                    self.store.sweep(space)
             for claim in self.store.list("PersistentVolumeClaim"):
                 self._bind(claim)
             for snapshot in self.store.list("VolumeSnapshot"):
@@ -54,8 +60,17 @@ class Lives:
                 self._pod(pod)
             for claim in self.store.list("PersistentVolumeClaim"):
                 self._attach(claim)
+            for one in (*self.store.list("Gateway"), *self.store.list("HTTPRoute")):
+                self._gateway(one)
             for hpa in self.store.list("HorizontalPodAutoscaler"):
                 self._hpa(hpa)
+
+    def lines(self, namespace: str, pod: str) -> list[tuple[str, str]]:
+        """A pod's log by line, each with the time at which it was first seen."""
+        lines = self.logs.get((namespace, pod), "").splitlines()
+        stamps = self.stamps.setdefault((namespace, pod), [])
+        stamps += [now(exactly=True)] * (len(lines) - len(stamps))
+        return list(zip(stamps, lines, strict=False))
 
     def _age(self, body: Object) -> float:
         begun = self.begun.setdefault(body["metadata"]["uid"], time.monotonic())
@@ -70,11 +85,39 @@ class Lives:
             if not self.store.objects.get(key, {}).get("status", {}).get("readyToUse"):
                 self.store.status(_key(claim), phase="Pending")
                 return
+        name = claim["spec"].get("storageClassName")
+        if name and not self.drivers:
+            self._external(claim, name)
+            return
         volume = claim["spec"].get("volumeName") or f"pv-{claim['metadata']['uid']}"
         self.store.put(
             _key(claim), {**claim, "spec": {**claim["spec"], "volumeName": volume}}, "kube-controller-manager"
         )
         self.store.status(_key(claim), phase="Bound", accessModes=claim["spec"]["accessModes"], capacity=claim["spec"]["resources"]["requests"])  # fmt: skip
+
+    def _external(self, claim: Object, name: str) -> None:
+        """A claim for which nobody makes a disk: only the controller of volumes speaks, once the pod's node is known."""
+        kind = self.store.objects.get(("StorageClass", "", name), {})
+        meta = claim["metadata"]
+        self.store.status(_key(claim), phase="Pending")
+        if kind.get("volumeBindingMode") == "WaitForFirstConsumer" and NODE not in meta.get(
+            "annotations", {}
+        ):
+            notes = {**meta.get("annotations", {}), NODE: "l4-0"}
+            if any(meta["name"] in claimed(pod) for pod in self.store.list("Pod", meta["namespace"])):
+                self.store.put(_key(claim), {**claim, "metadata": {**meta, "annotations": notes}})
+            return
+        self._tell(claim, "ExternalProvisioning", f"Waiting for a volume to be created either by the external provisioner '{kind.get('provisioner')}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.", source="persistentvolume-controller", again=AGAIN)  # fmt: skip
+
+    def _gateway(self, one: Object) -> None:
+        """A Gateway or route as its controller takes it on; where none runs, as the API server defaults it."""
+        names = ("Accepted", "Programmed") if one["kind"] == "Gateway" else ("Accepted", "ResolvedRefs")
+        good = [{"type": name, "status": "True", "reason": name, "message": ""} for name in names]
+        waits = [{"type": name, "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"} for name in names]  # fmt: skip
+        if one["kind"] == "Gateway":
+            self.store.status(_key(one), conditions=good if self.gateways else waits)
+        elif self.gateways:
+            self.store.status(_key(one), parents=[{"conditions": good}])
 
     def _attach(self, claim: Object) -> None:
         """The disk is attached to the node of a pod that runs with it, and leaves a moment after the pod has ended."""
@@ -116,9 +159,17 @@ class Lives:
                 self.store.delete(_key(pod))
                 pods.remove(pod)
         new = new[:wanted]
-        while len(new) < wanted and len(pods) < wanted + surge:
+        refused = ""
+        while len(new) < wanted and len(pods) < wanted + surge and not refused:
             labels = {"pod-template-hash": digest}
-            pod = self._make(one, spec["template"], f"{one['metadata']['name']}-{digest}-", labels)
+            name = f"{one['metadata']['name']}-{digest}"
+            owner = self.store.objects[("ReplicaSet", one["metadata"]["namespace"], name)]
+            try:
+                pod = self._make(one, spec["template"], f"{name}-", labels)
+            except Refused as error:
+                refused = error.message
+                self._refused(owner, refused)
+                break
             new.append(pod)
             pods.append(pod)
         ready = [p for p in pods if is_ready(p)]
@@ -127,8 +178,15 @@ class Lives:
         self.store.status(
             _key(one), observedGeneration=one["metadata"]["generation"], replicas=len(pods), updatedReplicas=updated,
             readyReplicas=len(ready), availableReplicas=len(ready), unavailableReplicas=max(0, wanted - len(ready)),
-            conditions=[{"type": "Available", "status": str(available), "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable", "message": ""}],
+            conditions=[
+                {"type": "Available", "status": str(available), "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable", "message": f"Deployment {'has' if available else 'does not have'} minimum availability."},
+                *([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused}] if refused else []),
+                *([{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused", "message": "Deployment is paused"}] if spec.get("paused") else []),
+            ],
         )  # fmt: skip
+
+    def _refused(self, owner: Object, message: str) -> None:
+        self._tell(owner, "FailedCreate", f"Error creating: {message}", "Warning", "controller", AGAIN)
 
     def _replica_set(self, one: Object, digest: str) -> None:
         """The record of a revision; the pods are the Deployment's own here."""
@@ -178,7 +236,10 @@ class Lives:
                     f"{LWS}/name": name, f"{LWS}/group-index": str(index), f"{LWS}/worker-index": str(rank),
                     f"{LWS}/template-revision-hash": digest,
                 }  # fmt: skip
-                pods.append(self._make(one, template, pod_name, labels, exact=True))
+                try:
+                    pods.append(self._make(one, template, pod_name, labels, exact=True))
+                except Refused as error:
+                    self._refused({**one, "kind": "StatefulSet"}, error.message)
         groups = [
             [p for p in pods if p["metadata"]["labels"][f"{LWS}/group-index"] == str(i)]
             for i in range(wanted)
@@ -188,16 +249,16 @@ class Lives:
 
     def _job(self, one: Object) -> None:
         pods = self._children(one)
-        if not pods:
-            self._make(
-                one,
-                one["spec"]["template"],
-                f"{one['metadata']['name']}-",
-                {"job-name": one["metadata"]["name"]},
-            )
+        if not pods and not one["spec"].get("suspend"):
+            name = one["metadata"]["name"]
+            try:
+                self._make(one, one["spec"]["template"], f"{name}-", {"job-name": name})
+            except Refused as error:
+                self._refused(one, error.message)
+                return
             self.store.status(_key(one), active=1, startTime=now())
             return
-        phase = pods[0].get("status", {}).get("phase")
+        phase = pods[0].get("status", {}).get("phase") if pods else ""
         if phase == "Succeeded":
             done = {"type": "Complete", "status": "True", "reason": "CompletionsReached", "message": ""}
             self.store.status(_key(one), active=0, succeeded=1, conditions=[done])
@@ -315,11 +376,18 @@ class Lives:
         }  # fmt: skip
         conditions = [
             {"type": "PodScheduled", "status": "True"},
-            {"type": "Ready", "status": str(ready)},
+            {"type": "Ready", "status": str(ready), "lastTransitionTime": self._turned(pod, ready)},
         ]
         self.store.status(
             _key(pod), phase=phase, conditions=conditions, containerStatuses=[status], podIP="10.0.0.1"
         )
+
+    def _turned(self, pod: Object, ready: bool) -> str:
+        """When its Ready condition became what it is."""
+        for one in pod.get("status", {}).get("conditions", ()):
+            if one["type"] == "Ready" and one["status"] == str(ready) and "lastTransitionTime" in one:
+                return str(one["lastTransitionTime"])
+        return now()
 
     def _schedule(self, pod: Object) -> None:
         for volume in pod["spec"].get("volumes", ()):
@@ -341,8 +409,20 @@ class Lives:
                 self.begun[pod["metadata"]["uid"]] = time.monotonic()
                 return
             wrong[why] = wrong.get(why, 0) + 1
-        reasons = ", ".join(f"{count} {why}" for why, count in sorted(wrong.items()))
-        self._unschedulable(pod, f"0/{len(nodes)} nodes are available: {reasons}.")
+        reasons = ", ".join(sorted(f"{count} {why}" for why, count in wrong.items()))
+        text = f"0/{len(nodes)} nodes are available: {reasons}."
+        self._unschedulable(pod, f"{text} no new claims to deallocate, preemption: 0/{len(nodes)} nodes are available: {self._victims(pod, nodes)}.")  # fmt: skip
+
+    def _victims(self, pod: Object, nodes: list[Object]) -> str:
+        """What preemption says: it could help where an empty node would do."""
+        asked = requested(pod)
+        full = [
+            one for one in nodes
+            if "Insufficient" in (self._unfit(pod, one) or "")
+            and all(int(one.get("status", {}).get("allocatable", {}).get(name, 0)) >= count for name, count in asked.items())
+        ]  # fmt: skip
+        told = {"No preemption victims found for incoming pod": len(full), "Preemption is not helpful for scheduling": len(nodes) - len(full)}  # fmt: skip
+        return ", ".join(sorted(f"{count} {why}" for why, count in told.items() if count))
 
     def _unschedulable(self, pod: Object, text: str) -> None:
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
@@ -361,11 +441,13 @@ class Lives:
 
     def _unfit(self, pod: Object, node: Object) -> str | None:
         labels = node["metadata"].get("labels", {})
-        if any(labels.get(k) != v for k, v in pod["spec"].get("nodeSelector", {}).items()):
-            return "node(s) didn't match Pod's node affinity/selector"
+        if node.get("spec", {}).get("unschedulable"):
+            return "node(s) were unschedulable"
         for taint in node.get("spec", {}).get("taints", ()):
             if not any(t.get("key") == taint["key"] for t in pod["spec"].get("tolerations", ())):
                 return "node(s) had untolerated taint(s)"
+        if any(labels.get(k) != v for k, v in pod["spec"].get("nodeSelector", {}).items()):
+            return "node(s) didn't match Pod's node affinity/selector"
         free = dict(node.get("status", {}).get("allocatable", {}))
         others = [p for p in self.store.list("Pod") if p["spec"].get("nodeName") == node["metadata"]["name"]]
         for name, asked in requested(pod).items():

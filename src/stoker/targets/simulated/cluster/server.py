@@ -28,7 +28,8 @@ vllm:num_requests_waiting{engine="0",model_name="m"} 0.0
 class Cluster:
     """The double, running: `with Cluster() as cluster: cluster.kubeconfig()`.
 
-    absent: kinds whose definitions are not installed. forbidden: (verb, plural) that the user may not do.
+    absent: kinds whose definitions are not installed. forbidden: (verb, plural) that the user may not do. away: connections
+    break off, as while it restarts. busy: so many requests are turned away first, as while its storage initializes.
     """
 
     def __init__(self, *, speed: float = 1.0, absent: tuple[str, ...] = (), port: int = 0) -> None:
@@ -38,6 +39,7 @@ class Cluster:
         self.forbidden: set[tuple[str, str]] = set()
         self.token: str | None = None  # of a kubeconfig that is let in; kubectl sends none without TLS
         self.requests: list[str] = []
+        self.away, self.busy = False, 0
         self._stop = threading.Event()
         cluster = self
 
@@ -110,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
+            if self.double.away:
+                raise ConnectionResetError
             token = self.double.token
             if token is not None and self.headers.get("Authorization") != f"Bearer {token}":
                 raise Refused(401, "Unauthorized", "Unauthorized")
@@ -118,6 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
             if "protobuf" in self.headers.get("Content-Type", ""):
                 raise Refused(415, "UnsupportedMediaType", "the double reads JSON and YAML, no protobuf")
             self.double.requests.append(f"{self.command} {self.path}")
+            if self.double.busy > 0:
+                self.double.busy -= 1
+                raise Refused(429, "TooManyRequests", "storage is (re)initializing")
             found = self._route(raw)
             if found is not None:
                 self._send(200, found)
@@ -135,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, code: int, body: Any) -> None:
         text = body if isinstance(body, bytes) else json.dumps(_written(body)).encode()
         self.send_response(code)
+        if code == 429:
+            self.send_header("Retry-After", "1")
         self.send_header("Content-Type", "text/plain" if isinstance(body, bytes) else "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -255,12 +264,12 @@ class _Handler(BaseHTTPRequestHandler):
             return store.get(*key)
         if self.command == "DELETE":
             body = store.get(*key)
-            store.delete(key)
+            options = json.loads(raw) if raw else {}
+            store.end(key, options.get("preconditions", {}).get("uid", ""))
             return body
         manager = query.get("fieldManager", "double")
         if self.command == "PUT":
-            store.get(*key)
-            return store.put(key, json.loads(raw), manager)
+            return store.replace(key, json.loads(raw), manager)
         how = self.headers.get("Content-Type", "")
         body = yaml.safe_load(raw) if "yaml" in how else json.loads(raw)
         if "apply-patch" in how:
@@ -274,14 +283,17 @@ class _Handler(BaseHTTPRequestHandler):
             forced, dry = query.get("force") == "true", query.get("dryRun") == "All"
             return store.apply(kind, key[1], body, manager, force=forced, dry=dry)
         live = store.get(*key)
-        merged = _merge(deepcopy(live), body)
+        merged = _merge(deepcopy(live), body, named="strategic-merge-patch" in how)
         if sub == "status":
             store.status(key, **merged.get("status", {}))
             return store.get(*key)
         return store.put(key, merged, manager)
 
-    def _log(self, space: str, name: str, query: dict[str, str]) -> bytes:
-        """What a pod said, or, before its last restart, its annotation `fake/previous-log`."""
+    def _log(self, space: str, name: str, query: dict[str, str]) -> bytes | None:
+        """The lines of a pod's log, with the times at which they came where they are asked for; followed, until it ends.
+
+        Before its last restart: its annotation `fake/previous-log`.
+        """
         pod = self.double.store.get("Pod", space, name)
         if query.get("previous") == "true":
             said = pod["metadata"].get("annotations", {}).get("fake/previous-log")
@@ -290,7 +302,28 @@ class _Handler(BaseHTTPRequestHandler):
                     400, "BadRequest", f'previous terminated container "engine" in pod "{name}" not found'
                 )
             return str(said).encode()
-        return self.double.lives.logs.get((space, name), "").encode()
+        if query.get("follow") != "true":
+            return "\n".join(self._lines(space, name, query)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        sent, going = 0, True
+        while going and not self.double.away:
+            going = ("Pod", space, name) in self.double.store.objects  # looked at before the last lines are
+            lines = self._lines(space, name, query)
+            self.wfile.write("".join(f"{line}\n" for line in lines[sent:]).encode())
+            self.wfile.flush()
+            sent = len(lines)
+            time.sleep(TICK)
+        return None
+
+    def _lines(self, space: str, name: str, query: dict[str, str]) -> list[str]:
+        lines = self.double.lives.lines(space, name)
+        since = query.get("sinceTime", "")
+        found = [(at, text) for at, text in lines if at[:19] >= since[:19]]
+        return [f"{at} {text}" if query.get("timestamps") == "true" else text for at, text in found]
 
     def _page(self, space: str, pod: str, path: list[str]) -> bytes:
         """A ready engine's metrics, as its annotation `fake/metrics` gives them, or two families of vLLM's."""
@@ -336,15 +369,18 @@ def _picked(body: Object, query: dict[str, str]) -> bool:
     return True
 
 
-def _merge(live: Any, patch: Any) -> Any:
-    """A JSON merge patch."""
+def _merge(live: Any, patch: Any, *, named: bool = False) -> Any:
+    """A JSON merge patch; named: a strategic one, which merges the items of a list by their names."""
+    if named and isinstance(live, list) and isinstance(patch, list) and all("name" in one for one in patch):
+        found = {one.get("name"): one for one in live}
+        return [*(found | {one["name"]: _merge(found.get(one["name"]), one, named=True) for one in patch}).values()]  # fmt: skip
     if not isinstance(patch, dict) or not isinstance(live, dict):
         return patch
     for key, value in patch.items():
         if value is None:
             live.pop(key, None)
-        else:
-            live[key] = _merge(live.get(key), value)
+        elif not (named and key.startswith("$")):
+            live[key] = _merge(live.get(key), value, named=named)
     return live
 
 

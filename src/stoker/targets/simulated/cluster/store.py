@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -24,13 +25,13 @@ class Refused(Exception):
         self.code, self.reason, self.message, self.causes = code, reason, message, list(causes)
 
 
-def now() -> str:
-    """The time as objects carry it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(*, exactly: bool = False) -> str:
+    """The time as objects carry it; exactly: as lines of a log do."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z" if exactly else "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Store:
-    """All objects, behind one lock. `admit` may refuse an object before it is kept."""
+    """All objects, behind one lock. `admit` may refuse an object before it is kept; rehearsing: during a dry run."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
@@ -39,6 +40,7 @@ class Store:
         self.history: deque[tuple[int, str, Object]] = deque(maxlen=MOST)
         self.version = 100
         self.admit: list[Callable[[str, Object], None]] = []
+        self.rehearsing = False
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """Raises: Refused, 404."""
@@ -86,12 +88,11 @@ class Store:
         key = (kind.kind, namespace, name)
         with self.lock:
             live = self.objects.get(key)
-            if live is None:
-                if dry:
-                    self._check(kind, namespace, body)
-                    return deepcopy(body)
+            if live is None and not dry:
                 return self.create(kind, namespace, body, manager)
-            self._check(kind, namespace, body)
+            self._check(kind, namespace, body, new=live is None, dry=dry)
+            if live is None:
+                return deepcopy(body)
             wanted = ownership.owned(body)
             owners = self.owners[key]
             clash = {} if force else ownership.conflicts(live, owners, manager, wanted)
@@ -113,6 +114,15 @@ class Store:
                 self.put(key, merged)
             return self.objects[key]
 
+    def replace(self, key: Key, body: Object, manager: str) -> Object:
+        """As an update does. Raises: Refused: 404; 409, where it names another version than the one that is there."""
+        with self.lock:
+            live, named = self.get(*key), body["metadata"].get("resourceVersion")
+            if named and named != live["metadata"]["resourceVersion"]:
+                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": the object has been modified; please apply your changes to the latest version and try again')  # fmt: skip
+            kept = {k: live["metadata"][k] for k in ("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields")}  # fmt: skip
+            return self.put(key, {**live, **body, "metadata": {**body["metadata"], **kept}}, manager)
+
     def put(self, key: Key, body: Object, manager: str | None = None) -> Object:
         """Replaces an object that is there; a changed spec is another generation."""
         with self.lock:
@@ -128,7 +138,11 @@ class Store:
             if body.get("spec") != live.get("spec"):
                 body["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
             self._keep(key, body, "MODIFIED")
-            return self.objects[key]
+            kept = self.objects[key]
+            meta = kept["metadata"]
+            if "deletionTimestamp" in meta and not meta.get("finalizers") and key[0] != "Namespace":
+                self.delete(key)
+            return kept
 
     def status(self, key: Key, **status: Any) -> None:
         """Merges into an object's status."""
@@ -140,10 +154,37 @@ class Store:
             if new != live:
                 self._keep(key, new, "MODIFIED")
 
-    def delete(self, key: Key) -> None:
-        """Raises: Refused, 404. What it owns goes with it."""
+    def end(self, key: Key, uid: str = "") -> None:
+        """As a request to delete does: a namespace is terminating until it is empty. Raises: Refused, 404, 409."""
         with self.lock:
             body = self.get(*key)
+            if uid not in ("", body["metadata"]["uid"]):
+                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": Precondition failed: UID in precondition: {uid}, UID in object meta: {body["metadata"]["uid"]}')  # fmt: skip
+            if key[0] != "Namespace":
+                self.delete(key)
+                return
+            meta = {"deletionTimestamp": now(), **body["metadata"]}
+            self.put(key, {**body, "metadata": meta, "status": {"phase": "Terminating"}})
+
+    def sweep(self, namespace: Object) -> None:
+        """What the namespace controller does of one that is terminating: its objects go, and then it goes itself."""
+        name = namespace["metadata"]["name"]
+        inside = [key for key in self.objects if key[1] == name]
+        for key in inside:
+            if key in self.objects:
+                self.delete(key)
+        if not inside:
+            self.delete(("Namespace", "", name))
+
+    def delete(self, key: Key) -> None:
+        """Raises: Refused, 404. What it owns goes with it; what has a finalizer stays until somebody takes that off."""
+        with self.lock:
+            body = self.get(*key)
+            if body["metadata"].get("finalizers"):
+                if "deletionTimestamp" not in body["metadata"]:
+                    meta = {**body["metadata"], "deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
+                    self._keep(key, {**body, "metadata": meta}, "MODIFIED")
+                return
             del self.objects[key]
             self.owners.pop(key, None)
             self.version += 1
@@ -180,11 +221,18 @@ class Store:
                 "reason": reason, "message": message, "type": type_, "count": 1, "source": {"component": source},
                 "firstTimestamp": now(), "lastTimestamp": now(),
             }  # fmt: skip
-            self.create(BY_KIND["Event"], space, body)
+            with suppress(Refused):  # nothing new in a namespace that is terminating
+                self.create(BY_KIND["Event"], space, body)
 
-    def _check(self, kind: Kind, namespace: str, body: Object) -> None:
-        if kind.namespaced and ("Namespace", "", namespace) not in self.objects:
+    def _check(
+        self, kind: Kind, namespace: str, body: Object, *, new: bool = True, dry: bool = False
+    ) -> None:
+        space = self.objects.get(("Namespace", "", namespace))
+        if kind.namespaced and space is None:
             raise Refused(404, "NotFound", f'namespaces "{namespace}" not found')
+        if new and space is not None and "deletionTimestamp" in space["metadata"]:
+            raise Refused(403, "Forbidden", f'{_resource(kind.kind)} "{body["metadata"]["name"]}" is forbidden: unable to create new content in namespace {namespace} because it is being terminated')  # fmt: skip
+        self.rehearsing = dry
         for rule in self.admit:
             rule(kind.kind, body)
 

@@ -1,0 +1,123 @@
+"""Which signs may still be the reason for a state, and what is said where none is known."""
+
+import re
+
+from stoker.findings import Finding
+from stoker.fleet.state import FleetState, Replica, Service, Sign
+from stoker.units import Seconds
+
+RECENT = 1800.0  # seconds in which an event still explains something
+LOSSES = re.compile(
+    r"Evicted|Preempted|TaintManagerEviction|NodeNotReady|UnexpectedAdmissionError|OutOf\S+|NodeAffinity|NodePorts"
+)  # told of pods that are gone
+SCHEDULING = frozenset(
+    {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp", "SchedulingGated"}
+)  # over once it stands
+TRIED = frozenset({"FailedScheduling", "NotTriggerScaleUp", "FailedCreate"})
+WEIGHTS = ("weights", "snapshot", "claim")
+VOLUMES = ("Job", "PersistentVolumeClaim", "VolumeSnapshot")
+# Of a workload's conditions, the one that says most first.
+TELLING = ("FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "GroupsProgressing", "MinimumReplicasUnavailable")  # fmt: skip
+
+
+def tells(state: FleetState, sign: Sign, now: float) -> bool:
+    """Whether a sign may still be the reason: it is recent, and of nothing that is ready or gone."""
+    if sign.last_seen and now - sign.last_seen > RECENT:
+        return False
+    kind, _, name = sign.subject.partition("/")
+    settled = state.ready >= state.wanted and all(one.current for one in state.replicas)
+    if (service := _service(state, name)) is not None:
+        return service.phase != "Ready"
+    if kind in VOLUMES:
+        waits = any(one.phase != "Ready" for one in state.services if one.role in WEIGHTS)
+        return sign.source != "event" or waits or not settled
+    if kind != "Pod":
+        return sign.source != "event" or not settled
+    replica = next((one for one in state.replicas if about(sign, one)), None)
+    if replica is None:  # a pod that is gone
+        return LOSSES.fullmatch(sign.reason) is not None and not settled
+    if sign.reason in SCHEDULING:
+        return replica.phase == "Pending"
+    return replica.phase != "Ready"
+
+
+def newest(signs: list[Sign]) -> list[Sign]:
+    """Without what an object said before it said something else: of a try that is made again and again, the last counts."""
+    last = {(one.subject, one.reason): one for one in sorted(signs, key=lambda one: one.last_seen)}
+    return [one for one in signs if one.reason not in TRIED or last[one.subject, one.reason] is one]
+
+
+def _service(state: FleetState, name: str) -> Service | None:
+    """What stands beside the replicas, where an object is of it: a copy's pods, the gateway's ReplicaSet."""
+    if "-copy-" in name or name.endswith("-copy"):
+        return state.service("weights")
+    return next((one for one in state.services if f"{name}-".startswith(f"{state.name}-{one.role}-")), None)
+
+
+def about(sign: Sign, replica: Replica) -> bool:
+    """Whether a sign is of a replica: `replica 1`, `Pod/shop-1`, or `Pod/shop-1-2`, a rank of it."""
+    name = sign.subject.removeprefix("replica ").removeprefix("Pod/")
+    return name == replica.name or name.startswith(f"{replica.name}-")
+
+
+def held(replica: Replica, now: float) -> str:
+    """Whom it holds up, and for how long."""
+    return f"replica {replica.name} has been {replica.phase} for {_ago(replica.since, now)}"
+
+
+def unexplained(state: FleetState, now: float) -> list[Finding]:
+    """What is not ready without a known cause, with what is known of it: never nothing, while something is missing."""
+    late = _late_ones(state)
+    out = [_late(state, one, now) for one in late]
+    out += missing(state, now)
+    out += [_unready(one, now) for one in state.services if one.phase != "Ready"]
+    return out
+
+
+def _late(state: FleetState, replica: Replica, now: float) -> Finding:
+    own = [sign.text for sign in state.signs if about(sign, replica)]
+    seen = "; ".join(own[-2:] or [sign.text for sign in state.signs[-2:]]) or replica.detail
+    fix = f"`stoker logs {replica.name}` shows what it does"
+    return Finding(
+        held(replica, now), seen or "nothing is said of it yet", fix, severity="warning", rule="why-unknown"
+    )
+
+
+def _late_ones(state: FleetState) -> list[Replica]:
+    return [one for one in state.replicas if one.phase not in ("Ready", "Draining")]
+
+
+def missing(state: FleetState, now: float) -> list[Finding]:
+    """Replicas of which there is not even a pod: what the workload itself, or the newest event, says."""
+    leaving = [one for one in state.replicas if one.phase == "Draining"]
+    count = state.wanted - state.ready - len(_late_ones(state))
+    if count <= 0 or state.stopping:
+        return []
+    if count <= len(leaving):
+        going = f"replica {leaving[0].name} is on its way out, and another takes its place"
+        return [Finding(going, leaving[0].detail, "wait: it finishes its requests first", severity="note", rule="why-leaving")]  # fmt: skip
+    return [_missing(state, count)]
+
+
+def _missing(state: FleetState, count: int) -> Finding:
+    known = [one for one in state.signs if one.reason in TELLING and not one.subject.startswith("Pod/")]
+    best = min(known, key=lambda one: TELLING.index(one.reason), default=None)
+    newest = max(state.signs, key=lambda one: one.last_seen, default=None)
+    sign = best or newest
+    what = f"{count} of {state.wanted} replicas {'is' if count == 1 else 'are'} not there"
+    if sign is None:
+        return Finding(what, "nothing is said of it yet", "wait a moment; `kubectl get events` shows what the cluster says", severity="warning", rule="why-unknown")  # fmt: skip
+    return Finding(
+        f"{what}: {sign.text or sign.reason}", f"{sign.subject}: {sign.reason}: {sign.text}",
+        f"`kubectl describe {sign.subject}` and `kubectl get events` show more", sign.subject, "warning", "why-unknown",
+    )  # fmt: skip
+
+
+def _unready(one: Service, now: float) -> Finding:
+    what = f"{one.role} has been {one.phase} for {_ago(one.since, now)}"
+    seen = one.last_words or one.detail or "nothing is said of it yet"
+    return Finding(what, seen, "`stoker status` shows how far it is, `stoker logs` what it says", severity="warning", rule="why-unknown")  # fmt: skip
+
+
+def _ago(since: float, now: float) -> Seconds:
+    return Seconds(round(max(0.0, now - since)))
