@@ -5,12 +5,23 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import httptools
+from stoker.system.bodies import Body
+from stoker.system.wire import (
+    Answer,
+    BodyReader,
+    Headers,
+    Malformed,
+    answer_head,
+    body_reader,
+    split_head,
+    whole_chunk,
+)
+
+__all__ = ["Collector", "Connection", "Headers", "Pool", "Sink", "fetch", "request_bytes"]
 
 KEEP_SECONDS = 4.0  # uvicorn closes an idle connection after 5 s
 CONNECT_SECONDS = 2.0
-
-Headers = list[tuple[bytes, bytes]]
+PIECE = 256 * 1024  # of a large body, sent at a time
 
 
 class Sink(Protocol):
@@ -23,29 +34,64 @@ class Sink(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection to one engine."""
+    """One connection to one engine.
+
+    `pass_chunk`, where it is set, is given a chunk as it came, size line and all, in place of the sink's `data`.
+    """
 
     def __init__(self, release: "Callable[[Connection], None]") -> None:
         self._release = release
         self._sink: Sink | None = None
-        self._headers: Headers = []
-        self._reusable = False
+        self._answer: Answer | None = None
+        self._reader: BodyReader | None = None
+        self._buffer = b""
+        self._body: Body | None = None
+        self._sent = 0
+        self._choked = False
+        self.pass_chunk: Callable[[bytes], None] | None = None
         self.closed = False
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
 
-    def send(self, request: bytes, sink: Sink) -> None:
-        """Sends a whole request; its answer goes to the sink."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers = []
-        self._sink = sink
-        self._transport.write(request)
+    def send(self, request: bytes, sink: Sink, body: Body | None = None) -> None:
+        """Sends a request; its answer goes to the sink. A body goes in pieces, as fast as the engine reads it."""
+        self._sink, self._answer, self._reader, self.pass_chunk = sink, None, None, None
+        self._buffer = b""
+        if body is None or not body.size:
+            self._transport.write(request)
+            return
+        piece = body.take(0, PIECE)
+        self._transport.write(request + piece)
+        self._sent = len(piece)
+        if self._sent < body.size:
+            self._body = body
+            self._send_on()
+
+    def _send_on(self) -> None:
+        while self._body is not None and not self._choked and not self.closed:
+            piece = self._body.take(self._sent, PIECE)
+            self._sent += len(piece)
+            if not piece or self._sent >= self._body.size:
+                self._body = None
+            self._transport.write(piece)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the whole request is out."""
+        return self._body is None
+
+    def pause_writing(self) -> None:
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        self._send_on()
 
     def cancel(self) -> None:
         """Gives the answer up: the engine sees its client leave and stops computing."""
-        self._sink = None
+        self._sink = self._body = self.pass_chunk = None
         self.closed = True
         self._transport.abort()
 
@@ -60,35 +106,51 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self._sink is None:
+        if self.pass_chunk is not None and self._reader.fresh and whole_chunk(data):  # type: ignore[union-attr]
+            self.pass_chunk(data)
+        elif self._sink is None:
             self.cancel()
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"it answered something that is not HTTP: {error}")
+        else:
+            try:
+                self._read(data)
+            except Malformed as error:
+                self._fail(f"it answered something that is not HTTP: {error.why}")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
+    def _read(self, data: bytes) -> None:
+        rest: bytes | None = data
+        while rest is not None and self._sink is not None:
+            if self._reader is None:
+                rest = self._read_head(rest)
+                continue
+            mine, rest = self._reader.feed(rest)
+            if mine:
+                self._sink.data(mine)
+            if rest is not None:
+                self._finish(rest)
+                return
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+    def _read_head(self, data: bytes) -> bytes | None:
+        """Takes the answer's head; what follows it, or None while it is not whole."""
+        data = self._buffer + data
+        parts = split_head(data)
+        if parts is None:
+            self._buffer = data
+            return None
+        self._buffer = b""
+        answer = answer_head(parts[0], parts[1])
+        if answer.status == 101:
+            raise Malformed(502, "it changes the protocol, unasked")
+        if answer.status >= 200 and self._sink is not None:
+            self._answer, self._reader = answer, body_reader(answer.length)
+            self._sink.head(answer.status, answer.headers)
+        return data[parts[2] :]
 
-    def on_headers_complete(self) -> None:
-        if self._sink is not None and self._parser.get_status_code() >= 200:
-            self._sink.head(self._parser.get_status_code(), self._headers)
-
-    def on_body(self, body: bytes) -> None:
-        if self._sink is not None:
-            self._sink.data(body)
-
-    def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
-            self._headers = []
-            return
-        sink, self._sink = self._sink, None
-        if self._parser.should_keep_alive() and not self.closed:
+    def _finish(self, rest: bytes) -> None:
+        """The answer is whole. The connection is used again where nothing is left on it, in either direction."""
+        sink, self._sink, self.pass_chunk = self._sink, None, None
+        again = self._answer is not None and self._answer.keep_alive and not rest and self._body is None
+        self._answer, self._reader, self._body = None, None, None
+        if again and not self.closed:
             self._release(self)
         else:
             self.closed = True
@@ -96,8 +158,14 @@ class Connection(asyncio.Protocol):
         if sink is not None:
             sink.complete()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if exc is None and self._answer is not None and self._answer.length < -1:
+            self._finish(b"")  # the end of the connection is the end of this answer
+        self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
+
     def _fail(self, why: str) -> None:
-        sink, self._sink = self._sink, None
+        sink, self._sink, self.pass_chunk, self._body = self._sink, None, None, None
         if not self.closed:
             self.closed = True
             self._transport.abort()
@@ -111,16 +179,22 @@ class Pool:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._idle: list[Connection] = []
-        self.host_header = f"{host}:{port}".encode()
+        self.host_header = f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
-    async def connection(self) -> Connection:
-        """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
+    def idle(self) -> Connection | None:
+        """An idle connection that is still good; None where there is none."""
         now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed and now - connection.idle_since < KEEP_SECONDS:
                 return connection
             connection.cancel()
+        return None
+
+    async def connection(self) -> Connection:
+        """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
+        if (idle := self.idle()) is not None:
+            return idle
         async with asyncio.timeout(CONNECT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._keep), *self._address
@@ -166,11 +240,14 @@ class Collector:
         return await self._done
 
 
-def request_bytes(method: str, target: bytes, headers: Headers, body: bytes) -> bytes:
-    """A whole HTTP/1.1 request."""
-    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    length = b"content-length: %d\r\n" % len(body) if body or method not in ("GET", "HEAD") else b""
-    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target, lines, length, body)
+def request_bytes(
+    method: str, target: bytes, headers: Headers, body: bytes = b"", length: int | None = None
+) -> bytes:
+    """A whole HTTP/1.1 request; with a `length`, the head of one whose body of that length follows."""
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    size = len(body) if length is None else length
+    counted = b"content-length: %d\r\n" % size if size or method not in ("GET", "HEAD") else b""
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target, lines, counted, body)
 
 
 async def fetch(pool: Pool, target: bytes, headers: Headers, seconds: float) -> tuple[int, bytes]:

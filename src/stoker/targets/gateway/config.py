@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+MAX_BODY = 256 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Read at start from the file that the plan rendered. Keys are in files of mode 0600, named here.
 
-    engine_key: None where the engines ask for none. routes_file and seen_file: of a local fleet; a pod watches pods.
+    engine_key: None where the engines ask for none. max_body: bytes of a request's body. routes_file and seen_file: of a local fleet; a pod watches pods.
     """
 
     host: str
@@ -25,6 +27,7 @@ class Settings:
     routes_file: Path | None
     seen_file: Path | None
     model: str
+    max_body: int = MAX_BODY
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -44,6 +47,7 @@ class Settings:
             routes_file=Path(routes) if routes else None,
             seen_file=Path(seen) if seen else None,
             model=raw["model"],
+            max_body=raw.get("max_body", MAX_BODY),
         )
 
 

@@ -32,7 +32,7 @@ async def serve(settings: Settings, follow: Follow, linger: float, drain: float)
     """Serves until SIGTERM or SIGINT; then goes on for `linger` seconds, and lets answers finish for `drain` more."""
     replicas = Replicas()
     app = App(settings, replicas)
-    server = HttpServer(app, app.refusal)
+    server = HttpServer(app, app.refusal, app.terms)
     await server.listen(settings.host, settings.port)
     log.warning("listening on %s:%d", settings.host, settings.port)
     following = asyncio.ensure_future(follow(settings, replicas))

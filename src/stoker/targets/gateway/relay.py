@@ -1,6 +1,7 @@
 """One request on its way: to a replica, and to another if that one is lost before the client saw anything.
 
-vLLM sends a stream's headers before it computes, so a stream's headers are held back until its first event.
+vLLM sends a stream's headers before it computes, and some streams' first events too: all of it is held back until the
+first event that shows something of the answer. An answer that is no stream is held until it is whole.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ import re
 import time
 from dataclasses import dataclass, field
 
+from stoker.engine.showing import Shows, shows
+from stoker.system.descriptors import exhausted
 from stoker.system.http1 import Exchange, Request
 from stoker.system.log import request_log
 from stoker.system.upstream import Connection, Headers, request_bytes
@@ -18,9 +21,11 @@ from stoker.targets.gateway.replicas import Replica, Replicas
 
 MAX_LOSSES = 3  # replicas that one request may see die: a request that kills engines must not kill them all
 HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect "
-    b"content-length host authorization x-api-key".split()
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade "
+    b"http2-settings expect content-length host authorization x-api-key".split()
 )
+MOST_HELD = 8 << 20  # bytes of an answer; one that is larger is shown as it comes
+PREFIX = 256 * 1024  # bytes of a body in which its prompt's beginning is looked for
 REQUEST_ID = b"x-request-id"  # vLLM takes it into its own request's id
 _PLAIN = re.compile(rb"[-_.:A-Za-z0-9]{1,128}")
 _DEAD = (b"EngineDeadError", b"EngineCore encountered an issue", b"EngineCore died")
@@ -58,12 +63,23 @@ class Refused:
     body: bytes
 
 
-Outcome = Shown | Lost | Refused
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """This gateway has no descriptor left to ask with. No replica is to blame."""
+
+    why: str
+
+
+Outcome = Shown | Lost | Refused | Crowded
 
 
 def kept(headers: Headers) -> Headers:
-    """The headers that pass through in either direction."""
-    return [(name, value) for name, value in headers if name not in HOP_BY_HOP]
+    """The headers that pass through in either direction: none that is meant for one connection alone."""
+    named = [value for name, value in headers if name == b"connection"]
+    if not named or named == [b"keep-alive"]:
+        return [pair for pair in headers if pair[0] not in HOP_BY_HOP]
+    drop = HOP_BY_HOP.union(name.strip().lower() for value in named for name in value.split(b","))
+    return [pair for pair in headers if pair[0] not in drop]
 
 
 class Attempt:
@@ -80,25 +96,28 @@ class Attempt:
         self._headers: Headers = []
         self._streaming = False
         self._shown = False
+        self._failing = False  # the stream began with an engine's own error
         self.status = 0
         self.first: float | None = None
-        self._held = (
-            b""  # what came and is not shown yet: all of it before the first event, then half an event
-        )
-        self._parts: list[bytes] = []
+        self._held: list[bytes] = []  # what came and is not shown yet
+        self._size = 0
+        self._partial = b""  # of a stream: an event that is not whole
 
     async def run(self, request: bytes) -> Outcome:
         """Sends it and sees it through."""
+        pool = self.replica.pool
         try:
-            self._connection = await self.replica.pool.connection()
+            self._connection = pool.idle() or await pool.connection()
         except (OSError, TimeoutError) as error:
+            if exhausted(error):
+                return Crowded(str(error))
             return Lost(f"no connection: {error or 'timed out'}")
         if self._exchange.gone:
             self._leave()
             return Shown()
         self.replica.running.add(self.abandon)
         self._exchange.on_gone = self._leave
-        self._connection.send(request, self)
+        self._connection.send(request, self, self._exchange.request.content)
         try:
             return await self._outcome
         finally:
@@ -118,50 +137,85 @@ class Attempt:
     def data(self, chunk: bytes) -> None:
         self.replica.last_byte = time.monotonic()
         if not self._streaming:
-            self._parts.append(chunk)
-        elif self._shown and not self._held and chunk.endswith(b"\n\n"):
+            self._keep_or_show(chunk)
+        elif self._shown and not self._partial and chunk.endswith(b"\n\n"):
             self._write(chunk)
         else:
-            self._data_in_parts(self._held + chunk)
+            self._data_in_parts(self._partial + chunk)
 
     def _data_in_parts(self, data: bytes) -> None:
         whole = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        self._held = data
-        if whole < 4 or (not self._shown and not self._show(data[:whole])):
+        whole = whole if whole >= 4 else 0
+        events, self._partial = data[:whole], data[whole:]
+        if self._shown:
+            self._write(events)
             return
-        self._held = data[whole:]
-        self._write(data[:whole])
+        self._held.append(events)
+        self._size += len(events)
+        verdict = shows(events) if not self._failing else Shows.FAILURE
+        self._failing = verdict is Shows.FAILURE
+        if verdict is Shows.CONTENT or self._size + len(self._partial) > MOST_HELD:
+            self._show(None)
 
-    def _show(self, events: bytes) -> bool:
-        """Starts the client's answer at the first real event; comments and a dead engine's error are held."""
-        if events.startswith(b":") and not any(line.startswith(b"data:") for line in events.split(b"\n")):
-            return False
-        if events.startswith(b'data: {"error"') and (b'"code": 5' in events or b'"code":5' in events):
-            return False
+    def _keep_or_show(self, chunk: bytes) -> None:
+        """An answer that is no stream is kept until it is whole, unless it is too large for that."""
+        if self._shown:
+            self._write(chunk)
+            return
+        self._held.append(chunk)
+        self._size += len(chunk)
+        if self._size > MOST_HELD:
+            length = next((value for name, value in self._headers if name == b"content-length"), None)
+            self._show(int(length) if length is not None else None)
+
+    def _show(self, length: int | None) -> None:
+        """Starts the client's answer: from here on it is this replica's."""
         self._shown = True
-        self.status, self.first = 200, time.monotonic()
-        self._exchange.start(200, self._answered())
-        return True
+        self.status, self.first = self._status, time.monotonic()
+        self._exchange.start(self._status, self._answered(), length)
+        held, self._held = b"".join(self._held), []
+        self._write(held)
+        if self._connection is None:
+            return
+        if self._connection.sent:
+            self._exchange.request.content.release()
+        if self._streaming and self._exchange.chunked:
+            self._connection.pass_chunk = self._pass_chunk
+
+    def _pass_chunk(self, chunk: bytes) -> None:
+        """A chunk of a shown stream, as it came: passed on as it is where it ends with an event."""
+        if self._partial or not chunk.endswith(b"\n\n\r\n"):
+            self.data(chunk[chunk.index(b"\r\n") + 2 : -2])
+            return
+        self.replica.last_byte = time.monotonic()
+        self._exchange.write_chunk(chunk)
+        if self._exchange.choked:
+            self._pause()
 
     def _write(self, data: bytes) -> None:
         self._exchange.write(data)
-        if self._exchange.choked and self._connection is not None:
+        if self._exchange.choked:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._connection is not None:
             self._connection.pause()
             self._exchange.on_writable = self._connection.resume
 
     def complete(self) -> None:
-        if self._streaming and self._shown:
-            self._exchange.write(self._held)
+        if self._streaming and not self._shown and self._size and not self._failing:
+            self._show(None)
+        if self._shown:
+            self._exchange.write(self._partial)
             self._exchange.end()
             self._finish(Shown())
             return
-        body = self._held if self._streaming else b"".join(self._parts)
-        answer = Refused(self._status, self._answered(), body)
         self.status = self._status
+        answer = Refused(self._status, self._answered(), b"".join(self._held) + self._partial)
         if self._status >= 500 or self._streaming:
             self._finish(answer)
         else:
-            self._exchange.reply(self._status, body, answer.headers)
+            self._exchange.reply(self._status, answer.body, answer.headers)
             self._finish(Shown())
 
     def _answered(self) -> Headers:
@@ -174,9 +228,12 @@ class Attempt:
             return
         self._counts.cut += 1
         self.replica.failed(why)
-        message = f"replica {self.replica.id} was lost while it answered ({why}); the answer is not whole"
-        self._exchange.write(answers.cut(message, self._exchange.request.path))
-        self._exchange.end()
+        if self._streaming:
+            message = f"replica {self.replica.id} was lost while it answered ({why}); the answer is not whole"
+            self._exchange.write(answers.cut(message, self._exchange.request.path))
+            self._exchange.end()
+        else:
+            self._exchange.abort()
         self._finish(Shown())
 
     def _leave(self) -> None:
@@ -186,6 +243,7 @@ class Attempt:
         self._finish(Shown())
 
     def _finish(self, outcome: Outcome) -> None:
+        self._held.clear()
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
@@ -237,7 +295,7 @@ class Relay:
             log.info("request", extra={"fields": trail.fields(known, exchange)})
 
     async def _see_through(self, exchange: Exchange, extra: Headers, known: bytes, trail: "Trail") -> None:
-        keys = prefix_keys(exchange.request.body)
+        keys = prefix_keys(exchange.request.content.take(0, PREFIX))
         refused: dict[str, Refused] = {}
         losses: list[str] = []
         deadline = time.monotonic() + self._hold
@@ -258,6 +316,8 @@ class Relay:
                 outcome = Lost("its engine died")
             if isinstance(outcome, Shown):
                 return None
+            if isinstance(outcome, Crowded):
+                return self._crowded(exchange, outcome.why, extra)
             self.counts.resent += 1
             if isinstance(outcome, Refused):
                 refused[replica.id] = outcome
@@ -283,7 +343,7 @@ class Relay:
         target = request.path.encode("latin-1") + (b"?" + request.query if request.query else b"")
         mine = [one for one in kept(request.headers) if one[0] != REQUEST_ID]
         headers = [(b"host", replica.pool.host_header), *self._key, *mine, (REQUEST_ID, known)]
-        return request_bytes(request.method, target, headers, request.body)
+        return request_bytes(request.method, target, headers, length=request.content.size)
 
     def _give(self, exchange: Exchange, answer: Refused) -> None:
         exchange.reply(answer.status, answer.body, answer.headers)
@@ -293,6 +353,11 @@ class Relay:
         if self._replicas.stopping:
             message = "the fleet is being stopped"
         headers = [*answers.JSON, (b"retry-after", b"5"), *extra]
+        exchange.reply(503, answers.error(503, message, exchange.request.path), headers)
+
+    def _crowded(self, exchange: Exchange, why: str, extra: Headers) -> None:
+        message = f"the endpoint has no connection left to ask a replica with: {why}"
+        headers = [*answers.JSON, (b"retry-after", b"1"), *extra]
         exchange.reply(503, answers.error(503, message, exchange.request.path), headers)
 
     def _too_many(self, exchange: Exchange, losses: list[str], extra: Headers) -> None:

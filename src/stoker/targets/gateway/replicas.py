@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
+from stoker.system.descriptors import exhausted
 from stoker.system.upstream import Pool, fetch
 from stoker.targets.gateway.config import Route, Routes
 
@@ -50,6 +51,8 @@ class Replica:
         except TimeoutError:
             status, why = 0, f"/health did not answer within {CHECK_TIMEOUT:g} s"
         except OSError as error:
+            if exhausted(error):
+                return self.healthy  # this side has no descriptor left: nothing is known of the replica
             status, why = 0, f"/health failed: {error}"
         if status == 200:
             self._well()

@@ -1,0 +1,83 @@
+"""What the events of a stream show its client: where a request may still be sent to another replica.
+
+Source: vLLM 0.32 `entrypoints/openai/{chat_completion,completion,responses}/serving.py` and
+`entrypoints/anthropic/serving.py`. /v1/responses sends its first two events before anything is computed.
+"""
+
+from enum import Enum
+from typing import Any
+
+from stoker.engine.openai import SseEvent, SseReader
+
+OPENINGS = frozenset(
+    {
+        "response.created", "response.in_progress", "response.queued", "response.output_item.added",
+        "response.content_part.added", "response.reasoning_part.added", "response.reasoning_summary_part.added",
+        "message_start", "content_block_start", "ping",
+    }
+)  # fmt: skip
+_SERVER_ERRORS = frozenset(
+    {"internal_error", "api_error", "overloaded_error", "server_error", "InternalServerError"}
+)
+
+
+class Shows(Enum):
+    """Nothing of the answer yet; some of it, or its end; or that the engine failed."""
+
+    NOTHING = 1
+    CONTENT = 2
+    FAILURE = 3
+
+
+def shows(events: bytes) -> Shows:
+    """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms do."""
+    verdicts = (_of(event) for event in SseReader().feed(events))
+    return next((one for one in verdicts if one is not Shows.NOTHING), Shows.NOTHING)
+
+
+def _of(event: SseEvent) -> Shows:
+    try:
+        body = event.json()
+    except (ValueError, RecursionError):
+        return Shows.CONTENT
+    kind = body.get("type")
+    if kind in OPENINGS:
+        return Shows.NOTHING
+    error = _error(body)
+    if error is not None:
+        return Shows.FAILURE if _servers_fault(error) else Shows.CONTENT
+    choices = body.get("choices")
+    if isinstance(choices, list) and not any(map(_choice_shows, choices)):
+        return Shows.NOTHING
+    return Shows.CONTENT
+
+
+def _error(body: dict[str, Any]) -> Any:
+    """The error that an event tells of: under `error`, under a failed response, or the event itself."""
+    kind = body.get("type")
+    if kind == "response.failed":
+        response = body.get("response")
+        return (response.get("error") if isinstance(response, dict) else None) or {}
+    return body.get("error") or (body if kind == "error" else None)
+
+
+def _servers_fault(error: Any) -> bool:
+    if not isinstance(error, dict):
+        return False
+    code = error.get("code")
+    if isinstance(code, int):
+        return code >= 500
+    return code in _SERVER_ERRORS or error.get("type") in _SERVER_ERRORS
+
+
+def _choice_shows(choice: Any) -> bool:
+    """Whether a choice holds more than a role and empty text."""
+    if (
+        not isinstance(choice, dict)
+        or choice.get("finish_reason")
+        or choice.get("text")
+        or choice.get("token_ids")
+    ):
+        return True
+    delta = choice.get("delta")
+    return isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")

@@ -1,0 +1,174 @@
+"""A request, and the answer being given to it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Protocol
+
+from stoker.system import clock
+from stoker.system.bodies import Body
+from stoker.system.wire import Headers
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_WITHOUT_BODY = frozenset({204, 304})
+_today = (0, b"")
+
+
+class Request:
+    """One request. Header names are lower case; `query` is without its question mark; `old` is HTTP/1.0."""
+
+    __slots__ = ("content", "headers", "keep_alive", "method", "old", "path", "query")
+
+    def __init__(
+        self, method: str, target: bytes, headers: Headers, content: Body, keep_alive: bool, old: bool = False
+    ) -> None:
+        path, _, query = target.partition(b"?")
+        self.method = method
+        self.path = path.decode("latin-1")
+        self.query = query
+        self.headers = headers
+        self.content = content
+        self.keep_alive = keep_alive
+        self.old = old
+
+    @property
+    def body(self) -> bytes:
+        """The whole body, as a copy where it is large."""
+        return bytes(self.content)
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of that (lower case) name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Client(Protocol):
+    """The client's connection, as an answer needs it."""
+
+    closed: bool
+    choked: bool
+    stopping: bool
+
+    def send(self, data: bytes) -> None: ...
+    def finished(self, exchange: "Exchange") -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Exchange:
+    """A request and the answer being given. `on_gone` is called once if the client leaves before the end."""
+
+    __slots__ = ("_client", "_framed", "keep_alive", "on_gone", "on_writable", "request", "started")
+
+    def __init__(self, client: Client, request: Request) -> None:
+        self._client = client
+        self._framed: bool | None = None  # True: in chunks, False: as it is, None: there is no body
+        self.request = request
+        self.keep_alive = request.keep_alive
+        self.started = False
+        self.on_gone: Callable[[], None] | None = None
+        self.on_writable: Callable[[], None] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._client.closed
+
+    @property
+    def choked(self) -> bool:
+        """Whether the client reads more slowly than it is written to; `on_writable` is called when that ends."""
+        return self._client.choked
+
+    @property
+    def chunked(self) -> bool:
+        """Whether what is written goes out in chunks."""
+        return self._framed is True
+
+    def start(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]] = (), length: int | None = None
+    ) -> None:
+        """Sends status and headers; what follows by `write` goes out at once.
+
+        In chunks, unless its length is given; a client of HTTP/1.0 then reads until the connection closes.
+        """
+        self.started = True
+        framing = b""
+        if status in _WITHOUT_BODY or self.request.method == "HEAD":
+            self._framed = None
+        elif length is not None:
+            self._framed, framing = False, b"content-length: %d\r\n" % length
+        elif self.request.old:
+            self._framed = self.keep_alive = False
+        else:
+            self._framed, framing = True, b"transfer-encoding: chunked\r\n"
+        self._client.send(self._head(status, headers, framing))
+
+    def write(self, data: bytes) -> None:
+        """Sends the next piece now."""
+        if data and self._framed is not None and not self._client.closed:
+            self._client.send(b"%x\r\n%b\r\n" % (len(data), data) if self._framed else data)
+
+    def write_chunk(self, chunk: bytes) -> None:
+        """Sends one whole chunk, size line and all, as it came; only where `chunked`."""
+        self._client.send(chunk)
+
+    def end(self) -> None:
+        """Ends a started answer."""
+        if self._framed:
+            self._client.send(b"0\r\n\r\n")
+        self._client.finished(self)
+
+    def abort(self) -> None:
+        """Ends the connection at once: the client sees that the answer is not whole."""
+        if self._framed is False:
+            self._client.abort()
+        else:
+            self._client.close()
+
+    def reply(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Sends a whole answer. The headers carry no length; it is counted here."""
+        self.started = True
+        length = b"" if status in _WITHOUT_BODY else b"content-length: %d\r\n" % len(body)
+        head = self._head(status, headers, length)
+        without = status in _WITHOUT_BODY or self.request.method == "HEAD" or not body
+        if without or len(body) < 65536:
+            self._client.send(head if without else head + body)
+        else:
+            self._client.send(head)
+            self._client.send(body)
+        self._client.finished(self)
+
+    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]], framing: bytes) -> bytes:
+        if self._client.stopping:
+            self.keep_alive = False
+        return head(status, headers, framing, self.keep_alive, self.request.old)
+
+
+Handler = Callable[[Exchange], Awaitable[None]]
+Refusal = Callable[[Request], tuple[int, bytes, Headers] | None]
+ErrorForm = Callable[[int, str, str], bytes]
+
+
+def head(
+    status: int, headers: Sequence[tuple[bytes, bytes]], framing: bytes, keep_alive: bool, old: bool = False
+) -> bytes:
+    """An answer's head. The date is ours unless the headers bring one, as an engine's do."""
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    date = b"" if b"date: " in lines and any(name == b"date" for name, _ in headers) else _date()
+    close = b"connection: close\r\n" if not keep_alive else b"connection: keep-alive\r\n" if old else b""
+    reason = _REASONS.get(status, b"Unknown")
+    return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (status, reason, lines, date, framing, close)
+
+
+def _date() -> bytes:
+    global _today
+    second = int(clock.now())
+    if _today[0] != second:
+        _today = second, b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
+    return _today[1]
+
+
+def error_form(status: int, message: str, path: str) -> bytes:
+    """An error in OpenAI's form, for a server that has no form of its own."""
+    text = message.replace("\\", "/").replace('"', "'").encode()
+    kind = b"server_error" if status >= 500 else b"invalid_request_error"
+    return b'{"error": {"message": "%b", "type": "%b", "param": null, "code": %d}}' % (text, kind, status)

@@ -1,0 +1,352 @@
+"""One client's connection: reads its requests, one at a time and in order, and hands each to the handler."""
+
+import asyncio
+import logging
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stoker.system import descriptors
+from stoker.system.bodies import Body, Store
+from stoker.system.exchange import ErrorForm, Exchange, Handler, Refusal, Request, error_form, head
+from stoker.system.wire import (
+    BodyReader,
+    Head,
+    Malformed,
+    begins_well,
+    body_reader,
+    request_head,
+    split_head,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 256 << 20
+IDLE_SECONDS = 75.0  # between requests, for a whole head, and for each SLOWEST bytes of a body
+SLOWEST = 64 * 1024
+CHOKED_SECONDS = 300.0  # who reads nothing of his answer for so long has left
+LINGER_SECONDS = 30.0  # after a refusal, what still comes is read and dropped for so long
+SILENT_SECONDS = 2.0  # or until nothing came for so long
+READ_AHEAD = 64 * 1024  # of the next requests, while one is answered
+PROBE_SECONDS = (1.0, 0.2, 5.0)
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_JSON = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a server takes. max_body, most_held: bytes, of one body and of all that are held at a time.
+
+    half_closed: a client that has closed its own side only still gets its answer; without it, it counts as gone.
+    files_each: open files that one client takes. form: how the server's own errors are written.
+    """
+
+    max_body: int = MAX_BODY
+    most_held: int = 4 * MAX_BODY
+    half_closed: bool = False
+    files_each: int = 1
+    form: ErrorForm = field(default=error_form)
+
+
+class Server(Protocol):
+    """The server, as its connections need it."""
+
+    handler: Handler
+    refusal: Refusal | None
+    terms: Terms
+    store: Store
+    connections: "set[HttpProtocol]"
+
+    def crowded(self, over: int = 0) -> bool: ...
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One client's connection. `due` is when it is closed, or timed out, unless something comes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""  # what came and is not read yet
+        self._head: Head | None = None
+        self._reader: BodyReader | None = None  # while a body comes
+        self._body = Body(server.store)
+        self._counted = 0  # bytes of the body when its time was last looked at
+        self._current: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._reading_head = self._refused = self._pumping = self._paused = self._ended = False
+        self._linger_end = math.inf
+        self.closed = False
+        self.choked = False
+        self.stopping = False
+        self.due = math.inf
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._server.connections.add(self)
+        if self._server.crowded():
+            self._refuse(Malformed(503, "no more connections can be taken now"))
+        else:
+            self._wait(IDLE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._server.connections.discard(self)
+        if self._probe is not None:
+            self._probe.cancel()
+        exchange, self._current = self._current, None
+        if exchange is not None:
+            if exchange.on_gone is not None:
+                exchange.on_gone()
+            exchange.on_gone = exchange.on_writable = None
+            exchange.request.content.release()
+        self._body.release()
+        self._buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._wait(SILENT_SECONDS)
+            return
+        if self._reader is None:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._pump()
+            return
+        try:
+            self._read_body(data)
+        except Malformed as error:
+            self._refuse(error)
+        if self._buffer:
+            self._pump()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. True, if it may still read."""
+        self._ended = True
+        if self._refused or not self._server.terms.half_closed:
+            return False
+        if self._current is not None:
+            self._probe = self._loop.call_later(PROBE_SECONDS[0], self._look_for_client, PROBE_SECONDS[1])
+            return True
+        if self._reader is not None or self._buffer:
+            self._refuse(Malformed(400, "the request ended before it was whole"))
+            return True
+        return False
+
+    def pause_writing(self) -> None:
+        self.choked = True
+        if self._current is not None:
+            self._wait(CHOKED_SECONDS)
+
+    def resume_writing(self) -> None:
+        self.choked = False
+        if self._current is not None:
+            self.due = math.inf
+            if self._current.on_writable is not None:
+                self._current.on_writable()
+
+    # reading
+
+    def _pump(self) -> None:
+        """Reads requests while none is being answered. A loop: what answers at once does not come back in here."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._buffer and self._current is None and not self._refused and not self.closed:
+                if not self._read_head():
+                    break
+        except Malformed as error:
+            self._refuse(error)
+        finally:
+            self._pumping = False
+        self._pace()
+
+    def _pace(self) -> None:
+        """No more is read ahead than a few requests."""
+        much = len(self._buffer) > READ_AHEAD and self._current is not None
+        if much != self._paused and not self.closed and not self._ended:
+            self._paused = much
+            if much:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _read_head(self) -> bool:
+        """Reads the next request's head, and what is here of its body. False while it is not all here."""
+        data = self._buffer
+        if data.startswith(b"\r\n"):
+            data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
+        self._buffer, self._head = data, None
+        if not data or data == b"\r" or (parts := split_head(data)) is None:
+            if len(data) > 1:
+                begins_well(data)
+                if not self._reading_head:
+                    self._reading_head = True
+                    self._wait(IDLE_SECONDS)
+            return False
+        line, block, begin = parts
+        self._reading_head = False
+        self._head = request_head(line, block)
+        self._buffer = data[begin:]
+        self._begin(self._head)
+        return True
+
+    def _begin(self, begun: Head) -> None:
+        """A head is here. Who may not ask, or asks with too much, is told before a body is read."""
+        if not begun.length:
+            self._start(begun)
+            return
+        if self._server.refusal is not None:
+            request = Request(begun.method, begun.target, begun.headers, self._body, False)
+            if (answer := self._server.refusal(request)) is not None:
+                self._last_words(head(answer[0], [*answer[2], _length(answer[1])], b"", False) + answer[1])
+                return
+        self._check(begun.length)
+        self._reader = body_reader(begun.length)
+        self._counted = 0
+        self._wait(IDLE_SECONDS)
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._read_body(data)
+        elif begun.expects:
+            self.send(_CONTINUE)
+
+    def _read_body(self, data: bytes) -> None:
+        assert self._reader is not None
+        assert self._head is not None
+        mine, rest = self._reader.feed(data)
+        if mine:
+            self._check(self._body.size + len(mine))
+            if self._server.store.full(self._body, len(mine)):
+                raise Malformed(503, "too many large bodies are on their way now")
+            self._body.add(mine)
+        if rest is not None:
+            self._reader = None
+            self._buffer = rest
+            self._start(self._head)
+
+    def _check(self, size: int) -> None:
+        if size > self._server.terms.max_body:
+            raise Malformed(
+                413, f"the body is larger than {self._server.terms.max_body} bytes (endpoint.max_body)"
+            )
+
+    def _start(self, begun: Head) -> None:
+        self.due = math.inf
+        body, self._body = self._body, Body(self._server.store)
+        request = Request(begun.method, begun.target, begun.headers, body, begun.keep_alive, begun.old)
+        self._current = Exchange(self, request)
+        self._task = self._loop.create_task(self._run(self._current))
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._server.handler(exchange)
+        except Exception:
+            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
+            if not exchange.started:
+                exchange.reply(
+                    500, self._server.terms.form(500, "internal error", exchange.request.path), [_JSON]
+                )
+            else:
+                exchange.abort()
+
+    # answering
+
+    def send(self, data: bytes) -> None:
+        """Writes to the client, unless it has left."""
+        if not self.closed:
+            self._transport.write(data)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer is out: the next request of this connection, or its end."""
+        if exchange is not self._current:
+            return
+        exchange.on_gone = exchange.on_writable = None
+        exchange.request.content.release()
+        self._current = None
+        if not exchange.keep_alive or self.stopping or (self._ended and not self._buffer):
+            if self._buffer and not self._ended:
+                self._linger()  # what the client sent too much must not reset what it is to read
+            else:
+                self.close()
+            return
+        self._wait(IDLE_SECONDS)
+        if self._buffer:
+            self._pump()
+
+    def close(self) -> None:
+        """Closes the connection after what was written."""
+        if not self.closed:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Closes the connection at once, what was written or not."""
+        if not self.closed:
+            self._transport.abort()
+
+    def stop(self) -> None:
+        """No further request on this connection; one in progress is finished first, one on its way too."""
+        self.stopping = True
+        if self._refused or (self._current is None and self._reader is None and not self._buffer):
+            self.close()
+
+    def overdue(self, now: float) -> None:
+        """What was due did not come: told to who is in the middle of a request, the end for who is not."""
+        if now < self.due:
+            return
+        if self._reader is not None and self._body.size - self._counted >= SLOWEST:
+            self._counted = self._body.size
+            self._wait(IDLE_SECONDS)
+        elif self._current is not None:
+            self.abort()
+        elif not self._refused and (self._reader is not None or self._buffer):
+            self._refuse(Malformed(408, "the request did not come in time"))
+        else:
+            self.close()
+
+    def _refuse(self, error: Malformed) -> None:
+        extra = [(b"retry-after", b"1")] if error.status == 503 else []
+        path = self._head.target.partition(b"?")[0].decode("latin-1") if self._head is not None else ""
+        body = self._server.terms.form(error.status, error.why, path)
+        self._last_words(head(error.status, [_JSON, *extra, _length(body)], b"", False) + body)
+
+    def _last_words(self, words: bytes) -> None:
+        """Answers, and ends the connection: what still comes is dropped, so that no reset eats the answer."""
+        if self._refused:
+            return
+        self._reader = None
+        self._body.release()
+        self.send(words)
+        self._linger()
+
+    def _linger(self) -> None:
+        self._refused = True
+        self._buffer = b""
+        if self._ended or self.closed or self._server.crowded(over=descriptors.RESERVED // 2):
+            self.close()
+            return
+        self._linger_end = self._loop.time() + LINGER_SECONDS
+        self._wait(SILENT_SECONDS)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _wait(self, seconds: float) -> None:
+        self.due = min(self._linger_end, self._loop.time() + seconds)
+
+    def _look_for_client(self, then: float) -> None:
+        """A client that closed its side may read on or be gone: a word that every client must ignore tells."""
+        if self._current is None or self.closed:
+            return
+        if not self._current.started and not self._current.request.old:
+            self.send(_CONTINUE)
+        self._probe = self._loop.call_later(then, self._look_for_client, PROBE_SECONDS[2])
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", b"%d" % len(body)

@@ -1,0 +1,326 @@
+"""HTTP/1.1 as RFC 9112 writes it, without a socket: heads and bodies out of bytes, for both sides.
+
+What is not exactly the grammar is refused and never repaired: two programs that repair it differently see two
+different requests. Limits stand here too, so that no peer makes us hold more than a head's worth of bytes.
+"""
+
+import re
+from dataclasses import dataclass
+
+Headers = list[tuple[bytes, bytes]]
+MAX_LINE = 16 * 1024  # a request line; RFC 9112 3 asks for 8,000 bytes at least
+MAX_HEAD = 64 * 1024
+MAX_CHUNK_LINE = 4 * 1024  # a chunk's size with its extensions
+MAX_CHUNK_DIGITS = 15  # so that a size stays far below what a machine word holds
+CHUNKED = -1  # in place of a length
+UNTIL_CLOSE = -2
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
+_TOKEN_BYTES = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+_TOKEN = re.compile(rb"[%b]++" % _TOKEN_BYTES)
+_FIELDS = re.compile(rb"(?:[%b]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+" % _TOKEN_BYTES)
+_REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])" % _TOKEN_BYTES)
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?")
+_BARE = re.compile(rb"\r[^\n]|(?<!\r)\n")
+_HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]++\]|[0-9A-Za-z\-._~%]++)(?::[0-9]{0,5})?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]++)([/?][^#]*+)?")
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+_CHUNK = re.compile(
+    rb'([0-9A-Fa-f]{1,%d})(?:[ \t]*;[ \t]*[%b]+(?:[ \t]*=[ \t]*(?:[%b]+|"[\t\x20\x21\x23-\x7e\x80-\xff]*"))?)*'
+    % (MAX_CHUNK_DIGITS, _TOKEN_BYTES, _TOKEN_BYTES)
+)
+_WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
+
+
+class Malformed(Exception):
+    """A message that is refused: the status that says so, and why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head. `target` is in origin form, or `*`; header names are lower case.
+
+    old: HTTP/1.0. length: bytes of the body, or CHUNKED. expects: it waits for 100 before it sends its body.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    old: bool
+    keep_alive: bool
+    length: int
+    expects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer's head. length: bytes of the body, CHUNKED or UNTIL_CLOSE."""
+
+    status: int
+    headers: Headers
+    keep_alive: bool
+    length: int
+
+
+def split_head(data: bytes) -> tuple[bytes, bytes, int] | None:
+    """The first line, the header block and where the body begins; None while it is not all here.
+
+    Raises: Malformed, as soon as what is here can be no head.
+    """
+    end = data.find(b"\r\n\r\n", 0, MAX_LINE + MAX_HEAD + 4)
+    line_end = data.find(b"\r\n", 0, MAX_LINE + 2)
+    if line_end < 0 and len(data) > MAX_LINE + 1:
+        raise Malformed(414, f"the request line is longer than {MAX_LINE} bytes")
+    if max(end, len(data) if end < 0 else 0) - line_end > MAX_HEAD + 2:
+        raise Malformed(431, f"the headers are larger than {MAX_HEAD} bytes")
+    if end < 0:
+        if _BARE.search(data):
+            raise Malformed(400, "a line ends in CR and LF, never in one of them")
+        return None
+    return data[:line_end], data[line_end + 2 : end + 2], end + 4
+
+
+def fields(block: bytes) -> Headers:
+    """The headers of a block of whole lines, names in lower case. Raises: Malformed (400)."""
+    if not _FIELDS.fullmatch(block):
+        raise Malformed(400, "a header is not `name: value` in plain characters on one line")
+    parts = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in parts]
+
+
+def request_line(line: bytes) -> tuple[bytes, bytes, bool]:
+    """Method, target, and whether it is HTTP/1.0. Raises: Malformed (400, 501, 505)."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise Malformed(400, "the first line is not `METHOD target HTTP/1.1`")
+    method, target, major, minor = found.groups()
+    if major != b"1":
+        raise Malformed(505, f"HTTP/{major.decode()} is not spoken here: HTTP/1.1 is")
+    if method not in METHODS:
+        raise Malformed(501, f"the method {method[:32].decode()} is not implemented")
+    return method, target, minor == b"0"
+
+
+def begins_well(data: bytes) -> None:
+    """Looks at the beginning of a head that is not whole yet. Raises: Malformed."""
+    if not _TOKEN.match(data):
+        raise Malformed(400, "this is not HTTP")
+    line, found, _ = data.partition(b"\r\n")
+    if found:
+        request_line(line)
+
+
+def request_head(line: bytes, block: bytes) -> Head:
+    """A request's head out of its parts. Raises: Malformed, with the status that says what is wrong."""
+    method, target, old = request_line(line)
+    headers = fields(block)
+    seen = _special(headers)
+    target, authority = _target(method, target)
+    hosts = seen.get(b"host", [])
+    if len(hosts) > 1 or (not hosts and not old) or not all(map(_HOST.fullmatch, hosts)):
+        raise Malformed(400, "a request has one Host header with one host in it")
+    if authority is not None:  # RFC 9112 3.2.2: it stands in the place of Host
+        headers = [(b"host", authority), *(pair for pair in headers if pair[0] != b"host")]
+    length = _framing(seen, old)
+    expects = _expects(seen, old) and length != 0
+    return Head(method.decode(), target, headers, old, _keeps(seen, old), length, expects)
+
+
+def answer_head(line: bytes, block: bytes) -> Answer:
+    """An answer's head out of its parts, to a request that was no HEAD. Raises: Malformed."""
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise Malformed(502, "the first line is not `HTTP/1.1 status reason`")
+    old, status = found[1] == b"0", int(found[2])
+    headers = fields(block)
+    seen = _special(headers)
+    length = _framing(seen, old)
+    if status < 200 or status in (204, 304):
+        length = 0
+    elif b"content-length" not in seen and b"transfer-encoding" not in seen:
+        length = UNTIL_CLOSE
+    return Answer(status, headers, _keeps(seen, old) and length != UNTIL_CLOSE, length)
+
+
+def _special(headers: Headers) -> dict[bytes, list[bytes]]:
+    seen: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in _SPECIAL:
+            seen.setdefault(name, []).append(value)
+    return seen
+
+
+def _target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
+    """The target in origin form, and the authority where it came in absolute form."""
+    if target[:1] == b"/" and b"#" not in target:
+        return target, None
+    if target == b"*" and method == b"OPTIONS":
+        return target, None
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None or not _HOST.fullmatch(found[1]):
+        raise Malformed(400, "the target is neither a path nor an http:// address")
+    rest = found[2] or (b"*" if method == b"OPTIONS" else b"/")
+    return (b"/" + rest if rest[:1] == b"?" else rest), found[1]
+
+
+def _framing(seen: dict[bytes, list[bytes]], old: bool) -> int:
+    codings, lengths = seen.get(b"transfer-encoding"), seen.get(b"content-length")
+    if codings is not None:
+        if lengths is not None or old:
+            raise Malformed(400, "Transfer-Encoding stands beside Content-Length, or in HTTP/1.0")
+        return _chunked(b",".join(codings))
+    if lengths is None:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise Malformed(400, "Content-Length is not one plain number")
+    return int(lengths[0])
+
+
+def _chunked(value: bytes) -> int:
+    names = [name for part in value.split(b",") if (name := part.strip(b" \t").lower())]
+    if names == [b"chunked"]:
+        return CHUNKED
+    if not names or b"chunked" in names[:-1] or not all(map(_TOKEN.fullmatch, names)):
+        raise Malformed(400, "Transfer-Encoding does not end in chunked, once")
+    raise Malformed(501, "of the transfer codings chunked alone is implemented")
+
+
+def _keeps(seen: dict[bytes, list[bytes]], old: bool) -> bool:
+    options = {
+        name.strip(b" \t").lower() for value in seen.get(b"connection", ()) for name in value.split(b",")
+    }
+    return b"close" not in options and (not old or b"keep-alive" in options)
+
+
+def _expects(seen: dict[bytes, list[bytes]], old: bool) -> bool:
+    values = seen.get(b"expect")
+    if values is None or old:
+        return False
+    if any(value.lower() != b"100-continue" for value in values):
+        raise Malformed(417, "of the expectations 100-continue alone is met")
+    return True
+
+
+def whole_chunk(data: bytes) -> bool:
+    """Whether these bytes are one chunk, all of it and nothing else, without extensions."""
+    found = _WHOLE_CHUNK.match(data)
+    if found is None:
+        return False
+    begin = found.end()
+    return len(data) == begin + int(found[1], 16) + 2 and data.endswith(b"\r\n") and len(data) > begin + 2
+
+
+class Length:
+    """Reads a body of known length, or of CHUNKED's or UNTIL_CLOSE's place: see `body_reader`."""
+
+    __slots__ = ("_left",)
+    fresh = False
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """What of it is body, and what follows the body: None while the body is not whole."""
+        if len(data) < self._left:
+            self._left -= len(data)
+            return data, None
+        mine, rest = (data, b"") if len(data) == self._left else (data[: self._left], data[self._left :])
+        self._left = 0
+        return mine, rest
+
+
+class UntilClose:
+    """Reads a body that ends with the connection."""
+
+    __slots__ = ()
+    fresh = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """All of it is body."""
+        return data, None
+
+
+class Chunked:
+    """Reads a body in chunks. Extensions and trailers are checked and say nothing."""
+
+    __slots__ = ("_kept", "_left", "_trailers")
+
+    def __init__(self) -> None:
+        self._kept = b""  # a line that is not whole
+        self._left = 0  # of the chunk, with the CRLF after it
+        self._trailers: int | None = None  # bytes of trailers so far, once the last chunk came
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the next byte begins a chunk."""
+        return not self._kept and not self._left and self._trailers is None
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """What of it is body, and what follows the body: None while it is not whole. Raises: Malformed (400)."""
+        if self._kept:
+            data, self._kept = self._kept + data, b""
+        pieces: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end:
+            if self._left:
+                at = self._data(data, at, pieces)
+                continue
+            line_end = data.find(b"\r\n", at, at + MAX_CHUNK_LINE + 2)
+            if line_end < 0:
+                self._keep(data[at:])
+                break
+            done = self._line(data[at:line_end])
+            at = line_end + 2
+            if done:
+                return b"".join(pieces), data[at:]
+        return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), None
+
+    def _data(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Takes what is here of the chunk; its last two bytes are CR and LF."""
+        taken = data[at : at + self._left]
+        self._left -= len(taken)
+        body = min(len(taken), max(0, len(taken) + self._left - 2))
+        if body:
+            pieces.append(taken[:body])
+        ending = taken[body:]
+        if ending != b"\r\n"[2 - self._left - len(ending) : 2 - self._left]:
+            raise Malformed(400, "a chunk is longer than it says")
+        return at + len(taken)
+
+    def _keep(self, rest: bytes) -> None:
+        if len(rest) > MAX_CHUNK_LINE or _BARE.search(rest):
+            raise Malformed(400, "a chunk does not begin with its size on a line")
+        self._kept = rest
+
+    def _line(self, line: bytes) -> bool:
+        """A chunk's first line, or a trailer; True after the last one."""
+        if self._trailers is not None:
+            self._trailers += len(line) + 2
+            if self._trailers > MAX_HEAD or not _FIELDS.fullmatch(line + b"\r\n" if line else b""):
+                raise Malformed(400, "a trailer is no header, or there are too many")
+            return not line
+        found = _CHUNK.fullmatch(line)
+        if found is None:
+            raise Malformed(400, "a chunk does not begin with its size on a line")
+        size = int(found[1], 16)
+        if size:
+            self._left = size + 2
+        else:
+            self._trailers = 0
+        return False
+
+
+BodyReader = Length | UntilClose | Chunked
+
+
+def body_reader(length: int) -> BodyReader:
+    """What reads a body of that length, CHUNKED or UNTIL_CLOSE."""
+    if length == CHUNKED:
+        return Chunked()
+    return UntilClose() if length == UNTIL_CLOSE else Length(length)
