@@ -331,8 +331,8 @@ def test_an_answer_has_its_date_once(port: int) -> None:
 
 def test_thousands_of_requests_at_once_are_answered_in_order(port: int) -> None:
     """9112 9.3.2; offers of another protocol among them, which end no parser and nest no call."""
-    offer = HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n"
-    many = get(b"GET /health HTTP/1.1", offer) * 5000 + post(offer + SIZE) + AGAIN
+    offer = b"Connection: upgrade\r\nUpgrade: h2c\r\n"
+    many = get(b"GET /health HTTP/1.1", HOST + offer) * 5000 + post(offer + SIZE) + AGAIN
     found = answers(say(port, many, seconds=120))
     assert len(found) == 5002
     assert {one.status for one in found} == {200}
