@@ -51,6 +51,8 @@ class Connection(asyncio.Protocol):
         self.pass_chunk: Callable[[bytes], None] | None = None
         self.closed = False
         self.idle_since = 0.0
+        self.used_before = False
+        self.stale = False  # it was used before, and lost without a word: the engine had closed it already
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -166,6 +168,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, why: str) -> None:
         sink, self._sink, self.pass_chunk, self._body = self._sink, None, None, None
+        self.stale = self.used_before and self._answer is None and not self._buffer
         if not self.closed:
             self.closed = True
             self._transport.abort()
@@ -187,13 +190,14 @@ class Pool:
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed and now - connection.idle_since < KEEP_SECONDS:
+                connection.used_before = True
                 return connection
             connection.cancel()
         return None
 
-    async def connection(self) -> Connection:
+    async def connection(self, new: bool = False) -> Connection:
         """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
-        if (idle := self.idle()) is not None:
+        if not new and (idle := self.idle()) is not None:
             return idle
         async with asyncio.timeout(CONNECT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -252,13 +256,23 @@ def request_bytes(
 
 async def fetch(pool: Pool, target: bytes, headers: Headers, seconds: float) -> tuple[int, bytes]:
     """GETs one page: (status, body). Raises: OSError, TimeoutError."""
+    request = request_bytes("GET", target, [(b"host", pool.host_header), *headers])
     async with asyncio.timeout(seconds):
         connection = await pool.connection()
-        sink = Collector()
-        connection.send(request_bytes("GET", target, [(b"host", pool.host_header), *headers], b""), sink)
         try:
-            body = await sink.body()
-            return sink.status, body
-        except asyncio.CancelledError:
-            connection.cancel()
-            raise
+            return await _ask(connection, request)
+        except ConnectionError:
+            if not connection.stale:
+                raise
+        return await _ask(await pool.connection(new=True), request)
+
+
+async def _ask(connection: Connection, request: bytes) -> tuple[int, bytes]:
+    sink = Collector()
+    connection.send(request, sink)
+    try:
+        body = await sink.body()
+        return sink.status, body
+    except asyncio.CancelledError:
+        connection.cancel()
+        raise

@@ -104,11 +104,18 @@ class Attempt:
         self._partial = b""  # of a stream: an event that is not whole
 
     async def run(self, request: bytes) -> Outcome:
-        """Sends it and sees it through."""
-        pool = self.replica.pool
+        """Sends it and sees it through. A kept connection that the engine had closed already is no loss."""
+        outcome = await self._send(request, new=False)
+        if isinstance(outcome, Lost) and self._connection is not None and self._connection.stale:
+            self._outcome = asyncio.get_running_loop().create_future()
+            outcome = await self._send(request, new=True)
+        return outcome
+
+    async def _send(self, request: bytes, new: bool) -> Outcome:
         try:
-            self._connection = pool.idle() or await pool.connection()
+            self._connection = await self.replica.pool.connection(new)
         except (OSError, TimeoutError) as error:
+            self._connection = None
             if exhausted(error):
                 return Crowded(str(error))
             return Lost(f"no connection: {error or 'timed out'}")
