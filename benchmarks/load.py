@@ -50,7 +50,9 @@ class Stream:
         if b'"error"' in chunk:
             self.error = chunk.decode("utf-8", "replace")[:200]
 
-    def complete(self) -> None:
+    def complete(self, last: bytes = b"") -> None:
+        if last:
+            self.data(last)
         self.ended = time.perf_counter()
         if self._done and not self._done.done():
             self._done.set_result(None)

@@ -17,7 +17,7 @@ _today = (0, b"")
 class Request:
     """One request. Header names are lower case; `query` is without its question mark; `old` is HTTP/1.0."""
 
-    __slots__ = ("content", "headers", "keep_alive", "method", "old", "path", "query")
+    __slots__ = ("_first", "content", "headers", "keep_alive", "method", "old", "path", "query")
 
     def __init__(
         self, method: str, target: bytes, headers: Headers, content: Body, keep_alive: bool, old: bool = False
@@ -30,6 +30,7 @@ class Request:
         self.content = content
         self.keep_alive = keep_alive
         self.old = old
+        self._first = dict(reversed(headers))
 
     @property
     def body(self) -> bytes:
@@ -38,15 +39,15 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of that (lower case) name."""
-        return next((value for key, value in self.headers if key == name), None)
+        return self._first.get(name)
 
 
 class Client(Protocol):
     """The client's connection, as an answer needs it."""
 
     closed: bool
-    choked: bool
     stopping: bool
+    send_raw: Callable[[bytes], None]
 
     def send(self, data: bytes) -> None: ...
     def finished(self, exchange: "Exchange") -> None: ...
@@ -55,9 +56,22 @@ class Client(Protocol):
 
 
 class Exchange:
-    """A request and the answer being given. `on_gone` is called once if the client leaves before the end."""
+    """A request and the answer being given.
 
-    __slots__ = ("_client", "_framed", "keep_alive", "on_gone", "on_writable", "request", "started")
+    `on_gone` is called once if the client leaves before the end; `on_choked` when it reads more slowly than it is
+    written to, `on_writable` when that ends.
+    """
+
+    __slots__ = (
+        "_client",
+        "_framed",
+        "keep_alive",
+        "on_choked",
+        "on_gone",
+        "on_writable",
+        "request",
+        "started",
+    )
 
     def __init__(self, client: Client, request: Request) -> None:
         self._client = client
@@ -66,6 +80,7 @@ class Exchange:
         self.keep_alive = request.keep_alive
         self.started = False
         self.on_gone: Callable[[], None] | None = None
+        self.on_choked: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
 
     @property
@@ -74,19 +89,18 @@ class Exchange:
         return self._client.closed
 
     @property
-    def choked(self) -> bool:
-        """Whether the client reads more slowly than it is written to; `on_writable` is called when that ends."""
-        return self._client.choked
-
-    @property
     def chunked(self) -> bool:
         """Whether what is written goes out in chunks."""
         return self._framed is True
 
     def start(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]] = (), length: int | None = None
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        length: int | None = None,
+        first: bytes = b"",
     ) -> None:
-        """Sends status and headers; what follows by `write` goes out at once.
+        """Sends status and headers, and the first of the body; what follows by `write` goes out at once.
 
         In chunks, unless its length is given; a client of HTTP/1.0 then reads until the connection closes.
         """
@@ -100,21 +114,27 @@ class Exchange:
             self._framed = self.keep_alive = False
         else:
             self._framed, framing = True, b"transfer-encoding: chunked\r\n"
-        self._client.send(self._head(status, headers, framing))
+        self._client.send(self._head(status, headers, framing) + self._piece(first))
+
+    def _piece(self, data: bytes) -> bytes:
+        if not data or self._framed is None:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._framed else data
 
     def write(self, data: bytes) -> None:
         """Sends the next piece now."""
-        if data and self._framed is not None and not self._client.closed:
-            self._client.send(b"%x\r\n%b\r\n" % (len(data), data) if self._framed else data)
+        if data and self._framed is not None:
+            self._client.send(self._piece(data))
 
-    def write_chunk(self, chunk: bytes) -> None:
-        """Sends one whole chunk, size line and all, as it came; only where `chunked`."""
-        self._client.send(chunk)
+    def raw(self) -> Callable[[bytes], None]:
+        """What sends whole chunks, size lines and all, as they came; only where `chunked`, and not once `gone`."""
+        return self._client.send_raw
 
-    def end(self) -> None:
-        """Ends a started answer."""
-        if self._framed:
-            self._client.send(b"0\r\n\r\n")
+    def end(self, last: bytes = b"") -> None:
+        """Ends a started answer, after the last of it."""
+        words = self._piece(last) + (b"0\r\n\r\n" if self._framed else b"")
+        if words:
+            self._client.send(words)
         self._client.finished(self)
 
     def abort(self) -> None:

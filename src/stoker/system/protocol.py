@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from stoker.system.exchange import ErrorForm, Exchange, Handler, Refusal, Reques
 from stoker.system.wire import (
     BodyReader,
     Head,
+    Headers,
     Malformed,
     begins_well,
     body_reader,
@@ -69,9 +71,8 @@ class HttpProtocol(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._buffer = b""  # what came and is not read yet
-        self._head: Head | None = None
-        self._reader: BodyReader | None = None  # while a body comes
-        self._body = Body(server.store)
+        self._request: Request | None = None  # the one whose body comes
+        self._reader: BodyReader | None = None  # of that body
         self._counted = 0  # bytes of the body when its time was last looked at
         self._current: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,7 +80,6 @@ class HttpProtocol(asyncio.Protocol):
         self._reading_head = self._refused = self._pumping = self._paused = self._ended = False
         self._linger_end = math.inf
         self.closed = False
-        self.choked = False
         self.stopping = False
         self.due = math.inf
 
@@ -87,6 +87,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.send_raw: Callable[[bytes], None] = self._transport.write
         self._server.connections.add(self)
         if self._server.crowded():
             self._refuse(Malformed(503, "no more connections can be taken now"))
@@ -102,21 +103,20 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is not None:
             if exchange.on_gone is not None:
                 exchange.on_gone()
-            exchange.on_gone = exchange.on_writable = None
+            exchange.on_gone = exchange.on_choked = exchange.on_writable = None
             exchange.request.content.release()
-        self._body.release()
-        self._buffer = b""
+        self._forget()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             self._wait(SILENT_SECONDS)
             return
-        if self._reader is None:
+        if self._reader is None or self._request is None:
             self._buffer = self._buffer + data if self._buffer else data
             self._pump()
             return
         try:
-            self._read_body(data)
+            self._read_body(data, self._reader, self._request)
         except Malformed as error:
             self._refuse(error)
         if self._buffer:
@@ -136,12 +136,12 @@ class HttpProtocol(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self.choked = True
         if self._current is not None:
             self._wait(CHOKED_SECONDS)
+            if self._current.on_choked is not None:
+                self._current.on_choked()
 
     def resume_writing(self) -> None:
-        self.choked = False
         if self._current is not None:
             self.due = math.inf
             if self._current.on_writable is not None:
@@ -179,7 +179,7 @@ class HttpProtocol(asyncio.Protocol):
         data = self._buffer
         if data.startswith(b"\r\n"):
             data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
-        self._buffer, self._head = data, None
+        self._buffer = data
         if not data or data == b"\r" or (parts := split_head(data)) is None:
             if len(data) > 1:
                 begins_well(data)
@@ -189,55 +189,51 @@ class HttpProtocol(asyncio.Protocol):
             return False
         line, block, begin = parts
         self._reading_head = False
-        self._head = request_head(line, block)
         self._buffer = data[begin:]
-        self._begin(self._head)
+        self._begin(request_head(line, block))
         return True
 
     def _begin(self, begun: Head) -> None:
         """A head is here. Who may not ask, or asks with too much, is told before a body is read."""
-        if not begun.length:
-            self._start(begun)
+        body = Body(self._server.store)
+        request = Request(begun.method, begun.target, begun.headers, body, begun.keep_alive, begun.old)
+        if self._server.refusal is not None and (answer := self._server.refusal(request)) is not None:
+            self._say_no(begun, request, *answer)
             return
-        if self._server.refusal is not None:
-            request = Request(begun.method, begun.target, begun.headers, self._body, False)
-            if (answer := self._server.refusal(request)) is not None:
-                self._last_words(head(answer[0], [*answer[2], _length(answer[1])], b"", False) + answer[1])
-                return
+        if not begun.length:
+            self._start(request)
+            return
+        self._request = request
         self._check(begun.length)
         self._reader = body_reader(begun.length)
         self._counted = 0
         self._wait(IDLE_SECONDS)
         if self._buffer:
             data, self._buffer = self._buffer, b""
-            self._read_body(data)
+            self._read_body(data, self._reader, request)
         elif begun.expects:
             self.send(_CONTINUE)
 
-    def _read_body(self, data: bytes) -> None:
-        assert self._reader is not None
-        assert self._head is not None
-        mine, rest = self._reader.feed(data)
+    def _read_body(self, data: bytes, reader: BodyReader, request: Request) -> None:
+        mine, rest = reader.feed(data)
         if mine:
-            self._check(self._body.size + len(mine))
-            if self._server.store.full(self._body, len(mine)):
+            body = request.content
+            self._check(body.size + len(mine))
+            if self._server.store.full(body, len(mine)):
                 raise Malformed(503, "too many large bodies are on their way now")
-            self._body.add(mine)
+            body.add(mine)
         if rest is not None:
-            self._reader = None
+            self._request = self._reader = None
             self._buffer = rest
-            self._start(self._head)
+            self._start(request)
 
     def _check(self, size: int) -> None:
-        if size > self._server.terms.max_body:
-            raise Malformed(
-                413, f"the body is larger than {self._server.terms.max_body} bytes (endpoint.max_body)"
-            )
+        most = self._server.terms.max_body
+        if size > most:
+            raise Malformed(413, f"the body is larger than {most} bytes (endpoint.max_body)")
 
-    def _start(self, begun: Head) -> None:
+    def _start(self, request: Request) -> None:
         self.due = math.inf
-        body, self._body = self._body, Body(self._server.store)
-        request = Request(begun.method, begun.target, begun.headers, body, begun.keep_alive, begun.old)
         self._current = Exchange(self, request)
         self._task = self._loop.create_task(self._run(self._current))
 
@@ -264,7 +260,7 @@ class HttpProtocol(asyncio.Protocol):
         """The answer is out: the next request of this connection, or its end."""
         if exchange is not self._current:
             return
-        exchange.on_gone = exchange.on_writable = None
+        exchange.on_gone = exchange.on_choked = exchange.on_writable = None
         exchange.request.content.release()
         self._current = None
         if not exchange.keep_alive or self.stopping or (self._ended and not self._buffer):
@@ -297,8 +293,9 @@ class HttpProtocol(asyncio.Protocol):
         """What was due did not come: told to who is in the middle of a request, the end for who is not."""
         if now < self.due:
             return
-        if self._reader is not None and self._body.size - self._counted >= SLOWEST:
-            self._counted = self._body.size
+        size = self._request.content.size if self._request is not None else 0
+        if size - self._counted >= SLOWEST:
+            self._counted = size
             self._wait(IDLE_SECONDS)
         elif self._current is not None:
             self.abort()
@@ -307,24 +304,30 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self.close()
 
+    def _say_no(self, begun: Head, request: Request, status: int, body: bytes, headers: Headers) -> None:
+        """Answers who may not ask. With a body on its way, that is the end of the connection."""
+        if begun.length:
+            self._last_words(status, body, headers)
+        else:
+            self._current = Exchange(self, request)
+            self._current.reply(status, body, headers)
+
     def _refuse(self, error: Malformed) -> None:
         extra = [(b"retry-after", b"1")] if error.status == 503 else []
-        path = self._head.target.partition(b"?")[0].decode("latin-1") if self._head is not None else ""
-        body = self._server.terms.form(error.status, error.why, path)
-        self._last_words(head(error.status, [_JSON, *extra, _length(body)], b"", False) + body)
+        path = self._request.path if self._request is not None else ""
+        self._last_words(
+            error.status, self._server.terms.form(error.status, error.why, path), [_JSON, *extra]
+        )
 
-    def _last_words(self, words: bytes) -> None:
+    def _last_words(self, status: int, body: bytes, headers: Headers) -> None:
         """Answers, and ends the connection: what still comes is dropped, so that no reset eats the answer."""
-        if self._refused:
-            return
-        self._reader = None
-        self._body.release()
-        self.send(words)
-        self._linger()
+        if not self._refused:
+            self.send(head(status, headers, b"content-length: %d\r\n" % len(body), False) + body)
+            self._linger()
 
     def _linger(self) -> None:
         self._refused = True
-        self._buffer = b""
+        self._forget()
         if self._ended or self.closed or self._server.crowded(over=descriptors.RESERVED // 2):
             self.close()
             return
@@ -336,6 +339,14 @@ class HttpProtocol(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
+    def _forget(self) -> None:
+        """Nothing more is read: what is here of a request goes."""
+        self._buffer = b""
+        self._reader = None
+        if self._request is not None:
+            self._request.content.release()
+            self._request = None
+
     def _wait(self, seconds: float) -> None:
         self.due = min(self._linger_end, self._loop.time() + seconds)
 
@@ -346,7 +357,3 @@ class HttpProtocol(asyncio.Protocol):
         if not self._current.started and not self._current.request.old:
             self.send(_CONTINUE)
         self._probe = self._loop.call_later(then, self._look_for_client, PROBE_SECONDS[2])
-
-
-def _length(body: bytes) -> tuple[bytes, bytes]:
-    return b"content-length", b"%d" % len(body)

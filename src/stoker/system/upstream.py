@@ -14,7 +14,7 @@ from stoker.system.wire import (
     answer_head,
     body_reader,
     split_head,
-    whole_chunk,
+    whole_chunks,
 )
 
 __all__ = ["Collector", "Connection", "Headers", "Pool", "Sink", "fetch", "request_bytes"]
@@ -25,18 +25,18 @@ PIECE = 256 * 1024  # of a large body, sent at a time
 
 
 class Sink(Protocol):
-    """Who is told what an engine answers. Exactly one of `complete` and `lost` ends it."""
+    """Who is told what an engine answers. Exactly one of `complete`, with the last of it, and `lost` ends it."""
 
     def head(self, status: int, headers: Headers) -> None: ...
     def data(self, chunk: bytes) -> None: ...
-    def complete(self) -> None: ...
+    def complete(self, last: bytes) -> None: ...
     def lost(self, why: str) -> None: ...
 
 
 class Connection(asyncio.Protocol):
     """One connection to one engine.
 
-    `pass_chunk`, where it is set, is given a chunk as it came, size line and all, in place of the sink's `data`.
+    `pass_chunks`, where it is set, is given whole chunks as they came, size lines and all, in place of the sink's `data`.
     """
 
     def __init__(self, release: "Callable[[Connection], None]") -> None:
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self._body: Body | None = None
         self._sent = 0
         self._choked = False
-        self.pass_chunk: Callable[[bytes], None] | None = None
+        self.pass_chunks: Callable[[bytes], None] | None = None
         self.closed = False
         self.idle_since = 0.0
         self.used_before = False
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: bytes, sink: Sink, body: Body | None = None) -> None:
         """Sends a request; its answer goes to the sink. A body goes in pieces, as fast as the engine reads it."""
-        self._sink, self._answer, self._reader, self.pass_chunk = sink, None, None, None
+        self._sink, self._answer, self._reader, self.pass_chunks = sink, None, None, None
         self._buffer = b""
         if body is None or not body.size:
             self._transport.write(request)
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def cancel(self) -> None:
         """Gives the answer up: the engine sees its client leave and stops computing."""
-        self._sink = self._body = self.pass_chunk = None
+        self._sink = self._body = self.pass_chunks = None
         self.closed = True
         self._transport.abort()
 
@@ -108,8 +108,8 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self.pass_chunk is not None and self._reader.fresh and whole_chunk(data):  # type: ignore[union-attr]
-            self.pass_chunk(data)
+        if self.pass_chunks is not None and self._reader.fresh and whole_chunks(data):  # type: ignore[union-attr]
+            self.pass_chunks(data)
         elif self._sink is None:
             self.cancel()
         else:
@@ -125,11 +125,11 @@ class Connection(asyncio.Protocol):
                 rest = self._read_head(rest)
                 continue
             mine, rest = self._reader.feed(rest)
+            if rest is not None:
+                self._finish(mine, rest)
+                return
             if mine:
                 self._sink.data(mine)
-            if rest is not None:
-                self._finish(rest)
-                return
 
     def _read_head(self, data: bytes) -> bytes | None:
         """Takes the answer's head; what follows it, or None while it is not whole."""
@@ -147,9 +147,9 @@ class Connection(asyncio.Protocol):
             self._sink.head(answer.status, answer.headers)
         return data[parts[2] :]
 
-    def _finish(self, rest: bytes) -> None:
+    def _finish(self, last: bytes, rest: bytes) -> None:
         """The answer is whole. The connection is used again where nothing is left on it, in either direction."""
-        sink, self._sink, self.pass_chunk = self._sink, None, None
+        sink, self._sink, self.pass_chunks = self._sink, None, None
         again = self._answer is not None and self._answer.keep_alive and not rest and self._body is None
         self._answer, self._reader, self._body = None, None, None
         if again and not self.closed:
@@ -158,16 +158,16 @@ class Connection(asyncio.Protocol):
             self.closed = True
             self._transport.close()
         if sink is not None:
-            sink.complete()
+            sink.complete(last)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         if exc is None and self._answer is not None and self._answer.length < -1:
-            self._finish(b"")  # the end of the connection is the end of this answer
+            self._finish(b"", b"")  # the end of the connection is the end of this answer
         self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
 
     def _fail(self, why: str) -> None:
-        sink, self._sink, self.pass_chunk, self._body = self._sink, None, None, None
+        sink, self._sink, self.pass_chunks, self._body = self._sink, None, None, None
         self.stale = self.used_before and self._answer is None and not self._buffer
         if not self.closed:
             self.closed = True
@@ -231,9 +231,9 @@ class Collector:
     def data(self, chunk: bytes) -> None:
         self._parts.append(chunk)
 
-    def complete(self) -> None:
+    def complete(self, last: bytes) -> None:
         if not self._done.done():
-            self._done.set_result(b"".join(self._parts))
+            self._done.set_result(b"".join([*self._parts, last]))
 
     def lost(self, why: str) -> None:
         if not self._done.done():

@@ -29,7 +29,7 @@ _CHUNK = re.compile(
     rb'([0-9A-Fa-f]{1,%d})(?:[ \t]*;[ \t]*[%b]+(?:[ \t]*=[ \t]*(?:[%b]+|"[\t\x20\x21\x23-\x7e\x80-\xff]*"))?)*'
     % (MAX_CHUNK_DIGITS, _TOKEN_BYTES, _TOKEN_BYTES)
 )
-_WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 _SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 
 
@@ -207,13 +207,17 @@ def _expects(seen: dict[bytes, list[bytes]], old: bool) -> bool:
     return True
 
 
-def whole_chunk(data: bytes) -> bool:
-    """Whether these bytes are one chunk, all of it and nothing else, without extensions."""
-    found = _WHOLE_CHUNK.match(data)
-    if found is None:
-        return False
-    begin = found.end()
-    return len(data) == begin + int(found[1], 16) + 2 and data.endswith(b"\r\n") and len(data) > begin + 2
+def whole_chunks(data: bytes) -> bool:
+    """Whether these bytes are chunks, all of each and nothing else, without extensions, the last chunk not among them."""
+    at, end = 0, len(data)
+    while at < end:
+        found = _WHOLE_CHUNK(data, at)
+        if found is None or not (size := int(found[1], 16)):
+            return False
+        at = found.end() + size + 2
+        if not data.startswith(b"\r\n", at - 2):
+            return False
+    return at == end
 
 
 class Length:

@@ -8,8 +8,9 @@ from stoker.engine import metrics
 from stoker.system.http1 import Exchange, Request, Terms
 from stoker.system.upstream import Headers, fetch
 from stoker.targets.gateway import answers
+from stoker.targets.gateway.attempt import Counts
 from stoker.targets.gateway.config import Settings
-from stoker.targets.gateway.relay import Counts, Relay
+from stoker.targets.gateway.relay import Relay
 from stoker.targets.gateway.replicas import Replicas
 
 METRICS_SECONDS = 2.0
@@ -41,11 +42,9 @@ class App:
         self._routes = re.compile("|".join(re.sub(r"{[^}]*}", "[^/]+", route) for route in sorted(templates)))
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answers one request."""
+        """Answers one request that `refusal` has let in."""
         request = exchange.request
         extra = self._cors_headers(request)
-        if (refusal := self.refusal(request)) is not None:
-            return exchange.reply(*refusal)
         if request.method == "OPTIONS" and extra:
             return exchange.reply(204, b"", extra)
         if request.path == "*":
