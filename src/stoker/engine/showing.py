@@ -4,10 +4,9 @@ Source: vLLM 0.32 `entrypoints/openai/{chat_completion,completion,responses}/ser
 `entrypoints/anthropic/serving.py`. /v1/responses sends its first two events before anything is computed.
 """
 
+import json
 from enum import Enum
 from typing import Any
-
-from stoker.engine.openai import SseEvent, SseReader
 
 OPENINGS = frozenset(
     {
@@ -31,14 +30,19 @@ class Shows(Enum):
 
 def shows(events: bytes) -> Shows:
     """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms do."""
-    verdicts = (_of(event) for event in SseReader().feed(events))
-    return next((one for one in verdicts if one is not Shows.NOTHING), Shows.NOTHING)
+    for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
+        data = b"\n".join([line[5:] for line in event.split(b"\n") if line.startswith(b"data:")])
+        if data and (verdict := _of(data)) is not Shows.NOTHING:
+            return verdict
+    return Shows.NOTHING
 
 
-def _of(event: SseEvent) -> Shows:
+def _of(data: bytes) -> Shows:
     try:
-        body = event.json()
+        body = json.loads(data.decode())
     except (ValueError, RecursionError):
+        return Shows.CONTENT
+    if not isinstance(body, dict):
         return Shows.CONTENT
     kind = body.get("type")
     if kind in OPENINGS:
