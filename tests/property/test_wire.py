@@ -7,19 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stoker.system.framing import Chunked, Length, body_reader, whole_chunks
 from stoker.system.wire import (
     CHUNKED,
-    Chunked,
     Headers,
-    Length,
     Malformed,
     answer_head,
     begins_well,
-    body_reader,
     fields,
     request_head,
     split_head,
-    whole_chunks,
 )
 
 PIECES = [

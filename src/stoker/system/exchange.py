@@ -12,6 +12,7 @@ from stoker.system.wire import Headers
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
 _today = (0, b"")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Request:
@@ -136,6 +137,10 @@ class Exchange:
         if words:
             self._client.send(words)
         self._client.finished(self)
+
+    def interim(self, words: bytes) -> None:
+        """Sends a head that is no answer yet."""
+        self._client.send(words)
 
     def abort(self) -> None:
         """Ends the connection at once: the client sees that the answer is not whole."""

@@ -2,18 +2,22 @@
 
 The gateway relays tens of thousands of stream events a second through it; the simulated engine starts in a
 fraction of a second on it. Requests are read whole, answers may stream. One handler task a request.
-`wire` is the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies` the memory of bodies.
+`wire` and `framing` are the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies` the memory of bodies.
 """
 
 import asyncio
 import contextlib
+import logging
 
 from stoker.system import descriptors
 from stoker.system.bodies import Store
 from stoker.system.exchange import Exchange, Handler, Refusal, Request
-from stoker.system.protocol import HttpProtocol, Terms
+from stoker.system.protocol import HttpProtocol
+from stoker.system.terms import Terms
 
 __all__ = ["Exchange", "HttpServer", "Request", "Terms"]
+
+log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 
@@ -22,7 +26,7 @@ class HttpServer:
     """A listening server. `refusal` answers who may not ask before a body is read. `stop` closes the door and lets answers in progress finish until a deadline."""
 
     def __init__(self, handler: Handler, refusal: Refusal | None = None, terms: Terms | None = None) -> None:
-        self.handler, self.refusal = handler, refusal
+        self._handler, self.refusal = handler, refusal
         self.terms = terms if terms is not None else Terms()
         self.store = Store(self.terms.most_held)
         self.connections: set[HttpProtocol] = set()
@@ -51,6 +55,18 @@ class HttpServer:
             connection.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
+
+    async def run(self, exchange: Exchange) -> None:
+        """Lets the handler answer; what it does not catch is told to the client, not to others."""
+        try:
+            await self._handler(exchange)
+        except Exception:
+            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
+            if exchange.started:
+                exchange.abort()
+            else:
+                body = self.terms.form(500, "internal error", exchange.request.path)
+                exchange.reply(500, body, [(b"content-type", b"application/json")])
 
     def crowded(self, over: int = 0) -> bool:
         """Whether there are more connections than there may be files, less a reserve; or so many more than that."""

@@ -1,73 +1,38 @@
 """One client's connection: reads its requests, one at a time and in order, and hands each to the handler."""
 
 import asyncio
-import logging
 import math
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from stoker.system import descriptors
-from stoker.system.bodies import Body, Store
-from stoker.system.exchange import ErrorForm, Exchange, Handler, Refusal, Request, error_form, head
+from stoker.system.bodies import Body
+from stoker.system.exchange import CONTINUE, Exchange, Request, head
+from stoker.system.framing import BodyReader, body_reader
+from stoker.system.probe import Probe
+from stoker.system.terms import Server
 from stoker.system.wire import (
-    BodyReader,
     Head,
     Headers,
     Malformed,
     begins_well,
-    body_reader,
     request_head,
     split_head,
+    without_empty_lines,
 )
 
-log = logging.getLogger(__name__)
-
-MAX_BODY = 256 << 20
 IDLE_SECONDS = 75.0  # between requests, for a whole head, and for each SLOWEST bytes of a body
 SLOWEST = 64 * 1024
 CHOKED_SECONDS = 300.0  # who reads nothing of his answer for so long has left
 LINGER_SECONDS = 30.0  # after a refusal, what still comes is read and dropped for so long
 SILENT_SECONDS = 2.0  # or until nothing came for so long
 READ_AHEAD = 64 * 1024  # of the next requests, while one is answered
-PROBE_SECONDS = (1.0, 0.2, 5.0)
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = (b"content-type", b"application/json")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a server takes. max_body, most_held: bytes, of one body and of all that are held at a time.
-
-    half_closed: a client that has closed its own side only still gets its answer; without it, it counts as gone.
-    files_each: open files that one client takes. form: how the server's own errors are written.
-    """
-
-    max_body: int = MAX_BODY
-    most_held: int = 4 * MAX_BODY
-    half_closed: bool = False
-    files_each: int = 1
-    form: ErrorForm = field(default=error_form)
-
-
-class Server(Protocol):
-    """The server, as its connections need it."""
-
-    handler: Handler
-    refusal: Refusal | None
-    terms: Terms
-    store: Store
-    connections: "set[HttpProtocol]"
-
-    def crowded(self, over: int = 0) -> bool: ...
 
 
 class HttpProtocol(asyncio.Protocol):
     """One client's connection. `due` is when it is closed, or timed out, unless something comes."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server["HttpProtocol"]) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._buffer = b""  # what came and is not read yet
@@ -76,7 +41,7 @@ class HttpProtocol(asyncio.Protocol):
         self._counted = 0  # bytes of the body when its time was last looked at
         self._current: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
-        self._probe: asyncio.TimerHandle | None = None
+        self._probe: Probe | None = None
         self._reading_head = self._refused = self._pumping = self._paused = self._ended = False
         self._linger_end = math.inf
         self.closed = False
@@ -128,7 +93,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._refused or not self._server.terms.half_closed:
             return False
         if self._current is not None:
-            self._probe = self._loop.call_later(PROBE_SECONDS[0], self._look_for_client, PROBE_SECONDS[1])
+            self._probe = Probe(self._current)
             return True
         if self._reader is not None or self._buffer:
             self._refuse(Malformed(400, "the request ended before it was whole"))
@@ -176,16 +141,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         """Reads the next request's head, and what is here of its body. False while it is not all here."""
-        data = self._buffer
-        if data.startswith(b"\r\n"):
-            data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
-        self._buffer = data
+        self._buffer = data = without_empty_lines(self._buffer)
         if not data or data == b"\r" or (parts := split_head(data)) is None:
             if len(data) > 1:
                 begins_well(data)
-                if not self._reading_head:
-                    self._reading_head = True
-                    self._wait(IDLE_SECONDS)
+            if not self._reading_head:
+                self._reading_head = True
+                self._wait(IDLE_SECONDS)
             return False
         line, block, begin = parts
         self._reading_head = False
@@ -212,7 +174,7 @@ class HttpProtocol(asyncio.Protocol):
             data, self._buffer = self._buffer, b""
             self._read_body(data, self._reader, request)
         elif begun.expects:
-            self.send(_CONTINUE)
+            self.send(CONTINUE)
 
     def _read_body(self, data: bytes, reader: BodyReader, request: Request) -> None:
         mine, rest = reader.feed(data)
@@ -235,19 +197,9 @@ class HttpProtocol(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         self.due = math.inf
         self._current = Exchange(self, request)
-        self._task = self._loop.create_task(self._run(self._current))
-
-    async def _run(self, exchange: Exchange) -> None:
-        try:
-            await self._server.handler(exchange)
-        except Exception:
-            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
-            if not exchange.started:
-                exchange.reply(
-                    500, self._server.terms.form(500, "internal error", exchange.request.path), [_JSON]
-                )
-            else:
-                exchange.abort()
+        if self._ended:
+            self._probe = Probe(self._current)
+        self._task = self._loop.create_task(self._server.run(self._current))
 
     # answering
 
@@ -263,19 +215,19 @@ class HttpProtocol(asyncio.Protocol):
         exchange.on_gone = exchange.on_choked = exchange.on_writable = None
         exchange.request.content.release()
         self._current = None
-        if not exchange.keep_alive or self.stopping or (self._ended and not self._buffer):
-            if self._buffer and not self._ended:
-                self._linger()  # what the client sent too much must not reset what it is to read
-            else:
-                self.close()
-            return
-        self._wait(IDLE_SECONDS)
-        if self._buffer:
+        if exchange.keep_alive and not self.stopping and (self._buffer or not self._ended):
+            self._wait(IDLE_SECONDS)
             self._pump()
+        elif self._buffer:
+            self._linger()  # what the client sent too much must not reset what it is to read
+        else:
+            self.close()
 
     def close(self) -> None:
         """Closes the connection after what was written."""
         if not self.closed:
+            self._linger_end = math.inf
+            self._wait(CHOKED_SECONDS)
             self._transport.close()
 
     def abort(self) -> None:
@@ -291,18 +243,27 @@ class HttpProtocol(asyncio.Protocol):
 
     def overdue(self, now: float) -> None:
         """What was due did not come: told to who is in the middle of a request, the end for who is not."""
-        if now < self.due:
+        if now < self.due or self._went_on():
             return
-        size = self._request.content.size if self._request is not None else 0
-        if size - self._counted >= SLOWEST:
-            self._counted = size
-            self._wait(IDLE_SECONDS)
-        elif self._current is not None:
+        if self._current is not None or self._transport.is_closing():
             self.abort()
         elif not self._refused and (self._reader is not None or self._buffer):
             self._refuse(Malformed(408, "the request did not come in time"))
         else:
             self.close()
+
+    def _went_on(self) -> bool:
+        """Whether enough of a body came, or some of an answer went, since this was last asked."""
+        before = self._counted
+        if self._request is not None:
+            self._counted = self._request.content.size
+            seconds, went_on = IDLE_SECONDS, self._counted - before >= SLOWEST
+        else:
+            self._counted = self._transport.get_write_buffer_size()
+            seconds, went_on = CHOKED_SECONDS, self._counted not in (0, before)
+        if went_on:
+            self._wait(seconds)
+        return went_on
 
     def _say_no(self, begun: Head, request: Request, status: int, body: bytes, headers: Headers) -> None:
         """Answers who may not ask. With a body on its way, that is the end of the connection."""
@@ -315,9 +276,8 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: Malformed) -> None:
         extra = [(b"retry-after", b"1")] if error.status == 503 else []
         path = self._request.path if self._request is not None else ""
-        self._last_words(
-            error.status, self._server.terms.form(error.status, error.why, path), [_JSON, *extra]
-        )
+        body = self._server.terms.form(error.status, error.why, path)
+        self._last_words(error.status, body, [_JSON, *extra])
 
     def _last_words(self, status: int, body: bytes, headers: Headers) -> None:
         """Answers, and ends the connection: what still comes is dropped, so that no reset eats the answer."""
@@ -349,11 +309,3 @@ class HttpProtocol(asyncio.Protocol):
 
     def _wait(self, seconds: float) -> None:
         self.due = min(self._linger_end, self._loop.time() + seconds)
-
-    def _look_for_client(self, then: float) -> None:
-        """A client that closed its side may read on or be gone: a word that every client must ignore tells."""
-        if self._current is None or self.closed:
-            return
-        if not self._current.started and not self._current.request.old:
-            self.send(_CONTINUE)
-        self._probe = self._loop.call_later(then, self._look_for_client, PROBE_SECONDS[2])

@@ -6,16 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stoker.system.bodies import Body
-from stoker.system.wire import (
-    Answer,
-    BodyReader,
-    Headers,
-    Malformed,
-    answer_head,
-    body_reader,
-    split_head,
-    whole_chunks,
-)
+from stoker.system.framing import BodyReader, body_reader, whole_chunks
+from stoker.system.wire import UNTIL_CLOSE, Answer, Headers, Malformed, answer_head, split_head
 
 __all__ = ["Collector", "Connection", "Headers", "Pool", "Sink", "fetch", "request_bytes"]
 
@@ -162,7 +154,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        if exc is None and self._answer is not None and self._answer.length < -1:
+        if exc is None and self._answer is not None and self._answer.length == UNTIL_CLOSE:
             self._finish(b"", b"")  # the end of the connection is the end of this answer
         self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
 

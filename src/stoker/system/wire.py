@@ -1,4 +1,4 @@
-"""HTTP/1.1 as RFC 9112 writes it, without a socket: heads and bodies out of bytes, for both sides.
+"""HTTP/1.1 as RFC 9112 writes it, without a socket: heads out of bytes, for both sides. `framing` reads bodies.
 
 What is not exactly the grammar is refused and never repaired: two programs that repair it differently see two
 different requests. Limits stand here too, so that no peer makes us hold more than a head's worth of bytes.
@@ -10,26 +10,20 @@ from dataclasses import dataclass
 Headers = list[tuple[bytes, bytes]]
 MAX_LINE = 16 * 1024  # a request line; RFC 9112 3 asks for 8,000 bytes at least
 MAX_HEAD = 64 * 1024
-MAX_CHUNK_LINE = 4 * 1024  # a chunk's size with its extensions
-MAX_CHUNK_DIGITS = 15  # so that a size stays far below what a machine word holds
 CHUNKED = -1  # in place of a length
 UNTIL_CLOSE = -2
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
-_TOKEN_BYTES = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
-_TOKEN = re.compile(rb"[%b]++" % _TOKEN_BYTES)
-_FIELDS = re.compile(rb"(?:[%b]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+" % _TOKEN_BYTES)
-_REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])" % _TOKEN_BYTES)
+TOKEN_BYTES = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+_TOKEN = re.compile(rb"[%b]++" % TOKEN_BYTES)
+FIELDS = re.compile(rb"(?:[%b]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+" % TOKEN_BYTES)
+_REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])" % TOKEN_BYTES)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?")
-_BARE = re.compile(rb"\r[^\n]|(?<!\r)\n")
+BARE = re.compile(rb"\r[^\n]|(?<!\r)\n")
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]++\]|[0-9A-Za-z\-._~%]++)(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]++)([/?][^#]*+)?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
-_CHUNK = re.compile(
-    rb'([0-9A-Fa-f]{1,%d})(?:[ \t]*;[ \t]*[%b]+(?:[ \t]*=[ \t]*(?:[%b]+|"[\t\x20\x21\x23-\x7e\x80-\xff]*"))?)*'
-    % (MAX_CHUNK_DIGITS, _TOKEN_BYTES, _TOKEN_BYTES)
-)
-_WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
+_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 _SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 
 
@@ -68,6 +62,11 @@ class Answer:
     length: int
 
 
+def without_empty_lines(data: bytes) -> bytes:
+    """What follows the empty lines that may stand before a request: RFC 9112 2.2."""
+    return data[found.end() :] if (found := _EMPTY_LINES.match(data)) else data
+
+
 def split_head(data: bytes) -> tuple[bytes, bytes, int] | None:
     """The first line, the header block and where the body begins; None while it is not all here.
 
@@ -80,7 +79,7 @@ def split_head(data: bytes) -> tuple[bytes, bytes, int] | None:
     if max(end, len(data) if end < 0 else 0) - line_end > MAX_HEAD + 2:
         raise Malformed(431, f"the headers are larger than {MAX_HEAD} bytes")
     if end < 0:
-        if _BARE.search(data):
+        if BARE.search(data):
             raise Malformed(400, "a line ends in CR and LF, never in one of them")
         return None
     return data[:line_end], data[line_end + 2 : end + 2], end + 4
@@ -88,7 +87,7 @@ def split_head(data: bytes) -> tuple[bytes, bytes, int] | None:
 
 def fields(block: bytes) -> Headers:
     """The headers of a block of whole lines, names in lower case. Raises: Malformed (400)."""
-    if not _FIELDS.fullmatch(block):
+    if not FIELDS.fullmatch(block):
         raise Malformed(400, "a header is not `name: value` in plain characters on one line")
     parts = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
     return [(name.lower(), value.strip(b" \t")) for name, _, value in parts]
@@ -205,126 +204,3 @@ def _expects(seen: dict[bytes, list[bytes]], old: bool) -> bool:
     if any(value.lower() != b"100-continue" for value in values):
         raise Malformed(417, "of the expectations 100-continue alone is met")
     return True
-
-
-def whole_chunks(data: bytes) -> bool:
-    """Whether these bytes are chunks, all of each and nothing else, without extensions, the last chunk not among them."""
-    at, end = 0, len(data)
-    while at < end:
-        found = _WHOLE_CHUNK(data, at)
-        if found is None or not (size := int(found[1], 16)):
-            return False
-        at = found.end() + size + 2
-        if not data.startswith(b"\r\n", at - 2):
-            return False
-    return at == end
-
-
-class Length:
-    """Reads a body of known length, or of CHUNKED's or UNTIL_CLOSE's place: see `body_reader`."""
-
-    __slots__ = ("_left",)
-    fresh = False
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """What of it is body, and what follows the body: None while the body is not whole."""
-        if len(data) < self._left:
-            self._left -= len(data)
-            return data, None
-        mine, rest = (data, b"") if len(data) == self._left else (data[: self._left], data[self._left :])
-        self._left = 0
-        return mine, rest
-
-
-class UntilClose:
-    """Reads a body that ends with the connection."""
-
-    __slots__ = ()
-    fresh = False
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """All of it is body."""
-        return data, None
-
-
-class Chunked:
-    """Reads a body in chunks. Extensions and trailers are checked and say nothing."""
-
-    __slots__ = ("_kept", "_left", "_trailers")
-
-    def __init__(self) -> None:
-        self._kept = b""  # a line that is not whole
-        self._left = 0  # of the chunk, with the CRLF after it
-        self._trailers: int | None = None  # bytes of trailers so far, once the last chunk came
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the next byte begins a chunk."""
-        return not self._kept and not self._left and self._trailers is None
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """What of it is body, and what follows the body: None while it is not whole. Raises: Malformed (400)."""
-        if self._kept:
-            data, self._kept = self._kept + data, b""
-        pieces: list[bytes] = []
-        at, end = 0, len(data)
-        while at < end:
-            if self._left:
-                at = self._data(data, at, pieces)
-                continue
-            line_end = data.find(b"\r\n", at, at + MAX_CHUNK_LINE + 2)
-            if line_end < 0:
-                self._keep(data[at:])
-                break
-            done = self._line(data[at:line_end])
-            at = line_end + 2
-            if done:
-                return b"".join(pieces), data[at:]
-        return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), None
-
-    def _data(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """Takes what is here of the chunk; its last two bytes are CR and LF."""
-        taken = data[at : at + self._left]
-        self._left -= len(taken)
-        body = min(len(taken), max(0, len(taken) + self._left - 2))
-        if body:
-            pieces.append(taken[:body])
-        ending = taken[body:]
-        if ending != b"\r\n"[2 - self._left - len(ending) : 2 - self._left]:
-            raise Malformed(400, "a chunk is longer than it says")
-        return at + len(taken)
-
-    def _keep(self, rest: bytes) -> None:
-        if len(rest) > MAX_CHUNK_LINE or _BARE.search(rest):
-            raise Malformed(400, "a chunk does not begin with its size on a line")
-        self._kept = rest
-
-    def _line(self, line: bytes) -> bool:
-        """A chunk's first line, or a trailer; True after the last one."""
-        if self._trailers is not None:
-            self._trailers += len(line) + 2
-            if self._trailers > MAX_HEAD or not _FIELDS.fullmatch(line + b"\r\n" if line else b""):
-                raise Malformed(400, "a trailer is no header, or there are too many")
-            return not line
-        found = _CHUNK.fullmatch(line)
-        if found is None:
-            raise Malformed(400, "a chunk does not begin with its size on a line")
-        size = int(found[1], 16)
-        if size:
-            self._left = size + 2
-        else:
-            self._trailers = 0
-        return False
-
-
-BodyReader = Length | UntilClose | Chunked
-
-
-def body_reader(length: int) -> BodyReader:
-    """What reads a body of that length, CHUNKED or UNTIL_CLOSE."""
-    if length == CHUNKED:
-        return Chunked()
-    return UntilClose() if length == UNTIL_CLOSE else Length(length)

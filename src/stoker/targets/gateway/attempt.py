@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from stoker.engine.showing import Shows, shows
 from stoker.system.descriptors import exhausted
+from stoker.system.framing import Chunked
 from stoker.system.http1 import Exchange
 from stoker.system.upstream import Connection, Headers
-from stoker.system.wire import Chunked
 from stoker.targets.gateway import answers
 from stoker.targets.gateway.replicas import Replica
 
