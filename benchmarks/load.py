@@ -76,7 +76,7 @@ async def stream(pool: Pool, body: dict[str, Any], headers: Headers) -> Stream:
 
 async def together(port: int, count: int, body: dict[str, Any], key: str = "") -> list[Stream]:
     """So many streams at once."""
-    pool = Pool("127.0.0.1", port)
+    pool = Pool("127.0.0.1", port, patience=60.0)
     headers = [(b"authorization", b"Bearer " + key.encode())] if key else []
     done = await asyncio.gather(*(stream(pool, body, headers) for _ in range(count)))
     pool.close()

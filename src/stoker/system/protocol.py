@@ -4,21 +4,13 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from stoker.system import descriptors
+from stoker.system import descriptors, wire
 from stoker.system.bodies import Body
 from stoker.system.exchange import CONTINUE, Exchange, Request, head
 from stoker.system.framing import BodyReader, body_reader
 from stoker.system.probe import Probe
 from stoker.system.terms import Server
-from stoker.system.wire import (
-    Head,
-    Headers,
-    Malformed,
-    begins_well,
-    request_head,
-    split_head,
-    without_empty_lines,
-)
+from stoker.system.wire import Head, Headers, Malformed
 
 IDLE_SECONDS = 75.0  # between requests, for a whole head, and for each SLOWEST bytes of a body
 SLOWEST = 64 * 1024
@@ -44,8 +36,7 @@ class HttpProtocol(asyncio.Protocol):
         self._probe: Probe | None = None
         self._reading_head = self._refused = self._pumping = self._paused = self._ended = False
         self._linger_end = math.inf
-        self.closed = False
-        self.stopping = False
+        self.closed = self.stopping = False
         self.due = math.inf
 
     # asyncio's side
@@ -141,10 +132,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         """Reads the next request's head, and what is here of its body. False while it is not all here."""
-        self._buffer = data = without_empty_lines(self._buffer)
-        if not data or data == b"\r" or (parts := split_head(data)) is None:
+        self._buffer = data = wire.without_empty_lines(self._buffer)
+        if not data or data == b"\r" or (parts := wire.split_head(data)) is None:
             if len(data) > 1:
-                begins_well(data)
+                wire.begins_well(data)
             if not self._reading_head:
                 self._reading_head = True
                 self._wait(IDLE_SECONDS)
@@ -152,7 +143,7 @@ class HttpProtocol(asyncio.Protocol):
         line, block, begin = parts
         self._reading_head = False
         self._buffer = data[begin:]
-        self._begin(request_head(line, block))
+        self._begin(wire.request_head(line, block))
         return True
 
     def _begin(self, begun: Head) -> None:
@@ -160,11 +151,9 @@ class HttpProtocol(asyncio.Protocol):
         body = Body(self._server.store)
         request = Request(begun.method, begun.target, begun.headers, body, begun.keep_alive, begun.old)
         if self._server.refusal is not None and (answer := self._server.refusal(request)) is not None:
-            self._say_no(begun, request, *answer)
-            return
+            return self._say_no(begun, request, *answer)
         if not begun.length:
-            self._start(request)
-            return
+            return self._start(request)
         self._request = request
         self._check(begun.length)
         self._reader = body_reader(begun.length)

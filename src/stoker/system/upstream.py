@@ -169,10 +169,11 @@ class Connection(asyncio.Protocol):
 
 
 class Pool:
-    """The connections to one engine."""
+    """The connections to one engine. `patience`: seconds that a new one may take."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, patience: float = CONNECT_SECONDS) -> None:
         self._address = (host, port)
+        self._patience = patience
         self._idle: list[Connection] = []
         self.host_header = f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
@@ -191,7 +192,7 @@ class Pool:
         """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
         if not new and (idle := self.idle()) is not None:
             return idle
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(self._patience):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._keep), *self._address
             )
