@@ -31,10 +31,14 @@ class Shows(Enum):
 def shows(events: bytes) -> Shows:
     """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms do."""
     for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
-        data = b"\n".join([line[5:] for line in event.split(b"\n") if line.startswith(b"data:")])
+        data = event[5:] if event.startswith(b"data:") and b"\n" not in event else _data(event)
         if data and (verdict := _of(data)) is not Shows.NOTHING:
             return verdict
     return Shows.NOTHING
+
+
+def _data(event: bytes) -> bytes:
+    return b"\n".join([line[5:] for line in event.split(b"\n") if line.startswith(b"data:")])
 
 
 def _of(data: bytes) -> Shows:
@@ -44,16 +48,13 @@ def _of(data: bytes) -> Shows:
         return Shows.CONTENT
     if not isinstance(body, dict):
         return Shows.CONTENT
-    kind = body.get("type")
-    if kind in OPENINGS:
+    choices = body.get("choices")
+    if isinstance(choices, list) and "error" not in body:
+        return Shows.CONTENT if any(map(_choice_shows, choices)) else Shows.NOTHING
+    if body.get("type") in OPENINGS:
         return Shows.NOTHING
     error = _error(body)
-    if error is not None:
-        return Shows.FAILURE if _servers_fault(error) else Shows.CONTENT
-    choices = body.get("choices")
-    if isinstance(choices, list) and not any(map(_choice_shows, choices)):
-        return Shows.NOTHING
-    return Shows.CONTENT
+    return Shows.FAILURE if error is not None and _servers_fault(error) else Shows.CONTENT
 
 
 def _error(body: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from stoker.system import clock
 from stoker.system.bodies import Body
-from stoker.system.wire import Headers
+from stoker.system.wire import Head, Headers
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
@@ -18,20 +18,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Request:
     """One request. Header names are lower case; `query` is without its question mark; `old` is HTTP/1.0."""
 
-    __slots__ = ("_first", "content", "headers", "keep_alive", "method", "old", "path", "query")
+    __slots__ = ("_named", "content", "headers", "keep_alive", "method", "old", "path", "query")
 
-    def __init__(
-        self, method: str, target: bytes, headers: Headers, content: Body, keep_alive: bool, old: bool = False
-    ) -> None:
-        path, _, query = target.partition(b"?")
-        self.method = method
+    def __init__(self, head: Head, content: Body) -> None:
+        path, _, query = head.target.partition(b"?")
+        self.method = head.method
         self.path = path.decode("latin-1")
         self.query = query
-        self.headers = headers
+        self.headers = head.headers
         self.content = content
-        self.keep_alive = keep_alive
-        self.old = old
-        self._first = dict(reversed(headers))
+        self.keep_alive = head.keep_alive
+        self.old = head.old
+        self._named = head.named
 
     @property
     def body(self) -> bytes:
@@ -39,8 +37,8 @@ class Request:
         return bytes(self.content)
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header of that (lower case) name."""
-        return self._first.get(name)
+        """The header of that (lower case) name."""
+        return self._named.get(name)
 
 
 class Client(Protocol):
@@ -178,7 +176,7 @@ def head(
 ) -> bytes:
     """An answer's head. The date is ours unless the headers bring one, as an engine's do."""
     lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-    date = b"" if b"date: " in lines and any(name == b"date" for name, _ in headers) else _date()
+    date = b"" if b"\r\ndate: " in lines or lines.startswith(b"date: ") else _date()
     close = b"connection: close\r\n" if not keep_alive else b"connection: keep-alive\r\n" if old else b""
     reason = _REASONS.get(status, b"Unknown")
     return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (status, reason, lines, date, framing, close)

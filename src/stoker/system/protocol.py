@@ -148,12 +148,15 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, begun: Head) -> None:
         """A head is here. Who may not ask, or asks with too much, is told before a body is read."""
-        body = Body(self._server.store)
-        request = Request(begun.method, begun.target, begun.headers, body, begun.keep_alive, begun.old)
+        request = Request(begun, Body(self._server.store))
         if self._server.refusal is not None and (answer := self._server.refusal(request)) is not None:
-            return self._say_no(begun, request, *answer)
-        if not begun.length:
-            return self._start(request)
+            self._say_no(begun, request, *answer)
+        elif begun.length:
+            self._expect(begun, request)
+        else:
+            self._start(request)
+
+    def _expect(self, begun: Head, request: Request) -> None:
         self._request = request
         self._check(begun.length)
         self._reader = body_reader(begun.length)

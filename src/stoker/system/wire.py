@@ -5,7 +5,7 @@ different requests. Limits stand here too, so that no peer makes us hold more th
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Headers = list[tuple[bytes, bytes]]
 MAX_LINE = 16 * 1024  # a request line; RFC 9112 3 asks for 8,000 bytes at least
@@ -24,7 +24,8 @@ _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]++\]|[0-9A-Za-z\-._~%]++)(?::[0-9]{
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]++)([/?][^#]*+)?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
-_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
+_ONCE = (b"host", b"content-length")
+_LISTS = (b"transfer-encoding", b"connection", b"expect")
 
 
 class Malformed(Exception):
@@ -36,9 +37,8 @@ class Malformed(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A request's head. `target` is in origin form, or `*`; header names are lower case.
+class Head(NamedTuple):
+    """A request's head. `target` is in origin form, or `*`; header names are lower case, `named` has one value each.
 
     old: HTTP/1.0. length: bytes of the body, or CHUNKED. expects: it waits for 100 before it sends its body.
     """
@@ -46,14 +46,14 @@ class Head:
     method: str
     target: bytes
     headers: Headers
+    named: dict[bytes, bytes]
     old: bool
     keep_alive: bool
     length: int
     expects: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer's head. length: bytes of the body, CHUNKED or UNTIL_CLOSE."""
 
     status: int
@@ -119,16 +119,17 @@ def request_head(line: bytes, block: bytes) -> Head:
     """A request's head out of its parts. Raises: Malformed, with the status that says what is wrong."""
     method, target, old = request_line(line)
     headers = fields(block)
-    seen = _special(headers)
+    named = _named(headers)
     target, authority = _target(method, target)
-    hosts = seen.get(b"host", [])
-    if len(hosts) > 1 or (not hosts and not old) or not all(map(_HOST.fullmatch, hosts)):
+    host = named.get(b"host")
+    if (host is None and not old) or (host is not None and not _HOST.fullmatch(host)):
         raise Malformed(400, "a request has one Host header with one host in it")
     if authority is not None:  # RFC 9112 3.2.2: it stands in the place of Host
         headers = [(b"host", authority), *(pair for pair in headers if pair[0] != b"host")]
-    length = _framing(seen, old)
-    expects = _expects(seen, old) and length != 0
-    return Head(method.decode(), target, headers, old, _keeps(seen, old), length, expects)
+        named[b"host"] = authority
+    length = _framing(named, old)
+    expects = _expects(named, old) and length != 0
+    return Head(method.decode(), target, headers, named, old, _keeps(named, old), length, expects)
 
 
 def answer_head(line: bytes, block: bytes) -> Answer:
@@ -138,21 +139,27 @@ def answer_head(line: bytes, block: bytes) -> Answer:
         raise Malformed(502, "the first line is not `HTTP/1.1 status reason`")
     old, status = found[1] == b"0", int(found[2])
     headers = fields(block)
-    seen = _special(headers)
-    length = _framing(seen, old)
+    named = _named(headers)
+    length = _framing(named, old)
     if status < 200 or status in (204, 304):
         length = 0
-    elif b"content-length" not in seen and b"transfer-encoding" not in seen:
+    elif b"content-length" not in named and b"transfer-encoding" not in named:
         length = UNTIL_CLOSE
-    return Answer(status, headers, _keeps(seen, old) and length != UNTIL_CLOSE, length)
+    return Answer(status, headers, _keeps(named, old) and length != UNTIL_CLOSE, length)
 
 
-def _special(headers: Headers) -> dict[bytes, list[bytes]]:
-    seen: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        if name in _SPECIAL:
-            seen.setdefault(name, []).append(value)
-    return seen
+def _named(headers: Headers) -> dict[bytes, bytes]:
+    """One value a name. Raises: Malformed (400), where two would say two things about the same message."""
+    named = dict(headers)
+    if len(named) < len(headers):
+        for name in _LISTS:
+            values = [value for key, value in headers if key == name]
+            if len(values) > 1:
+                named[name] = b", ".join(values)
+        for name in _ONCE:
+            if sum(key == name for key, _ in headers) > 1:
+                raise Malformed(400, f"{name.decode()} stands there twice")
+    return named
 
 
 def _target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
@@ -168,17 +175,17 @@ def _target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     return (b"/" + rest if rest[:1] == b"?" else rest), found[1]
 
 
-def _framing(seen: dict[bytes, list[bytes]], old: bool) -> int:
-    codings, lengths = seen.get(b"transfer-encoding"), seen.get(b"content-length")
+def _framing(named: dict[bytes, bytes], old: bool) -> int:
+    codings, length = named.get(b"transfer-encoding"), named.get(b"content-length")
     if codings is not None:
-        if lengths is not None or old:
+        if length is not None or old:
             raise Malformed(400, "Transfer-Encoding stands beside Content-Length, or in HTTP/1.0")
-        return _chunked(b",".join(codings))
-    if lengths is None:
+        return CHUNKED if codings == b"chunked" else _chunked(codings)
+    if length is None:
         return 0
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+    if not _LENGTH.fullmatch(length):
         raise Malformed(400, "Content-Length is not one plain number")
-    return int(lengths[0])
+    return int(length)
 
 
 def _chunked(value: bytes) -> int:
@@ -190,17 +197,18 @@ def _chunked(value: bytes) -> int:
     raise Malformed(501, "of the transfer codings chunked alone is implemented")
 
 
-def _keeps(seen: dict[bytes, list[bytes]], old: bool) -> bool:
-    options = {
-        name.strip(b" \t").lower() for value in seen.get(b"connection", ()) for name in value.split(b",")
-    }
+def _keeps(named: dict[bytes, bytes], old: bool) -> bool:
+    value = named.get(b"connection")
+    if value is None:
+        return not old
+    options = {name.strip(b" \t") for name in value.lower().split(b",")}
     return b"close" not in options and (not old or b"keep-alive" in options)
 
 
-def _expects(seen: dict[bytes, list[bytes]], old: bool) -> bool:
-    values = seen.get(b"expect")
-    if values is None or old:
+def _expects(named: dict[bytes, bytes], old: bool) -> bool:
+    value = named.get(b"expect")
+    if value is None or old:
         return False
-    if any(value.lower() != b"100-continue" for value in values):
+    if value.lower() != b"100-continue":
         raise Malformed(417, "of the expectations 100-continue alone is met")
     return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -34,6 +35,7 @@ async def serve(settings: Settings, follow: Follow, linger: float, drain: float)
     app = App(settings, replicas)
     server = HttpServer(app, app.refusal, app.terms)
     await server.listen(settings.host, settings.port)
+    gc.freeze()  # what start-up made stays; looking through it would hold up every stream
     log.warning("listening on %s:%d", settings.host, settings.port)
     following = asyncio.ensure_future(follow(settings, replicas))
     stop = asyncio.Event()
