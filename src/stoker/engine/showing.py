@@ -5,6 +5,7 @@ Source: vLLM 0.32 `entrypoints/openai/{chat_completion,completion,responses}/ser
 """
 
 import json
+import re
 from enum import Enum
 from typing import Any
 
@@ -18,6 +19,7 @@ OPENINGS = frozenset(
 _SERVER_ERRORS = frozenset(
     {"internal_error", "api_error", "overloaded_error", "server_error", "InternalServerError"}
 )
+_TEXT = re.compile(rb'"delta":\s?\{"(?:content|reasoning)":\s?"[^"]')  # sure, and cheaper than to read it all
 
 
 class Shows(Enum):
@@ -30,6 +32,8 @@ class Shows(Enum):
 
 def shows(events: bytes) -> Shows:
     """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms do."""
+    if b'"error"' not in events and _TEXT.search(events):
+        return Shows.CONTENT
     for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):
         data = event[5:] if event.startswith(b"data:") and b"\n" not in event else _data(event)
         if data and (verdict := _of(data)) is not Shows.NOTHING:
