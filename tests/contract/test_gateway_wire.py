@@ -5,7 +5,9 @@ import socket
 
 import httpx2
 import pytest
-from tests.support.endpoint import Endpoint
+from tests.support.bare import OK, Bare
+from tests.support.endpoint import Endpoint, running, until
+from tests.support.wire import answers, say
 
 
 def test_with_a_key_everything_but_health_is_locked(endpoint: Endpoint) -> None:
@@ -151,3 +153,31 @@ def test_requests_on_one_connection_are_answered_in_order(endpoint: Endpoint) ->
             data += chunk
     assert data.count(b"HTTP/1.1 200 OK") == 2
     assert data.index(b'"object"') < data.rindex(b"HTTP/1.1 200 OK")
+
+
+ASK = (
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b'Connection: close\r\nContent-Length: 46\r\n\r\n{"model": "m", "prompt": "a", "max_tokens": 1}'
+)
+
+
+def test_a_client_that_is_gone_is_told_from_one_that_reads_on(endpoint: Endpoint) -> None:
+    """Both have closed their side. The engine computes for the one who still listens only."""
+    endpoint.start()
+    endpoint.engine("1", ttft=3.0)
+    (*interim, answer) = answers(say(endpoint.port, ASK, shut=True))
+    assert (answer.status, {one.status for one in interim}) == (200, {100})
+    endpoint.simulate("1", ttft=600.0)
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(ASK)
+        until(lambda: running(endpoint) == 1, 20)
+    until(lambda: running(endpoint) == 0, 20)
+
+
+def test_a_kept_connection_that_the_engine_has_closed_is_no_loss(endpoint: Endpoint) -> None:
+    endpoint.start()
+    engine = Bare(lambda _: [OK]).join(endpoint, "1")  # it promises to keep the connection, and closes it
+    for _ in range(30):
+        assert httpx2.get(f"{endpoint.url}/v1/models").status_code == 200
+    assert len(engine.heads) == 30
+    assert "out of rotation" not in (endpoint.folder / "gateway.log").read_text()

@@ -39,8 +39,6 @@ class HttpProtocol(asyncio.Protocol):
         self.closed = self.stopping = False
         self.due = math.inf
 
-    # asyncio's side
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self.send_raw: Callable[[bytes], None] = self._transport.write
@@ -102,8 +100,6 @@ class HttpProtocol(asyncio.Protocol):
             self.due = math.inf
             if self._current.on_writable is not None:
                 self._current.on_writable()
-
-    # reading
 
     def _pump(self) -> None:
         """Reads requests while none is being answered. A loop: what answers at once does not come back in here."""
@@ -192,8 +188,6 @@ class HttpProtocol(asyncio.Protocol):
         if self._ended:
             self._probe = Probe(self._current)
         self._task = self._loop.create_task(self._server.run(self._current))
-
-    # answering
 
     def send(self, data: bytes) -> None:
         """Writes to the client, unless it has left."""
