@@ -1,7 +1,6 @@
 """What bodies cost the endpoint: their size, not several times of it, and nothing when they are gone."""
 
 import contextlib
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -107,7 +106,10 @@ def test_uploads_that_are_given_up_leave_nothing(endpoint: Endpoint) -> None:
 
 def test_a_body_over_the_limit_is_413_in_the_form_of_its_api(endpoint: Endpoint) -> None:
     endpoint.start(max_body=1000)
-    for path, form in (("/v1/chat/completions", ["error"]), ("/v1/messages", ["type", "error"])):
+    for path, form, kind in (
+        ("/v1/chat/completions", ["error"], "invalid_request_error"),
+        ("/v1/messages", ["type", "error"], "request_too_large"),
+    ):
         head = b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % path.encode()
         told = say(endpoint.port, head + b"Content-Length: 1001\r\n\r\n")  # before a byte of it is sent
         grown = say(
@@ -118,7 +120,8 @@ def test_a_body_over_the_limit_is_413_in_the_form_of_its_api(endpoint: Endpoint)
         for said in (told, grown):
             (answer,) = answers(said)
             assert answer.status == 413
-            assert list(json.loads(answer.body)) == form
+            assert list(answer.json()) == form
+            assert answer.json()["error"]["type"] == kind
             assert "1000 bytes" in answer.json()["error"]["message"]
     exactly = say(endpoint.port, HEAD + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000)
     assert answers(exactly)[0].status == 503, "it is taken, and waits for a replica"

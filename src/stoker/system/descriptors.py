@@ -30,5 +30,5 @@ def reserve() -> int:
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether a connection failed because this side has no descriptor, port or buffer left: the peer is not to blame."""
+    """Whether a connection failed for want of a descriptor, port or buffer here: the peer is not to blame."""
     return isinstance(error, OSError) and error.errno in _OURS

@@ -7,14 +7,15 @@ from stoker.system.wire import BARE, CHUNKED, FIELDS, MAX_HEAD, TOKEN_BYTES, UNT
 MAX_CHUNK_DIGITS = 15  # so that a size stays far below what a machine word holds
 MAX_CHUNK_LINE = 4 * 1024  # a chunk's size with its extensions
 _CHUNK = re.compile(
-    rb'([0-9A-Fa-f]{1,%d})(?:[ \t]*;[ \t]*[%b]+(?:[ \t]*=[ \t]*(?:[%b]+|"[\t\x20\x21\x23-\x7e\x80-\xff]*"))?)*'
+    rb"([0-9A-Fa-f]{1,%d})"
+    rb'(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|"[\t\x20\x21\x23-\x7e\x80-\xff]*+"))?)*+'
     % (MAX_CHUNK_DIGITS, TOKEN_BYTES, TOKEN_BYTES)
 )
 _WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
 def whole_chunks(data: bytes) -> bool:
-    """Whether these bytes are chunks, all of each and nothing else, without extensions, the last chunk not among them."""
+    """Whether these bytes are chunks, all of each and nothing else: no extensions, nor the chunk that ends a body."""
     at, end = 0, len(data)
     while at < end:
         found = _WHOLE_CHUNK(data, at)

@@ -2,7 +2,8 @@
 
 The gateway relays tens of thousands of stream events a second through it; the simulated engine starts in a
 fraction of a second on it. Requests are read whole, answers may stream. One handler task a request.
-`wire` and `framing` are the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies` the memory of bodies.
+`wire` and `framing` are the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies` the
+memory of bodies, `terms` what a server takes.
 """
 
 import asyncio

@@ -30,11 +30,12 @@ class HttpProtocol(asyncio.Protocol):
         self._buffer = b""  # what came and is not read yet
         self._request: Request | None = None  # the one whose body comes
         self._reader: BodyReader | None = None  # of that body
+        self._looked = 0  # bytes of a head that is not all here
         self._counted = 0  # bytes of the body when its time was last looked at
         self._current: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._probe: Probe | None = None
-        self._reading_head = self._refused = self._pumping = self._paused = self._ended = False
+        self._refused = self._pumping = self._paused = self._ended = False
         self._linger_end = math.inf
         self.closed = self.stopping = False
         self.due = math.inf
@@ -129,15 +130,15 @@ class HttpProtocol(asyncio.Protocol):
     def _read_head(self) -> bool:
         """Reads the next request's head, and what is here of its body. False while it is not all here."""
         self._buffer = data = wire.without_empty_lines(self._buffer)
-        if not data or data == b"\r" or (parts := wire.split_head(data)) is None:
+        if not data or data == b"\r" or (parts := wire.split_head(data, self._looked)) is None:
             if len(data) > 1:
                 wire.begins_well(data)
-            if not self._reading_head:
-                self._reading_head = True
+            if not self._looked:
                 self._wait(IDLE_SECONDS)
+            self._looked = len(data)
             return False
         line, block, begin = parts
-        self._reading_head = False
+        self._looked = 0
         self._buffer = data[begin:]
         self._begin(wire.request_head(line, block))
         return True

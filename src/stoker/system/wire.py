@@ -67,19 +67,20 @@ def without_empty_lines(data: bytes) -> bytes:
     return data[found.end() :] if (found := _EMPTY_LINES.match(data)) else data
 
 
-def split_head(data: bytes) -> tuple[bytes, bytes, int] | None:
+def split_head(data: bytes, looked: int = 0) -> tuple[bytes, bytes, int] | None:
     """The first line, the header block and where the body begins; None while it is not all here.
 
+    looked: bytes at the beginning that were looked at before, when the rest was not here.
     Raises: Malformed, as soon as what is here can be no head.
     """
-    end = data.find(b"\r\n\r\n", 0, MAX_LINE + MAX_HEAD + 4)
+    end = data.find(b"\r\n\r\n", max(0, looked - 3), MAX_LINE + MAX_HEAD + 4)
     line_end = data.find(b"\r\n", 0, MAX_LINE + 2)
     if line_end < 0 and len(data) > MAX_LINE + 1:
         raise Malformed(414, f"the request line is longer than {MAX_LINE} bytes")
     if max(end, len(data) if end < 0 else 0) - line_end > MAX_HEAD + 2:
         raise Malformed(431, f"the headers are larger than {MAX_HEAD} bytes")
     if end < 0:
-        if BARE.search(data):
+        if BARE.search(data, max(0, looked - 1)):
             raise Malformed(400, "a line ends in CR and LF, never in one of them")
         return None
     return data[:line_end], data[line_end + 2 : end + 2], end + 4
@@ -110,9 +111,9 @@ def begins_well(data: bytes) -> None:
     """Looks at the beginning of a head that is not whole yet. Raises: Malformed."""
     if not _TOKEN.match(data):
         raise Malformed(400, "this is not HTTP")
-    line, found, _ = data.partition(b"\r\n")
-    if found:
-        request_line(line)
+    end = data.find(b"\r\n", 0, MAX_LINE + 2)
+    if end >= 0:
+        request_line(data[:end])
 
 
 def request_head(line: bytes, block: bytes) -> Head:
