@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from tests.support.bare import OK, Bare
+from tests.support.bare import END, EVENTS, OK, Bare, chunk
 from tests.support.endpoint import Endpoint, until
 from tests.support.wire import answers, say
 
@@ -148,3 +148,59 @@ def test_all_bodies_together_are_bounded_and_small_ones_pass(endpoint: Endpoint)
     for connection in waiting:
         connection.close()
     until(lambda: answers(upload(endpoint, 2 * MIB))[0].status == 200, 10)
+
+
+def test_bodies_that_wait_go_with_their_clients(endpoint: Endpoint) -> None:
+    """Whole ones, held for a replica that does not come."""
+    endpoint.start(hold=60.0)
+    before = held(endpoint)
+    for _ in range(3):
+        connections = []
+        for _ in range(4):
+            connection = socket.create_connection(("127.0.0.1", endpoint.port), 60)
+            connections.append(connection)
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (50 * MIB))
+            for _ in range(50):
+                connection.sendall(PIECE)
+        until(lambda: held(endpoint) - before > 190 * MIB, 30)
+        for connection in connections:
+            connection.close()
+        until(lambda: held(endpoint) - before < 8 * MIB, 20)
+
+
+def test_a_body_is_not_held_once_its_answer_has_begun(endpoint: Endpoint) -> None:
+    stop = threading.Event()
+
+    def says(_: bytes) -> Iterator[bytes]:
+        yield EVENTS + chunk(b'data: {"choices": [{"text": "a"}]}\n\n')
+        stop.wait(60)
+        yield chunk(b"data: [DONE]\n\n") + END
+
+    endpoint.start()
+    Bare(says).join(endpoint, "1")
+    before = held(endpoint)
+    with socket.create_connection(("127.0.0.1", endpoint.port), 60) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (50 * MIB))
+        for _ in range(50):
+            connection.sendall(PIECE)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        until(lambda: held(endpoint) - before < 8 * MIB, 20)
+        stop.set()
+
+
+def test_a_slow_reader_is_waited_for_and_not_stored_for(endpoint: Endpoint) -> None:
+    """300 MB of events that nobody reads yet stay with the engine."""
+    event = b"data: " + b"x" * 65000 + b"\n\n"
+    endpoint.start()
+    Bare(lambda _: (part for part in [EVENTS, *[chunk(event)] * 4800, END])).join(endpoint, "1")
+    before = held(endpoint)
+    with highest(endpoint) as most, socket.create_connection(("127.0.0.1", endpoint.port), 60) as connection:
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+        until(lambda: most[0] > 0, 10)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        threading.Event().wait(1)
+        got = 0
+        while data := connection.recv(1 << 20):
+            got += len(data)
+    assert got > 4800 * len(event)
+    assert most[0] - before < 16 * MIB

@@ -60,17 +60,13 @@ class UntilClose:
 class Chunked:
     """Reads a body in chunks. Extensions and trailers are checked and say nothing."""
 
-    __slots__ = ("_kept", "_left", "_trailers")
+    __slots__ = ("_kept", "_left", "_trailers", "fresh")
 
     def __init__(self) -> None:
         self._kept = b""  # a line that is not whole
         self._left = 0  # of the chunk, with the CRLF after it
         self._trailers: int | None = None  # bytes of trailers so far, once the last chunk came
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the next byte begins a chunk."""
-        return not self._kept and not self._left and self._trailers is None
+        self.fresh = True  # the next byte begins a chunk
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
         """What of it is body, and what follows the body: None while it is not whole. Raises: Malformed (400)."""
@@ -90,6 +86,7 @@ class Chunked:
             at = line_end + 2
             if done:
                 return b"".join(pieces), data[at:]
+        self.fresh = not self._kept and not self._left and self._trailers is None
         return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), None
 
     def _data(self, data: bytes, at: int, pieces: list[bytes]) -> int:
