@@ -13,7 +13,13 @@ __all__ = ["Collector", "Connection", "Headers", "Pool", "Sink", "fetch", "reque
 
 KEEP_SECONDS = 4.0  # uvicorn closes an idle connection after 5 s
 CONNECT_SECONDS = 2.0
+LATE_SECONDS = 0.25
 PIECE = 256 * 1024  # of a large body, sent at a time
+
+
+def late(began: float, seconds: float) -> bool:
+    """Whether a timeout came so late that this process itself had no time to look: the peer is not to blame."""
+    return time.monotonic() - began > seconds + LATE_SECONDS
 
 
 class Sink(Protocol):
@@ -192,6 +198,15 @@ class Pool:
         """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
         if not new and (idle := self.idle()) is not None:
             return idle
+        began = time.monotonic()
+        try:
+            return await self._connect()
+        except TimeoutError:
+            if not late(began, self._patience):
+                raise
+        return await self._connect()
+
+    async def _connect(self) -> Connection:
         async with asyncio.timeout(self._patience):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._keep), *self._address
