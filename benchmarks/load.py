@@ -50,7 +50,9 @@ class Stream:
         if b'"error"' in chunk:
             self.error = chunk.decode("utf-8", "replace")[:200]
 
-    def complete(self) -> None:
+    def complete(self, last: bytes = b"") -> None:
+        if last:
+            self.data(last)
         self.ended = time.perf_counter()
         if self._done and not self._done.done():
             self._done.set_result(None)
@@ -74,7 +76,7 @@ async def stream(pool: Pool, body: dict[str, Any], headers: Headers) -> Stream:
 
 async def together(port: int, count: int, body: dict[str, Any], key: str = "") -> list[Stream]:
     """So many streams at once."""
-    pool = Pool("127.0.0.1", port)
+    pool = Pool("127.0.0.1", port, patience=60.0)
     headers = [(b"authorization", b"Bearer " + key.encode())] if key else []
     done = await asyncio.gather(*(stream(pool, body, headers) for _ in range(count)))
     pool.close()

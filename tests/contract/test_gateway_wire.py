@@ -1,10 +1,13 @@
 """Who the endpoint lets in, and what bytes on a connection may do: keys, origins, garbage, pipelining."""
 
+import select
 import socket
 
 import httpx2
 import pytest
-from tests.support.endpoint import Endpoint
+from tests.support.bare import OK, Bare
+from tests.support.endpoint import Endpoint, running, until
+from tests.support.wire import answers, say
 
 
 def test_with_a_key_everything_but_health_is_locked(endpoint: Endpoint) -> None:
@@ -48,7 +51,7 @@ def test_garbage_gets_a_400_and_harms_nobody(endpoint: Endpoint, raw: bytes) -> 
     endpoint.engine("1")
     with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
         connection.sendall(raw)
-        assert connection.recv(100).split()[1] in (b"400", b"431")
+        assert connection.recv(100).split()[1] in (b"400", b"414")
     assert endpoint.chat(max_tokens=1).status_code == 200
 
 
@@ -69,19 +72,21 @@ def test_who_may_not_ask_is_told_before_a_body_is_read(endpoint: Endpoint) -> No
 
 
 def test_a_header_is_counted_while_it_comes(endpoint: Endpoint) -> None:
-
+    """The answer is there while the client still sends, is whole, and no reset eats it."""
     endpoint.start()
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+    with socket.create_connection(("127.0.0.1", endpoint.port), 20) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Large: ")
-        sent, answer = 0, b""
-        try:
-            while sent < 8 << 20:
-                sent += connection.send(b"a" * 65536)
-            answer = connection.recv(100)
-        except OSError:
-            answer = b"- 431"
+        sent = 0
+        while not select.select([connection], [], [], 0)[0]:
+            sent += connection.send(b"a" * 16384)
+            assert sent < 64 << 20, "it was read on and on"
+        for _ in range(64):
+            connection.sendall(b"a" * 16384)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
     assert answer.split()[1] == b"431"
-    assert sent < 4 << 20, "it was not read on and on"
+    assert answer.endswith(b"}")
 
 
 def test_trailers_say_nothing(endpoint: Endpoint) -> None:
@@ -148,3 +153,31 @@ def test_requests_on_one_connection_are_answered_in_order(endpoint: Endpoint) ->
             data += chunk
     assert data.count(b"HTTP/1.1 200 OK") == 2
     assert data.index(b'"object"') < data.rindex(b"HTTP/1.1 200 OK")
+
+
+ASK = (
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b'Connection: close\r\nContent-Length: 46\r\n\r\n{"model": "m", "prompt": "a", "max_tokens": 1}'
+)
+
+
+def test_a_client_that_is_gone_is_told_from_one_that_reads_on(endpoint: Endpoint) -> None:
+    """Both have closed their side. The engine computes for the one who still listens only."""
+    endpoint.start()
+    endpoint.engine("1", ttft=3.0)
+    (*interim, answer) = answers(say(endpoint.port, ASK, shut=True))
+    assert (answer.status, {one.status for one in interim}) == (200, {100})
+    endpoint.simulate("1", ttft=600.0)
+    with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
+        connection.sendall(ASK)
+        until(lambda: running(endpoint) == 1, 20)
+    until(lambda: running(endpoint) == 0, 20)
+
+
+def test_a_kept_connection_that_the_engine_has_closed_is_no_loss(endpoint: Endpoint) -> None:
+    endpoint.start()
+    engine = Bare(lambda _: [OK]).join(endpoint, "1")  # it promises to keep the connection, and closes it
+    for _ in range(30):
+        assert httpx2.get(f"{endpoint.url}/v1/models").status_code == 200
+    assert len(engine.heads) == 30
+    assert "out of rotation" not in (endpoint.folder / "gateway.log").read_text()

@@ -36,7 +36,8 @@ class Endpoint:
         self._routes = Routes()
         (folder / "engine.key").write_text("engine-key")
 
-    def start(self, **settings: Any) -> None:
+    def start(self, files: int = 0, **settings: Any) -> None:
+        """Starts the gateway; `files` is how many it may have open, where that is to be few."""
         raw = {
             "host": "127.0.0.1", "port": self.port, "hold": 5.0, "cors": [], "hosts": ["localhost", "127.0.0.1"],
             "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes), "key_file": None,
@@ -45,6 +46,8 @@ class Endpoint:
         }  # fmt: skip
         (self.folder / "gateway.json").write_text(json.dumps(raw))
         argv = [sys.executable, "-m", "stoker.targets.gateway", str(self.folder / "gateway.json")]
+        if files:
+            argv = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *argv]
         log = (self.folder / "gateway.log").open("wb")
         self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         log.close()

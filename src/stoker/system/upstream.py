@@ -5,47 +5,93 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import httptools
+from stoker.system.bodies import Body
+from stoker.system.framing import BodyReader, body_reader, whole_chunks
+from stoker.system.wire import UNTIL_CLOSE, Answer, Headers, Malformed, answer_head, split_head
+
+__all__ = ["Collector", "Connection", "Headers", "Pool", "Sink", "fetch", "request_bytes"]
 
 KEEP_SECONDS = 4.0  # uvicorn closes an idle connection after 5 s
 CONNECT_SECONDS = 2.0
+LATE_SECONDS = 0.25
+PIECE = 256 * 1024  # of a large body, sent at a time
 
-Headers = list[tuple[bytes, bytes]]
+
+def late(began: float, seconds: float) -> bool:
+    """Whether a timeout came so late that this process itself had no time to look: the peer is not to blame."""
+    return time.monotonic() - began > seconds + LATE_SECONDS
 
 
 class Sink(Protocol):
-    """Who is told what an engine answers. Exactly one of `complete` and `lost` ends it."""
+    """Who is told what an engine answers. Exactly one of `complete`, with the last of it, and `lost` ends it."""
 
     def head(self, status: int, headers: Headers) -> None: ...
     def data(self, chunk: bytes) -> None: ...
-    def complete(self) -> None: ...
+    def complete(self, last: bytes) -> None: ...
     def lost(self, why: str) -> None: ...
 
 
 class Connection(asyncio.Protocol):
-    """One connection to one engine."""
+    """One connection to one engine.
+
+    `pass_chunks`, where it is set, is given whole chunks as they came, size lines and all, in place of the sink's `data`.
+    """
 
     def __init__(self, release: "Callable[[Connection], None]") -> None:
         self._release = release
         self._sink: Sink | None = None
-        self._headers: Headers = []
-        self._reusable = False
+        self._answer: Answer | None = None
+        self._reader: BodyReader | None = None
+        self._buffer = b""
+        self._body: Body | None = None
+        self._sent = 0
+        self._choked = False
+        self.pass_chunks: Callable[[bytes], None] | None = None
         self.closed = False
         self.idle_since = 0.0
+        self.used_before = False
+        self.stale = False  # it was used before, and lost without a word: the engine had closed it already
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
 
-    def send(self, request: bytes, sink: Sink) -> None:
-        """Sends a whole request; its answer goes to the sink."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers = []
-        self._sink = sink
-        self._transport.write(request)
+    def send(self, request: bytes, sink: Sink, body: Body | None = None) -> None:
+        """Sends a request; its answer goes to the sink. A body goes in pieces, as fast as the engine reads it."""
+        self._sink, self._answer, self._reader, self.pass_chunks = sink, None, None, None
+        self._buffer = b""
+        if body is None or not body.size:
+            self._transport.write(request)
+            return
+        piece = body.take(0, PIECE)
+        self._transport.write(request + piece)
+        self._sent = len(piece)
+        if self._sent < body.size:
+            self._body = body
+            self._send_on()
+
+    def _send_on(self) -> None:
+        while self._body is not None and not self._choked and not self.closed:
+            piece = self._body.take(self._sent, PIECE)
+            self._sent += len(piece)
+            if not piece or self._sent >= self._body.size:
+                self._body = None
+            self._transport.write(piece)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the whole request is out."""
+        return self._body is None
+
+    def pause_writing(self) -> None:
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        self._send_on()
 
     def cancel(self) -> None:
         """Gives the answer up: the engine sees its client leave and stops computing."""
-        self._sink = None
+        self._sink = self._body = self.pass_chunks = None
         self.closed = True
         self._transport.abort()
 
@@ -60,44 +106,67 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self._sink is None:
+        if self.pass_chunks is not None and self._reader.fresh and whole_chunks(data):  # type: ignore[union-attr]
+            self.pass_chunks(data)
+        elif self._sink is None:
             self.cancel()
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"it answered something that is not HTTP: {error}")
+        else:
+            try:
+                self._read(data)
+            except Malformed as error:
+                self._fail(f"it answered something that is not HTTP: {error.why}")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
+    def _read(self, data: bytes) -> None:
+        rest: bytes | None = data
+        while rest is not None and self._sink is not None:
+            if self._reader is None:
+                rest = self._read_head(rest)
+                continue
+            mine, rest = self._reader.feed(rest)
+            if rest is not None:
+                self._finish(mine, rest)
+                return
+            if mine:
+                self._sink.data(mine)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+    def _read_head(self, data: bytes) -> bytes | None:
+        """Takes the answer's head; what follows it, or None while it is not whole."""
+        data = self._buffer + data
+        parts = split_head(data)
+        if parts is None:
+            self._buffer = data
+            return None
+        self._buffer = b""
+        answer = answer_head(parts[0], parts[1])
+        if answer.status == 101:
+            raise Malformed(502, "it changes the protocol, unasked")
+        if answer.status >= 200 and self._sink is not None:
+            self._answer, self._reader = answer, body_reader(answer.length)
+            self._sink.head(answer.status, answer.headers)
+        return data[parts[2] :]
 
-    def on_headers_complete(self) -> None:
-        if self._sink is not None and self._parser.get_status_code() >= 200:
-            self._sink.head(self._parser.get_status_code(), self._headers)
-
-    def on_body(self, body: bytes) -> None:
-        if self._sink is not None:
-            self._sink.data(body)
-
-    def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
-            self._headers = []
-            return
-        sink, self._sink = self._sink, None
-        if self._parser.should_keep_alive() and not self.closed:
+    def _finish(self, last: bytes, rest: bytes) -> None:
+        """The answer is whole. The connection is used again where nothing is left on it, in either direction."""
+        sink, self._sink, self.pass_chunks = self._sink, None, None
+        again = self._answer is not None and self._answer.keep_alive and not rest and self._body is None
+        self._answer, self._reader, self._body = None, None, None
+        if again and not self.closed:
             self._release(self)
         else:
             self.closed = True
             self._transport.close()
         if sink is not None:
-            sink.complete()
+            sink.complete(last)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if exc is None and self._answer is not None and self._answer.length == UNTIL_CLOSE:
+            self._finish(b"", b"")  # the end of the connection is the end of this answer
+        self._fail(f"the connection was lost{f' ({exc})' if exc else ''}")
 
     def _fail(self, why: str) -> None:
-        sink, self._sink = self._sink, None
+        sink, self._sink, self.pass_chunks, self._body = self._sink, None, None, None
+        self.stale = self.used_before and self._answer is None and not self._buffer
         if not self.closed:
             self.closed = True
             self._transport.abort()
@@ -106,22 +175,39 @@ class Connection(asyncio.Protocol):
 
 
 class Pool:
-    """The connections to one engine."""
+    """The connections to one engine. `patience`: seconds that a new one may take."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, patience: float = CONNECT_SECONDS) -> None:
         self._address = (host, port)
+        self._patience = patience
         self._idle: list[Connection] = []
-        self.host_header = f"{f'[{host}]' if ':' in host else host}:{port}".encode()
+        self.host_header = f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
-    async def connection(self) -> Connection:
-        """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
+    def idle(self) -> Connection | None:
+        """An idle connection that is still good; None where there is none."""
         now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed and now - connection.idle_since < KEEP_SECONDS:
+                connection.used_before = True
                 return connection
             connection.cancel()
-        async with asyncio.timeout(CONNECT_SECONDS):
+        return None
+
+    async def connection(self, new: bool = False) -> Connection:
+        """An idle connection that is still good, or a new one. Raises: OSError, TimeoutError."""
+        if not new and (idle := self.idle()) is not None:
+            return idle
+        began = time.monotonic()
+        try:
+            return await self._connect()
+        except TimeoutError:
+            if not late(began, self._patience):
+                raise
+        return await self._connect()
+
+    async def _connect(self) -> Connection:
+        async with asyncio.timeout(self._patience):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._keep), *self._address
             )
@@ -153,9 +239,9 @@ class Collector:
     def data(self, chunk: bytes) -> None:
         self._parts.append(chunk)
 
-    def complete(self) -> None:
+    def complete(self, last: bytes) -> None:
         if not self._done.done():
-            self._done.set_result(b"".join(self._parts))
+            self._done.set_result(b"".join([*self._parts, last]))
 
     def lost(self, why: str) -> None:
         if not self._done.done():
@@ -166,22 +252,35 @@ class Collector:
         return await self._done
 
 
-def request_bytes(method: str, target: bytes, headers: Headers, body: bytes) -> bytes:
-    """A whole HTTP/1.1 request."""
-    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    length = b"content-length: %d\r\n" % len(body) if body or method not in ("GET", "HEAD") else b""
-    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target, lines, length, body)
+def request_bytes(
+    method: str, target: bytes, headers: Headers, body: bytes = b"", length: int | None = None
+) -> bytes:
+    """A whole HTTP/1.1 request; with a `length`, the head of one whose body of that length follows."""
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    size = len(body) if length is None else length
+    counted = b"content-length: %d\r\n" % size if size or method not in ("GET", "HEAD") else b""
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target, lines, counted, body)
 
 
 async def fetch(pool: Pool, target: bytes, headers: Headers, seconds: float) -> tuple[int, bytes]:
     """GETs one page: (status, body). Raises: OSError, TimeoutError."""
+    request = request_bytes("GET", target, [(b"host", pool.host_header), *headers])
     async with asyncio.timeout(seconds):
         connection = await pool.connection()
-        sink = Collector()
-        connection.send(request_bytes("GET", target, [(b"host", pool.host_header), *headers], b""), sink)
         try:
-            body = await sink.body()
-            return sink.status, body
-        except asyncio.CancelledError:
-            connection.cancel()
-            raise
+            return await _ask(connection, request)
+        except ConnectionError:
+            if not connection.stale:
+                raise
+        return await _ask(await pool.connection(new=True), request)
+
+
+async def _ask(connection: Connection, request: bytes) -> tuple[int, bytes]:
+    sink = Collector()
+    connection.send(request, sink)
+    try:
+        body = await sink.body()
+        return sink.status, body
+    except asyncio.CancelledError:
+        connection.cancel()
+        raise

@@ -4,19 +4,19 @@ import json
 
 JSON = [(b"content-type", b"application/json")]
 _TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
-    405: "invalid_request_error",
 }
+_ANTHROPIC = {**_TYPES, 413: "request_too_large", 503: "overloaded_error"}
 
 
 def error(status: int, message: str, path: str = "") -> bytes:
     """An error object: Anthropic's shape for `/v1/messages`, OpenAI's for everything else."""
-    kind = _TYPES.get(status, "server_error")
     if path.startswith("/v1/messages"):
+        kind = _ANTHROPIC.get(status, "invalid_request_error" if status < 500 else "api_error")
         return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
 
 

@@ -5,14 +5,17 @@ import hmac
 import re
 
 from stoker.engine import metrics
-from stoker.system.http1 import Exchange, Request
+from stoker.system.http1 import Exchange, Request, Terms
 from stoker.system.upstream import Headers, fetch
 from stoker.targets.gateway import answers
+from stoker.targets.gateway.attempt import Counts
 from stoker.targets.gateway.config import Settings
-from stoker.targets.gateway.relay import Counts, Relay
+from stoker.targets.gateway.relay import Relay
 from stoker.targets.gateway.replicas import Replicas
 
 METRICS_SECONDS = 2.0
+BODIES_AT_ONCE = 4  # of the largest size: what all bodies together may take
+METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _PROMETHEUS = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 
 
@@ -24,6 +27,13 @@ class App:
         self._settings = settings
         self._replicas = replicas
         self._relay = Relay(replicas, settings.engine_key, settings.hold)
+        self.terms = Terms(
+            max_body=settings.max_body,
+            most_held=BODIES_AT_ONCE * settings.max_body,
+            half_closed=True,
+            files_each=2,
+            form=answers.error,
+        )
         self._key = settings.key.encode() if settings.key else None
         self._cors = frozenset(origin.encode() for origin in settings.cors)
         self._hosts = frozenset(host.lower().encode() for host in settings.hosts)
@@ -42,13 +52,13 @@ class App:
         return tuple(sorted(self._relay.asked))
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answers one request."""
+        """Answers one request that `refusal` has let in."""
         request = exchange.request
         extra = self._cors_headers(request)
-        if (refusal := self.refusal(request)) is not None:
-            return exchange.reply(*refusal)
         if request.method == "OPTIONS" and extra:
             return exchange.reply(204, b"", extra)
+        if request.path == "*":
+            return exchange.reply(204, b"", [(b"allow", METHODS.encode())])
         if request.path == "/health" and request.method in ("GET", "HEAD"):
             return self._health(exchange)
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
@@ -92,7 +102,7 @@ class App:
         """Why a browser's request is refused: another site's page asks, or this address under a foreign name."""
         host = (request.header(b"host") or b"").lower()
         name = host.rpartition(b":")[0] if not host.endswith(b"]") and b":" in host else host
-        if self._hosts and name not in self._hosts:
+        if self._hosts and host and name not in self._hosts:  # HTTP/1.0 may have none; a browser never
             return f"the host name {name.decode('latin-1')!r} is not one of this endpoint's"
         origin = request.header(b"origin")
         if (

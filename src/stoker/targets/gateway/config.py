@@ -9,12 +9,14 @@ from stoker.errors import StateBroken
 from stoker.fleet.typed import typed
 from stoker.system.files import keep_json, newest_json, read_secret, write_json
 
+MAX_BODY = 256 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Read at start from the file that the plan rendered. Keys are in files of mode 0600, named here.
 
-    engine_key: None where the engines ask for none. routes_file and seen_file: of a local fleet; a pod watches pods.
+    engine_key: None where the engines ask for none. max_body: bytes of a request's body. routes_file and seen_file: of a local fleet; a pod watches pods.
     """
 
     host: str
@@ -28,6 +30,7 @@ class Settings:
     routes_file: Path | None
     seen_file: Path | None
     model: str
+    max_body: int = MAX_BODY
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -52,6 +55,7 @@ class Settings:
             routes_file=Path(routes) if routes else None,
             seen_file=Path(seen) if seen else None,
             model=raw["model"],
+            max_body=raw.get("max_body", MAX_BODY),
         )
 
 

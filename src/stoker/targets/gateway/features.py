@@ -6,7 +6,6 @@ seen on a CPU), the first grammar imports its compiler. A new replica is asked f
 
 import re
 
-LARGEST = 1 << 20  # bytes of a body that are searched
 _SIGNS = {
     "logprobs": re.compile(rb'"(?:top_)?logprobs"\s*:\s*(?:true|[1-9])'),
     "prompt_logprobs": re.compile(rb'"prompt_logprobs"\s*:\s*[0-9]'),
@@ -16,7 +15,7 @@ NAMES = frozenset(_SIGNS)
 
 
 def asked_for(body: bytes, known: frozenset[str]) -> frozenset[str]:
-    """The features of a request's body that are not known yet. What merely looks like one costs a warm-up, no more."""
-    if len(known) == len(_SIGNS) or len(body) > LARGEST:
+    """The features of a body's beginning that are not known yet. What merely looks like one costs a warm-up, no more."""
+    if len(known) == len(_SIGNS):
         return frozenset()
     return frozenset(name for name, sign in _SIGNS.items() if name not in known and sign.search(body))

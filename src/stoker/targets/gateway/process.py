@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -71,7 +72,8 @@ async def serve(settings: Settings, follow: Follow, entrance: Entrance, ending: 
     """Serves until SIGTERM or SIGINT; then ends as `ending` says."""
     replicas = Replicas()
     app = App(settings, replicas)
-    server = HttpServer(app, app.refusal)
+    server = HttpServer(app, app.refusal, app.terms)
+    gc.freeze()  # what start-up made stays; looking through it would hold up every stream
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

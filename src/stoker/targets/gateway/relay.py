@@ -1,9 +1,5 @@
-"""One request on its way: to a replica, and to another if that one is lost before the client saw anything.
+"""One request on its way: to a replica, and to another if that one is lost before the client saw anything."""
 
-vLLM sends a stream's headers before it computes, so a stream's headers are held back until its first event.
-"""
-
-import asyncio
 import os
 import re
 import time
@@ -11,186 +7,16 @@ from dataclasses import dataclass, field
 
 from stoker.system.http1 import Exchange, Request
 from stoker.system.log import request_log
-from stoker.system.upstream import Connection, Headers, request_bytes
+from stoker.system.upstream import Headers, request_bytes
 from stoker.targets.gateway import answers, features
+from stoker.targets.gateway.attempt import REQUEST_ID, Attempt, Counts, Crowded, Lost, Refused, Shown, kept
 from stoker.targets.gateway.balance import Balancer, prefix_keys
 from stoker.targets.gateway.replicas import Replica, Replicas
 
 MAX_LOSSES = 3  # replicas that one request may see die: a request that kills engines must not kill them all
-HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect "
-    b"content-length host authorization x-api-key".split()
-)
-REQUEST_ID = b"x-request-id"  # vLLM takes it into its own request's id
+PREFIX = 256 * 1024  # bytes of a body in which its prompt's beginning is looked for
 _PLAIN = re.compile(rb"[-_.:A-Za-z0-9]{1,128}")
 _DEAD = (b"EngineDeadError", b"EngineCore encountered an issue", b"EngineCore died")
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the gateway counts of itself, for its own metrics."""
-
-    requests: dict[int, int] = field(default_factory=dict)
-    resent: int = 0
-    cut: int = 0
-    held: int = 0
-    gone: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The client has its answer, or has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The replica was lost before the client saw anything."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The replica answered with an error of its own (5xx), which the client has not seen."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-Outcome = Shown | Lost | Refused
-
-
-def kept(headers: Headers) -> Headers:
-    """The headers that pass through in either direction."""
-    return [(name, value) for name, value in headers if name not in HOP_BY_HOP]
-
-
-class Attempt:
-    """One sending of a request to one replica; the Sink of its answer."""
-
-    def __init__(self, exchange: Exchange, replica: Replica, extra: Headers, counts: Counts) -> None:
-        self._exchange = exchange
-        self.replica = replica
-        self._extra = extra
-        self._counts = counts
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._connection: Connection | None = None
-        self._status = 0
-        self._headers: Headers = []
-        self._streaming = False
-        self._shown = False
-        self.status = 0
-        self.first: float | None = None
-        self._held = (
-            b""  # what came and is not shown yet: all of it before the first event, then half an event
-        )
-        self._parts: list[bytes] = []
-
-    async def run(self, request: bytes) -> Outcome:
-        """Sends it and sees it through."""
-        try:
-            self._connection = await self.replica.pool.connection()
-        except (OSError, TimeoutError) as error:
-            return Lost(f"no connection: {error or 'timed out'}")
-        if self._exchange.gone:
-            self._leave()
-            return Shown()
-        self.replica.running.add(self.abandon)
-        self._exchange.on_gone = self._leave
-        self._connection.send(request, self)
-        try:
-            return await self._outcome
-        finally:
-            self.replica.running.discard(self.abandon)
-
-    def abandon(self, why: str, begun: bool = False) -> None:
-        """The replica is given up: what is not shown yet is sent again elsewhere.
-
-        begun: an answer that has begun is ended too, with an error event.
-        """
-        if (begun or not self._shown) and not self._outcome.done() and self._connection is not None:
-            self._connection.cancel()
-            self.lost(why)
-
-    def head(self, status: int, headers: Headers) -> None:
-        self._status, self._headers = status, headers
-        kind = next((value for name, value in headers if name == b"content-type"), b"")
-        self._streaming = status == 200 and kind.startswith(b"text/event-stream")
-
-    def data(self, chunk: bytes) -> None:
-        self.replica.last_byte = time.monotonic()
-        if not self._streaming:
-            self._parts.append(chunk)
-        elif self._shown and not self._held and chunk.endswith(b"\n\n"):
-            self._write(chunk)
-        else:
-            self._data_in_parts(self._held + chunk)
-
-    def _data_in_parts(self, data: bytes) -> None:
-        whole = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        self._held = data
-        if whole < 4 or (not self._shown and not self._show(data[:whole])):
-            return
-        self._held = data[whole:]
-        self._write(data[:whole])
-
-    def _show(self, events: bytes) -> bool:
-        """Starts the client's answer at the first real event; comments and a dead engine's error are held."""
-        if events.startswith(b":") and not any(line.startswith(b"data:") for line in events.split(b"\n")):
-            return False
-        if events.startswith(b'data: {"error"') and (b'"code": 5' in events or b'"code":5' in events):
-            return False
-        self._shown = True
-        self.status, self.first = 200, time.monotonic()
-        self._exchange.start(200, self._answered())
-        return True
-
-    def _write(self, data: bytes) -> None:
-        self._exchange.write(data)
-        if self._exchange.choked and self._connection is not None:
-            self._connection.pause()
-            self._exchange.on_writable = self._connection.resume
-
-    def complete(self) -> None:
-        if self._streaming and self._shown:
-            self._exchange.write(self._held)
-            self._exchange.end()
-            self._finish(Shown())
-            return
-        body = self._held if self._streaming else b"".join(self._parts)
-        answer = Refused(self._status, self._answered(), body)
-        self.status = self._status
-        if self._status >= 500 or self._streaming:
-            self._finish(answer)
-        else:
-            self._exchange.reply(self._status, body, answer.headers)
-            self._finish(Shown())
-
-    def _answered(self) -> Headers:
-        """The engine's headers and ours; the request's id is the one that we know it by."""
-        return [one for one in kept(self._headers) if one[0] != REQUEST_ID] + self._extra
-
-    def lost(self, why: str) -> None:
-        if not self._shown:
-            self._finish(Lost(why))
-            return
-        self._counts.cut += 1
-        self.replica.failed(why)
-        message = f"replica {self.replica.id} was lost while it answered ({why}); the answer is not whole"
-        self._exchange.write(answers.cut(message, self._exchange.request.path))
-        self._exchange.end()
-        self._finish(Shown())
-
-    def _leave(self) -> None:
-        if self._connection is not None:
-            self._connection.cancel()
-        self._counts.gone += 1
-        self._finish(Shown())
-
-    def _finish(self, outcome: Outcome) -> None:
-        if not self._outcome.done():
-            self._outcome.set_result(outcome)
 
 
 @dataclass(slots=True)
@@ -223,7 +49,7 @@ class Relay:
 
     def __init__(self, replicas: Replicas, engine_key: str | None, hold: float) -> None:
         self.counts = Counts()
-        self.asked: frozenset[str] = frozenset()
+        self.asked: frozenset[str] = frozenset()  # what clients ask for, of `features`
         self._replicas = replicas
         self._balancer = Balancer()
         self._key = [(b"authorization", b"Bearer " + engine_key.encode())] if engine_key else []
@@ -241,8 +67,9 @@ class Relay:
             log.info("request", extra={"fields": trail.fields(known, exchange)})
 
     async def _see_through(self, exchange: Exchange, extra: Headers, known: bytes, trail: "Trail") -> None:
-        self.asked |= features.asked_for(exchange.request.body, self.asked)
-        keys = prefix_keys(exchange.request.body)
+        beginning = exchange.request.content.take(0, PREFIX)
+        self.asked |= features.asked_for(beginning, self.asked)
+        keys = prefix_keys(beginning)
         refused: dict[str, Refused] = {}
         losses: list[str] = []
         deadline = time.monotonic() + self._hold
@@ -263,6 +90,8 @@ class Relay:
                 outcome = Lost("its engine died")
             if isinstance(outcome, Shown):
                 return None
+            if isinstance(outcome, Crowded):
+                return self._crowded(exchange, outcome.why, extra)
             self.counts.resent += 1
             if isinstance(outcome, Refused):
                 refused[replica.id] = outcome
@@ -288,7 +117,7 @@ class Relay:
         target = request.path.encode("latin-1") + (b"?" + request.query if request.query else b"")
         mine = [one for one in kept(request.headers) if one[0] != REQUEST_ID]
         headers = [(b"host", replica.pool.host_header), *self._key, *mine, (REQUEST_ID, known)]
-        return request_bytes(request.method, target, headers, request.body)
+        return request_bytes(request.method, target, headers, length=request.content.size)
 
     def _give(self, exchange: Exchange, answer: Refused) -> None:
         exchange.reply(answer.status, answer.body, answer.headers)
@@ -298,6 +127,11 @@ class Relay:
         if self._replicas.stopping:
             message = "the fleet is being stopped"
         headers = [*answers.JSON, (b"retry-after", b"5"), *extra]
+        exchange.reply(503, answers.error(503, message, exchange.request.path), headers)
+
+    def _crowded(self, exchange: Exchange, why: str, extra: Headers) -> None:
+        message = f"the endpoint has no connection left to ask a replica with: {why}"
+        headers = [*answers.JSON, (b"retry-after", b"1"), *extra]
         exchange.reply(503, answers.error(503, message, exchange.request.path), headers)
 
     def _too_many(self, exchange: Exchange, losses: list[str], extra: Headers) -> None:
