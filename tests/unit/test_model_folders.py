@@ -253,6 +253,8 @@ def test_a_config_that_is_far_too_long(folder: Path) -> None:
         ({"kv_lora_rank": 8, "qk_rope_head_dim": -8}, "qk_rope_head_dim in config.json is -8"),
         ({"num_local_experts": 2**20, "intermediate_size": 2**24, "hidden_size": 2**24}, "parameters"),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, "is not shaped as one of LlamaForCausalLM"),
+        ({"quantization_config": {"quant_method": "awq", "bits": -4}}, "gives a parameter"),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [float("nan"), 128]}}, "gives a parameter"),
         ({"quantization_config": {"quant_method": "awq", "bits": "four"}}, "is not shaped as one of"),
         ({"quantization_config": {"quant_method": "compressed-tensors", "config_groups": [1]}}, "is not shaped as one of"),
     ],
