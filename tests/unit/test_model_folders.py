@@ -13,6 +13,8 @@ import pytest
 from stoker import weights
 from stoker.errors import Mistake, StokerError, WeightsFailed
 from stoker.model.shape import check_weights, read_shape
+from stoker.planner.asked import plan_asked
+from stoker.spec import load
 from stoker.spec.nouns import LocalDir, ModelRef
 
 CONFIG: dict[str, Any] = {
@@ -246,7 +248,13 @@ def test_a_config_that_is_far_too_long(folder: Path) -> None:
         ({"layer_types": []}, ""),
         ({"num_hidden_layers": 3, "layer_types": ["full_attention"]}, "1 entries for 3 layers"),
         ({"layer_types": {"0": "full_attention"}}, "layer_types"),
+        ({"full_attention_interval": 2, "linear_num_key_heads": -2, "linear_key_head_dim": 4}, "is not shaped as one of"),
+        ({"num_key_value_heads": 0}, "would keep nothing of a token"),
+        ({"kv_lora_rank": 8, "qk_rope_head_dim": -8}, "qk_rope_head_dim in config.json is -8"),
+        ({"num_local_experts": 2**20, "intermediate_size": 2**24, "hidden_size": 2**24}, "parameters"),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, "is not shaped as one of LlamaForCausalLM"),
+        ({"quantization_config": {"quant_method": "awq", "bits": -4}}, "gives a parameter"),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [float("nan"), 128]}}, "gives a parameter"),
         ({"quantization_config": {"quant_method": "awq", "bits": "four"}}, "is not shaped as one of"),
         ({"quantization_config": {"quant_method": "compressed-tensors", "config_groups": [1]}}, "is not shaped as one of"),
     ],
@@ -259,10 +267,19 @@ def test_fields_of_a_config_that_make_no_sense(folder: Path, fields: dict[str, A
     refused(folder, Mistake, "model-config", said)
 
 
+def test_layers_whose_state_is_not_known_make_an_estimate(folder: Path) -> None:
+    (folder / "config.json").write_text(
+        json.dumps(CONFIG | {"num_hidden_layers": 2, "full_attention_interval": -2.5})
+    )
+    shape = read_shape(weights.peek(ModelRef(LocalDir(str(folder)), "m")))
+    assert not shape.known
+    plan_asked(load("{model: ./m, hardware: l4}"), shape, "m")
+
+
 @pytest.mark.parametrize("value", ["Infinity", "NaN", "-Infinity", "1e999"])
 def test_numbers_that_python_writes_and_json_does_not_have(folder: Path, value: str) -> None:
     """Hybrid models' configs hold `Infinity` in the wild; it is no size."""
-    text = json.dumps(CONFIG | {"time_step_limit": [0.0, "@"], "sliding_window": "@"}).replace('"@"', value)
+    text = json.dumps(CONFIG | {"time_step_limit": [0.0, "@"], "rope_theta": "@"}).replace('"@"', value)
     (folder / "config.json").write_text(text)
     read(folder)
 

@@ -90,7 +90,10 @@ def read_quantization(config: Mapping[str, Any]) -> Quantization | None:
     )
     if sum(1 for one in ignore if "*" in one or one.startswith("re:")) > PATTERNS:
         raise ValueError(f"quantization_config ignores by more than {PATTERNS:,} patterns")
-    return _by_method(method, raw, ignore)
+    found = _by_method(method, raw, ignore)
+    if not 0 < found.bytes_each <= 16:  # NaN is in no range
+        raise ValueError(f"quantization_config gives a parameter {found.bytes_each:g} bytes")
+    return found
 
 
 def _by_method(method: str, raw: Mapping[str, Any], ignore: tuple[str, ...]) -> Quantization:

@@ -1,10 +1,11 @@
 """config.json before it is read: fields that bear on the shape hold what they may, in numbers that a model can have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stoker.bounds import finite, shown
 from stoker.errors import Mistake
+from stoker.model.parts import Cache, Layer, Part
 
 LAYERS = 2_000
 # Fields that a loop or a power is made of, and the most that any model could have of each.
@@ -105,6 +106,35 @@ def _wrong(name: str, value: Any, why: str) -> Mistake:
         fix="take config.json as the model's publisher ships it",
         rule="model-config",
     )
+
+
+def check_layers(decoder: Sequence[Layer], ends: Sequence[Part]) -> None:
+    """Raises: ValueError, for layers that keep nothing of a token or have a negative size: no model is like that."""
+    for layer in {id(one): one for one in decoder}.values():
+        cache = layer.cache
+        if cache is not None and not _keeps(cache):
+            raise ValueError(f"its layers of {cache.kind} attention would keep nothing of a token")
+        _check_parts(layer.parts)
+    _check_parts(ends)
+
+
+def hollow(decoder: Sequence[Layer]) -> bool:
+    """Whether some layers' state has no size, since config.json has it under names that are not known here."""
+    caches = [one.cache for one in decoder if one.cache is not None and one.cache.kind == "state"]
+    return any(not any(state.elements for state in cache.states) for cache in caches)
+
+
+def _keeps(cache: Cache) -> bool:
+    if cache.kind == "state":
+        return all(state.elements >= 0 for state in cache.states)
+    windowed = cache.kind not in ("sliding", "chunked") or cache.window > 0
+    return windowed and cache.kv_heads > 0 and cache.head_dim > 0 and cache.value_dim >= 0
+
+
+def _check_parts(parts: Sequence[Part]) -> None:
+    for part in parts:
+        if not 0 <= part.parameters < 2**60:
+            raise ValueError(f"{part.name} would have {part.parameters:,} parameters")
 
 
 def not_a_model(error: Exception, architecture: str) -> Mistake:

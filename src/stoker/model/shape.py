@@ -98,6 +98,7 @@ def _shape(
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
+    sane.check_layers(decoder, (*first, *last))
     counted = _count(decoder) + sum(part.parameters for part in (*first, *last))
     parameters = _in_headers(files) or counted
     return ModelShape(
@@ -120,7 +121,7 @@ def _shape(
         tied=tied,
         quantization=read_quantization(config) or read_quantization(text),
         vision=pictures,
-        known=architecture in FAMILIES and 0.9 < parameters / counted < 1.1,
+        known=architecture in FAMILIES and 0.9 < parameters / counted < 1.1 and not sane.hollow(decoder),
         counted=counted,
         model_type=str(config.get("model_type") or ""),
     )

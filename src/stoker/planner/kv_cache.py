@@ -93,7 +93,7 @@ def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int)
     there = [cache for cache in _distinct(caches) if cache is not None]
     states = [_page(c, one, tensor).size for c in there if c.kind == "state"]
     attention = [_page(c, one, tensor).size for c in there if c.kind != "state"]
-    if not states or not attention:
+    if not any(states) or not any(attention):
         return settings.block_size
     step = settings.block_size
     return step * ceil(max(states) / (step * max(attention)))
