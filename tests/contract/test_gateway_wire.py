@@ -6,7 +6,7 @@ import socket
 import httpx2
 import pytest
 from tests.support.bare import OK, Bare
-from tests.support.endpoint import Endpoint, running, until
+from tests.support.endpoint import Endpoint, in_flight, until
 from tests.support.wire import answers, say
 
 
@@ -170,8 +170,8 @@ def test_a_client_that_is_gone_is_told_from_one_that_reads_on(endpoint: Endpoint
     endpoint.simulate("1", ttft=600.0)
     with socket.create_connection(("127.0.0.1", endpoint.port), 5) as connection:
         connection.sendall(ASK)
-        until(lambda: running(endpoint) == 1, 20)
-    until(lambda: running(endpoint) == 0, 20)
+        until(lambda: in_flight(endpoint) == 1, 20)  # an engine counts it with its first token
+    until(lambda: in_flight(endpoint) == 0, 20)
 
 
 def test_a_kept_connection_that_the_engine_has_closed_is_no_loss(endpoint: Endpoint) -> None:

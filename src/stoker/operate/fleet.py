@@ -6,7 +6,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from stoker.errors import FleetDiffers, Mistake, NoSuchFleet, StateBroken, StateMoved, WorldFailed
+from stoker.errors import (
+    FleetDiffers,
+    Mistake,
+    NoSuchFleet,
+    StateBroken,
+    StateMoved,
+    StokerError,
+    WorldFailed,
+)
 from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
 from stoker.fleet.process import Wanted
@@ -313,13 +321,23 @@ def check_same(fleet: Fleet, spec: ServeSpec, replace_running: bool) -> int | No
         ) from None  # fmt: skip
     if wanted is None or not wanted.processes:
         return None
-    changed = differences(read_back(wanted.spec), read_back(dump(spec)))
+    changed = differences(_as_dumped_now(wanted.spec), read_back(dump(spec)))
     if changed and not replace_running:
         raise FleetDiffers(
             f"a fleet named {spec.name!r} runs another spec", why="\n".join(changed),
             fix="-y changes it, replica by replica; --set name=OTHER starts a second fleet", rule="fleet-differs",
         )  # fmt: skip
     return wanted.replicas if wanted.replicas in spec.replicas or not changed else None
+
+
+def _as_dumped_now(spec: Any) -> Any:
+    """A running fleet's spec with every field of this Stoker: one that an older one did not know has its default."""
+    from stoker.spec import dump
+
+    try:
+        return read_back(dump(load_stored(dict(spec))))
+    except StokerError:  # of a release that meant something else by it
+        return read_back(spec)
 
 
 def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
