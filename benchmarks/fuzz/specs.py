@@ -149,7 +149,7 @@ def _shapes() -> Any:
 
 def read(case: tuple[bytes, bool]) -> None:
     """From text to a plan and its manifests, or to what a machine would run; and out and back."""
-    from stoker.operate.fleet import load_stored
+    from stoker.operate.stored import load_stored
     from stoker.spec import dump, load
 
     text, whole = case

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import SpecError
-from stoker.operate.fleet import load_stored
+from stoker.operate.stored import load_stored
 from stoker.spec import dump, load
 from stoker.spec.nouns import Bucket, Demo, Hub, KeyRef, LocalDir
 from stoker.spec.template import example, schema

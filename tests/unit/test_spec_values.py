@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stoker.errors import SpecError
-from stoker.operate.fleet import load_stored
+from stoker.operate.stored import load_stored
 from stoker.spec import dump, load
 from stoker.units import Bytes
 

@@ -8,8 +8,8 @@ from stoker.errors import Mistake, NoSuchFleet
 from stoker.events import Event, Report, silent
 from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
-from stoker.operate.fleet import load_stored
 from stoker.operate.plan import plan_cluster
+from stoker.operate.stored import load_stored
 from stoker.operate.wait import converge, limit
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec

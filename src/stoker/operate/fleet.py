@@ -12,7 +12,6 @@ from stoker.errors import (
     NoSuchFleet,
     StateBroken,
     StateMoved,
-    StokerError,
     WorldFailed,
 )
 from stoker.events import Event, Report, silent
@@ -22,6 +21,7 @@ from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.measured import after_start
 from stoker.operate.prepare import check_target, prepare
+from stoker.operate.stored import as_dumped_now, differences, load_stored
 from stoker.operate.wait import converge, limit
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
@@ -30,7 +30,8 @@ from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.local.ending import end
 from stoker.targets.local.rollout import same_spec
-from stoker.targets.local.target import LocalTarget, names, no_fleet, read_back, strays
+from stoker.targets.local.steps import read_back
+from stoker.targets.local.target import LocalTarget, names, no_fleet, strays
 
 START_TIMEOUT = 1800.0
 STOP_GRACE = 60.0
@@ -222,49 +223,8 @@ class Fleet:
         return self.target.logs(replica, follow, previous)
 
 
-def load_stored(raw: dict[str, Any]) -> ServeSpec:
-    """The spec that a fleet was started from. Raises: StateBroken, SpecError."""
-    import json
-
-    try:
-        text = json.dumps(_as_file(raw))
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise StateBroken(
-            "the running fleet's spec cannot be read", why=f"{type(error).__name__}: {error}", at="wanted.json",
-            fix="`stoker up -y -f FILE` leads it to a file's spec", rule="state-broken",
-        ) from None  # fmt: skip
-    return load(text, "<the running fleet>")
-
-
-def _as_file(raw: dict[str, Any]) -> dict[str, Any]:
-    """`spec.dump`'s values in the file's own shape."""
-    out: dict[str, Any] = {k: v for k, v in raw.items() if v is not None}
-    engine = dict(out["engine"])
-    out["engine"] = {**engine.pop("options"), **{k: v for k, v in engine.items() if v}}
-    for table in ("hardware", "slo", "model", "endpoint"):
-        out[table] = {k: v for k, v in out[table].items() if v is not None}
-    cluster = {k: v for k, v in out.get("kubernetes", {}).items() if v is not None}
-    disk = {k: v for k, v in cluster.pop("disk", {}).items() if v is not None}
-    if gateway := cluster.pop("gateway", None):
-        cluster["gateway"] = {k: v for k, v in gateway.items() if v is not None}
-    if handle := disk.pop("handle", None):
-        cluster["weights"] = {"disk": handle}
-    out["kubernetes"] = {**cluster, "disk": disk}
-    if not out["hardware"]:
-        del out["hardware"]
-    return out
-
-
 def _cores(bind: str | None) -> tuple[int, ...]:
     return tuple(int(part) for part in (bind or "").replace("|", ",").split(",") if part)
-
-
-def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What differs between two trees of plain values, as `path: old -> new`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(k for k in new if k not in old)]
-        return [d for k in keys for d in differences(old.get(k), new.get(k), f"{path}.{k}" if path else k)]
-    return [] if old == new else [f"{path}: {old} -> {new}"]
 
 
 def up(
@@ -321,23 +281,13 @@ def check_same(fleet: Fleet, spec: ServeSpec, replace_running: bool) -> int | No
         ) from None  # fmt: skip
     if wanted is None or not wanted.processes:
         return None
-    changed = differences(_as_dumped_now(wanted.spec), read_back(dump(spec)))
+    changed = differences(as_dumped_now(wanted.spec), read_back(dump(spec)))
     if changed and not replace_running:
         raise FleetDiffers(
             f"a fleet named {spec.name!r} runs another spec", why="\n".join(changed),
             fix="-y changes it, replica by replica; --set name=OTHER starts a second fleet", rule="fleet-differs",
         )  # fmt: skip
     return wanted.replicas if wanted.replicas in spec.replicas or not changed else None
-
-
-def _as_dumped_now(spec: Any) -> Any:
-    """A running fleet's spec with every field of this Stoker: one that an older one did not know has its default."""
-    from stoker.spec import dump
-
-    try:
-        return read_back(dump(load_stored(dict(spec))))
-    except StokerError:  # of a release that meant something else by it
-        return read_back(spec)
 
 
 def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
