@@ -31,7 +31,15 @@ import psutil
 CLIENTS = 3  # a fleet
 CALM = 90.0  # seconds in which every fleet is whole again after the storm
 GROWTH = 1.05
-FILES = ("wanted.json", "state.json", "routes.json", "generations.json", "gateway.1.lock")
+FILES = (
+    "wanted.json",
+    "state.json",
+    "routes.json",
+    "generations.json",
+    "gateway.*.lock",
+    "gateway.seen.*",
+    "*.sock",
+)
 BODY = {
     "model": "model",
     "messages": [{"role": "user", "content": "How are you?"}],
@@ -192,7 +200,7 @@ class Storm:
         await self.stoker("status", "--name", fleet.name)
 
     async def damage(self, fleet: Fleet) -> None:
-        path = fleet.folder / self.rng.choice(FILES)
+        path = self.rng.choice([one for one in fleet.folder.glob(self.rng.choice(FILES)) if one.is_file()])
         raw = path.read_bytes()
         cut = raw[: self.rng.randrange(len(raw) + 1)]
         path.write_bytes(self.rng.choice([b"", cut, b"\0" * len(raw), raw[::-1], b"{}", b"[1, 2"]))
@@ -242,7 +250,7 @@ class Storm:
 
     async def remove(self, fleet: Fleet) -> None:
         """Somebody removes one of its files."""
-        (fleet.folder / self.rng.choice(FILES)).unlink()
+        self.rng.choice(list(fleet.folder.glob(self.rng.choice(FILES)))).unlink()
 
     async def up(self, fleet: Fleet) -> None:
         for _ in range(3):

@@ -220,6 +220,8 @@ class Supervisor:
         held = [(process.host, process.port or 0)]
         held += [(one.process.host, one.port) for one in gateways.gateways(self.children)]
         self._listeners.keep(held)
+        for one in [one for one in self.children if one.standby and self._answers(one)]:
+            self._promote(one)  # its turn has come, as where somebody removed the lock
         waiting = [one for one in self.children if one.standby and self._waits(one)]
         for step in gateway_steps(process, wanted.stamp(process), self.children, waiting):
             if step.what == "start" and self._failures.may(process.key + ("+" if step.standby else "")):
@@ -232,6 +234,10 @@ class Supervisor:
     def _waits(self, child: Child) -> bool:
         said = gateways.report(self.folder, child)
         return said is not None and said.waiting
+
+    def _answers(self, child: Child) -> bool:
+        said = gateways.report(self.folder, child)
+        return said is not None and not said.waiting
 
     def _rotation(self, seen: Seen | None) -> tuple[str, ...] | None:
         """The routes that the gateway sends to, as it says itself; None where none runs or it has said nothing yet."""
