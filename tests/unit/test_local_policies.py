@@ -10,6 +10,7 @@ import pytest
 
 from stoker.fleet.process import Process, Wanted
 from stoker.fleet.state import Sample
+from stoker.system import clock
 from stoker.system.proc import ProcessId
 from stoker.targets.gateway.config import Seen
 from stoker.targets.gateway.features import asked_for
@@ -37,6 +38,7 @@ def child(process: Process, phase: Any = "Ready", generation: int = 1, restart: 
     made = Child(process, generation, f"{process.fingerprint}/{restart}", Path("/logs"))
     made.id, made.port = PORT, process.port or 9000
     made.become(phase)
+    made.since = 0.0  # for long
     return made
 
 
@@ -114,6 +116,30 @@ def test_failures_are_counted_by_life_and_a_healthy_old_one_hides_none() -> None
     assert failures.give_up(new, -9, new=True)
 
 
+def test_what_is_ready_and_dies_takes_one_replica_and_not_the_fleet(tmp_path: Path) -> None:
+    old, new = [engine("1"), engine("2")], [engine("1", "x"), engine("2", "x")]
+    fresh = child(new[0])
+    fresh.since = clock.now()
+    assert to_replace(wanted(2, *new), [fresh, child(old[1])]) == []
+    fresh.since = clock.now() - 60
+    assert [one and one.process for one, _ in to_replace(wanted(2, *new), [fresh, child(old[1])])] == [old[1]]
+    made = rollouts(tmp_path, wanted(1, *old), [child(one) for one in old])
+    both = [child(one) for one in new]
+    both[0].since = clock.now()
+    made.look(wanted(2, *new), both)
+    assert (made.last and made.last.revision) == 1  # it has yet to show that it stays
+    made.superseded(wanted(2, *new), both)  # somebody asks for the next already, and it is ready
+    assert (made.last and made.last.revision) == 2
+
+
+def test_a_number_that_is_another_process_by_now_is_not_signalled(gone: list[int], monkeypatch: Any) -> None:
+    monkeypatch.setattr("stoker.targets.local.child.started_at", lambda _: PORT.started + 5)
+    one = child(engine("1"))
+    one.terminate()
+    one.kill()
+    assert gone == []
+
+
 # the gateway
 
 
@@ -180,6 +206,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return True
 
     monkeypatch.setattr("stoker.targets.local.child.signal_group", note)
+    monkeypatch.setattr("stoker.targets.local.child.started_at", lambda _: PORT.started)
     return signals
 
 
@@ -217,10 +244,17 @@ def test_what_is_not_finished_in_time_is_ended_by_the_gateway_before_the_engine_
 # what hangs
 
 
+class Asked:
+    """A canary that is on its way."""
+
+    def done(self) -> bool:
+        return False
+
+
 def watched(monkeypatch: pytest.MonkeyPatch, child: Child) -> watch.Watch:
     made = object.__new__(watch.Watch)
     made.child, made.hung, made.silent_since = child, None, None
-    made._moved = (None, 0.0)
+    made._moved, made._proved, made._canary = (None, 0.0), 0.0, Asked()  # type: ignore[assignment]
     return made
 
 
@@ -262,6 +296,7 @@ def test_hung_is_who_has_requests_and_shows_no_sign_of_work(
     [
         (b'{"logprobs": true, "top_logprobs": 3}', {"logprobs"}),
         (b'{"logprobs": 5}', {"logprobs"}),
+        (b'{"logprobs": 0}', {"logprobs"}),
         (b'{"logprobs": false, "prompt": "a"}', set()),
         (b'{"prompt_logprobs": 0}', {"prompt_logprobs"}),
         (b'{"response_format": {"type": "json_object"}}', {"json_schema"}),

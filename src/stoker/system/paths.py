@@ -31,9 +31,12 @@ def fleets() -> Path:
     return _base("state") / "fleets"
 
 
+NAME = re.compile(r"[a-z0-9][-a-z0-9]{0,39}")
+
+
 def fleet(name: str) -> Path:
     """One fleet's folder: wanted and seen state, keys, logs."""
-    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,39}", name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no fleet's name")
     return fleets() / name
 

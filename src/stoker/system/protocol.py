@@ -37,6 +37,7 @@ class HttpProtocol(asyncio.Protocol):
         self._probe: Probe | None = None
         self._refused = self._pumping = self._paused = self._ended = False
         self._linger_end = math.inf
+        self._last_idle = 0.0  # seconds for a last request, once the server stops
         self.closed = self.stopping = False
         self.due = math.inf
 
@@ -202,8 +203,10 @@ class HttpProtocol(asyncio.Protocol):
         exchange.on_gone = exchange.on_choked = exchange.on_writable = None
         exchange.request.content.release()
         self._current = None
-        if exchange.keep_alive and not self.stopping and (self._buffer or not self._ended):
-            self._wait(IDLE_SECONDS)
+        if exchange.keep_alive and (
+            self._buffer or not self._ended
+        ):  # the answer has not said that it is the last
+            self._wait(self._last_idle if self.stopping else IDLE_SECONDS)
             self._pump()
         elif self._buffer:
             self._linger()  # what the client sent too much must not reset what it is to read
@@ -224,7 +227,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def stop(self, idle: float = 0.0) -> None:
         """This request is the last one, one on its way too; a connection without any has `idle` seconds to send one."""
-        self.stopping = True
+        self.stopping, self._last_idle = True, idle
         if self._refused or (self._current is None and self._reader is None and not self._buffer):
             if idle:
                 self._wait(idle)

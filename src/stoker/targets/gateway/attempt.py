@@ -91,6 +91,8 @@ class Attempt:
         self._shown = False
         self._failing = False  # the stream began with an engine's own error
         self.status = 0
+        self.choked = False  # its client reads more slowly than the engine answers
+        self._began = time.monotonic()
         self.first: float | None = None
         self._held: list[bytes] = []  # what came and is not shown yet
         self._size = 0
@@ -115,13 +117,13 @@ class Attempt:
         if self._exchange.gone:
             self._leave()
             return Shown()
-        self.replica.running.add(self.abandon)
+        self.replica.running.add(self)
         self._exchange.on_gone = self._leave
         self._connection.send(request, self, self._exchange.request.content)
         try:
             return await self._outcome
         finally:
-            self.replica.running.discard(self.abandon)
+            self.replica.running.discard(self)
 
     def abandon(self, why: str, begun: bool = False) -> None:
         """The replica is given up: what is not shown yet is sent again elsewhere.
@@ -178,13 +180,23 @@ class Attempt:
         held, self._held = b"".join(self._held), []
         exchange, connection = self._exchange, self._connection
         if connection is not None:
-            exchange.on_choked, exchange.on_writable = connection.pause, connection.resume
+            exchange.on_choked, exchange.on_writable = self._choked, self._writable
             if connection.sent:
                 exchange.request.content.release()
         exchange.start(self._status, self._answered(), length, held)
         if self._streaming and exchange.chunked and connection is not None:
             self._send_raw = exchange.raw()
             connection.pass_chunks = self._pass_chunks
+
+    def _choked(self) -> None:
+        self.choked = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def _writable(self) -> None:
+        self.choked = False
+        if self._connection is not None:
+            self._connection.resume()
 
     def _pass_chunks(self, chunks: bytes) -> None:
         """Chunks of a shown stream, as they came: passed on as they are where they end with an event."""
@@ -195,6 +207,9 @@ class Attempt:
             self.data(Chunked().feed(chunks)[0])
 
     def complete(self, last: bytes) -> None:
+        self._exchange.on_choked = self._exchange.on_writable = (
+            None  # its connection is another request's by now
+        )
         last = self._partial + last
         if self._shown:
             self._exchange.end(last)
@@ -232,6 +247,8 @@ class Attempt:
         self._finish(Shown())
 
     def _leave(self) -> None:
+        if not self.status and not self._size:
+            self.replica.left_unanswered(self._began)
         if self._connection is not None:
             self._connection.cancel()
         self._counts.gone += 1
@@ -239,5 +256,6 @@ class Attempt:
 
     def _finish(self, outcome: Outcome) -> None:
         self._held.clear()
+        self._exchange.on_gone = None  # the connection is another request's by now
         if not self._outcome.done():
             self._outcome.set_result(outcome)

@@ -118,7 +118,7 @@ class Seen:
     """What a gateway reports in its own file: the revision it follows, and requests in flight by leaving replica.
 
     ready: the replicas it sends to. silent: those of which nothing has come for a while though requests are in flight,
-    each with the time of its last sign of life (epoch seconds). asked: what clients ask for, of `features`.
+    each with the time of its last sign of life (seconds of the system's monotonic clock). asked: what clients ask for, of `features`.
     waiting: it does not answer yet, since another gateway does.
     """
 

@@ -7,7 +7,7 @@ seen on a CPU), the first grammar imports its compiler. A new replica is asked f
 import re
 
 _SIGNS = {
-    "logprobs": re.compile(rb'"(?:top_)?logprobs"\s*:\s*(?:true|[1-9])'),
+    "logprobs": re.compile(rb'"(?:top_)?logprobs"\s*:\s*(?:true|[0-9])'),
     "prompt_logprobs": re.compile(rb'"prompt_logprobs"\s*:\s*[0-9]'),
     "json_schema": re.compile(rb'"response_format"\s*:\s*\{[^{}]{0,80}"json|"structured_outputs"\s*:\s*\{'),
 }

@@ -17,10 +17,12 @@ CHECK_TIMEOUT = 1.0
 HANG_SECONDS = 5.0
 
 
-class Abandon(Protocol):
-    """How a request in flight is told that its replica is given up."""
+class InFlight(Protocol):
+    """A request in flight: whether its own client holds it up, and how it is told that its replica is given up."""
 
-    def __call__(self, why: str, begun: bool = False) -> None: ...
+    choked: bool
+
+    def abandon(self, why: str, begun: bool = False) -> None: ...
 
 
 class Replica:
@@ -33,9 +35,10 @@ class Replica:
         self.healthy = False
         self.leaving = route.leaving
         self.last_byte = 0.0
-        self.running: set[Abandon] = set()
+        self.running: set[InFlight] = set()
         self.failing_since: float | None = None
         self._busy_since: float | None = None
+        self._unanswered: float | None = None
         self._changed = changed
         self._task = asyncio.get_running_loop().create_task(self._check_forever())
 
@@ -53,16 +56,23 @@ class Replica:
 
     def silent_since(self, now: float) -> float | None:
         """When something last came of it, or requests began to wait there; None where none does. Asked regularly."""
-        if not self.running:
+        if self._unanswered is not None and self.last_byte > self._unanswered:
+            self._unanswered = None
+        if all(one.choked for one in self.running):
             self._busy_since = None
-            return None
+            return self._unanswered
         self._busy_since = self._busy_since or now
-        return max(self._busy_since, self.last_byte)
+        return max(self._busy_since if self._unanswered is None else self._unanswered, self.last_byte)
+
+    def left_unanswered(self, began: float) -> None:
+        """A client has left before anything came: until something does, nobody knows whether it would have."""
+        if self.last_byte < began:
+            self._unanswered = began if self._unanswered is None else self._unanswered
 
     def cut(self) -> None:
         """Ends what still runs there: sent again elsewhere where nothing was shown, else ended with an error event."""
-        for end in list(self.running):
-            end("it was given no more time to finish", begun=True)
+        for one in list(self.running):
+            one.abandon("it was given no more time to finish", begun=True)
 
     async def check(self) -> bool:
         """Asks `/health` once and acts on the answer; True where it is well."""
@@ -94,8 +104,8 @@ class Replica:
 
     def _give_up_if_hung(self, why: str) -> None:
         if self.failing_since and time.monotonic() - self.failing_since > HANG_SECONDS:
-            for abandon in list(self.running):
-                abandon(f"the replica hangs: {why}")
+            for one in list(self.running):
+                one.abandon(f"the replica hangs: {why}")
 
     async def _check_forever(self) -> None:
         while True:

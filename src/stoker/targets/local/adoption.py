@@ -74,7 +74,10 @@ def mend_keys(folder: Folder, children: list[Child]) -> None:
             and (key := _environment(child.id.pid).get("VLLM_API_KEY"))
         ):
             log.warning("the engines' key was lost: taken from %s", child.process.key)
-            write_secret(folder.engine_key, key)
+            try:
+                write_secret(folder.engine_key, key)
+            except OSError as error:
+                log.warning("the engines' key cannot be kept: %s", error)
             return
 
 

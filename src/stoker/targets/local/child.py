@@ -17,7 +17,7 @@ from stoker.fleet.state import Phase, Sample
 from stoker.fleet.typed import typed
 from stoker.system import clock
 from stoker.system.files import read_secret
-from stoker.system.proc import ProcessId, group_members, identify, signal_group
+from stoker.system.proc import ProcessId, group_members, identify, signal_group, started_at
 from stoker.targets.local.lives import new_life, opened, written_by
 from stoker.targets.local.marks import Mark
 
@@ -76,7 +76,7 @@ class Child:
 
     @property
     def route(self) -> str:
-        """Its name at the gateway, which no later process of the same replica has."""
+        """Its name at the gateway, which no other plan's process of the same replica has."""
         return f"{self.process.name}.{self.generation}"
 
     # life
@@ -91,13 +91,16 @@ class Child:
         """
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
+        environment = self._environment(folder, sockets)  # where a key is lost, nothing is made
         self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix=SCRATCH)
+            if "TMPDIR" not in self.process.env:
+                environment["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         with opened(self.log) as log:
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
-                env=self._environment(folder, sockets), cwd=folder, pass_fds=tuple(sockets),
+                env=environment, cwd=folder, pass_fds=tuple(sockets),
             )  # fmt: skip
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
         self.started = clock.now()
@@ -106,8 +109,6 @@ class Child:
     def _environment(self, folder: Path, sockets: Sequence[int]) -> dict[str, str]:
         withheld = NOT_INHERITED | set(self.process.env.get(WITHHELD, "").split())
         env = {k: v for k, v in os.environ.items() if k not in withheld}
-        if self.scratch:
-            env["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         own = {"PYTHONUNBUFFERED": "1", LISTEN_VARIABLE: ",".join(map(str, sockets))}
         mark = Mark(folder, self.process.key, self.generation, self.stamp, self.port)
         return env | dict(self.process.env) | self._keys() | own | mark.environment()
@@ -155,18 +156,23 @@ class Child:
 
     def terminate(self) -> None:
         """SIGTERM to its group."""
-        if self.id is not None and self.term_at is None:
+        if self.id is not None and self.term_at is None and not self._reused():
             self.term_at = time.monotonic()
             signal_group(self.id.pid, signal.SIGCONT)
             signal_group(self.id.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to whatever is left of its group."""
-        if self.id is not None:
+        if self.id is not None and not self._reused():
             signal_group(self.id.pid, signal.SIGKILL)
         if self._popen is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(2)
+
+    def _reused(self) -> bool:
+        """Whether its number is another process' by now: then nothing of its group lives, or the kernel had kept it."""
+        assert self.id is not None
+        return started_at(self.id.pid) not in (None, self.id.started)
 
     def clean(self) -> None:
         """Removes the temporary files of a process that has ended."""

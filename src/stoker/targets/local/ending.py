@@ -1,5 +1,6 @@
 """Ending a fleet without its files: its supervisor is told by a signal; where none lives, its process groups are."""
 
+import contextlib
 import os
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable
 
 from stoker.errors import StateBroken, TimedOut
 from stoker.events import Event, Report
-from stoker.system.proc import ProcessId, signal_group
+from stoker.system.proc import ProcessId, group_members, signal_group
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.marks import of_fleet, supervisors
 
@@ -25,18 +26,27 @@ def end(folder: Folder, report: Report, timeout: float | None = None, now: bool 
         _ask(folder, report, timeout if timeout is not None else _drain(folder) + GRACE)
     for one in supervisors(folder.path):
         _signal(one, signal.SIGKILL)
+    groups: set[int] = set()
     for number, seconds in ((signal.SIGTERM, GRACE if not now else 1.0), (signal.SIGKILL, KILL_SECONDS)):
-        left = _groups(folder)
-        if not left:
+        groups |= {one.pid for one in _groups(folder)}
+        if not (left := _members(groups)):
             break
-        report(Event("processes", f"{number.name} to {len(left)} groups", "..."))
-        for one in left:
-            signal_group(one.pid, number)
-        _until(lambda: not _groups(folder), seconds)
-    if left := _groups(folder):
-        pids = ", ".join(str(one.pid) for one in left)
+        report(Event("processes", f"{number.name} to {len(left)} processes", "..."))
+        for group in groups:
+            if _members(
+                {group}
+            ):  # their leader may be gone; the number is theirs as long as one of them lives
+                signal_group(group, signal.SIGCONT)
+                signal_group(group, number)
+        _until(lambda: not _members(groups), seconds)
+    if left := _members(groups):
+        pids = ", ".join(map(str, left))
         raise TimedOut("processes of the fleet do not end", why=f"pids {pids}", fix=f"kill -9 {pids}")
     folder.forget()
+
+
+def _members(groups: set[int]) -> list[int]:
+    return [pid for group in sorted(groups) for pid in group_members(group)]
 
 
 def _ask(folder: Folder, report: Report, seconds: float) -> None:
@@ -63,8 +73,9 @@ def _groups(folder: Folder) -> list[ProcessId]:
 
 
 def _signal(one: ProcessId, number: signal.Signals) -> None:
-    if one.alive:
-        os.kill(one.pid, number)
+    with contextlib.suppress(ProcessLookupError):
+        if one.alive:
+            os.kill(one.pid, number)
 
 
 def _until(done: Callable[[], bool], seconds: float) -> None:

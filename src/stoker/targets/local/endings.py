@@ -23,22 +23,24 @@ class Failures:
 
     def of(self, child: Child) -> int:
         """How often it has failed."""
-        return self._counts.get((child.process.key, child.stamp), 0)
+        return self._counts.get(_life(child), 0)
 
     def count(self, child: Child, code: int) -> int:
         """One more, where it was its own doing."""
-        found = self._counts[child.process.key, child.stamp] = self.of(child) + (code != TRY_AGAIN)
+        found = self._counts[_life(child)] = self.of(child) + (code != TRY_AGAIN)
         return found
 
     def give_up(self, child: Child, code: int, new: bool) -> bool:
         """Whether it is not started again: it ended by itself in its first start, or too often."""
         failures = self.count(child, code)
         itself = code > 0 and code != TRY_AGAIN and not child.ever_ready and child.process.routed
+        if new and child.killed_for:
+            return True  # it hung in its start: another try would take as long
         return (itself and child.restarts == 0) or failures > (NEW_FAILURES if new else MAX_FAILURES)
 
     def steady(self, child: Child) -> None:
         """It has been well for a while."""
-        self._counts.pop((child.process.key, child.stamp), None)
+        self._counts.pop(_life(child), None)
 
     def wait(self, key: str, failures: int) -> float:
         """Holds the next start back, the longer the more failures there were; the seconds."""
@@ -60,9 +62,13 @@ class Failures:
         self._not_before.clear()
 
 
+def _life(child: Child) -> tuple[str, str]:
+    return child.process.key + ("+" if child.standby else ""), child.stamp
+
+
 def words_of(child: Child, code: int) -> str:
     """Why it ended: what it hung by, the signal, or its own last words."""
-    if code == -signal.SIGKILL and child.killed_for:
+    if child.killed_for and code in (0, -signal.SIGKILL):  # 0: of one that another supervisor started
         return child.killed_for
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"

@@ -125,5 +125,6 @@ def seen(folder: Folder, children: Sequence[Child]) -> Seen | None:
 
 def forget(folder: Folder, child: Child) -> None:
     """Removes what a gateway that has ended left in the folder."""
-    with contextlib.suppress(OSError):
-        os.unlink(seen_file(folder.path, child.generation))
+    for path in (seen_file(folder.path, child.generation), folder.path / f"gateway.{child.generation}.sock"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)

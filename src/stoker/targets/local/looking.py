@@ -14,9 +14,9 @@ from stoker.system.files import tail
 from stoker.system.proc import started_at
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.marks import of_fleet
+from stoker.targets.local.upkeep import ROOM
 
 STALE_SECONDS = 10.0  # a supervisor that lives reports every second
-ROOM = 1 << 20  # bytes; less is a full disk
 
 
 def look(folder: Folder, name: str) -> FleetState:
@@ -32,12 +32,21 @@ def look(folder: Folder, name: str) -> FleetState:
             raise
     if state is None:
         return FleetState(name, "local", clock.now(), supervised=supervised)
-    trouble = state.trouble
+    trouble = state.trouble or _full(folder)
     if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
         trouble = trouble or _silent(folder, clock.now() - state.at)
     if not supervised or trouble:
         state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
     return replace(state, supervised=supervised, name=name, at=clock.now(), trouble=trouble)
+
+
+def _full(folder: Folder) -> str:
+    """Whether the disk has no room for what is to be kept."""
+    try:
+        free = shutil.disk_usage(folder.path).free
+    except OSError:
+        return ""
+    return f"the disk of {folder.path} is full" if free < ROOM else ""
 
 
 def _silent(folder: Folder, seconds: float) -> str:

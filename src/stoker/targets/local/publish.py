@@ -44,7 +44,7 @@ class Publisher:
         self._folder = folder
         self._routes = _routes(folder, record)
         self._last: tuple[object, ...] | None = None
-        self._at = 0.0
+        self._at = self._looked = 0.0
         self._moved: tuple[object, ...] | None = None
         self._targets: list[dict[str, Any]] | None = None
         self._marks: dict[Path, tuple[int, int]] = {}
@@ -108,8 +108,10 @@ class Publisher:
         if new != self._routes:
             self._routes = replace(new, revision=new.revision + 1)
             self._write_routes()
-        elif time.monotonic() - self._at > AT_LEAST_EVERY and not self._untouched(self._folder.routes_file):
-            self._write_routes()  # somebody damaged it
+        elif time.monotonic() - self._looked > AT_LEAST_EVERY:
+            self._looked = time.monotonic()
+            if not self._untouched(self._folder.routes_file):
+                self._write_routes()  # somebody damaged it, or it could not be written
 
     def _write_routes(self) -> None:
         file = self._folder.routes_file
@@ -139,8 +141,8 @@ class Publisher:
             if one.process.routed and one.id is not None and not one.leaving
         ]
         if targets != self._targets:
-            self._targets = targets
             write_json(self._folder.targets_file, targets)
+            self._targets = targets
 
 
 def _routes(folder: Folder, record: Record | None) -> Routes:

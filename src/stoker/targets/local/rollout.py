@@ -10,6 +10,8 @@ from stoker.system import clock
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
 
+STEADY = 5.0  # seconds for which what is new stays ready before it is relied on
+
 log = logging.getLogger("stoker.supervisor")
 
 
@@ -52,13 +54,21 @@ class Rollouts:
         )
 
     def look(self, asked: Wanted | None, children: Sequence[Child]) -> None:
-        """Keeps a wanted state as one that was ready, once it is."""
+        """Keeps a wanted state as one that was ready, once it has been for a while; the first one at once."""
+        self._look(asked, children, STEADY if self.last is not None else 0.0)
+
+    def superseded(self, before: Wanted | None, children: Sequence[Child]) -> None:
+        """Another one is asked for: if all of the one before is ready at this moment, it is kept."""
+        self._look(before, children, 0.0)
+
+    def _look(self, asked: Wanted | None, children: Sequence[Child], steady: float) -> None:
         if asked is None or not asked.replicas or self.stopped is not None:
             return
         if self.last is not None and self.last.revision == asked.revision:
             return
-        ready = {child.stamp for child in children if child.phase == "Ready"}
-        if all(asked.stamp(one) in ready for one in asked.processes if one.role != "page"):
+        since = {one.stamp: one.since for one in children if one.phase == "Ready"}
+        mine = [asked.stamp(one) for one in asked.processes if one.role != "page"]
+        if all(one in since and clock.now() - since[one] >= steady for one in mine):
             self._keep(asked)
 
     def _keep(self, asked: Wanted) -> None:

@@ -34,7 +34,9 @@ from stoker.targets.local.upkeep import Upkeep
 from stoker.targets.local.watch import Watch
 
 TICK = 0.1
+AFTER_A_FAULT = 1.0
 LOCK_SECONDS = 1.0
+ANOTHER_LIVES = 3
 STEADY_SECONDS = 60.0  # ready for so long: earlier failures are forgotten
 PORT_SECONDS = 0.5  # until a taken port is tried again
 FOREVER = frozenset(
@@ -82,19 +84,27 @@ class Supervisor:
                 self._watches[child] = Watch(child)
         keeper = Keeper(self.folder.logs, lambda: {child.log for child in self.children})
         self._keeping = asyncio.create_task(keeper.run())
-        while True:
-            if self._upkeep.look():
-                self._asked_anew()
-            seen = gateways.seen(self.folder, self.children)
-            self._told(seen)
-            for child in list(self.children):
-                await self._tend(child, seen)
-            self._reconcile(seen)
-            self._rollouts.look(self._upkeep.wanted, self.children)
-            self._publish()
-            if self._upkeep.replaced or self._all_gone():
-                return
+        while not (self._upkeep.replaced or self._all_gone()):
+            try:
+                await self._tick()
+            except Exception:  # the fleet goes on, and so does who keeps it
+                log.exception("a look at the fleet failed; the next one is in a second")
+                await asyncio.sleep(AFTER_A_FAULT)
             await asyncio.sleep(TICK)
+
+    async def _tick(self) -> None:
+        """One look, and what follows from it."""
+        before = self._upkeep.wanted
+        if self._upkeep.look():
+            self._rollouts.superseded(before, self.children)
+            self._asked_anew()
+        seen = gateways.seen(self.folder, self.children)
+        self._told(seen)
+        for child in list(self.children):
+            await self._tend(child, seen)
+        self._reconcile(seen)
+        self._rollouts.look(self._upkeep.wanted, self.children)
+        self._publish()
 
     def _all_gone(self) -> bool:
         wanted = self.wanted
@@ -147,14 +157,16 @@ class Supervisor:
             return
         words = words_of(child, code)
         log.warning("%s ended: %s", child.process.key, words)
-        if child.standby:
-            self._failures.wait(child.process.key + "+", self._failures.count(child, code))
-            return
         asked = self._upkeep.wanted
         new = self._rollouts.is_new(child, asked)
-        given_up = self._failures.give_up(child, code, new)
+        if child.standby and not new:
+            self._failures.wait(child.process.key + "+", self._failures.count(child, code))
+            return
+        given_up = self._failures.give_up(child, code, new) and not self._upkeep.full
         if given_up and new and asked is not None:
             self._rollouts.stop(child, words, asked)
+        elif child.standby:
+            self._failures.wait(child.process.key + "+", self._failures.of(child))
         elif not self._stands_by(child, words):
             self._again(child, words, given_up)
 
@@ -285,7 +297,7 @@ class Supervisor:
             child.start(self.folder.path, child.process.port or free_port(), sockets)
         except OSError as error:
             why = f"cannot be started: {error}"
-            if error.errno not in FOREVER:
+            if error.errno not in FOREVER or child.standby:
                 return self._not_yet(child, why, BACKOFF[-2])
             child.last_words = why
             return child.become("Failed", "given up")
@@ -299,7 +311,12 @@ class Supervisor:
         """The open sockets that it is handed; a port that it binds itself is free. Raises: OSError."""
         process = child.process
         if process.role == "gateway" and process.port:
-            return self._listeners.take(process.host, process.port)
+            try:
+                return self._listeners.take(process.host, process.port)
+            except OSError:  # a gateway of the supervisor before may have them, and did not answer at first
+                for one in gateways.gateways(self.children):
+                    self._listeners.adopt(self.folder, one)
+                return self._listeners.take(process.host, process.port)
         if process.port and not port_free(process.host, process.port):
             raise OSError(errno.EADDRINUSE, "it is taken")
         return []
@@ -328,19 +345,19 @@ def _hold(folder: Folder) -> IO[str] | None:
 def main() -> int:
     """`python -m stoker.targets.local.supervisor FOLDER`: returns 0 once a process of its own keeps the fleet.
 
-    1 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
+    3 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
     SIGUSR1 ends the fleet, for who cannot write what is wanted.
     """
     setup("supervisor")
     folder = Folder(Path(sys.argv[1]))
     held = _hold(folder)
     if held is None:
-        return 1
+        return ANOTHER_LIVES
+    supervisor = Supervisor(folder, held)  # what stands in its way is its caller's to hear
     if os.fork():
         os._exit(0)  # the lock is the open file's, so the child has it
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    supervisor = Supervisor(folder, held)
     signal.signal(signal.SIGUSR1, lambda *_: setattr(supervisor, "end", True))
     asyncio.run(supervisor.run())
     if not supervisor._upkeep.replaced:

@@ -5,7 +5,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +31,7 @@ from stoker.targets.local.place import check_place
 from stoker.targets.local.steps import acting, again, starting, waiting
 
 SUPERVISOR_SECONDS = 60.0
+ANOTHER_LIVES = 3  # a supervisor's exit code
 ASKING = ("gateway", "page")
 KEY_ID = "STOKER_KEY_ID"
 
@@ -90,6 +90,9 @@ class LocalTarget:
             steps = self._down_steps(state)
             self._wrote = self._wrote if steps else None
             return Changes(steps, seen, Gone())
+        if state.supervised and state.stopping:
+            leaving = Step("wait", "supervisor", "the last fleet of this name is on its way out")
+            return Changes((leaving,), seen, plan)
         wanted, now = self._wanted(plan), self._now()
         steps = acting(wanted, now) if now is not None and now.processes else starting(wanted)
         if not steps and self._wrote is None:
@@ -178,8 +181,6 @@ class LocalTarget:
         )
 
     def _write_plan(self, plan: Plan) -> None:
-        while self.folder.supervised and self.observe().stopping:
-            time.sleep(0.05)  # the last fleet of this name is on its way out
         try:
             self._write_keys(plan)
         except OSError as error:
@@ -208,7 +209,8 @@ class LocalTarget:
 
     def _wanted(self, plan: Plan) -> Wanted:
         now = self._now()
-        restart = self._restart if self._restart is not None else (now.restart if now else 0)
+        served = self._served()
+        restart = self._restart if self._restart is not None else (served.restart if served else 0)
         page = f"http://127.0.0.1:{page_port(plan)}/chat" if plan.spec.endpoint.page else None
         return Wanted(
             revision=(now.revision if now else 0) + 1,
@@ -223,6 +225,12 @@ class LocalTarget:
             restart=restart,
             group=asdict(plan.group) if plan.group else None,
         )
+
+    def _served(self) -> Wanted | None:
+        try:
+            return self.running()
+        except StateBroken:
+            return None
 
     def _keyed(self, all_of: tuple[Process, ...], plan: Plan, now: Wanted | None) -> tuple[Process, ...]:
         """Who asks for the endpoint's key is another process once that is another key."""
@@ -273,7 +281,7 @@ class LocalTarget:
         )
         os.close(log)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            if process.wait(SUPERVISOR_SECONDS) in (0, 1):
+            if process.wait(SUPERVISOR_SECONDS) in (0, ANOTHER_LIVES):
                 return  # it goes on by itself, or another one was faster
         process.kill()
         lines = tail(self.folder.logs / "supervisor.log", 5)
@@ -300,13 +308,13 @@ def names() -> tuple[str, ...]:
     """The fleets that are wanted or run on this machine, by their folders. Raises: StateBroken."""
     base = paths.fleets()
     try:
-        found = [p for p in base.iterdir() if p.is_dir()]
+        found = [p for p in base.iterdir() if paths.NAME.fullmatch(p.name) and os.path.isdir(p)]
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise broken(base, error.strerror or str(error)) from None
     return tuple(
-        sorted(p.name for p in found if any((p / name).exists() for name in ("wanted.json", "state.json")))
+        sorted(p.name for p in found if any(os.path.exists(p / one) for one in ("wanted.json", "state.json")))
     )
 
 
@@ -314,7 +322,8 @@ def strays() -> tuple[str, ...]:
     """Fleets of this home whose processes run though their folder tells nothing of them."""
     base, known = paths.fleets(), set(names())
     found = {Path(environment[FLEET]) for _, environment in leaders()}
-    return tuple(sorted(one.name for one in found if one.parent == base and one.name not in known))
+    mine = {one.name for one in found if one.parent == base and paths.NAME.fullmatch(one.name)}
+    return tuple(sorted(mine - known))
 
 
 def no_fleet(name: str) -> NoSuchFleet:

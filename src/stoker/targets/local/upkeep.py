@@ -7,6 +7,7 @@ that fails, as on a full disk, it says why and goes on.
 import contextlib
 import logging
 import os
+import shutil
 import time
 from typing import IO
 
@@ -16,6 +17,7 @@ from stoker.system.files import locked, newest_json, try_lock
 from stoker.targets.local.folder import Folder, Record
 
 EVERY = 1.0
+ROOM = 256 << 10  # bytes; less is a full disk
 MEND_SECONDS = 0.2  # for which a verb's lock is waited for
 
 log = logging.getLogger("stoker.supervisor")
@@ -81,6 +83,16 @@ class Upkeep:
             self.trouble = ""
         except StateBroken as error:
             self.complain(f"{error.finding.what}: {error.finding.why}")
+        except OSError as error:
+            self.complain(f"the fleet's folder cannot be looked at: {error.strerror or error}")
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has no room: what ends then may have ended by that."""
+        try:
+            return shutil.disk_usage(self.folder.path).free < ROOM
+        except OSError:
+            return False
 
     def complain(self, trouble: str) -> None:
         """Notes why something cannot be kept; said once, not at each try."""
