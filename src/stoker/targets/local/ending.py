@@ -29,20 +29,32 @@ def end(folder: Folder, report: Report, timeout: float | None = None, now: bool 
     groups: set[int] = set()
     for number, seconds in ((signal.SIGTERM, GRACE if not now else 1.0), (signal.SIGKILL, KILL_SECONDS)):
         groups |= {one.pid for one in _groups(folder)}
-        if not (left := _members(groups)):
-            break
-        report(Event("processes", f"{number.name} to {len(left)} processes", "..."))
-        for group in groups:
-            if _members(
-                {group}
-            ):  # their leader may be gone; the number is theirs as long as one of them lives
-                signal_group(group, signal.SIGCONT)
-                signal_group(group, number)
-        _until(lambda: not _members(groups), seconds)
+        if _members(groups):
+            report(Event("processes", f"{number.name} to {len(_members(groups))} of them", "..."))
+            _signal_all(groups, number)
+            _until(_Gone(groups), seconds)
     if left := _members(groups):
         pids = ", ".join(map(str, left))
         raise TimedOut("processes of the fleet do not end", why=f"pids {pids}", fix=f"kill -9 {pids}")
     folder.forget()
+
+
+class _Gone:
+    """Whether nothing of some process groups runs any more."""
+
+    def __init__(self, groups: set[int]) -> None:
+        self._groups = groups
+
+    def __call__(self) -> bool:
+        return not _members(self._groups)
+
+
+def _signal_all(groups: set[int], number: signal.Signals) -> None:
+    """A group's leader may be gone; its number is the group's as long as one of it lives."""
+    for group in groups:
+        if _members({group}):
+            signal_group(group, signal.SIGCONT)
+            signal_group(group, number)
 
 
 def _members(groups: set[int]) -> list[int]:

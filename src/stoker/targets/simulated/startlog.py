@@ -4,6 +4,7 @@ Source: vLLM 0.32, `logger.py` (format), `v1/engine/core.py`, `v1/core/kv_cache_
 `model_executor/model_loader/default_loader.py`, `entrypoints/launchers/api_server/entry.py`.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -14,15 +15,20 @@ from stoker.targets.simulated.options import VERSION, Options
 _SERVER, _CORE, _UVICORN = "APIServer", "EngineCore", ""
 
 
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk ends no engine
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def line(process: str, where: str, text: str, level: str = "INFO") -> None:
     """Writes one log line to stderr in vLLM's format; uvicorn's own lines have another."""
     if process == _UVICORN:
-        sys.stderr.write(f"{level + ':':<9} {text}\n")
+        _write(f"{level + ':':<9} {text}\n")
     else:
         stamp = time.strftime("%m-%d %H:%M:%S")
         head = f"({process} pid={os.getpid()}) {level} {stamp} [{where}] "
-        sys.stderr.write("".join(f"{head}{part}\n" for part in text.split("\n")))
-    sys.stderr.flush()
+        _write("".join(f"{head}{part}\n" for part in text.split("\n")))
 
 
 def starting(options: Options) -> Iterator[float]:
@@ -66,8 +72,7 @@ def failed(message: str) -> None:
     place = 'Traceback (most recent call last):\n  File "core.py", line 1481, in run_engine_core'
     line(_CORE, "core.py:1510", f"EngineCore failed to start.\n{place}\n{_error(message)}", "ERROR")
     summary = "Engine core initialization failed. See root cause above. Failed core proc(s): {}"
-    sys.stderr.write(f"Traceback (most recent call last):\nRuntimeError: {summary}\n")
-    sys.stderr.flush()
+    _write(f"Traceback (most recent call last):\nRuntimeError: {summary}\n")
 
 
 def died(why: str) -> None:
