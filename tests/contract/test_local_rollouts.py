@@ -1,5 +1,6 @@
 """A change that fails: the first replacement that does not come up stops it, and the fleet goes on as it was."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -109,3 +110,43 @@ def test_scale_and_restart_need_no_key_that_the_fleet_has(stoker: Stoker) -> Non
     assert stoker("restart").code == 0
     answer = httpx2.get(f"{stoker.url}/v1/models", headers={"Authorization": "Bearer sesame-open"})
     assert answer.status_code == 200
+
+
+def test_a_replacement_that_hangs_in_its_first_request_stops_the_change(
+    stoker: Stoker, wait_until: Any
+) -> None:
+    spec = stoker.spec(replicas=2, stall_timeout="3s")
+    stoker("up", "-d", "-f", spec)
+    second = pids(stoker.state())[1]
+    ran = stoker("up", "-d", "-y", "-f", spec, "--set", "engine.simulate.faults={stall: true}")
+    assert (ran.code, "first requests were not answered" in ran.err) == (1, True), ran.err
+    wait_until(lambda: [one["phase"] for one in stoker.state()["replicas"]] == ["Ready", "Ready"])
+    assert second in pids(stoker.state())
+
+
+def test_a_replacement_that_gets_ready_and_dies_takes_one_replica_and_not_the_fleet(
+    stoker: Stoker, wait_until: Any
+) -> None:
+    spec = stoker.spec(replicas=2)
+    stoker("up", "-d", "-f", spec)
+    second = pids(stoker.state())[1]
+    ran = stoker("up", "-d", "-y", "-f", spec, "--set", "engine.simulate.faults={die_after_seconds: 1}")
+    assert (ran.code, "the change was stopped" in ran.err) == (1, True), ran.err
+    wait_until(lambda: [one["phase"] for one in stoker.state()["replicas"]] == ["Ready", "Ready"])
+    assert second in pids(stoker.state())
+
+
+def test_a_hung_engine_is_found_though_its_clients_give_up(stoker: Stoker, wait_until: Any) -> None:
+    spec = stoker.spec(stall_timeout="5s", simulate={"faults": {"stall_after_requests": 3}})
+    stoker("up", "-d", "-f", spec)
+    body = {"model": "model", "prompt": "a", "max_tokens": 2}
+
+    def ask_once() -> None:
+        with contextlib.suppress(httpx2.TimeoutException):
+            httpx2.post(f"{stoker.url}/v1/completions", json=body, timeout=1)
+
+    def restarted() -> bool:
+        ask_once()
+        return bool(stoker.state()["replicas"][0]["restarts"])
+
+    wait_until(restarted, 90)
