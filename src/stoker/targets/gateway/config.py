@@ -102,6 +102,8 @@ class Routes:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Routes":
         """What `to_json` made. Raises: ValueError."""
+        if missing := {"revision", "routes"} - raw.keys():  # all have defaults: anything else would be no routes
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
         return typed(cls, raw)
 
     def to_json(self) -> dict[str, Any]:
