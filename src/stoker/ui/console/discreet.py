@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from stoker.fleet.state import FleetState
+from stoker.fleet.state import FleetState, Replica, Service, Stopped
 
 ELSEWHERE = "(its log says)"
 _SAID = re.compile(r"(restarted|Failed|Unready|stopped: .*? failed|the copy's container [^:]*: \w+)(: |  ).*", re.S)  # fmt: skip
@@ -41,7 +41,8 @@ def now(told: dict[str, Any], state: FleetState | None) -> dict[str, Any]:
 
 def words(state: FleetState) -> tuple[str, ...]:
     """What logs have said that a state holds, the longest first."""
-    parts = [*state.replicas, *state.services, *([state.stopped] if state.stopped else [])]
+    stopped = (state.stopped,) if state.stopped else ()
+    parts: tuple[Replica | Service | Stopped, ...] = (*state.replicas, *state.services, *stopped)
     said = {one.last_words for one in parts if one.last_words}
     said |= {sign.text for sign in state.signs if sign.source == "log" and sign.text}
     return tuple(sorted(said, key=len, reverse=True))
