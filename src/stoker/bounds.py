@@ -24,11 +24,16 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\
 
 
 class TooMuch(ValueError):
-    """A text goes beyond a limit. `line` and `column` count from one; 0 where it is no matter of a place."""
+    """A text goes beyond a limit. `line` and `column` count from one; 0 where it is no matter of a place.
 
-    def __init__(self, why: str, fix: str, line: int = 0, column: int = 0) -> None:
+    what is the headline behind the text's name.
+    """
+
+    def __init__(
+        self, why: str, fix: str, line: int = 0, column: int = 0, what: str = "is too much to read"
+    ) -> None:
         super().__init__(why)
-        self.why, self.fix, self.line, self.column = why, fix, line, column
+        self.why, self.fix, self.line, self.column, self.what = why, fix, line, column, what
 
 
 def check_length(text: str, most: int = TEXT) -> None:

@@ -149,6 +149,10 @@ def test_a_home_that_cannot_be_written_is_named(stoker: Stoker) -> None:
         assert ran.code in (0, 1, 2)
     ran = stoker("up", "-d", "-f", stoker.spec())
     assert (ran.code, str(stoker.home / "state") in ran.err) == (1, True)
+    ran = stoker("down", "--all")
+    assert (ran.code, f"move {stoker.home / 'state'} away" in ran.err) == (1, True)
+    ran = stoker("doctor")
+    assert (ran.code, "Python" in ran.out, f"move {stoker.home / 'state'} away" in ran.out) == (1, True, True)
     (stoker.home / "state").unlink()
 
 

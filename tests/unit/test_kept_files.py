@@ -137,8 +137,10 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateBroken) as caught:
         read_json(tmp_path / "fleets" / "state.json")
     assert caught.value.finding.at == str(tmp_path / "fleets")
-    with pytest.raises(StateBroken):
+    assert f"move {tmp_path / 'fleets'} away" in caught.value.finding.fix
+    with pytest.raises(StateBroken) as caught:
         try_lock(tmp_path / "fleets" / "lock")
+    assert f"move {tmp_path / 'fleets'} away" in caught.value.finding.fix
 
 
 def test_a_secret_is_read_from_its_second_copy(tmp_path: Path) -> None:

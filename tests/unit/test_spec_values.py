@@ -3,13 +3,23 @@
 from typing import Any
 
 import pytest
+import yaml
+from pydantic import BaseModel
 
+from stoker.catalog import vllm
 from stoker.errors import SpecError
 from stoker.operate.stored import load_stored
-from stoker.spec import dump, load
+from stoker.spec import dump, load, models
+from stoker.spec.fixes import fix_of, fix_of_option
 from stoker.units import Bytes
 
 LONG = "9" * 300
+
+
+def every_model() -> list[type[BaseModel]]:
+    """The tables of a spec."""
+    return [one for one in vars(models).values() if isinstance(one, type) and issubclass(one, BaseModel)]
+
 
 WRONG = {
     "drain_timeout": ["", "[]", "{}", "[1s]", "{a: 1}", "true", "-5s", '"-5s"', ".inf", "1e999", '"1e9"', LONG, f'"{LONG}s"', "1000d", "NaN"],
@@ -65,6 +75,11 @@ WRONG = {
 }  # fmt: skip
 
 
+DESCRIPTIONS = {info.description for model in every_model() for info in model.model_fields.values()} | {
+    one.help for one in vllm.release(vllm.DEFAULT).options.values()
+}
+
+
 def text_of(path: str, value: str) -> str:
     first, _, second = path.partition(".")
     if first == "scaling":
@@ -96,6 +111,88 @@ def test_what_is_no_value_is_refused_at_its_place(path: str, value: str) -> None
         "gpu-unknown",
     )
     assert len(str(finding)) < 2000, "what was written is shown cut"
+    if finding.rule in ("spec-value", "spec-engine", "spec-kubernetes"):
+        action = finding.fix.splitlines()[0]
+        assert action not in DESCRIPTIONS
+        assert "`" in action or "leave it out" in action
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fix"),
+    [
+        ("drain_timeout", "", "a duration from 0 to a year: write `drain_timeout: 5m`, or leave it out"),
+        ("replicas", "-1", "a whole number from 0 to 1,000, or a range such as 1..5: write `replicas: 1`, or leave it out"),
+        ("endpoint.port", "0", "a whole number from 1 to 65,535: write `port: 8000`, or leave it out"),
+        ("endpoint.max_body", "1", "a size from 1KiB to 16GiB: write `max_body: 256MiB`, or leave it out"),
+        ("hardware.price", "-1", "a number from 0 to 1,000,000: write `price: 2.5`, or leave it out"),
+        ("target", "docker", "one of local, kubernetes: write `target: local`, or leave it out"),
+        ("scaling.metrics", "{}", "write `metrics: {queue-depth: 5}`"),
+        ("engine.max-num-seqs", "-1", "write a whole number from 1 to 1,048,576, or leave it out"),
+        ("engine.gpu-memory-utilization", "5", "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out"),
+        ("engine.gpu-memory-utilization", "0", "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out"),
+        ("engine.dtype", "float12", "one of auto, bfloat16, float, float16, float32, half: write `dtype: auto`, or leave it out"),
+        ("engine.env", "{A: []}", "write `A: text`, or leave it out"),
+    ],
+)  # fmt: skip
+def test_a_fix_is_something_to_write(path: str, value: str, fix: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(text_of(path, value), "f.yaml")
+    assert caught.value.finding.fix.splitlines()[0] == fix
+
+
+def test_the_engines_range_has_both_ends() -> None:
+    with pytest.raises(SpecError) as caught:
+        load("engine: {gpu-memory-utilization: 5}")
+    assert caught.value.finding.why == "vLLM takes a number above 0 and at most 1"
+
+
+def test_a_text_with_a_control_character_is_not_too_long() -> None:
+    with pytest.raises(SpecError) as caught:
+        load('engine: {image: "a\\0b"}', "f.yaml")
+    assert caught.value.finding.what == "f.yaml holds what is no text"
+
+
+def every_field(
+    model: type[BaseModel] = models.SpecFile, above: tuple[str, ...] = ()
+) -> list[tuple[str, ...]]:
+    """The paths of a spec's fields, tables before what is in them."""
+    out = []
+    for name, info in model.model_fields.items():
+        path = (*above, name)
+        inner = [one for one in every_model() if one.__name__ in str(info.annotation)]
+        out += [path, *(below for one in inner for below in every_field(one, path))]
+    return out
+
+
+def taken(fix: str) -> dict[str, Any]:
+    """The line that a fix offers, as YAML has it."""
+    return dict(yaml.safe_load(fix.splitlines()[0].partition("write `")[2].partition("`")[0]))
+
+
+@pytest.mark.parametrize("path", every_field(), ids=".".join)
+def test_what_a_fix_offers_is_taken(path: tuple[str, ...]) -> None:
+    value: Any = taken(fix_of(path))
+    for name in reversed(path[:-1]):
+        value = {name: value}
+    around: dict[str, Any] = {"model": {"source": "hf://org/repo"}, "replicas": "1..2"}
+    if path[0] == "scaling":
+        around["scaling"] = {"metrics": {"queue-depth": 5}}
+    if "policies" in path[:-1]:
+        return  # one of three that go together
+    for name, below in value.items():
+        both = isinstance(below, dict) and isinstance(around.get(name), dict)
+        around[name] = around[name] | below if both else below
+    if around["replicas"] == "1..2" and "scaling" not in around:
+        around["replicas"] = 1
+    models.SpecFile.model_validate(around)
+
+
+def test_what_a_fix_offers_for_an_option_is_taken() -> None:
+    for option in vllm.release(vllm.DEFAULT).options.values():
+        fix = fix_of_option(option.name, option)
+        assert "leave it out" in fix.splitlines()[0]
+        if "write `" in fix:
+            assert option.check(taken(fix)[option.name]) is None, fix
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ LEAST_DISK = Bytes(4 * 1024**3)
 class MachineFacts:
     """What `doctor` looked at. `engine` is the installed vLLM's version, None where there is none.
 
-    groups are the fleets here that spread over several hosts, by name.
+    groups are the fleets here that spread over several hosts, by name. wrong: what keeps Stoker from its own folders.
     """
 
     python: tuple[int, int]
@@ -32,6 +32,7 @@ class MachineFacts:
     port: int
     port_owner: str | None
     groups: tuple[tuple[str, Group], ...] = ()
+    wrong: tuple[Finding, ...] = ()
 
 
 def check_machine(facts: MachineFacts) -> tuple[Finding, ...]:
@@ -41,6 +42,7 @@ def check_machine(facts: MachineFacts) -> tuple[Finding, ...]:
         *_engine(facts),
         *_processor(facts),
         *_room(facts),
+        *(facts.wrong or (_note("Stoker's folders can be written", "home"),)),
         *_sockets(facts),
         *_groups(facts),
     )

@@ -101,3 +101,28 @@ def word(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """The plain number under a unit."""
     return int(value) if isinstance(value, int) else float(value) if isinstance(value, float) else value
+
+
+def between(
+    kind: str,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> str:
+    """A range in words: `a number from 0 to 1`, `a number above 0 and at most 1`, `a whole number, 1 or more`."""
+    noun = "a whole number" if kind == "int" else "a number"
+    if least is not None and most is not None:
+        return f"{noun} from {_count(least)} to {_count(most)}"
+    limits = (
+        ("", least, " or more"),
+        ("above ", above, ""),
+        ("at most ", most, ""),
+        ("below ", below, ""),
+    )
+    said = [f"{before}{_count(limit)}{after}" for before, limit, after in limits if limit is not None]
+    return f"{noun}{',' * (least is not None)} {' and '.join(said)}" if said else noun
+
+
+def _count(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"

@@ -86,16 +86,30 @@ class Option:
         if self.kind not in ("int", "float"):
             return None
         number, most = float(value), SANE.get(self.name, math.inf)
-        wrong = (
-            ("of at least", self.least, self.least is not None and number < self.least),
-            ("above", self.above, self.above is not None and number <= self.above),
-            ("of at most", self.most, self.most is not None and number > self.most),
-            ("below", self.below, self.below is not None and number >= self.below),
+        beyond = (
+            self.least is not None and number < self.least,
+            self.above is not None and number <= self.above,
+            self.most is not None and number > self.most,
+            self.below is not None and number >= self.below,
         )
-        refused = next(
-            (f"vLLM takes a number {word} {limit:g}" for word, limit, beyond in wrong if beyond), None
-        )
-        return refused or (f"no machine has so many: {most:,} at most" if number > most else None)
+        if any(beyond):
+            return f"vLLM takes {self.takes()}"
+        return f"no machine has so many: {most:,} at most" if number > most else None
+
+    def takes(self) -> str:
+        """What fits, in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        match self.kind:
+            case "int" | "float":
+                return values.between(
+                    self.kind, self.least, self.above, self.most or SANE.get(self.name), self.below
+                )
+            case "tokens":
+                return f"a count such as 8192, 32K or 32k{', or auto' * self.auto}"
+            case "json":
+                return f"{'a table' if self.dotted else 'a list'}, or JSON text of one"
+        return "true or false" if self.kind == "bool" else "text"
 
     def argv(self, value: Any) -> tuple[str, ...]:
         """The words of a command line that set it. Empty for false, where vLLM has no way to say no."""

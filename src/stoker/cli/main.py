@@ -121,6 +121,8 @@ def _of_the_system(error: OSError) -> int:
     names = [str(one) for one in (error.filename, error.filename2) if one is not None]
     what = f"{names[0]} cannot be used" if names else "the system refuses"
     fix = "free space, or grant the right to it; STOKER_HOME puts Stoker's folders elsewhere"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        fix = "move away the file that stands where a folder should; STOKER_HOME puts Stoker's folders elsewhere"
     why = error.strerror or str(error) or type(error).__name__
     click.echo(plain(Finding(what, why, fix, " -> ".join(names), rule="system")), err=True)
     return 1

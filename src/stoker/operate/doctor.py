@@ -3,10 +3,13 @@
 import contextlib
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import resource
 import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 from stoker.advise.machine import MachineFacts, check_machine
 from stoker.errors import StateBroken
@@ -14,6 +17,7 @@ from stoker.findings import Finding
 from stoker.operate.fleet import connect
 from stoker.planner.group import Group
 from stoker.system import paths
+from stoker.system.files import unwritable
 from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
 from stoker.targets.local.target import names
@@ -29,7 +33,8 @@ def doctor() -> tuple[Finding, ...]:
 
 def look() -> MachineFacts:
     """The facts, gathered now."""
-    cache = paths.private(paths.weights())
+    cache = paths.weights()
+    wrong = _home()
     taken = not port_free("127.0.0.1", PORT) and not _fleets()
     return MachineFacts(
         python=sys.version_info[:2],
@@ -40,13 +45,35 @@ def look() -> MachineFacts:
         engine_names_itself=_version("vllm") is not None,
         gateway=_here("uvloop") and _here("httptools"),
         page=_here("starlette") and _here("gradio"),
-        disk_free=Bytes(shutil.disk_usage(cache).free),
+        disk_free=Bytes(shutil.disk_usage(_there(cache)).free),
         cache=str(cache),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 62),
         port=PORT,
         port_owner=(port_owner(PORT) or "another process") if taken else None,
         groups=_groups(),
+        wrong=wrong,
     )
+
+
+def _home() -> tuple[Finding, ...]:
+    """What keeps Stoker from its own folders: each is made, and something is written into it."""
+    found = []
+    for folder in (paths.weights(), paths.fleets()):
+        try:
+            with tempfile.TemporaryFile(dir=paths.private(folder)) as file:
+                file.write(b"0")
+        except OSError as error:
+            found.append(unwritable(folder, OSError(error.errno, error.strerror, str(folder))).finding)
+    try:
+        names()
+    except StateBroken as error:
+        found.append(error.finding)
+    return tuple({one.at: one for one in found}.values())
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next((one for one in (folder, *folder.parents) if os.path.isdir(one)), Path("/"))
 
 
 def _fleets() -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
                 "tolerations",
                 f"{key} of a toleration is {shown(toleration[key])}",
                 why,
-                "as Kubernetes takes it",
+                "write one such as `{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}`, or leave it out",
             )
     if parsed.routing == "gateway" and not parsed.image:
         raise _error(

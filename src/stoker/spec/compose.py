@@ -84,7 +84,7 @@ def compose(text: str, file: str, most: int = NODES) -> list[Node | None]:
             _take(event, reading)
     except TooMuch as error:
         raise SpecError(
-            f"{file} is too much to read",
+            f"{file} {error.what}",
             at=f"{file}:{max(1, error.line)}:{max(1, error.column)}",
             why=str(error),
             fix=error.fix,
@@ -142,7 +142,7 @@ def _scalar(event: yaml.ScalarEvent, reading: _Reading) -> None:
     # unescaped ones are no YAML
     if event.style == '"' and (found := CONTROL.search(event.value)):
         why, fix = f"a text in it has the control character {found[0]!r}", "leave it out"
-        raise TooMuch(why, fix, line, column)
+        raise TooMuch(why, fix, line, column, "holds what is no text")
     plain = not event.style and not (event.tag and event.tag.startswith("!"))
     node = Scalar(event.value, plain, line, column)
     _add(node, event, reading, 1, 0)

@@ -14,6 +14,7 @@ from stoker.catalog.gpus import gpu
 from stoker.errors import Mistake, SpecError
 from stoker.spec import nodes
 from stoker.spec.cluster import read_kubernetes
+from stoker.spec.fixes import fix_of
 from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
     Bucket,
@@ -33,7 +34,16 @@ from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
 
 DEFAULT_FILE = "stoker.yaml"
-EVERY_FIELD = "`stoker init --schema` prints what each field takes"
+# pydantic's types of errors whose own words are a programmer's
+_EXPECTED = {
+    "model_type": "expected a table of fields",
+    "dict_type": "expected a table of names and values",
+    "list_type": "expected a list",
+    "bool_type": "expected true or false",
+    "string_type": "expected text: quote it",
+    "int_type": "expected a whole number",
+    "too_short": "expected one at least",
+}
 # scalars that are text however they look
 _TEXTS: dict[nodes.Path, None] = dict.fromkeys(
     [
@@ -208,21 +218,21 @@ def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
             fix=near[0] if near else "leave it out",
             rule="spec-key",
         )
-    message = first["msg"].removeprefix("Value error, ")
+    message = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     given = "" if "api_key" in dotted or "token" in dotted else f" is {_written(first['input'])}"
     if first["type"] == "missing":
         return SpecError(
             f"{dotted} is missing",
             at=at,
             why=message,
-            fix=_description(path) or EVERY_FIELD,
+            fix=fix_of(path),
             rule="spec-missing",
         )
     return SpecError(
         f"{dotted}{given}",
         at=at,
         why=message[:1].lower() + message[1:],
-        fix=_description(path) or EVERY_FIELD,
+        fix=fix_of(path),
         rule="spec-value",
     )
 
@@ -258,18 +268,6 @@ def _types(annotation: Any) -> list[Any]:
     inner = [annotation, *getattr(annotation, "__args__", ())]
     found = [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
     return found or [t for a in getattr(annotation, "__args__", ()) for t in _types(a)]
-
-
-def _description(path: nodes.Path) -> str:
-    here: Any = SpecFile
-    text = ""
-    for part in path:
-        info = getattr(here, "model_fields", {}).get(part)
-        if info is None:
-            break
-        text = info.description or text
-        here = next(iter(_types(info.annotation)), None)
-    return text
 
 
 def dump(spec: ServeSpec) -> dict[str, Any]:

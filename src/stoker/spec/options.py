@@ -7,6 +7,7 @@ from typing import Any
 from stoker.bounds import shown
 from stoker.catalog import changes, vllm
 from stoker.errors import SpecError
+from stoker.spec.fixes import fix_of_option
 from stoker.spec.nodes import Tree
 from stoker.spec.nouns import EngineAsk
 from stoker.spec.patterns import IMAGE, VARIABLE
@@ -55,7 +56,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
             "kind",
             f"engine.kind is {shown(kind)}",
             "it is none of vllm, simulated",
-            "vllm or simulated",
+            "write `kind: vllm`, or leave it out",
         )
     version = str(raw.get("version", vllm.DEFAULT))
     if version not in vllm.KNOWN:
@@ -65,7 +66,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
             "version",
             f"vLLM {shown(version)[1:-1]} is not known to this Stoker",
             f"known: {known}",
-            f"version: {vllm.DEFAULT}",
+            f"write `version: {vllm.DEFAULT}`, or leave it out",
         )
     release = vllm.release(version)
     options: dict[str, Any] = {}
@@ -119,7 +120,7 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
             key,
             f"engine.{key} is {shown(value)}",
             why_not,
-            option.help or "see `vllm serve --help=all`",
+            fix_of_option(key, option),
         )
     return option.name
 
@@ -128,7 +129,13 @@ def _image(value: Any, tree: Tree) -> str | None:
     if value is None or (isinstance(value, str) and len(value) <= 512 and re.fullmatch(IMAGE, value)):
         return value
     why = "expected an image's name, such as vllm/vllm-openai:v0.32.0"
-    raise _error(tree, "image", f"engine.image is {shown(value)}", why, "name it as a pod would")
+    raise _error(
+        tree,
+        "image",
+        f"engine.image is {shown(value)}",
+        why,
+        "write `image: vllm/vllm-openai:v0.32.0`, or leave it out",
+    )
 
 
 def _env(value: Any, tree: Tree) -> dict[str, str]:
@@ -137,7 +144,7 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
         if not VARIABLE.fullmatch(key):
             raise _error(
                 tree, "env", f"engine.env: {shown(key)} is no variable's name", "letters, digits and _ make one",
-                "rename it",
+                "write one such as `MY_VARIABLE: value`, or leave it out",
             )  # fmt: skip
         if not isinstance(text, str):
             raise _error(
@@ -145,7 +152,7 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
                 "env",
                 f"engine.env.{key} is {shown(text)}",
                 "an environment variable is text",
-                "quote it",
+                f"write `{key}: text`, or leave it out",
             )
         if SECRET.search(key):
             raise _error(
@@ -164,7 +171,7 @@ def _table(value: Any, key: str, tree: Tree) -> dict[str, Any]:
             key,
             f"engine.{key} is {shown(value)}",
             "expected a table of names and values",
-            "{NAME: value}",
+            f"write `{key}: {{NAME: value}}`, or leave it out",
         )
     return value
 

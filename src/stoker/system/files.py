@@ -115,7 +115,7 @@ def _read(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except NotADirectoryError as error:
-        raise broken(path.parent, "a folder is expected there") from error
+        raise no_folder(path.parent, error) from None
     except (OSError, UnicodeDecodeError) as error:
         raise broken(path, _reason(error)) from None
     if not text.strip("\0\n "):
@@ -134,13 +134,43 @@ def broken(path: Path, why: str) -> StateBroken:
     )  # fmt: skip
 
 
+def no_folder(path: Path, error: OSError) -> StateBroken:
+    """The error for a folder of Stoker's that cannot be read, with the file that stands in its way."""
+    file = in_the_way(path)
+    where, why = (file, "a folder is expected there") if file else (path, _reason(error))
+    return StateBroken(
+        f"{where.name} cannot be read", why=why, at=str(where), rule="state-broken", fix=_mend(where, file is not None),
+    )  # fmt: skip
+
+
 def unwritable(path: Path, error: OSError) -> StateBroken:
-    """The error for a file that cannot be written."""
-    where = Path(error.filename) if isinstance(error.filename, str) else path
+    """The error for a file or a folder that cannot be written, with the file that stands in a folder's way."""
+    named = Path(error.filename) if isinstance(error.filename, str) else path
+    file = in_the_way(named.parent)
+    if file is None and isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+        file = named
+    where = file or named
     return StateBroken(
         f"{where.name} cannot be written", why=_reason(error), at=str(where), rule="state-unwritable",
-        fix="free space or grant the right to write there; STOKER_HOME puts Stoker's folders elsewhere",
+        fix=_mend(where, file is not None),
     )  # fmt: skip
+
+
+def in_the_way(folder: Path) -> Path | None:
+    """The file that stands where a folder or one above it should; None where none does, or where nobody may look."""
+    with contextlib.suppress(OSError):
+        for one in (folder, *folder.parents):
+            if os.path.lexists(one):
+                return None if one.is_dir() else one
+    return None
+
+
+def _mend(where: Path, wrong_kind: bool) -> str:
+    """What helps where no verb can: it does not lie in what Stoker keeps."""
+    elsewhere = "set STOKER_HOME to a folder of yours"
+    if wrong_kind:
+        return f"move {where} away, or {elsewhere}"
+    return f"free space or grant the right to read and write there, or {elsewhere}"
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

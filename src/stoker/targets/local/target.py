@@ -21,7 +21,7 @@ from stoker.render.command import shown
 from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
 from stoker.system import keys, paths
-from stoker.system.files import broken, locked, read_secret, tail, unwritable, write_secret
+from stoker.system.files import locked, no_folder, read_secret, tail, unwritable, write_secret
 from stoker.targets.local import machine
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.logs import follow_logs, read_logs
@@ -312,7 +312,7 @@ def names() -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise broken(base, error.strerror or str(error)) from None
+        raise no_folder(base, error) from None
     return tuple(
         sorted(p.name for p in found if any(os.path.exists(p / one) for one in ("wanted.json", "state.json")))
     )

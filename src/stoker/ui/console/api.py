@@ -42,12 +42,14 @@ def api(live: Live, settings: Settings) -> list[Route]:
 
     acts = bool(settings.fleet) and not settings.inside  # in a cluster its account may look, and nothing else
 
-    async def stream(_: Request) -> Response:
+    async def stream(request: Request) -> Response:
         headers = {**FRESH, "x-accel-buffering": "no"}
-        return StreamingResponse(live.stream(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            live.stream(await may_read(request)), media_type="text/event-stream", headers=headers
+        )
 
-    async def now(_: Request) -> Response:
-        return JSONResponse(live.now(), headers=FRESH)
+    async def now(request: Request) -> Response:
+        return JSONResponse(live.now(await may_read(request)), headers=FRESH)
 
     async def history(request: Request) -> Response:
         try:

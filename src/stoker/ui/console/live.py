@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from stoker.advise.why import why
@@ -14,7 +14,9 @@ from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState, Replica
 from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
+from stoker.observe.watch import Look
 from stoker.system import clock
+from stoker.ui.console import discreet
 from stoker.ui.console.source import Source
 
 QUIET_SECONDS = 2.0  # a stream says something at least so often, so that a lost one is noticed
@@ -40,22 +42,28 @@ class Live:
         self._failed, self._failed_at = "", 0.0
         self._acting: set[asyncio.Task[None]] = set()
 
-    def now(self) -> dict[str, Any]:
-        """The fleet as it is, with what is wrong."""
+    def now(self, reads: bool = True) -> dict[str, Any]:
+        """The fleet as it is, with what is wrong; without what logs said for who may not read them."""
         look = self.watcher.latest
+        told = self._now(look, self._why(reads))
+        return told if reads else discreet.now(told, look.state if look else None)
+
+    def _now(self, look: Look | None, why: str) -> dict[str, Any]:
         if look is None:
-            return {"at": clock.now(), "why": self._why() or "looking", "busy": self.busy}
+            return {"at": clock.now(), "why": why or "looking", "busy": self.busy}
         state = look.state
         return {
-            "at": look.at, "why": self._why(), "busy": self.busy, "slowed": self.watcher.slowed,
+            "at": look.at, "why": why, "busy": self.busy, "slowed": self.watcher.slowed,
             "state": _state(state), "silent": dict(look.silent), "findings": _findings(state),
             "points": {one.replica: _figures(one) for one in look.points},
         }  # fmt: skip
 
-    def _why(self) -> str:
+    def _why(self, reads: bool) -> str:
         """What is wrong: the last action's failure for a while, else why the fleet cannot be looked at."""
         fresh = time.monotonic() - self._failed_at < FAILED_SECONDS
-        return self._failed if self._failed and fresh else self.watcher.why
+        if not self._failed or not fresh:
+            return self.watcher.why
+        return self._failed if reads else self._failed.partition(": ")[0]
 
     def history(self, since: float, replica: str = "") -> dict[str, Any]:
         """Columns of points, oldest first."""
@@ -65,22 +73,18 @@ class Live:
             "rows": [_figures(one) for one in points],
         }  # fmt: skip
 
-    def events(self) -> list[dict[str, Any]]:
-        """What has happened, the newest last."""
-        return [_event(one) for one in self.watcher.history.events]
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Server-sent events: `now` each round, `happened` as it comes."""
+    async def stream(self, reads: bool = True) -> AsyncIterator[bytes]:
+        """Server-sent events: `now` each round, `happened` as it comes; `reads` as in `now`."""
         history, told = self.watcher.history, self.watcher.history.told
-        yield _sse("happened", self.events())
-        yield _sse("now", self.now())
+        yield _sse("happened", _events(history.events, reads))
+        yield _sse("now", self.now(reads))
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.watcher.news(), QUIET_SECONDS)
             if fresh := history.news(told):
                 told = history.told
-                yield _sse("happened", [_event(one) for one in fresh])
-            yield _sse("now", self.now())
+                yield _sse("happened", _events(fresh, reads))
+            yield _sse("now", self.now(reads))
 
     async def log(self, name: str) -> list[str]:
         """The last lines of a replica's log, or a service's. Raises: StokerError."""
@@ -159,6 +163,12 @@ def _short(value: float | None) -> float | None:
     if not math.isfinite(value):
         return None
     return round(value, max(0, 5 - math.floor(math.log10(abs(value)))))
+
+
+def _events(found: Iterable[Record], reads: bool) -> list[dict[str, Any]]:
+    """What has happened, the newest last."""
+    told = [_event(one) for one in found]
+    return told if reads else discreet.events(told)
 
 
 def _event(one: Record) -> dict[str, Any]:

@@ -170,10 +170,16 @@ function happened(list) {
   while (box.children.length > 300) box.lastChild.remove();
 }
 
+/* a stream carries no key: what logs said is asked for by who holds it */
+async function whole(now) {
+  if (!page.key) return now;
+  try { const answer = await fetch("api/now", { headers: bearer() }); return answer.ok ? await answer.json() : now; } catch { return now; }
+}
+
 /* one stream a page; it comes back by itself, and a silent one is shown as such */
 function listen() {
   const stream = new EventSource("api/stream");
-  stream.addEventListener("now", event => show(JSON.parse(event.data)));
+  stream.addEventListener("now", async event => show(await whole(JSON.parse(event.data))));
   stream.addEventListener("happened", event => happened(JSON.parse(event.data)));
   stream.addEventListener("open", () => { by("events").replaceChildren(make("li", "nothing yet", "dim")); history(); });
   stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000); });  // refused for good

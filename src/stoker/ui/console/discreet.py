@@ -1,0 +1,54 @@
+"""What a visitor is told who may not read logs: all but the lines that an engine's log has said."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from stoker.fleet.state import FleetState, Replica, Service, Stopped
+
+ELSEWHERE = "(its log says)"
+_SAID = re.compile(r"(restarted|Failed|Unready|stopped: .*? failed|the copy's container [^:]*: \w+)(: |  ).*", re.S)  # fmt: skip
+
+
+def events(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What has happened, without the last words behind it."""
+    return [{**one, "text": _SAID.sub(r"\1", one["text"])} for one in told]
+
+
+def now(told: dict[str, Any], state: FleetState | None) -> dict[str, Any]:
+    """A look without last words, the the evidence of findings."""
+    said = words(state) if state else ()
+    out = {**told, "why": _without(told["why"], said)}
+    if "state" not in told:
+        return out
+    replicas = [
+        {**one, "words": "", "detail": _without(one["detail"], said)} for one in told["state"]["replicas"]
+    ]
+    services = [
+        {**one, "detail": _SAID.sub(r"\1", _without(one["detail"], said))}
+        for one in told["state"]["services"]
+    ]
+    findings = [
+        {"what": _without(one["what"], said), "why": "", "fix": _without(one["fix"], said)}
+        for one in told["findings"]
+    ]
+    return {
+        **out,
+        "state": {**told["state"], "replicas": replicas, "services": services},
+        "findings": findings,
+    }
+
+
+def words(state: FleetState) -> tuple[str, ...]:
+    """What logs have said that a state holds, the longest first."""
+    stopped = (state.stopped,) if state.stopped else ()
+    parts: tuple[Replica | Service | Stopped, ...] = (*state.replicas, *state.services, *stopped)
+    said = {one.last_words for one in parts if one.last_words}
+    said |= {sign.text for sign in state.signs if sign.source == "log" and sign.text}
+    return tuple(sorted(said, key=len, reverse=True))
+
+
+def _without(text: str, said: Sequence[str]) -> str:
+    for one in said:
+        text = text.replace(one, ELSEWHERE)
+    return text
