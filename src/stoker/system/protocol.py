@@ -205,7 +205,9 @@ class HttpProtocol(asyncio.Protocol):
         self._current = None
         last = self.stopping and not self._last_idle
         if exchange.keep_alive and not last and (self._buffer or not self._ended):
-            self._wait(self._last_idle if self.stopping else IDLE_SECONDS)  # no head has said that it is the last
+            self._wait(
+                self._last_idle if self.stopping else IDLE_SECONDS
+            )  # no head has said that it is the last
             self._pump()
         elif self._buffer:
             self._linger()  # what the client sent too much must not reset what it is to read

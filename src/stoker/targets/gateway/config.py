@@ -102,7 +102,9 @@ class Routes:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Routes":
         """What `to_json` made. Raises: ValueError."""
-        if missing := {"revision", "routes"} - raw.keys():  # all have defaults: anything else would be no routes
+        if (
+            missing := {"revision", "routes"} - raw.keys()
+        ):  # all have defaults: anything else would be no routes
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
         return typed(cls, raw)
 
