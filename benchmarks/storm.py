@@ -339,7 +339,7 @@ class Storm:
         """Up, storm, calm, down."""
         for fleet in self.fleets:
             fleet.write()
-            await self.up(fleet)
+        await asyncio.gather(*(self.up(fleet) for fleet in self.fleets))
         clients = [asyncio.ensure_future(self.client(f, n)) for f in self.fleets for n in range(CLIENTS)]
         await asyncio.sleep(5)
         self.until = time.monotonic() + seconds
@@ -347,8 +347,7 @@ class Storm:
         await asyncio.gather(*(self.weather(fleet, self.until) for fleet in self.fleets))
         await looking
         through = self.through()
-        for fleet in self.fleets:
-            await self.whole(fleet)
+        await asyncio.gather(*(self.whole(fleet) for fleet in self.fleets))
         memory = await self.memory(min(60.0, seconds / 2))
         self.done.set()
         await asyncio.gather(*clients)

@@ -13,7 +13,7 @@ from stoker.targets.simulated.faults import ControlFile, Simulation, parse
 from stoker.units import Tokens
 
 VERSION = "0.32.0"
-CONTROL = "STOKER_SIMULATE_FILE"  # `--simulate-file` in the environment, where a fleet writes the command line
+CONTROL = "STOKER_SIMULATE_FILE"  # stands for `--simulate-file`: a fleet writes the command line itself
 _DEFAULT_MAX_LEN = 8192
 
 
