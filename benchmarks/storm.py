@@ -348,7 +348,7 @@ class Storm:
         await looking
         through = self.through()
         await asyncio.gather(*(self.whole(fleet) for fleet in self.fleets))
-        memory = await self.memory(min(60.0, seconds / 2))
+        memory = await self.memory(min(60.0, seconds / 4))
         self.done.set()
         await asyncio.gather(*clients)
         for fleet in {one.root: one for one in self.fleets}.values():
