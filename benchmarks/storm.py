@@ -1,10 +1,16 @@
 """Bad days at random: `python -m benchmarks.storm [--minutes 30] [--fleets 6] [--seed N]`.
 
-Fleets of simulated engines with clients that never stop, while processes are killed and hung, files cut short, disks
-filled and changes rolled out that cannot start. Ends with 1 where a request was lost before its first event, a fleet
-could not be taken down or did not come back, a traceback was seen, something was left behind, or memory grew.
+Fleets of simulated engines with clients that never stop, while processes are killed and hung (for more than 20 s too),
+engines' cores stall, files are cut short, disks filled and changes rolled out that cannot start. Ends with 1 where a
+request was lost before its first event, a stream broke off without a word, a fleet could not be taken down or did not
+come back, a traceback was seen, something was left behind, or memory grew.
 
-A request in the hands of a gateway that was killed is lost with it, as with any server: those are counted apart.
+Excused, and counted apart, is what a gateway that was killed had in its hands, and only if it had connections: it goes
+with it, as with any server. Disks are filled by a limit on what a process may write; the last fleet has a home of its
+own on a small tmpfs, which is really filled, where mounting one is allowed.
+
+Memory is that of supervisors and gateways, in the calm after the storm, and of those that lived from a tenth into the
+storm to its end: a fault where that span is LONG enough for a process to have filled its caches before.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +38,9 @@ import psutil
 CLIENTS = 3  # a fleet
 CALM = 90.0  # seconds in which every fleet is whole again after the storm
 GROWTH = 1.05
+LONG = 300.0  # seconds of life, from which growth in the storm is a fault
+PROMPT = 3.0  # seconds in which a client sees that its gateway was killed
+DISK = 16  # MiB of the tmpfs
 FILES = (
     "wanted.json",
     "state.json",
@@ -60,12 +70,25 @@ class Fleet:
     rng: random.Random
     counts: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
-    gateway_killed: list[float] = field(default_factory=list)
+    killed: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # of gateways that had connections: from, until
     down: bool = False
+    downs: int = 0
+    disk: Path | None = None  # a small one, of its own
 
     @property
     def folder(self) -> Path:
-        return self.home / "state" / "fleets" / self.name
+        return self.root / "state" / "fleets" / self.name
+
+    @property
+    def root(self) -> Path:
+        """Its STOKER_HOME."""
+        return self.disk or self.home
+
+    def excused(self, begun: float, ended: float) -> bool:
+        """Whether it was open on a gateway that was killed."""
+        return any(begun <= gone and at <= ended <= gone + PROMPT for at, gone in self.killed)
 
     @property
     def file(self) -> Path:
@@ -76,7 +99,9 @@ class Fleet:
         simulate = {"start_seconds": 0.2, "ttft": 0.02, "itl": 0.01}
         self.file.write_text(json.dumps({
             "name": self.name, "model": "./model", "replicas": self.replicas, "drain_timeout": "20s",
-            "engine": {"kind": "simulated", "simulate": simulate},
+            "stall_timeout": "10s",
+            "engine": {"kind": "simulated", "simulate": simulate,
+                       "env": {"STOKER_SIMULATE_FILE": f"{self.home}/{{pid}}.sim"}},
             "endpoint": {"port": self.port, "page": False},
         }))  # fmt: skip
 
@@ -102,13 +127,16 @@ class Storm:
         self.done = asyncio.Event()
         self.faults: list[str] = []
         self.events: Counter[str] = Counter()
+        self.until = 0.0
+        self.young: dict[psutil.Process, float] = {}
         ports = free_ports(fleets)
         self.fleets = [
             Fleet(f"f{n}", home, ports[n], 1 + n % 3, random.Random(seed + n)) for n in range(fleets)
         ]
 
-    async def stoker(self, *argv: str, limit: bool = False) -> tuple[int, str]:
-        """A verb; what it must never print is a fault. limit: on a disk that is full."""
+    async def stoker(self, *argv: str, fleet: Fleet | None = None, limit: bool = False) -> tuple[int, str]:
+        """A verb; what it must never print is a fault. limit: it may write nothing."""
+        env = {**self.env, "STOKER_HOME": str(fleet.root)} if fleet else self.env
         code = (
             "import resource,sys;resource.setrlimit(resource.RLIMIT_FSIZE,(0,-1));"
             if limit
@@ -116,7 +144,7 @@ class Storm:
         )
         code += "from stoker.cli.main import main;main(sys.argv[1:])"
         made = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, *argv, env=self.env, cwd=self.home,
+            sys.executable, "-c", code, *argv, env=env, cwd=self.home,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
@@ -143,12 +171,8 @@ class Storm:
 
     async def one(self, http: httpx2.AsyncClient, fleet: Fleet, stream: bool) -> None:
         """One request, and what became of it."""
-        url, begun, events, text = (
-            f"http://127.0.0.1:{fleet.port}/v1/chat/completions",
-            time.monotonic(),
-            0,
-            "",
-        )
+        url = f"http://127.0.0.1:{fleet.port}/v1/chat/completions"
+        begun, downs, events, text = time.monotonic(), fleet.downs, 0, ""
         try:
             async with http.stream("POST", url, json={**BODY, "stream": stream}) as answer:
                 async for part in answer.aiter_text():
@@ -156,12 +180,14 @@ class Storm:
                 how = _judged(answer.status_code, text, stream)
         except httpx2.TransportError as error:
             how = f"lost: {type(error).__name__}" if not events else "broken off"
-        if how.startswith("lost") and any(begun - 1 < at < time.monotonic() for at in fleet.gateway_killed):
-            how = "in the hands of a killed gateway"
-        if how.startswith("lost") and fleet.down:
-            how = "while it was down"
-        if how.startswith("lost"):
-            fleet.lost.append(f"{fleet.name} after {time.monotonic() - begun:.1f} s: {how} {text[:200]}")
+        ended = time.monotonic()
+        wrong = how.startswith("lost") or how == "broken off"
+        if wrong and fleet.excused(begun, ended):
+            wrong, how = False, "in the hands of a killed gateway"
+        if how.startswith("lost") and (fleet.down or fleet.downs != downs):
+            wrong, how = False, "while it was down"
+        if wrong:
+            fleet.lost.append(f"{fleet.name} after {ended - begun:.1f} s: {how} {text[-200:]}")
         fleet.counts[how.partition(":")[0]] += 1
 
     # what happens
@@ -169,7 +195,7 @@ class Storm:
     async def weather(self, fleet: Fleet, until: float) -> None:
         """One bad thing after another, with a pause in which a fleet may get well, or not."""
         kinds = [
-            self.kill_replica, self.hang_replica, self.kill_gateway, self.kill_supervisor, self.damage, self.full_disk,
+            self.kill_replica, self.hang_replica, self.hang_long, self.stall, self.kill_gateway, self.kill_supervisor, self.damage, self.full_disk,
             self.bad_rollout, self.rollout, self.scale, self.restart, self.rollback, self.full_disk_verbs, self.again,
             self.remove,
         ]  # fmt: skip
@@ -184,20 +210,57 @@ class Storm:
         self.rng.choice(fleet.processes("stoker.targets.simulated")).kill()
 
     async def hang_replica(self, fleet: Fleet) -> None:
+        await self.hang(fleet, self.rng.uniform(0.5, 3.0))
+
+    async def hang_long(self, fleet: Fleet) -> None:
+        """Longer than a supervisor looks on."""
+        await self.hang(fleet, self.rng.uniform(20.0, 40.0))
+
+    async def hang(self, fleet: Fleet, seconds: float) -> None:
         one = self.rng.choice(fleet.processes("stoker.targets.simulated"))
         one.suspend()
-        await asyncio.sleep(self.rng.uniform(0.5, 3.0))
+        await self.wait(seconds)
         one.resume()
 
+    async def stall(self, fleet: Fleet) -> None:
+        """The engine's core makes no step; its front end answers on."""
+        pid = self.rng.choice(fleet.processes("stoker.targets.simulated")).pid
+        file = self.home / f"{pid}.sim"
+        file.write_text('{"faults": {"stall": true}}')
+        await self.wait(self.rng.uniform(1.0, 25.0))
+        file.unlink()
+
+    async def wait(self, seconds: float) -> None:
+        """For so long, but hardly longer than the storm."""
+        await asyncio.sleep(min(seconds, max(1.0, self.until - time.monotonic())))
+
     async def kill_gateway(self, fleet: Fleet) -> None:
-        fleet.gateway_killed.append(time.monotonic())
-        self.rng.choice(fleet.processes("stoker.targets.gateway")).kill()
-        fleet.gateway_killed.append(time.monotonic() + 0.5)
+        """The answering one, or one that stands by: it has no connections."""
+        one = self.rng.choice(fleet.processes("stoker.targets.gateway"))
+        at = time.monotonic()
+        one.suspend()  # it takes no further connection
+        try:
+            answering = any(c.laddr.port == fleet.port and c.raddr for c in one.net_connections("tcp"))
+        finally:
+            one.kill()
+        if answering:
+            fleet.killed.append((at, at + PROMPT))
+            await self.gone(one)
+            fleet.killed[-1] = (at, time.monotonic())
+        self.events["kill_gateway that answered"] += answering
+
+    async def gone(self, one: psutil.Process) -> None:
+        """Until its connections are closed."""
+        with contextlib.suppress(psutil.Error):
+            for _ in range(300):
+                if not one.is_running() or one.status() == psutil.STATUS_ZOMBIE:
+                    return
+                await asyncio.sleep(0.01)
 
     async def kill_supervisor(self, fleet: Fleet) -> None:
         self.rng.choice(fleet.processes("stoker.targets.local.supervisor")).kill()
         await asyncio.sleep(self.rng.uniform(0.0, 2.0))
-        await self.stoker("status", "--name", fleet.name)
+        await self.stoker("status", "--name", fleet.name, fleet=fleet)
 
     async def damage(self, fleet: Fleet) -> None:
         path = self.rng.choice([one for one in fleet.folder.glob(self.rng.choice(FILES)) if one.is_file()])
@@ -206,6 +269,11 @@ class Storm:
         path.write_bytes(self.rng.choice([b"", cut, b"\0" * len(raw), raw[::-1], b"{}", b"[1, 2"]))
 
     async def full_disk(self, fleet: Fleet) -> None:
+        """Nothing can be written: by a limit on its processes, or by a disk that has no room."""
+        if fleet.disk is not None:
+            with filled(fleet.disk):
+                await self.wait(self.rng.uniform(1.0, 12.0))
+            return
         for one in [*fleet.processes("local.supervisor"), *fleet.processes("targets.gateway")]:
             one.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
         await asyncio.sleep(self.rng.uniform(1.0, 12.0))
@@ -215,35 +283,37 @@ class Storm:
                 one.rlimit(psutil.RLIMIT_FSIZE, everything)
 
     async def full_disk_verbs(self, fleet: Fleet) -> None:
-        for verb in (
-            ("status", "--name", fleet.name),
-            ("scale", "2", "--name", fleet.name),
-            ("why", "--name", fleet.name),
-        ):
-            await self.stoker(*verb, limit=True)
+        verbs = (("status",), ("scale", "2"), ("why",))
+        with filled(fleet.disk) if fleet.disk else contextlib.nullcontext():
+            for verb in verbs:
+                await self.stoker(*verb, "--name", fleet.name, fleet=fleet, limit=fleet.disk is None)
 
     async def bad_rollout(self, fleet: Fleet) -> None:
-        await self.stoker("up", "-d", "-y", "-f", str(fleet.file), *BROKEN, "--timeout", "60s")
+        await self.stoker("up", "-d", "-y", "-f", str(fleet.file), *BROKEN, "--timeout", "60s", fleet=fleet)
 
     async def rollout(self, fleet: Fleet) -> None:
         wait = f"engine.simulate.ttft={self.rng.choice([0.01, 0.02, 0.03])}"
-        await self.stoker("up", "-d", "-y", "-f", str(fleet.file), "--set", wait, "--timeout", "60s")
+        await self.stoker(
+            "up", "-d", "-y", "-f", str(fleet.file), "--set", wait, "--timeout", "60s", fleet=fleet
+        )
 
     async def scale(self, fleet: Fleet) -> None:
-        await self.stoker("scale", str(self.rng.randint(1, 3)), "--name", fleet.name, "--timeout", "60s")
+        await self.stoker(
+            "scale", str(self.rng.randint(1, 3)), "--name", fleet.name, "--timeout", "60s", fleet=fleet
+        )
 
     async def restart(self, fleet: Fleet) -> None:
-        await self.stoker("restart", "--name", fleet.name, "--timeout", "60s")
+        await self.stoker("restart", "--name", fleet.name, "--timeout", "60s", fleet=fleet)
 
     async def rollback(self, fleet: Fleet) -> None:
-        await self.stoker("rollback", "--name", fleet.name, "--timeout", "60s")
+        await self.stoker("rollback", "--name", fleet.name, "--timeout", "60s", fleet=fleet)
 
     async def again(self, fleet: Fleet) -> None:
         """Down and up."""
-        fleet.down = True
+        fleet.down, fleet.downs = True, fleet.downs + 1
         await asyncio.sleep(0.2)
         full = self.rng.random() < 0.3
-        code, out = await self.stoker("down", "--name", fleet.name, limit=full)
+        code, out = await self.stoker("down", "--name", fleet.name, fleet=fleet, limit=full)
         if code not in (0, 2):
             self.faults.append(f"{fleet.name} was not taken down: {out[-400:]}")
         await self.up(fleet)
@@ -254,7 +324,9 @@ class Storm:
 
     async def up(self, fleet: Fleet) -> None:
         for _ in range(3):
-            code, out = await self.stoker("up", "-d", "-y", "-f", str(fleet.file), "--timeout", "90s")
+            code, out = await self.stoker(
+                "up", "-d", "-y", "-f", str(fleet.file), "--timeout", "90s", fleet=fleet
+            )
             if code == 0:
                 break
         else:
@@ -267,28 +339,44 @@ class Storm:
         """Up, storm, calm, down."""
         for fleet in self.fleets:
             fleet.write()
-            await self.up(fleet)
+        await asyncio.gather(*(self.up(fleet) for fleet in self.fleets))
         clients = [asyncio.ensure_future(self.client(f, n)) for f in self.fleets for n in range(CLIENTS)]
         await asyncio.sleep(5)
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(self.weather(fleet, until) for fleet in self.fleets))
-        for fleet in self.fleets:
-            await self.whole(fleet)
-        memory = await self.memory(min(60.0, seconds / 2))
+        self.until = time.monotonic() + seconds
+        looking = asyncio.ensure_future(self.look(seconds / 10))
+        await asyncio.gather(*(self.weather(fleet, self.until) for fleet in self.fleets))
+        await looking
+        through = self.through()
+        await asyncio.gather(*(self.whole(fleet) for fleet in self.fleets))
+        memory = await self.memory(min(60.0, seconds / 4))
         self.done.set()
         await asyncio.gather(*clients)
-        code, out = await self.stoker("down", "--all")
-        if code:
-            self.faults.append(f"down --all: {out[-800:]}")
+        for fleet in {one.root: one for one in self.fleets}.values():
+            code, out = await self.stoker("down", "--all", fleet=fleet)
+            if code:
+                self.faults.append(f"down --all: {out[-800:]}")
         self.left()
-        self.report(memory)
+        self.grown("the storm", through, seconds * 0.9 >= LONG)
+        self.grown("the calm", memory, True)
+        self.report()
+
+    def end(self) -> None:
+        """Whatever happened: nothing of it runs on."""
+        for root in {fleet.root for fleet in self.fleets}:
+            argv = [sys.executable, "-m", "stoker", "down", "--all", "--now"]
+            env = {**self.env, "STOKER_HOME": str(root)}
+            subprocess.run(argv, env=env, capture_output=True, check=False)
+        for fleet in self.fleets:
+            for one in fleet.processes(""):
+                with contextlib.suppress(psutil.Error):
+                    one.send_signal(signal.SIGKILL)
 
     async def whole(self, fleet: Fleet) -> None:
         """It is as it should be again, by itself or with the spec that its owner has."""
         await self.up(fleet)
         deadline = time.monotonic() + CALM
         while time.monotonic() < deadline:
-            code, out = await self.stoker("status", "--name", fleet.name, "-o", "json")
+            code, out = await self.stoker("status", "--name", fleet.name, "-o", "json", fleet=fleet)
             if code == 0:
                 state = json.loads(out)
                 if [one["phase"] for one in state["replicas"]] == ["Ready"] * state["wanted"]:
@@ -298,11 +386,7 @@ class Storm:
 
     async def memory(self, seconds: float) -> list[tuple[str, float, float]]:
         """Supervisors and gateways under load: their memory now, and after a while."""
-        found = [
-            one
-            for f in self.fleets
-            for one in (*f.processes("local.supervisor"), *f.processes("targets.gateway"))
-        ]
+        found = self.keepers()
         await asyncio.sleep(5)
         before = {one.pid: _rss(one) for one in found}
         await asyncio.sleep(seconds)
@@ -311,6 +395,35 @@ class Storm:
             with contextlib.suppress(psutil.Error):
                 out.append((one.cmdline()[2], before[one.pid], _rss(one)))
         return out
+
+    def keepers(self) -> list[psutil.Process]:
+        """Supervisors and gateways."""
+        parts = ("local.supervisor", "targets.gateway")
+        return [one for fleet in self.fleets for part in parts for one in fleet.processes(part)]
+
+    async def look(self, after: float) -> None:
+        """Their memory, so long after the storm began."""
+        await asyncio.sleep(after)
+        for one in self.keepers():
+            with contextlib.suppress(psutil.Error):
+                self.young[one] = _rss(one)
+
+    def through(self) -> list[tuple[str, float, float]]:
+        """Of those that have lived since: their memory then and now."""
+        out = []
+        for one, before in self.young.items():
+            with contextlib.suppress(psutil.Error):
+                if one.is_running():
+                    out.append((one.cmdline()[2], before, _rss(one)))
+        return out
+
+    def grown(self, when: str, memory: list[tuple[str, float, float]], counts: bool) -> None:
+        """Prints how memory has changed; growth is a fault where it counts."""
+        before, after = sum(one[1] for one in memory), sum(one[2] for one in memory)
+        sizes = f"{before / 2**20:.0f} -> {after / 2**20:.0f} MiB"
+        print(f"memory      {sizes} in {len(memory)} supervisors and gateways through {when}")
+        if counts and memory and after > before * GROWTH:
+            self.faults.append(f"memory grew {after / before:.2f} times in {when}: {memory}")
 
     def left(self) -> None:
         """What runs on, and what the processes have said."""
@@ -325,21 +438,15 @@ class Storm:
                         f"{log.name} of {fleet.name}: {text[text.index('Traceback') :][:1500]}"
                     )
 
-    def report(self, memory: list[tuple[str, float, float]]) -> None:
+    def report(self) -> None:
         """What was seen."""
         total: Counter[str] = sum((fleet.counts for fleet in self.fleets), Counter())
         print("requests   ", dict(total))
         print("happened   ", dict(self.events))
-        before, after = sum(one[1] for one in memory), sum(one[2] for one in memory)
-        print(
-            f"memory      {before / 2**20:.0f} -> {after / 2**20:.0f} MiB in {len(memory)} supervisors and gateways"
-        )
-        if memory and after > before * GROWTH:
-            self.faults.append(f"memory grew {after / before:.2f} times: {memory}")
         for fault in self.faults:
             print("fault      ", fault)
         print(
-            f"{len(self.faults)} faults, {sum(len(f.lost) for f in self.fleets)} requests lost before their first event"
+            f"{len(self.faults)} faults, {sum(len(f.lost) for f in self.fleets)} requests lost or broken off"
         )
 
 
@@ -353,6 +460,35 @@ def _judged(status: int, text: str, stream: bool) -> str:
 
 def _rss(one: psutil.Process) -> float:
     return float(one.memory_info().rss)
+
+
+@contextlib.contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """That disk has no room."""
+    filler = disk / "filler"
+    try:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            for size in (2**20, 2**12, 1):
+                with contextlib.suppress(OSError):
+                    while file.write(b"x" * size):
+                        pass
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+def mounted(folder: Path) -> bool:
+    """Whether a small tmpfs is there now."""
+    folder.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=0700", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except OSError as error:
+        print("note        no disk of its own to fill:", error)
+        return False
+    if done.returncode:
+        print("note        no disk of its own to fill:", done.stderr.strip())
+    return done.returncode == 0
 
 
 def free_ports(count: int) -> list[int]:
@@ -379,19 +515,15 @@ def main(argv: list[str] | None = None) -> int:
     print(f"seed        {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="stoker-storm-", ignore_cleanup_errors=True) as home:
         storm = Storm(Path(home), given.fleets, given.seed)
+        disk = Path(home) / "disk"
+        if mounted(disk):
+            storm.fleets[-1].disk = disk
         try:
             asyncio.run(storm.run(60 * given.minutes))
         finally:
-            subprocess.run(
-                [sys.executable, "-m", "stoker", "down", "--all", "--now"],
-                env=storm.env,
-                capture_output=True,
-                check=False,
-            )
-            for fleet in storm.fleets:
-                for one in fleet.processes(""):
-                    with contextlib.suppress(psutil.Error):
-                        one.send_signal(signal.SIGKILL)
+            storm.end()
+            if storm.fleets[-1].disk:
+                subprocess.run(["umount", "-l", str(disk)], check=False)
     return int(bool(storm.faults))
 
 

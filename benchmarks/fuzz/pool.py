@@ -1,4 +1,9 @@
-"""Child processes that run cases, and a parent that measures them: what hangs or dies is a find, and the run goes on."""
+"""Child processes that run cases, and a parent that measures them: what hangs or dies is a find, and the run goes on.
+
+A case's memory is its peak over what its child held when that began, after the fork and the imports: a child starts
+with all that its parent has loaded (hundreds of MB in a whole test run), and that is no case's. What earlier cases of
+the same child have left behind counts. `MEGABYTES` is the most that may be.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,10 @@ LIMIT = 3 * 1024**3  # address space of a child
 
 @dataclass(frozen=True)
 class Ended:
-    """How a case ended. wrong: what was wrong with it; None: nothing. seconds: of CPU; megabytes: the highest."""
+    """How a case ended. wrong: what was wrong with it; None: nothing. seconds: of CPU.
+
+    megabytes: its peak, over what its child held before its first case.
+    """
 
     kind: str
     number: int
@@ -31,11 +39,18 @@ class Ended:
 
 
 def _peak() -> float:
-    """The highest memory since the last reset, in MB."""
+    """The most memory since the last reset, in MB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _held() -> float:
+    """Sets the peak back to what is held now, and returns that, in MB."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
 
 
 def _work(asks: Connection, answers: Connection) -> None:
@@ -43,17 +58,17 @@ def _work(asks: Connection, answers: Connection) -> None:
     from benchmarks.fuzz.kinds import run
 
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+    first = _held()
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             kind, number = asks.recv()
-            with contextlib.suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5")
+            _held()
             begun = time.process_time()
             try:
                 wrong = run(kind, number)
             except BaseException as error:
                 wrong = f"{type(error).__name__}: {error}"
-            answers.send((kind, number, wrong, time.process_time() - begun, _peak()))
+            answers.send((kind, number, wrong, time.process_time() - begun, _peak() - first))
 
 
 class Child:

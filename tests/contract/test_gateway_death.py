@@ -12,8 +12,9 @@ from tests.conftest import Stoker
 
 BODY = {"model": "model", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 3}
 LONG = {**BODY, "stream": True, "max_tokens": 120, "ignore_eos": True}
-FELT = 0.3  # seconds that the death of a gateway may be felt, on a quiet machine
-BUSY = 3.0  # how much more it may be here, where others work too
+FELT = 0.3  # seconds by which the slowest answer around a gateway's death may be over the slowest before it
+WINDOW = 2.0  # seconds, before the death and around it
+KILLS = 3  # noise of the machine only adds: the best of so many counts
 
 
 def gateways(stoker: Stoker) -> list[psutil.Process]:
@@ -59,26 +60,30 @@ async def asking(stoker: Stoker) -> AsyncIterator[list[tuple[float, str]]]:
         await task
 
 
-def test_a_killed_gateway_refuses_nobody_and_is_hardly_felt(stoker: Stoker, wait_until: Any) -> None:
-    stoker("up", "-d", "-f", stoker.spec(replicas=2, simulate={"ttft": 0.005, "itl": 0.001}))
-    with_standby(stoker, wait_until)
+async def killed(stoker: Stoker) -> float:
+    """Kills the answering gateway: by how much its death was felt, in seconds. Nobody is refused meanwhile."""
     victim = answering(stoker)
-
-    async def scene() -> list[tuple[float, str]]:
-        async with asking(stoker) as seen:
-            await asyncio.sleep(1)
-            victim.kill()
-            await asyncio.sleep(2)
-        return seen
-
-    seen = asyncio.run(scene())
+    async with asking(stoker) as seen:
+        await asyncio.sleep(WINDOW)
+        before = [took for took, _ in seen]
+        victim.kill()
+        await asyncio.sleep(WINDOW)
     broken = [how for _, how in seen if how != "200"]
     assert len(broken) <= 1, broken  # the one that the dead one had in its hands
     assert "ConnectError" not in broken
-    assert max(took for took, _ in seen) < FELT + BUSY
+    return max(took for took, _ in seen[len(before) :]) - max(before)
+
+
+def test_a_killed_gateway_refuses_nobody_and_is_hardly_felt(stoker: Stoker, wait_until: Any) -> None:
+    stoker("up", "-d", "-f", stoker.spec(replicas=2, simulate={"ttft": 0.005, "itl": 0.001}))
+    felt: list[float] = []
+    while len(felt) < KILLS and not any(one <= FELT for one in felt):
+        with_standby(stoker, wait_until)
+        felt.append(asyncio.run(killed(stoker)))
+    assert min(felt) <= FELT, felt
     wait_until(lambda: len(gateways(stoker)) == 2)  # another one stands by again
     state = stoker.state()
-    assert next(s["restarts"] for s in state["services"] if s["role"] == "gateway") == 1
+    assert next(s["restarts"] for s in state["services"] if s["role"] == "gateway") >= 1
 
 
 def test_a_gateway_is_replaced_without_losing_a_stream_or_a_connection(

@@ -41,6 +41,19 @@ def test_a_child_that_dies_is_a_find_and_the_run_goes_on(monkeypatch: pytest.Mon
     assert ends[1] == "it took its process with it"
 
 
+def test_a_case_is_measured_over_what_its_child_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(case: object) -> None:
+        bytearray(b"x") * ((pool.MEGABYTES + 50 if case else 20) * 2**20)
+
+    mine = bytearray(b"x") * ((pool.MEGABYTES + 50) * 2**20)  # of the whole test run, not of a case
+    monkeypatch.setattr(kinds, "KINDS", {"test": kinds.Kind(lambda chance: chance.random() < 0.5, take)})
+    numbers = {random.Random(f"test:{n}").random() < 0.5: n for n in range(20)}
+    ends = {one.number: one for one in pool.ended(iter([("test", n) for n in numbers.values()]), 1)}
+    assert len(mine) > pool.MEGABYTES * 2**20
+    assert (ends[numbers[False]].wrong, ends[numbers[False]].megabytes < 60) == (None, True)
+    assert "MB" in (ends[numbers[True]].wrong or "")
+
+
 def test_a_case_is_made_again_from_its_number_alone() -> None:
     for kind in kinds.KINDS.values():
         assert kind.make(random.Random("x:1")) == kind.make(random.Random("x:1"))

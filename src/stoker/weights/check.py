@@ -45,7 +45,9 @@ def check_config(folder: Path, config: Path) -> None:
         if found is None or not stat.S_ISDIR(found.st_mode):
             raise Mistake(
                 f"{folder} is no folder",
-                why="there is nothing of that name" if found is None else "it is a file",
+                why=f"there is nothing of that name, so it has no {config.name}"
+                if found is None
+                else "it is a file",
                 fix="name a Hugging Face model folder, or hf://org/repo",
                 rule="weights-config",
             )

@@ -13,6 +13,7 @@ from stoker.targets.simulated.faults import ControlFile, Simulation, parse
 from stoker.units import Tokens
 
 VERSION = "0.32.0"
+CONTROL = "STOKER_SIMULATE_FILE"  # stands for `--simulate-file`: a fleet writes the command line itself
 _DEFAULT_MAX_LEN = 8192
 
 
@@ -50,14 +51,15 @@ class Options:
 
 
 def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
-    """Reads the command line and `VLLM_API_KEY`. Exits with 2 and argparse's message where it cannot."""
+    """Reads the command line, `VLLM_API_KEY` and `STOKER_SIMULATE_FILE`. Exits with 2 and argparse's message where it cannot."""
     environ = dict(os.environ) if environ is None else environ
     parser = _parser()
     args, _ = parser.parse_known_args([_dashed(word) for word in argv if word != "serve" or argv[0] != word])
     model = args.model_tag or args.model or "simulated"
     try:
         base = parse(args.simulate)
-        control = ControlFile(Path(args.simulate_file), base) if args.simulate_file else None
+        file = (args.simulate_file or environ.get(CONTROL, "")).replace("{pid}", str(os.getpid()))
+        control = ControlFile(Path(file), base) if file else None
         simulation = (control and control.poll()) or base
         loras = tuple(_lora(text) for text in args.lora_modules)
         max_model_len = _max_len(args.max_model_len, model)
