@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.storm import free_ports
+from benchmarks.storm_fleet import free_ports
 
 ASKED = 0.3  # seconds
 WINDOW = 1.0  # around a kill
