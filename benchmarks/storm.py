@@ -327,11 +327,14 @@ class Storm:
         """Supervisors and gateways under load: their memory now, and after a while."""
         found = self.keepers()
         await asyncio.sleep(5)
-        before = {one.pid: _rss(one) for one in found}
+        before = {}
+        for one in found:
+            with contextlib.suppress(psutil.NoSuchProcess):  # a gateway that has just finished
+                before[one.pid] = _rss(one)
         await asyncio.sleep(seconds)
         out = []
         for one in found:
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error, KeyError):
                 out.append((one.cmdline()[2], before[one.pid], _rss(one)))
         return out
 
