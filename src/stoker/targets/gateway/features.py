@@ -11,7 +11,6 @@ _SIGNS = {
     "prompt_logprobs": re.compile(rb'"prompt_logprobs"\s*:\s*[0-9]'),
     "json_schema": re.compile(rb'"response_format"\s*:\s*\{[^{}]{0,80}"json|"structured_outputs"\s*:\s*\{'),
 }
-NAMES = frozenset(_SIGNS)
 
 
 def asked_for(body: bytes, known: frozenset[str]) -> frozenset[str]:

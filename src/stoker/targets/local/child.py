@@ -17,7 +17,7 @@ from stoker.fleet.state import Phase, Sample
 from stoker.fleet.typed import typed
 from stoker.system import clock
 from stoker.system.files import read_secret
-from stoker.system.proc import ProcessId, group_members, identify, signal_group, started_at
+from stoker.system.proc import ProcessId, identify, signal_group, started_at
 from stoker.targets.local.lives import new_life, opened, written_by
 from stoker.targets.local.marks import Mark
 
@@ -126,11 +126,6 @@ class Child:
             return self._popen.poll()
         return None if self.id is None or self.id.alive else 0
 
-    @property
-    def adopted(self) -> bool:
-        """Whether another supervisor started it."""
-        return self._popen is None and self.id is not None
-
     # phases
 
     def become(self, phase: Phase, detail: str = "") -> None:
@@ -178,10 +173,6 @@ class Child:
         """Removes the temporary files of a process that has ended."""
         if self.scratch and Path(self.scratch).name.startswith(SCRATCH):
             shutil.rmtree(self.scratch, ignore_errors=True)
-
-    def members(self) -> list[int]:
-        """Pids of its group that still run."""
-        return group_members(self.id.pid) if self.id is not None else []
 
     # the record that the next supervisor reads
 

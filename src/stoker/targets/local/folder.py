@@ -14,6 +14,7 @@ from stoker.system.files import is_locked, keep_json, kept_json, newest_json, pr
 from stoker.system.paths import private
 
 GENERATIONS = 10  # fleets that were ready, of which one can be gone back to
+ANOTHER_LIVES = 3  # exit code of a supervisor that finds another one
 MENDED = 3.0  # seconds in which a living supervisor writes a damaged report anew
 
 
@@ -68,11 +69,6 @@ class Folder:
     @property
     def routes_file(self) -> Path:
         return self.path / "routes.json"
-
-    @property
-    def seen_file(self) -> Path:
-        """What a gateway reports; each life of one adds its number."""
-        return self.path / "gateway.seen.json"
 
     @property
     def generations_file(self) -> Path:

@@ -8,7 +8,7 @@ from stoker.fleet.process import Process, Wanted
 from stoker.system import clock
 from stoker.targets.local.child import Child
 
-STEADY = 5.0  # seconds for which a successor is ready before the next replica is replaced
+STEADY = 5.0  # seconds for which a successor is ready before the next one is replaced, and what is new is relied on
 Next = tuple[Child | None, Process | None]
 
 
@@ -62,7 +62,7 @@ def _in_motion(wanted: Wanted, children: Sequence[Child]) -> bool:
     stamps = {wanted.stamp(process) for process in wanted.processes}
     if any(c.phase == "Failed" and c.stamp in stamps for c in routed):
         return True  # its successor failed: who serves stays
-    if any(c.phase == "Ready" and c.stamp in stamps and clock.now() - c.since < STEADY for c in routed):
+    if any(c.phase == "Ready" and c.stamp in stamps and 0 <= clock.now() - c.since < STEADY for c in routed):
         return True  # it has yet to show that it stays
     if any(c.leaving or c.phase in ("Pending", "Starting", "Loading", "Warming") for c in routed):
         return True

@@ -9,8 +9,7 @@ from stoker.fleet.state import Stopped
 from stoker.system import clock
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
-
-STEADY = 5.0  # seconds for which what is new stays ready before it is relied on
+from stoker.targets.local.replacing import STEADY
 
 log = logging.getLogger("stoker.supervisor")
 
@@ -68,7 +67,7 @@ class Rollouts:
             return
         since = {one.stamp: one.since for one in children if one.phase == "Ready"}
         mine = [asked.stamp(one) for one in asked.processes if one.role != "page"]
-        if all(one in since and clock.now() - since[one] >= steady for one in mine):
+        if all(one in since and not 0 <= clock.now() - since[one] < steady for one in mine):
             self._keep(asked)
 
     def _keep(self, asked: Wanted) -> None:

@@ -25,7 +25,7 @@ from stoker.targets.gateway.config import Seen
 from stoker.targets.local import adoption, gateways, publish
 from stoker.targets.local.child import Child
 from stoker.targets.local.endings import BACKOFF, Failures, words_of
-from stoker.targets.local.folder import Folder
+from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.leaving import Leaving
 from stoker.targets.local.lives import Keeper
 from stoker.targets.local.replacing import gateway_steps, to_replace
@@ -36,7 +36,6 @@ from stoker.targets.local.watch import Watch
 TICK = 0.1
 AFTER_A_FAULT = 1.0
 LOCK_SECONDS = 1.0
-ANOTHER_LIVES = 3
 STEADY_SECONDS = 60.0  # ready for so long: earlier failures are forgotten
 PORT_SECONDS = 0.5  # until a taken port is tried again
 FOREVER = frozenset(
@@ -57,6 +56,7 @@ class Supervisor:
         self._leavings: dict[Child, Leaving] = {}
         self._failures = Failures()
         self._listeners = gateways.Listeners()
+        self._seen: Seen | None = None  # what the gateways said at the last look
         record = adoption.read_record(folder)
         self._upkeep = Upkeep(folder, lock, record)
         self._rollouts = Rollouts(folder, record.fleet.stopped if record else None)
@@ -98,7 +98,7 @@ class Supervisor:
         if self._upkeep.look():
             self._rollouts.superseded(before, self.children)
             self._asked_anew()
-        seen = gateways.seen(self.folder, self.children)
+        self._seen = seen = gateways.seen(self.folder, self.children)
         self._told(seen)
         for child in list(self.children):
             await self._tend(child, seen)
@@ -123,7 +123,7 @@ class Supervisor:
             watch.silent_since = seen.silent.get(child.route) if seen else None
 
     def _publish(self, force: bool = False) -> None:
-        wanted, seen = self.wanted, gateways.seen(self.folder, self.children)
+        wanted, seen = self.wanted, self._seen
         said = publish.Said(
             asked=self._upkeep.wanted, led=wanted, stopped=self._rollouts.stopped, trouble=self._upkeep.trouble,
             in_rotation=len(seen.ready) if seen else 0, asked_for=tuple(sorted(self._asked)),

@@ -23,7 +23,7 @@ from stoker.spec import dump
 from stoker.system import keys, paths
 from stoker.system.files import locked, no_folder, read_secret, tail, unwritable, write_secret
 from stoker.targets.local import machine
-from stoker.targets.local.folder import Folder
+from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.logs import follow_logs, read_logs
 from stoker.targets.local.looking import look, raise_if_failed
 from stoker.targets.local.marks import FLEET, leaders, of_fleet
@@ -31,7 +31,6 @@ from stoker.targets.local.place import check_place
 from stoker.targets.local.steps import acting, again, starting, waiting
 
 SUPERVISOR_SECONDS = 60.0
-ANOTHER_LIVES = 3  # a supervisor's exit code
 ASKING = ("gateway", "page")
 KEY_ID = "STOKER_KEY_ID"
 

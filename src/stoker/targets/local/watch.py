@@ -38,7 +38,7 @@ class Watch:
         self._page = Narrowed(lambda path: fetch(self._pool, path.encode(), [], METRICS_SECONDS))
         self._start = StartLog()
         self._log = Reader(child.log)
-        self._answered = time.monotonic()
+        self._begun = self._answered = time.monotonic()
         self._moved: tuple[Sample | None, float] = (None, time.monotonic())
         self._warm = not child.process.routed
         self._proved = 0.0  # when it answered a canary
@@ -73,7 +73,7 @@ class Watch:
                 child.become("Ready")
         elif child.phase == "Ready" and time.monotonic() - self._answered > 2 * HEALTH_SECONDS:
             child.detail = "does not answer /health"
-        if not child.ever_ready and child.process.routed and clock.now() - child.started > START_SECONDS:
+        if not child.ever_ready and child.process.routed and time.monotonic() - self._begun > START_SECONDS:
             self.hung = f"it was not ready within {START_SECONDS:.0f} s"
         if child.ever_ready and time.monotonic() - self._answered > HANG_SECONDS:
             self.hung = f"/health has not answered for {HANG_SECONDS:.0f} s"
