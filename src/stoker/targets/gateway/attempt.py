@@ -186,7 +186,7 @@ class Attempt:
         exchange.start(self._status, self._answered(), length, held)
         if self._streaming and exchange.chunked and connection is not None:
             self._send_raw = exchange.raw()
-            connection.pass_chunks = self._pass_chunks
+            connection.stream(self._pass_chunks)
 
     def _choked(self) -> None:
         self.choked = True
