@@ -136,7 +136,7 @@ def starts(names: list[str]) -> int:
         tokens = re.search(r"KV cache size: ([\d,]+) tokens", out)
         if not blocks or not tokens:
             refused += 1
-            print(f"{name:20} refused: {last_words(out)}", flush=True)
+            print(f"{name:20} refused: {last_error(out)}", flush=True)
             continue
         held = predicted(config)
         real = (int(blocks[1]), int(tokens[1].replace(",", "")))
@@ -171,7 +171,7 @@ def started(config: dict[str, Any]) -> str:
     return done.stdout + done.stderr
 
 
-def last_words(out: str) -> str:
+def last_error(out: str) -> str:
     """The line that says why."""
     lines = [line for line in out.splitlines() if re.search(r"\w(Error|Exception): ", line)]
     lines = [line for line in lines if "See root cause above" not in line] or lines

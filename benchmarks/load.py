@@ -148,7 +148,7 @@ def gateway(engine_ports: list[int], key: str = "k") -> Iterator[tuple[int, psut
             folder / "routes.json"
         )
         settings = {
-            "host": "127.0.0.1", "port": port, "hold": 30.0, "cors": [], "hosts": [], "key_file": None, "model": "m",
+            "host": "127.0.0.1", "port": port, "queue_timeout": 30.0, "cors": [], "hosts": [], "key_file": None, "model": "m",
             "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes),
             "engine_key_file": str(folder / "engine.key"), "routes_file": str(folder / "routes.json"),
             "seen_file": str(folder / "seen.json"),

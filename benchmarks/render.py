@@ -14,8 +14,8 @@ import yaml
 from tests import models
 from tests.golden.cases import CASES
 
-from stoker.planner.asked import plan_asked
-from stoker.planner.unsized import unsized
+from stoker.planner.requested import plan_asked
+from stoker.planner.unknown_shape import unsized
 from stoker.render.manifests import Manifest, manifests
 from stoker.spec import load
 

@@ -16,7 +16,7 @@ from stoker.cli.common import plain
 from stoker.cli.plan import as_json
 from stoker.model.files import ModelFiles
 from stoker.model.shape import read_shape
-from stoker.planner.asked import plan_asked
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 from stoker.spec.nouns import Hub
 

@@ -19,7 +19,7 @@ from stoker.cli.plan import FIELDS, as_json
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.points import Point
-from stoker.fleet.state import FleetState, Rank, Replica, Sample, ScaledBy, Scaling, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Rank, Replica, Sample, ScaledBy, Scaling, Service
 from stoker.fleet.target import LogLine
 from stoker.model.shape import ModelShape
 from stoker.spec import template
@@ -63,7 +63,7 @@ NOUNS = (
     Rank,
     Sample,
     Service,
-    Sign,
+    Evidence,
     Scaling,
     ScaledBy,
     Point,

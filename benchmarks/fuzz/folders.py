@@ -181,7 +181,7 @@ def read(case: dict[str, Any]) -> None:
     """What `up` and `plan` read of a folder, here and for a GPU."""
     from stoker import weights
     from stoker.model.shape import check_weights, read_shape
-    from stoker.planner.asked import plan_asked
+    from stoker.planner.requested import plan_asked
     from stoker.spec import load
     from stoker.spec.nouns import LocalDir, ModelRef
 

@@ -59,7 +59,7 @@ engine: {version: 0.32.0, image: vllm/vllm-openai:v0.32.0, env: {A: b}, max-mode
 replicas: 1..5
 scaling: {metrics: {queue-depth: 5}, behavior: {scaleUp: {stabilizationWindowSeconds: 1, selectPolicy: Max, tolerance: 0.1, policies: [{type: Pods, value: 1, periodSeconds: 5}]}}}
 slo: {ttft: 1s, itl: 50ms}
-endpoint: {host: 127.0.0.1, port: 8000, api_key: "env:K", hold: 30s, max_body: 1MiB, cors: ["https://a.b"], page: true, page_port: 8002}
+endpoint: {host: 127.0.0.1, port: 8000, api_key: "env:K", queue_timeout: 30s, max_body: 1MiB, cors: ["https://a.b"], page: true, page_port: 8002}
 target: kubernetes
 drain_timeout: 5m
 memory: 2GiB
@@ -183,10 +183,10 @@ def _complete(error: SpecError) -> None:
 
 
 def _planned(spec: Any) -> None:
-    from stoker.planner.asked import plan_asked
     from stoker.planner.explain import explain
     from stoker.planner.local import plan_local
-    from stoker.planner.unsized import unsized
+    from stoker.planner.requested import plan_asked
+    from stoker.planner.unknown_shape import unsized
     from stoker.render.command import shown
     from stoker.render.manifests import manifests
     from stoker.render.processes import processes

@@ -88,9 +88,9 @@ def make(chance: random.Random) -> dict[str, Any]:
 def read(case: dict[str, Any]) -> None:
     """A verb, or a supervisor or gateway that takes over; no process is started."""
     from stoker.targets.local import adoption, target
+    from stoker.targets.local.housekeeping import Upkeep
     from stoker.targets.local.publish import Publisher
     from stoker.targets.local.rollout import Rollouts
-    from stoker.targets.local.upkeep import Upkeep
 
     home, before = os.environ["STOKER_HOME"], target.LocalTarget._ensure_supervisor
     os.environ["STOKER_HOME"] = f"{home}/{os.getpid()}"

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from stoker.errors import (
         DoesNotFit,
         EngineFailed,
+        EnvironmentFailed,
         FleetDiffers,
         Interrupted,
-        MissingPart,
-        Mistake,
+        MissingDependency,
         NoSuchFleet,
         PortTaken,
         SpecError,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         StokerError,
         TimedOut,
         Unreachable,
+        UsageError,
         WeightsFailed,
-        WorldFailed,
     )
     from stoker.events import Event, Progress
     from stoker.findings import Finding
@@ -55,8 +55,8 @@ _HOMES = {
     **dict.fromkeys(("Finding",), "stoker.findings"),
     **dict.fromkeys(
         (
-            "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingPart", "Mistake", "NoSuchFleet",
-            "PortTaken", "SpecError", "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed",
+            "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingDependency", "UsageError", "NoSuchFleet",
+            "PortTaken", "SpecError", "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "EnvironmentFailed",
         ),
         "stoker.errors",
     ),
@@ -65,9 +65,36 @@ _HOMES = {
 __version__ = "0.1.0"
 
 __all__ = [
-    "ClusterFleet", "DoesNotFit", "Endpoint", "EngineFailed", "Event", "Finding", "Fleet", "FleetDiffers", "FleetState", "Interrupted",
-    "MissingPart", "Mistake", "NoSuchFleet", "Plan", "PortTaken", "Progress", "Replica", "ServeSpec", "SpecError",
-    "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "WorldFailed", "connect", "load", "plan", "up",
+    "ClusterFleet",
+    "DoesNotFit",
+    "Endpoint",
+    "EngineFailed",
+    "EnvironmentFailed",
+    "Event",
+    "Finding",
+    "Fleet",
+    "FleetDiffers",
+    "FleetState",
+    "Interrupted",
+    "MissingDependency",
+    "NoSuchFleet",
+    "Plan",
+    "PortTaken",
+    "Progress",
+    "Replica",
+    "ServeSpec",
+    "SpecError",
+    "StateBroken",
+    "StateMoved",
+    "StokerError",
+    "TimedOut",
+    "Unreachable",
+    "UsageError",
+    "WeightsFailed",
+    "connect",
+    "load",
+    "plan",
+    "up",
 ]  # fmt: skip
 
 

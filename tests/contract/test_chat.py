@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Stoker
 
 from stoker.engine.openai import SseReader
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.fleet.target import Endpoint
 from stoker.ui.chat import Conversation, parse_params, repl
 
@@ -159,7 +159,7 @@ def test_a_model_without_a_template_is_asked_for_completions(stoker: Stoker) -> 
 
 def test_a_failed_answer_leaves_no_half_turn(fleet: Stoker) -> None:
     talk = Conversation(Endpoint("http://127.0.0.1:9", "model", None))
-    with pytest.raises(WorldFailed):
+    with pytest.raises(EnvironmentFailed):
         list(talk.ask("Hi"))
     assert talk.history == []
 
@@ -167,7 +167,7 @@ def test_a_failed_answer_leaves_no_half_turn(fleet: Stoker) -> None:
 def test_params_are_numbers_by_name() -> None:
     assert parse_params("temperature=0.2 top_k=5") == {"temperature": 0.2, "top_k": 5}
     for bad in ("top_k=x", "warmth=1", "seed"):
-        with pytest.raises(Mistake):
+        with pytest.raises(UsageError):
             parse_params(bad)
 
 

@@ -14,7 +14,7 @@ from stoker.findings import Finding
 from stoker.fleet.state import FleetState
 from stoker.operate.cluster import ClusterFleet
 from stoker.system import clock
-from stoker.targets.kubernetes import copying, held, pods, volumes
+from stoker.targets.kubernetes import copying, deletion, pods, volumes
 from stoker.targets.simulated.cluster.kinds import BY_KIND
 from stoker.targets.simulated.cluster.store import Refused
 
@@ -144,7 +144,7 @@ def test_a_disk_that_nobody_makes_ends_the_copy(looked: Looked, monkeypatch: pyt
     monkeypatch.setattr(copying, "DISK_SECONDS", 1.0)
     looked.user.write(model="gs://acme-models/gemma-ft", hardware="l4:1", kubernetes=COPIED)
     looked.lives.drivers = False
-    with pytest.raises(stoker.WorldFailed) as raised:
+    with pytest.raises(stoker.EnvironmentFailed) as raised:
         looked.up(60)
     found = raised.value.finding
     assert found.rule == "why-no-driver"
@@ -227,7 +227,7 @@ def test_a_route_without_a_controller_is_not_served(looked: Looked) -> None:
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])
 def test_a_finalizer_that_holds_it(looked: Looked, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "GRACE", 0.0)
+    monkeypatch.setattr(deletion, "GRACE", 0.0)
     looked.up()
     key = (kind, "default", "shop")
     looked.change(key, metadata={"finalizers": ["acme.example/keep"]})

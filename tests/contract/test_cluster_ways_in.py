@@ -45,7 +45,7 @@ class Pods:
             "host": "127.0.0.1",
             "port": self.port,
             "engine_port": self.engine_port,
-            "hold": 60.0,
+            "queue_timeout": 60.0,
             "linger": 0,
             "drain": 1,
         }

@@ -98,7 +98,7 @@ def test_no_path_reaches_administration(endpoint: Endpoint) -> None:
 def test_health_and_models_and_metrics(endpoint: Endpoint) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
-    endpoint.start(hold=0.1)
+    endpoint.start(queue_timeout=0.1)
     sick = httpx2.get(f"{endpoint.url}/health")
     assert sick.status_code == 503
     assert "no replica" in sick.json()["error"]["message"]
@@ -164,7 +164,7 @@ def test_a_stream_cut_in_the_middle_ends_with_an_error_event(endpoint: Endpoint)
 
 
 def test_a_request_that_kills_engines_is_given_up(endpoint: Endpoint) -> None:
-    endpoint.start(hold=1.0)
+    endpoint.start(queue_timeout=1.0)
     for name in "1234":
         endpoint.engine(name, faults={"die_mid_stream_after_tokens": 0})
     answer = endpoint.chat()
@@ -186,7 +186,7 @@ def test_an_error_of_one_engine_is_tried_at_another(endpoint: Endpoint) -> None:
 
 
 def test_an_error_of_every_engine_is_the_answer(endpoint: Endpoint) -> None:
-    endpoint.start(hold=30.0)
+    endpoint.start(queue_timeout=30.0)
     endpoint.engine("1", faults={"error_rate": 1.0})
     begun = time.monotonic()
     assert endpoint.chat(max_tokens=1).status_code == 500
@@ -194,7 +194,7 @@ def test_an_error_of_every_engine_is_the_answer(endpoint: Endpoint) -> None:
 
 
 def test_requests_wait_for_the_first_replica(endpoint: Endpoint) -> None:
-    endpoint.start(hold=60.0)
+    endpoint.start(queue_timeout=60.0)
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(endpoint.chat, max_tokens=1) for _ in range(20)]
         time.sleep(0.5)
@@ -203,7 +203,7 @@ def test_requests_wait_for_the_first_replica(endpoint: Endpoint) -> None:
 
 
 def test_after_the_hold_it_is_503_with_retry_after(endpoint: Endpoint) -> None:
-    endpoint.start(hold=0.3)
+    endpoint.start(queue_timeout=0.3)
     answer = endpoint.chat()
     assert answer.status_code == 503
     assert answer.headers["retry-after"].isdigit()
@@ -225,7 +225,7 @@ def test_a_hung_replica_is_out_soon_and_back_as_soon_as_it_goes_on(endpoint: End
 
 
 def test_requests_on_a_hung_replica_are_sent_again(endpoint: Endpoint) -> None:
-    endpoint.start(hold=30.0)
+    endpoint.start(queue_timeout=30.0)
     endpoint.engine("1")
     endpoint.kill("1", signal.SIGSTOP)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

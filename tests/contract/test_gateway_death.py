@@ -103,7 +103,9 @@ def test_a_gateway_is_replaced_without_losing_a_stream_or_a_connection(
         async with httpx2.AsyncClient(verify=False) as client, asking(stoker) as seen:
             streams = [asyncio.ensure_future(stream(client)) for _ in range(10)]
             await asyncio.sleep(1)
-            up = await asyncio.to_thread(stoker, "up", "-d", "-y", "-f", spec, "--set", "endpoint.hold=20")
+            up = await asyncio.to_thread(
+                stoker, "up", "-d", "-y", "-f", spec, "--set", "endpoint.queue_timeout=20"
+            )
             return [await one for one in streams], seen, up.code
 
     texts, seen, code = asyncio.run(scene())
@@ -153,7 +155,7 @@ def test_a_gateway_that_is_given_no_more_time_ends_its_streams_in_words(
     with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=LONG, timeout=120) as answer:
         parts = answer.iter_text()
         text += next(parts)
-        changing = stoker.popen("up", "-d", "-y", "-f", spec, "--set", "endpoint.hold=20")
+        changing = stoker.popen("up", "-d", "-y", "-f", spec, "--set", "endpoint.queue_timeout=20")
         text += "".join(parts)
     assert '"error"' in text
     assert text.rstrip().endswith("data: [DONE]")

@@ -55,7 +55,7 @@ def test_no_descriptor_for_a_replica_is_503_and_not_the_replicas_fault(endpoint:
         time.sleep(3)
         return [OK]
 
-    endpoint.start(hold=30.0)
+    endpoint.start(queue_timeout=30.0)
     Bare(slowly).join(endpoint, "1")
     process = psutil.Process(endpoint.process.pid)
     connections = [socket.create_connection(("127.0.0.1", endpoint.port), 30) for _ in range(4)]

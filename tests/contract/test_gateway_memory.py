@@ -152,7 +152,7 @@ def test_all_bodies_together_are_bounded_and_small_ones_pass(endpoint: Endpoint)
 
 def test_bodies_that_wait_go_with_their_clients(endpoint: Endpoint) -> None:
     """Whole ones, held for a replica that does not come."""
-    endpoint.start(hold=60.0)
+    endpoint.start(queue_timeout=60.0)
     before = held(endpoint)
     for _ in range(3):
         connections = []

@@ -34,8 +34,8 @@ def test_what_two_nodes_do_not_have_in_common() -> None:
 
 
 def test_who_is_silent() -> None:
-    assert silent({1: 10.0, 2: 20.0, 3: 2.0}, now=26.0, silence=15.0) == [1, 3]
-    assert silent({}, now=26.0, silence=15.0) == []
+    assert silent({1: 10.0, 2: 20.0, 3: 2.0}, now=26.0, heartbeat_timeout=15.0) == [1, 3]
+    assert silent({}, now=26.0, heartbeat_timeout=15.0) == []
 
 
 def test_why_a_group_ended() -> None:
@@ -116,7 +116,7 @@ class Node:
         key = folder / "key"
         if not key.exists():
             key.write_text(more.pop("secret", "s3cret"))
-        group = Group(2, rank, "127.0.0.1", port, str(key), **{"silence": 5.0, "join": 30.0} | more)
+        group = Group(2, rank, "127.0.0.1", port, str(key), **{"heartbeat_timeout": 5.0, "join": 30.0} | more)
         self.port = free_port()
         settings = {
             "group": asdict(group), "tensor": 1, "port": self.port, "facts": facts, "ranks_file": str(folder / "ranks.json"),

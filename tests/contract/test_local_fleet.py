@@ -66,10 +66,10 @@ def test_a_second_up_changes_nothing_and_prints_the_box(stoker: Stoker) -> None:
 def test_another_spec_under_the_same_name_says_what_would_change(stoker: Stoker) -> None:
     spec = stoker.spec()
     stoker("up", "-d", "-f", spec)
-    other = stoker("up", "-d", "-f", spec, "--set", "endpoint.hold=5s")
+    other = stoker("up", "-d", "-f", spec, "--set", "endpoint.queue_timeout=5s")
     assert other.code == 2
-    assert "endpoint.hold: 30.0 -> 5.0" in other.err
-    changed = stoker("up", "-d", "-y", "-f", spec, "--set", "endpoint.hold=5s")
+    assert "endpoint.queue_timeout: 30.0 -> 5.0" in other.err
+    changed = stoker("up", "-d", "-y", "-f", spec, "--set", "endpoint.queue_timeout=5s")
     assert changed.code == 0, changed.err
     assert ask(stoker).status_code == 200
 
@@ -97,7 +97,7 @@ def test_restart_replaces_every_replica_and_loses_no_request(stoker: Stoker) -> 
 
 
 def test_a_single_replica_is_replaced_without_a_gap(stoker: Stoker) -> None:
-    stoker("up", "-d", "-f", stoker.spec(simulate={"start_seconds": 3.0}, endpoint={"hold": 1.0}))
+    stoker("up", "-d", "-f", stoker.spec(simulate={"start_seconds": 3.0}, endpoint={"queue_timeout": 1.0}))
     restart = stoker.popen("restart")
     codes = set()
     while restart.poll() is None:
@@ -113,7 +113,7 @@ def test_a_killed_replica_comes_back_and_the_restart_is_counted(stoker: Stoker, 
     assert ask(stoker).status_code == 200  # held until it is back
     replica = stoker.state()["replicas"][0]
     assert replica["restarts"] == 1
-    assert "SIGKILL" in replica["last_words"]
+    assert "SIGKILL" in replica["last_error"]
 
 
 def test_a_restart_keeps_the_log_of_the_life_before(stoker: Stoker, wait_until: Wait) -> None:

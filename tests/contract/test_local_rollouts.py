@@ -28,7 +28,7 @@ def test_the_first_failure_stops_a_rollout_and_up_ends_with_its_cause(stoker: St
     state = stoker.state()
     assert second in pids(state)  # the other of the old generation has never gone
     assert state["stopped"]["serving"] < state["stopped"]["revision"]
-    assert "the moon is full" in state["stopped"]["last_words"]
+    assert "the moon is full" in state["stopped"]["last_error"]
     assert ask(stoker) == 200
 
 

@@ -31,7 +31,8 @@ def remove(path: Path) -> None:
     """Takes a folder away under programs that write into it: a file may come in between looking and removing."""
     for _ in range(100):
         with contextlib.suppress(OSError):
-            return shutil.rmtree(path)
+            shutil.rmtree(path)
+            return
     shutil.rmtree(path)
 
 

@@ -169,7 +169,7 @@ def test_tensor_parallel_on_one_host(folder: Path, expected: str, tmp_path: Path
         host.until_not_ready(20)
         host.until("Ready", START)
         assert host.text() == expected
-        assert "rank 1 is gone" in (host.replica()["last_words"] or "")
+        assert "rank 1 is gone" in (host.replica()["last_error"] or "")
         assert took
         assert took[0] < 45  # held for 30 s at most, then an error
     finally:

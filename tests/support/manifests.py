@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 
-from stoker.planner.asked import plan_asked
 from stoker.planner.plan import Plan
-from stoker.planner.unsized import unsized
+from stoker.planner.requested import plan_asked
+from stoker.planner.unknown_shape import unsized
 from stoker.render.manifests import Manifest, manifests
 from stoker.spec import load
 from tests import models

@@ -46,7 +46,7 @@ def test_a_port_that_somebody_else_was_faster_to_take_is_tried_again(
         with_ports(never)
 
 
-def test_an_engine_that_ends_is_shown_with_its_last_words() -> None:
+def test_an_engine_that_ends_is_shown_with_its_last_error() -> None:
     argv = [sys.executable, "-c", "import sys; sys.exit('no such model')"]
     with pytest.raises(Ended, match="exit code 1:\nno such model"), engine(argv, free_ports(1), 60):
         raise AssertionError("it never answers")

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from stoker.fleet.state import FleetState, Replica, Scaling, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Replica, Scaling, Service
 from stoker.ui.board import HEAD, text
 from stoker.ui.terminal import width, wrapped
 
@@ -27,9 +27,9 @@ def table_width(lines: list[str]) -> int:
 def test_a_long_sentence_stands_under_its_row(columns: int) -> None:
     ready = Replica("shop-1", "Ready", NOW - 60, hardware="l4-0")
     waits = Replica("shop-2", "Pending", NOW - 60, detail=LONG)
-    signs = (Sign("event", "Pod/shop-2", "FailedScheduling", LONG, 3, NOW),)
+    evidence = (Evidence("event", "Pod/shop-2", "FailedScheduling", LONG, 3, NOW),)
     scaling = Scaling("shop Deployment/shop", 1, 5, 2, 2, (), LONG)
-    lines = board(ready, waits, columns=columns, signs=signs, scaling=scaling)
+    lines = board(ready, waits, columns=columns, evidence=evidence, scaling=scaling)
     short = board(ready, Replica("shop-2", "Pending", NOW - 60), columns=columns)
     assert table_width(lines) == table_width(short)
     row = next(number for number, line in enumerate(lines) if line.startswith("shop-2"))

@@ -12,7 +12,7 @@ from stoker.catalog import vllm
 from stoker.catalog.changes import Change, changes, missing
 from stoker.catalog.memory import numbers
 from stoker.errors import SpecError
-from stoker.planner.asked import plan_asked
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 
 RELEASE = vllm.release(vllm.DEFAULT)

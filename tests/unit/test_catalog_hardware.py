@@ -5,7 +5,7 @@ import pytest
 from stoker.catalog.gpus import by_device_name, gpu, gpus
 from stoker.catalog.machines import machine, machines, most_in_one, smallest_with
 from stoker.catalog.memory import _rules
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 
 
 @pytest.mark.parametrize("key", gpus())
@@ -54,7 +54,7 @@ def test_names_of_gpus(name: str, key: str) -> None:
     ("name", "near"), [("l44", "l4"), ("h100-80g", "h100-80gb"), ("rtx4090", "rtx-4090")]
 )
 def test_an_unknown_gpu_names_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         gpu(name, "stoker.yaml:2:1")
     assert near in caught.value.finding.fix
     assert caught.value.finding.at == "stoker.yaml:2:1"
@@ -86,6 +86,6 @@ def test_machines_that_are_not_there() -> None:
     assert smallest_with("rtx-4090", 1) is None
     assert most_in_one("rtx-4090") == 8
     assert most_in_one("l4") == 8
-    with pytest.raises(Mistake, match="g2-standard-47") as caught:
+    with pytest.raises(UsageError, match="g2-standard-47") as caught:
         machine("g2-standard-47")
     assert "g2-standard-48" in caught.value.finding.fix

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stoker.catalog import vllm
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.units import Bytes, Tokens
 
 RELEASE = vllm.release(vllm.DEFAULT)
@@ -19,7 +19,7 @@ def option(name: str) -> vllm.Option:
 
 
 def test_an_unknown_release_names_the_known_ones() -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         vllm.release("0.1.0")
     assert vllm.DEFAULT in caught.value.finding.fix
     assert caught.value.exit_code == 2

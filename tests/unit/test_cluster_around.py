@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from stoker.errors import Mistake
-from stoker.targets.kubernetes import held, nodes, owners, volumes, ways, words
-from stoker.targets.kubernetes.pods import replicas, signs, unattended, unscheduled
+from stoker.errors import UsageError
+from stoker.targets.kubernetes import deletion, nodes, probe_events, routes, volumes, workload_conditions
+from stoker.targets.kubernetes.pods import evidence, replicas, unattended, unscheduled
 
 NOW = 1_793_613_600.0 + 100  # a hundred seconds after AT
 AT, LATER = "2026-11-02T10:00:00Z", "2026-11-02T10:01:30Z"
@@ -56,7 +56,7 @@ ONES: list[tuple[dict[str, Any], list[dict[str, Any]], list[tuple[str, str]]]] =
 
 @pytest.mark.parametrize(("one", "there", "said"), ONES)
 def test_what_keeps_a_pod_off_the_nodes(one: Any, there: list[Any], said: list[tuple[str, str]]) -> None:
-    found = nodes.signs([one], there)
+    found = nodes.evidence([one], there)
     assert [(sign.reason, sign.text) for sign in found] == said
     assert all(sign.subject == "Pod/shop-1" for sign in found)
 
@@ -70,10 +70,10 @@ def test_a_node_affinity() -> None:
     there = [node("a", unschedulable=True)]
     for good in (asks("In", "nvidia-l4"), asks("NotIn", "x"), asks("Exists")):
         good["spec"]["nodeSelector"] = {}
-        assert [one.reason for one in nodes.signs([good], there)] == ["NodesCordoned"]
+        assert [one.reason for one in nodes.evidence([good], there)] == ["NodesCordoned"]
     for bad in (asks("In", "x"), asks("DoesNotExist")):
         bad["spec"]["nodeSelector"] = {}
-        assert [one.reason for one in nodes.signs([bad], there)] == ["NoSuchNode"]
+        assert [one.reason for one in nodes.evidence([bad], there)] == ["NoSuchNode"]
 
 
 def deployment(*conditions: tuple[str, str, str], **spec: Any) -> dict[str, Any]:
@@ -88,16 +88,18 @@ def deployment(*conditions: tuple[str, str, str], **spec: Any) -> dict[str, Any]
 
 def test_what_a_workload_says_of_itself() -> None:
     good = deployment(("Available", "True", "MinimumReplicasAvailable"), ("Progressing", "True", "NewReplicaSetAvailable"))  # fmt: skip
-    assert owners.signs([good]) == ()
+    assert workload_conditions.evidence([good]) == ()
     bad = deployment(("Available", "False", "MinimumReplicasUnavailable"), ("Progressing", "False", "ProgressDeadlineExceeded"), ("ReplicaFailure", "True", "FailedCreate"))  # fmt: skip
-    assert [(one.reason, one.text, one.subject) for one in owners.signs([bad])] == [
+    assert [(one.reason, one.text, one.subject) for one in workload_conditions.evidence([bad])] == [
         ("MinimumReplicasUnavailable", "words", "Deployment/shop"),
         ("ProgressDeadlineExceeded", "words", "Deployment/shop"),
         ("FailedCreate", "words", "Deployment/shop"),
     ]
-    assert [one.reason for one in owners.signs([deployment(paused=True)])] == ["DeploymentPaused"]
+    assert [one.reason for one in workload_conditions.evidence([deployment(paused=True)])] == [
+        "DeploymentPaused"
+    ]
     job = {"kind": "Job", "metadata": {"name": "j"}, "spec": {"suspend": True}}
-    assert [one.reason for one in owners.signs([], [job])] == ["JobSuspended"]
+    assert [one.reason for one in workload_conditions.evidence([], [job])] == ["JobSuspended"]
 
 
 def test_what_no_controller_and_no_scheduler_looks_at() -> None:
@@ -137,10 +139,10 @@ def test_refusals_that_a_deployment_has_got_over() -> None:
     def refused(kind: str, name: str) -> dict[str, Any]:
         return {"type": "Warning", "reason": "FailedCreate", "message": "x", "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": AT}  # fmt: skip
 
-    found = signs([refused("ReplicaSet", "shop-7d9c"), refused("ReplicaSet", "shop-page-5c"), refused("Job", "shop-1-copy")], "shop")  # fmt: skip
-    assert len(owners.over(deployment(("ReplicaFailure", "True", "FailedCreate")), found)) == 3
-    assert len(owners.over(None, found)) == 3, "no workload yet: nothing is known"
-    kept = owners.over(deployment(("Available", "True", "x")), found)
+    found = evidence([refused("ReplicaSet", "shop-7d9c"), refused("ReplicaSet", "shop-page-5c"), refused("Job", "shop-1-copy")], "shop")  # fmt: skip
+    assert len(workload_conditions.over(deployment(("ReplicaFailure", "True", "FailedCreate")), found)) == 3
+    assert len(workload_conditions.over(None, found)) == 3, "no workload yet: nothing is known"
+    kept = workload_conditions.over(deployment(("Available", "True", "x")), found)
     assert [one.subject for one in kept] == ["ReplicaSet/shop-page-5c", "Job/shop-1-copy"]
 
 
@@ -152,7 +154,7 @@ class Api:
 
     def get(self, kind: str, _: None, name: str) -> Any:
         if kind not in self.kinds:
-            raise Mistake("forbidden", rule="kube-forbidden")
+            raise UsageError("forbidden", rule="kube-forbidden")
         return self.kinds[kind].get(name)
 
 
@@ -225,7 +227,7 @@ BAD = {"conditions": [{"type": "Accepted", "status": "True"}, {"type": "Resolved
 
 
 @pytest.mark.parametrize(
-    ("gateways", "routes", "phase", "said"),
+    ("gateways", "routed", "phase", "said"),
     [
         ([gateway("True", "True")], [route(parents=[GOOD])], "Ready", ""),
         ([gateway("True", "True")], [route(parents=[BAD, GOOD])], "Ready", ""),
@@ -235,15 +237,15 @@ BAD = {"conditions": [{"type": "Accepted", "status": "True"}, {"type": "Resolved
     ],
 )  # fmt: skip
 def test_a_route_serves_once_its_controller_says_so(
-    gateways: Any, routes: Any, phase: str, said: str
+    gateways: Any, routed: Any, phase: str, said: str
 ) -> None:
-    (found,) = ways.route(gateways, routes)
+    (found,) = routes.route(gateways, routed)
     assert (found.phase, found.detail) == (phase, said)
-    assert [one.reason for one in ways.route_signs(gateways, routes)] == ["NoRoute"] * (said.count("; ") + bool(said))  # fmt: skip
+    assert [one.reason for one in routes.route_evidence(gateways, routed)] == ["NoRoute"] * (said.count("; ") + bool(said))  # fmt: skip
 
 
 def test_no_route_was_asked_for() -> None:
-    assert ways.route([], []) == ()
+    assert routes.route([], []) == ()
 
 
 def test_a_service_is_there_and_picks_pods() -> None:
@@ -254,30 +256,33 @@ def test_a_service_is_there_and_picks_pods() -> None:
     ready["metadata"]["labels"] = {"app": "shop"}
     front = running("False", AT)
     front["metadata"]["labels"] = {"app": "gateway"}
-    assert ways.service("shop", [made(app="shop")], [ready]) == ()
-    assert ways.service("shop", [made(app="gateway")], [ready, front]) == (), (
+    assert routes.service("shop", [made(app="shop")], [ready]) == ()
+    assert routes.service("shop", [made(app="gateway")], [ready, front]) == (), (
         "what it picks is only not ready yet"
     )
-    assert ways.service("shop", [made(app="other")], []) == (), "nobody is there to be picked"
+    assert routes.service("shop", [made(app="other")], []) == (), "nobody is there to be picked"
     for found in ([], [made(app="other")], [made()]):
-        (sign,) = ways.service("shop", found, [ready, front])
+        (sign,) = routes.service("shop", found, [ready, front])
         assert (sign.reason, sign.subject) == ("ServiceGone", "Service/shop")
 
 
 def test_what_is_deleted_and_stays() -> None:
     gone = {"deletionTimestamp": AT, "finalizers": ["acme.example/keep", "b/c"]}
     kept = {"kind": "Service", "metadata": {"name": "shop", **gone}}
-    (found,) = held.signs([kept], NOW)
+    (found,) = deletion.evidence([kept], NOW)
     assert (found.subject, found.reason, found.text) == (
         "Service/shop",
         "FinalizerHolds",
         "acme.example/keep, b/c",
     )
-    assert held.told(kept) == "its finalizer acme.example/keep, b/c keeps it"
+    assert deletion.told(kept) == "its finalizer acme.example/keep, b/c keeps it"
     going = {"kind": "Service", "metadata": {"name": "shop", "deletionTimestamp": AT}}
-    assert held.signs([going, {"kind": "Service", "metadata": {"name": "x", "finalizers": ["a"]}}], NOW) == ()
+    assert (
+        deletion.evidence([going, {"kind": "Service", "metadata": {"name": "x", "finalizers": ["a"]}}], NOW)
+        == ()
+    )
     drains = {"kind": "Pod", "metadata": {"name": "p", "deletionTimestamp": "2026-11-02T10:05:00Z", "finalizers": ["a"]}}  # fmt: skip
-    assert held.signs([drains], NOW) == (), "its grace period goes on"
+    assert deletion.evidence([drains], NOW) == (), "its grace period goes on"
 
 
 def running(ready: str, since: str, started: str = AT) -> dict[str, Any]:
@@ -303,6 +308,6 @@ def test_a_readiness_that_was_lost_is_no_start() -> None:
     assert phase(starting) == "Starting", "its startup probe has not held yet"
     found = replicas([running("False", LATER)], lambda _: ())
     probe = {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: 503", "involvedObject": {"kind": "Pod", "name": "shop-1"}, "lastTimestamp": LATER}  # fmt: skip
-    (told,) = words.unready(found, signs([probe], "shop"))
+    (told,) = probe_events.unready(found, evidence([probe], "shop"))
     assert told.detail == "it was ready before: Readiness probe failed: 503"
     assert told.since > found[0].started

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.targets.kubernetes import claim
-from stoker.targets.kubernetes.count import alone
+from stoker.targets.kubernetes.replica_count import alone
 
 NOTES = {claim.VERB: "scale", claim.BY: "ada@desk", claim.WANTED: '{"name": "shop"}'}
 FIELDS = {"holderIdentity": "ada@desk/7-ab", "acquireTime": "2026-11-27T12:00:00.000000Z", "renewTime": "2026-11-27T12:00:05.250000Z"}  # fmt: skip
@@ -40,4 +40,4 @@ def test_one_that_somebody_has_spoilt_is_nobodys() -> None:
     ],
 )  # fmt: skip
 def test_whether_the_count_alone_is_in_another_hand(said: str, only: bool) -> None:
-    assert alone(Mistake("x", why=said)) is only
+    assert alone(UsageError("x", why=said)) is only

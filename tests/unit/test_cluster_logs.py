@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from stoker.errors import Mistake, Unreachable
+from stoker.errors import Unreachable, UsageError
 from stoker.fleet.target import LogLine
 from stoker.system import clock
 from stoker.targets.kubernetes.client import Api
@@ -42,7 +42,7 @@ class Log:
 
 
 def told(log: Any, running: bool = True, most: int = 20) -> list[str]:
-    said: queue.Queue[LogLine | Mistake] = queue.Queue()
+    said: queue.Queue[LogLine | UsageError] = queue.Queue()
     reader = Reader(log, "ml", Life("shop-1", "engine", 0), said)
     for _ in range(most):
         reader.go_on(running)
@@ -66,13 +66,13 @@ def test_it_goes_on_from_the_last_second() -> None:
 def test_who_may_not_read_is_told_once() -> None:
     class Refusing:
         def follow(self, *_: str) -> Iterator[str]:
-            raise Mistake("forbidden", why="no right", fix="a Role")
+            raise UsageError("forbidden", why="no right", fix="a Role")
             yield ""
 
-    said: queue.Queue[LogLine | Mistake] = queue.Queue()
+    said: queue.Queue[LogLine | UsageError] = queue.Queue()
     reader = Reader(Refusing(), "ml", Life("shop-1", "engine", 0), said)  # type: ignore[arg-type]
     reader.go_on(True)
-    assert isinstance(said.get(timeout=10), Mistake)
+    assert isinstance(said.get(timeout=10), UsageError)
 
 
 @pytest.mark.parametrize(("header", "pause"), [("3", 3.0), ("900", 10.0), ("soon", 1.0), (None, 1.0)])

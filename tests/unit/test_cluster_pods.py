@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stoker.targets.kubernetes.pods import replicas, signs
+from stoker.targets.kubernetes.pods import evidence, replicas
 
 
 def pod(name: str, phase: str, **status: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def test_events_of_a_fleet_whose_name_begins_alike_and_of_hpas() -> None:
         return {"type": "Warning", "reason": "Failed", "message": "x", "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": "2026-11-02T10:00:00Z"}  # fmt: skip
 
     events = [about("Pod", "shop-1"), about("Pod", "shop-eu-1"), about("HorizontalPodAutoscaler", "shop")]
-    assert [one.subject for one in signs(events, "shop", ["shop-eu"])] == ["Pod/shop-1"]
+    assert [one.subject for one in evidence(events, "shop", ["shop-eu"])] == ["Pod/shop-1"]
 
 
 def test_an_event_that_goes_on_is_as_new_as_its_last_time() -> None:
@@ -35,8 +35,8 @@ def test_an_event_that_goes_on_is_as_new_as_its_last_time() -> None:
         "involvedObject": {"kind": "Pod", "name": "shop-1"}, "eventTime": "2026-11-02T10:00:00.000000Z",
         "series": {"count": 9, "lastObservedTime": "2026-11-02T11:00:00.000000Z"},
     }  # fmt: skip
-    (found,) = signs([event], "shop")
+    (found,) = evidence([event], "shop")
     assert (found.count, found.subject) == (9, "Pod/shop-1")
-    (first,) = signs([{**event, "series": None}], "shop")
+    (first,) = evidence([{**event, "series": None}], "shop")
     assert (first.count, found.last_seen - first.last_seen) == (1, 3600.0)
-    assert signs([event], "other") == ()
+    assert evidence([event], "other") == ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.targets.kubernetes import stages
 from stoker.targets.kubernetes.copying import Copying
 
@@ -52,9 +52,9 @@ def test_a_copy_that_ended() -> None:
     assert [s.phase for s in stages.copy([done], [], lambda *_: [])] == ["Ready"]
     (found,) = stages.copy([failed], [pod(terminated={})], lambda *_: ["x", DENIED])
     assert found.phase == "Failed"
-    assert "storage.objects.list" in (found.last_words or "")
+    assert "storage.objects.list" in (found.last_error or "")
     (found,) = stages.copy([failed], [], lambda *_: [])
-    assert found.last_words == "backoff"
+    assert found.last_error == "backoff"
     assert stages.copy([], [], lambda *_: []) == ()
 
 
@@ -72,7 +72,7 @@ def test_what_rclone_really_writes() -> None:
     assert found.detail == "checking 2 of 2 files"
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}}
     (found,) = stages.copy([failed], [pod(terminated={})], lambda *_: recorded("check-differs"))
-    assert found.last_words == "config.json: sizes differ"
+    assert found.last_error == "config.json: sizes differ"
 
 
 def test_snapshots() -> None:
@@ -81,7 +81,7 @@ def test_snapshots() -> None:
     assert [s.phase for s in stages.snapshots([one])] == ["Loading"]
     assert [s.phase for s in stages.snapshots([{**one, "status": {"readyToUse": True}}])] == ["Ready"]
     (found,) = stages.snapshots([{**one, "status": {"error": {"message": "quota"}}}])
-    assert (found.phase, found.last_words) == ("Failed", "quota")
+    assert (found.phase, found.last_error) == ("Failed", "quota")
 
 
 def test_no_snapshot_before_the_disk_is_let_go() -> None:
@@ -113,7 +113,7 @@ def test_no_snapshot_before_the_disk_is_let_go() -> None:
     assert copying.unwritten(done(1)) == ""
     api.found = (attached("pv"),)
     assert copying.unwritten(done(999)) == "the copy's disk is still attached to n1"
-    api.found = Mistake("forbidden", rule="kube-forbidden")
+    api.found = UsageError("forbidden", rule="kube-forbidden")
     assert copying.unwritten(done(1)) == "the copy's disk is being unmounted"
     assert copying.unwritten(done(120)) == ""
 
@@ -140,4 +140,4 @@ def test_what_a_copy_said_outlives_its_pods() -> None:
     copying = Copying(Api(), "shop", "default", "")  # type: ignore[arg-type]
     *_, (last,) = (copying.stages() for _ in range(3))
     assert last.phase == "Failed"
-    assert "storage.objects.list" in (last.last_words or "")
+    assert "storage.objects.list" in (last.last_error or "")

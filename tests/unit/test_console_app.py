@@ -13,11 +13,11 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from stoker.errors import Mistake, PortTaken
+from stoker.errors import PortTaken, UsageError
 from stoker.ui.console import settings as console_settings
 from stoker.ui.console.__main__ import listen
 from stoker.ui.console.app import create, curl
-from stoker.ui.console.door import Door, foreign
+from stoker.ui.console.chat_mount import ChatMount, foreign
 from stoker.ui.console.settings import Settings
 
 SETTINGS = Settings("http://127.0.0.1:1", "org/<model>")
@@ -150,13 +150,13 @@ def chat_app() -> Starlette:
     )
 
 
-async def opened(door: Door) -> str:
+async def opened(door: ChatMount) -> str:
     transport = httpx2.ASGITransport(door)
     async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
         return (await client.get("/chat/")).text
 
 
-async def reached(door: Door, state: str) -> None:
+async def reached(door: ChatMount, state: str) -> None:
     async with asyncio.timeout(5):
         while door.state != state:
             await asyncio.sleep(0.01)
@@ -164,7 +164,7 @@ async def reached(door: Door, state: str) -> None:
 
 @pytest.mark.asyncio
 async def test_the_door_waits_for_the_endpoint_then_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stoker.ui.console.door.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("stoker.ui.console.chat_mount.POLL_SECONDS", 0.01)
     reasons = iter(["no replica is ready", "no replica is ready", ""])
     seen: list[str] = []
 
@@ -172,7 +172,7 @@ async def test_the_door_waits_for_the_endpoint_then_opens(monkeypatch: pytest.Mo
         seen.append(door.why)
         return next(reasons)
 
-    door = Door(unhealthy, chat_app)
+    door = ChatMount(unhealthy, chat_app)
     keeping = asyncio.create_task(door.keep())
     await reached(door, "ready")
     assert seen[-1] == "waiting for the endpoint: no replica is ready"
@@ -198,7 +198,7 @@ async def test_a_chat_that_cannot_be_loaded_says_why(load: Callable[[], Starlett
     async def healthy() -> str:
         return ""
 
-    door = Door(healthy, load)
+    door = ChatMount(healthy, load)
     await door.keep()
     assert (door.state, door.why) == ("failed", why)
     assert "starting" in await opened(door)
@@ -222,13 +222,13 @@ def test_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [["--key-file", "nowhere"], ["--endpoint", "h:1"]])
 def test_a_mistake_on_the_command_line_is_one_sentence(wrong: list[str]) -> None:
-    with pytest.raises(Mistake, match=r"cannot be read|is no URL"):
+    with pytest.raises(UsageError, match=r"cannot be read|is no URL"):
         console_settings.read([*ARGV, *wrong])
 
 
 def test_an_empty_key_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("\n")
-    with pytest.raises(Mistake, match="is empty"):
+    with pytest.raises(UsageError, match="is empty"):
         console_settings.read([*ARGV, "--key-file", str(tmp_path / "key")])
 
 

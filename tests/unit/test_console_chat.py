@@ -9,19 +9,19 @@ import httpx2
 import pytest
 
 from stoker.engine.openai import DONE_EVENT, sse
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.findings import Finding
-from stoker.ui.console.ask import Endpoint
 from stoker.ui.console.conversation import (
     NO_TEMPLATE,
+    SamplingParams,
     Talk,
     Turn,
-    Wishes,
     chat_body,
     completions_body,
     lacks_template,
     shown,
 )
+from stoker.ui.console.endpoint_client import Endpoint
 
 TEMPLATE_ERROR = "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template"
 
@@ -47,12 +47,14 @@ class Bytes(httpx2.AsyncByteStream):
 
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
+HI = Turn("hi")
+PLAIN = SamplingParams()
 
 
-def answered(answer: Answer, talk: Talk = (Turn("hi"),), wishes: Wishes = Wishes()) -> list[Turn]:  # noqa: B008
+def answered(answer: Answer, talk: Talk = (HI,), sampling: SamplingParams = PLAIN) -> list[Turn]:
     async def ask() -> list[Turn]:
         endpoint = Endpoint("http://e", "m", "k", transport=httpx2.MockTransport(answer))
-        return [turn async for turn in endpoint.answer(talk, wishes)]
+        return [turn async for turn in endpoint.answer(talk, sampling)]
 
     return asyncio.run(ask())
 
@@ -79,7 +81,7 @@ def test_the_key_and_the_body_are_sent() -> None:
         seen.append(request)
         return streamed(DONE_EVENT)(request)
 
-    answered(answer, (Turn("hi"),), Wishes("Be brief.", temperature=0.0, top_k=1))
+    answered(answer, (Turn("hi"),), SamplingParams("Be brief.", temperature=0.0, top_k=1))
     assert seen[0].url == "http://e/v1/chat/completions"
     assert seen[0].headers["authorization"] == "Bearer k"
     assert json.loads(seen[0].content) == {
@@ -96,7 +98,7 @@ def test_leaving_early_closes_the_stream() -> None:
 
     async def ask() -> None:
         transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=stream))
-        turns = Endpoint("http://e", "m", transport=transport).answer((Turn("hi"),), Wishes())
+        turns = Endpoint("http://e", "m", transport=transport).answer((Turn("hi"),), SamplingParams())
         await anext(turns)
         await turns.aclose()
 
@@ -193,7 +195,7 @@ def test_thinking_is_kept_apart() -> None:
 
 
 def test_an_answer_cut_at_the_limit_says_so() -> None:
-    turn = answered(streamed(chunk("one", "length"), DONE_EVENT), wishes=Wishes(max_tokens=1))[-1]
+    turn = answered(streamed(chunk("one", "length"), DONE_EVENT), sampling=SamplingParams(max_tokens=1))[-1]
     assert turn.note == "Cut off at max_tokens (1)."
 
 
@@ -204,13 +206,13 @@ def test_only_answered_turns_are_sent_again() -> None:
         Turn("c", thought="hm", said="C", note="n"),
         Turn("d"),
     )
-    sent = chat_body("m", talk, Wishes())["messages"]
+    sent = chat_body("m", talk, SamplingParams())["messages"]
     assert [message["content"] for message in sent] == ["a", "A", "c", "C", "d"]
     assert [message["role"] for message in sent] == ["user", "assistant"] * 2 + ["user"]
 
 
 def test_a_completions_prompt_begins_with_the_system_prompt() -> None:
-    body = completions_body("m", (Turn("hi"),), Wishes("Be brief."))
+    body = completions_body("m", (Turn("hi"),), SamplingParams("Be brief."))
     assert body["prompt"] == "Be brief.\nUser: hi\nAssistant:"
     assert body["stop"] == ["\nUser:"]
 
@@ -222,16 +224,16 @@ def test_a_failure_is_shown_behind_what_came() -> None:
 
 
 def test_typed_parameters_are_read() -> None:
-    assert Wishes.parse("s", "0,5", " ", "1.0", "64") == Wishes("s", 0.5, None, 1, 64)
-    assert Wishes.parse("", "", "", "", "").sampling() == {}
+    assert SamplingParams.parse("s", "0,5", " ", "1.0", "64") == SamplingParams("s", 0.5, None, 1, 64)
+    assert SamplingParams.parse("", "", "", "", "").sampling() == {}
 
 
 @pytest.mark.parametrize(
     ("typed", "what"), [(("warm", ""), "temperature is 'warm'"), (("", "1.5"), "top_k is '1.5'")]
 )
 def test_a_parameter_that_is_no_number_is_named(typed: tuple[str, str], what: str) -> None:
-    with pytest.raises(Mistake, match=what):
-        Wishes.parse("", typed[0], "", typed[1], "")
+    with pytest.raises(UsageError, match=what):
+        SamplingParams.parse("", typed[0], "", typed[1], "")
 
 
 def test_only_a_missing_template_leads_to_completions() -> None:

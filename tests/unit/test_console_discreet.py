@@ -23,11 +23,11 @@ SECRET = "ValueError: prompt of /home/anna/plan.txt: no such layer"
 FLEET = FleetState(
     "shop", "local", clock.now(), 2, wanted=3,
     replicas=(
-        Replica("1", "Failed", 1.0, detail=SECRET, last_words=SECRET, restarts=1),
+        Replica("1", "Failed", 1.0, detail=SECRET, last_error=SECRET, restarts=1),
         Replica("2", "Ready", 1.0, detail="2 requests to finish"),
         Replica("3", "Loading", 1.0, detail="weights 40 %"),
     ),
-    services=(Service("gateway", "Failed", 1.0, last_words=SECRET),
+    services=(Service("gateway", "Failed", 1.0, last_error=SECRET),
               Service("weights", "Starting", 1.0, detail=f"the copy's container copy: CrashLoopBackOff: {SECRET}")),
     stopped=Stopped(2, 1, "replica 1", SECRET),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker.engine.last_words import MOST, last_words
+from stoker.engine.last_error import MOST, last_error
 
 LOGS = Path(__file__).parents[1] / "data/logs"
 
@@ -63,7 +63,7 @@ REAL = [
 @pytest.mark.parametrize(("name", "rule", "what", "fix"), REAL, ids=[row[0] for row in REAL])
 def test_a_real_failed_start(name: str, rule: str, what: str, fix: str) -> None:
     lines = (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8").splitlines()
-    found = last_words(lines)
+    found = last_error(lines)
     assert (found.rule, found.what, found.fix) == (rule, what, fix)
     assert found.why
 
@@ -147,7 +147,7 @@ LINES = [
 )
 def test_a_line_and_its_cause(line: str, rule: str, what: str) -> None:
     echo = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
-    found = last_words([line, "Traceback (most recent call last):", echo])
+    found = last_error([line, "Traceback (most recent call last):", echo])
     assert (found.rule, found.what) == (rule, what)
     assert found.why
     assert found.fix
@@ -166,7 +166,7 @@ def test_an_unknown_cause_is_the_innermost_error() -> None:
 Traceback (most recent call last):
 RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {{}}
 """
-    found = last_words(log.splitlines())
+    found = last_error(log.splitlines())
     assert (found.rule, found.what) == ("engine-error", "AssertionError: the head dim is odd")
 
 
@@ -182,7 +182,7 @@ vllm.exceptions.ConfigError: no rope in the config
 Traceback (most recent call last):
 ValueError: something later
 """
-    assert last_words(log.splitlines()).what == "vllm.exceptions.ConfigError: no rope in the config"
+    assert last_error(log.splitlines()).what == "vllm.exceptions.ConfigError: no rope in the config"
 
 
 def test_code_in_a_traceback_is_no_message() -> None:
@@ -192,7 +192,7 @@ def test_code_in_a_traceback_is_no_message() -> None:
         '    raise ValueError("No available memory for the cache blocks. "',
         "ZeroDivisionError: division by zero",
     ]
-    assert last_words(log).what == "ZeroDivisionError: division by zero"
+    assert last_error(log).what == "ZeroDivisionError: division by zero"
 
 
 def test_warnings_do_not_kill() -> None:
@@ -202,24 +202,24 @@ def test_warnings_do_not_kill() -> None:
         "x.py:254: UserWarning: resource_tracker: There appear to be 1 leaked shared_memory objects",
         "ValueError: it is this",
     ]
-    assert last_words(log).what == "ValueError: it is this"
+    assert last_error(log).what == "ValueError: it is this"
 
 
 def test_only_the_last_run_counts() -> None:
     start = "(APIServer pid=1) INFO 10-02 09:00:00 [x.py:1] non-default args: {}"
     log = [start, "ValueError: of the first run", start, "ValueError: of the second run"]
-    assert last_words(log).what == "ValueError: of the second run"
+    assert last_error(log).what == "ValueError: of the second run"
 
 
 @pytest.mark.parametrize("lines", [[], [""], ["INFO:     Application startup complete."]])
 def test_without_a_word_there_is_no_cause(lines: list[str]) -> None:
-    assert (last_words(lines).what, last_words(lines).rule) == ("", "engine-unknown")
+    assert (last_error(lines).what, last_error(lines).rule) == ("", "engine-unknown")
 
 
 def test_a_start_that_went_well_has_no_cause() -> None:
     lines = (LOGS / "vllm-0.32.0-cpu-start.log").read_text(encoding="utf-8").splitlines()
-    assert last_words(lines).what == ""
+    assert last_error(lines).what == ""
 
 
 def test_a_long_line_is_cut() -> None:
-    assert len(last_words([f"ValueError: {'x' * 100_000}"]).what) == MOST
+    assert len(last_error([f"ValueError: {'x' * 100_000}"]).what) == MOST

@@ -33,7 +33,7 @@ INFO:     Application startup complete.
 """.splitlines()
 
 
-def story(lines: list[str]) -> list[tuple[str, str]]:
+def printer(lines: list[str]) -> list[tuple[str, str]]:
     """Every phase and detail that a start goes through, each once."""
     log, told = StartLog(), []
     for line in lines:
@@ -44,7 +44,7 @@ def story(lines: list[str]) -> list[tuple[str, str]]:
 
 
 def test_a_real_start_of_the_cpu_build() -> None:
-    assert story(CPU) == [
+    assert printer(CPU) == [
         ("Starting", ""),
         ("Starting", "starting vLLM 0.32.0"),
         ("Starting", "reading the options"),
@@ -65,7 +65,7 @@ def test_a_real_start_of_the_cpu_build() -> None:
 
 
 def test_a_start_on_gpus() -> None:
-    assert story(GPU) == [
+    assert printer(GPU) == [
         ("Starting", "reading the options"),
         ("Starting", "reading the model's config (LlamaForCausalLM)"),
         ("Starting", "starting the engine core"),
@@ -152,4 +152,4 @@ def test_of_a_bar_that_redraws_itself_the_last_drawing_counts() -> None:
 
 def test_a_failed_start_stays_failed() -> None:
     lines = (LOGS / "vllm-0.32.0-cpu-kv-too-small.log").read_text(encoding="utf-8").splitlines()
-    assert story(lines)[-1] == ("Failed", "the engine core did not start")
+    assert printer(lines)[-1] == ("Failed", "the engine core did not start")

@@ -14,11 +14,11 @@ from stoker.system import clock
 from stoker.system.proc import ProcessId
 from stoker.targets.gateway.config import Seen
 from stoker.targets.gateway.features import asked_for
-from stoker.targets.local import endings, leaving, watch
+from stoker.targets.local import draining, restarts, watch
 from stoker.targets.local.child import Child
+from stoker.targets.local.draining import Leaving
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.leaving import Leaving
-from stoker.targets.local.marks import Mark
+from stoker.targets.local.process_marks import Mark
 from stoker.targets.local.replacing import gateway_steps, to_replace
 from stoker.targets.local.rollout import Rollouts
 
@@ -108,9 +108,9 @@ def test_one_generation_a_spec_whatever_is_scaled(tmp_path: Path) -> None:
 
 
 def test_failures_are_counted_by_life_and_a_healthy_old_one_hides_none() -> None:
-    failures = endings.Failures()
+    failures = restarts.Failures()
     old, new = child(engine("1")), child(engine("1", "x"), "Starting")
-    for _ in range(endings.NEW_FAILURES):
+    for _ in range(restarts.NEW_FAILURES):
         assert not failures.give_up(new, -9, new=True)
         failures.steady(old)
     assert failures.give_up(new, -9, new=True)
@@ -213,7 +213,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_hung_engine_with_nothing_in_flight_does_not_wait_for_the_drain_timeout(
     monkeypatch: pytest.MonkeyPatch, gone: list[int]
 ) -> None:
-    monkeypatch.setattr(leaving, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(draining, "SETTLE_SECONDS", 0.0)
     one = child(engine("1"))
     one.leave()
     way = Leaving(one, Quiet(), revision=3)  # type: ignore[arg-type]

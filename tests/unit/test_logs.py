@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.system import rotation
 from stoker.system.files import parts, tail
 from stoker.system.rotation import Reader, rotate
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.lives import LIVES, Keeper, lives, new_life, opened, written_by
+from stoker.targets.local.log_files import LIVES, Keeper, lives, new_life, opened, written_by
 from stoker.targets.local.logs import follow_logs, read_logs
 
 SIZE = 64 * 1024
@@ -127,7 +127,7 @@ def _collapses(path: Path) -> bool:
         return rotation._collapse(file.fileno(), SIZE)
 
 
-def test_last_words_are_found_across_a_rotation(log: Path, either_way: str) -> None:
+def test_last_error_are_found_across_a_rotation(log: Path, either_way: str) -> None:
     write(log, 0, 20_000)
     rotate(log, SIZE)
     write(log, 20_000, 20_003)
@@ -200,10 +200,10 @@ def test_previous_is_the_life_before(folder: Folder) -> None:
         ("gateway", "the gateway"),
     ]
     assert [one.text for one in read_logs(folder, None, previous=True)] == ["the crash"]
-    with pytest.raises(Mistake, match="gateway has no earlier life"):
+    with pytest.raises(UsageError, match="gateway has no earlier life"):
         read_logs(folder, "gateway", previous=True)
     for wrong in (read_logs, follow_logs):
-        with pytest.raises(Mistake, match="no log of '2'"):
+        with pytest.raises(UsageError, match="no log of '2'"):
             wrong(folder, "2")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from stoker import weights
-from stoker.errors import Mistake, StokerError, WeightsFailed
+from stoker.errors import StokerError, UsageError, WeightsFailed
 from stoker.model.shape import check_weights, read_shape
-from stoker.planner.asked import plan_asked
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 from stoker.spec.nouns import LocalDir, ModelRef
 
@@ -165,7 +165,7 @@ def test_what_is_no_file_is_never_opened(
 ) -> None:
     (folder / name).unlink(missing_ok=True)
     make(folder / name)
-    refused(folder, Mistake, "weights-unreadable", said, name)
+    refused(folder, UsageError, "weights-unreadable", said, name)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -180,7 +180,7 @@ def test_links_that_lead_in_a_circle(folder: Path, name: str) -> None:
 def test_a_socket_is_not_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     bound(folder / "x.safetensors")
-    refused(folder, Mistake, "weights-unreadable", "it is a socket")
+    refused(folder, UsageError, "weights-unreadable", "it is a socket")
 
 
 def test_links_to_files_are_followed(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_links_to_files_are_followed(folder: Path) -> None:
 )
 def test_a_pointer_of_git_lfs_is_named_as_one(folder: Path, name: str) -> None:
     (folder / name).write_text(POINTER)
-    refused(folder, Mistake, "weights-lfs", "is a Git LFS pointer", f"git -C {folder} lfs pull")
+    refused(folder, UsageError, "weights-lfs", "is a Git LFS pointer", f"git -C {folder} lfs pull")
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "chat_template.jinja"])
@@ -264,7 +264,7 @@ def test_fields_of_a_config_that_make_no_sense(folder: Path, fields: dict[str, A
     if not said:
         read(folder)
         return
-    refused(folder, Mistake, "model-config", said)
+    refused(folder, UsageError, "model-config", said)
 
 
 def test_layers_whose_state_is_not_known_make_an_estimate(folder: Path) -> None:
@@ -299,10 +299,10 @@ def test_patterns_of_a_checkpoint_that_are_none_or_would_take_for_ever(folder: P
 
 
 def test_a_file_in_place_of_the_folder_and_nothing_at_all(folder: Path) -> None:
-    refused(folder / "tokenizer.json", Mistake, "weights-config", "it is a file")
-    refused(folder.parent / "none", Mistake, "weights-config", "nothing of that name")
+    refused(folder / "tokenizer.json", UsageError, "weights-config", "it is a file")
+    refused(folder.parent / "none", UsageError, "weights-config", "nothing of that name")
     refused(folder.parent / ("a" * 300), WeightsFailed, "weights-unreadable", "too long")
-    with pytest.raises(Mistake, match="nobody of that name"):
+    with pytest.raises(UsageError, match="nobody of that name"):
         weights.peek(ModelRef(LocalDir("~nobody-of-that-name/m"), "m"))
 
 

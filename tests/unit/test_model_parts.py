@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests import models
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.parts import Part
 from stoker.model.quantization import Quantization, read_quantization
 
@@ -122,5 +122,5 @@ def test_an_architecture_that_is_not_known_is_an_estimate() -> None:
 
 @pytest.mark.parametrize("value", [0, -4, "32", True, 2.5])
 def test_numbers_that_make_no_sense_are_named(value: Any) -> None:
-    with pytest.raises(Mistake, match="num_hidden_layers"):
+    with pytest.raises(UsageError, match="num_hidden_layers"):
         models.shape(models.LLAMA_8B | {"num_hidden_layers": value})

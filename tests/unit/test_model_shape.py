@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.files import ModelFiles, TensorInfo
 from stoker.model.shape import check_weights, read_shape
 from stoker.spec.nouns import LocalDir
@@ -47,7 +47,7 @@ def test_a_multimodal_model_is_read_from_its_text_part() -> None:
 
 
 def test_a_missing_field_is_named() -> None:
-    with pytest.raises(Mistake, match="num_hidden_layers"):
+    with pytest.raises(UsageError, match="num_hidden_layers"):
         read_shape(ModelFiles({k: v for k, v in CONFIG.items() if k != "num_hidden_layers"}, {}))
 
 
@@ -68,7 +68,7 @@ def test_weights_that_belong_to_the_config_pass() -> None:
     ],
 )
 def test_weights_of_another_model_are_refused(made: ModelFiles, why: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         checked(made)
     assert why in caught.value.finding.why
 
@@ -88,10 +88,10 @@ def test_an_adapter_is_staged_without_a_config_or_tokenizer_of_its_own(tmp_path:
 
 
 def test_what_is_no_lora_adapter_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="no LoRA adapter"):
+    with pytest.raises(UsageError, match="no LoRA adapter"):
         adapter_rank(adapter(tmp_path / "prompt", peft_type="PROMPT_TUNING", r=None))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Mistake, match=r"has no adapter_config\.json"):
+    with pytest.raises(UsageError, match=r"has no adapter_config\.json"):
         fetch(LocalDir(str(tmp_path / "empty")), cache=tmp_path, adapter=True)
 
 
@@ -99,5 +99,5 @@ def test_other_safetensors_beside_an_adapter_do_not_let_its_pickle_in(tmp_path: 
     made = adapter(tmp_path / "tuned")
     (made / "adapter_model.safetensors").rename(made / "other.safetensors")
     (made / "adapter_model.bin").write_bytes(b"a pickle")
-    with pytest.raises(Mistake, match="as pickles"):
+    with pytest.raises(UsageError, match="as pickles"):
         fetch(LocalDir(str(made)), cache=tmp_path, adapter=True)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests import models
 
-from stoker.errors import DoesNotFit, Mistake
-from stoker.planner.asked import plan_asked
+from stoker.errors import DoesNotFit, UsageError
 from stoker.planner.plan import Plan
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 
 AWQ = models.LLAMA_8B | {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}
@@ -68,7 +68,7 @@ def test_a_model_in_float32_needs_twice_the_memory() -> None:
 
 
 def test_float16_that_vllm_refuses_is_a_mistake_with_its_place() -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         plan(GEMMA3, "hardware: h100-80gb:2\nengine:\n  dtype: half\n")
     assert caught.value.finding.at == "stoker.yaml:3:3"
     assert "numerically unstable" in caught.value.finding.why

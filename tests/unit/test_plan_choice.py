@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from tests import models
 
-from stoker.errors import DoesNotFit, Mistake
-from stoker.planner.asked import plan_asked
+from stoker.errors import DoesNotFit, UsageError
 from stoker.planner.explain import explain
 from stoker.planner.plan import Plan
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 
 
@@ -130,7 +130,7 @@ def test_what_does_not_fit_names_the_nearest_that_does(
     ],
 )
 def test_fields_that_contradict_each_other(text: str, said: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         plan(models.LLAMA_8B, text)
     assert said in str(caught.value)
     assert caught.value.finding.fix

@@ -11,10 +11,10 @@ from stoker.engine.log import StartLog
 from stoker.events import Event, Progress
 from stoker.fleet.state import FleetState, Replica
 from stoker.operate import measured
-from stoker.planner.asked import plan_asked
 from stoker.planner.explain import explain
 from stoker.planner.plan import Plan
 from stoker.planner.reality import compared, key
+from stoker.planner.requested import plan_asked
 from stoker.spec import load
 
 OLD = (

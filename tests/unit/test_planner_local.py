@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stoker.errors import DoesNotFit, Mistake
+from stoker.errors import DoesNotFit, UsageError
 from stoker.model.files import ModelFiles
 from stoker.model.shape import ModelShape, read_shape
 from stoker.planner.group import Group
@@ -99,7 +99,7 @@ def test_tensor_parallel_ranks_get_cores_of_their_own() -> None:
 
 
 def test_ranks_must_divide_the_heads() -> None:
-    with pytest.raises(Mistake, match="9 attention heads") as caught:
+    with pytest.raises(UsageError, match="9 attention heads") as caught:
         plan("engine:\n  tensor-parallel-size: 2\n")
     assert caught.value.finding.at.startswith("stoker.yaml:2")
     assert caught.value.finding.fix == "one of 1, 3"
@@ -132,7 +132,7 @@ def test_memory_asked_for_is_kept_and_shortens_what_a_request_may_hold() -> None
 
 
 def test_longer_than_the_model_is_a_mistake_with_its_place() -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         plan("engine:\n  max-model-len: 100K\n")
     assert "stoker.yaml:2" in caught.value.finding.at
 
@@ -171,7 +171,7 @@ def test_adapters_get_room_and_the_rank_that_vllm_takes() -> None:
         32,
     )
     assert "--lora-modules a=/a b=/b" in shown(made)
-    with pytest.raises(Mistake, match="rank 1000"):
+    with pytest.raises(UsageError, match="rank 1000"):
         plan(adapters={"a": Adapter("/a", 1000)})
 
 
@@ -238,11 +238,11 @@ def test_what_each_node_of_a_group_runs() -> None:
     ],
 )
 def test_a_group_that_makes_no_sense(text: str, said: str) -> None:
-    with pytest.raises(Mistake, match=said):
+    with pytest.raises(UsageError, match=said):
         plan(text, shape=EIGHT, group=Group(2, 0, "10.0.0.1", key_file="/k"))
 
 
 def test_several_nodes_have_to_be_named() -> None:
-    with pytest.raises(Mistake, match="needs more hosts") as caught:
+    with pytest.raises(UsageError, match="needs more hosts") as caught:
         plan("strategy: multi-node", shape=EIGHT)
     assert "--nnodes 2" in caught.value.finding.fix

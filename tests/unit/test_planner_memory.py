@@ -9,7 +9,7 @@ import pytest
 from tests import models
 
 from stoker.catalog.memory import memory_rules
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.planner.fit import Fit, weigh
 from stoker.planner.layout import Layout
 from stoker.planner.settings import resolve
@@ -119,7 +119,7 @@ def test_a_cache_of_a_given_size_is_taken_as_it_is() -> None:
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UsageError) as caught:
         resolve(options, models.shape(models.LLAMA_8B), "0.32.0")
     assert said in caught.value.finding.why
 

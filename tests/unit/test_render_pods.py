@@ -11,7 +11,7 @@ import yaml
 from tests.golden.cases import BASE, CASES, SCALED
 from tests.support.manifests import one, plan_of, pod_specs, rendered
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.operate.render import write
 from stoker.render.command import pod_words
 from stoker.render.manifests import choose
@@ -116,7 +116,7 @@ def test_no_secret_stands_in_arguments() -> None:
 
 
 def test_a_disk_that_cannot_take_so_many_readers_is_refused() -> None:
-    with pytest.raises(Mistake, match="101 nodes cannot read one pd-ssd"):
+    with pytest.raises(UsageError, match="101 nodes cannot read one pd-ssd"):
         rendered(BASE + "replicas: 101\n")
     assert rendered(BASE + "replicas: 101\nkubernetes: {disk: {type: hyperdisk-ml}}\n")
 
@@ -133,12 +133,12 @@ def test_the_disk_is_one_that_the_machine_can_attach() -> None:
     new = BASE.replace("l4:4", "b200:1")
     assert classes(BASE) == ["pd-ssd"]
     assert classes(new) == ["hyperdisk-ml", "pd-ssd"], "it is read as one, and was written as the other"
-    with pytest.raises(Mistake, match="a4-highgpu-8g cannot attach a pd-ssd"):
+    with pytest.raises(UsageError, match="a4-highgpu-8g cannot attach a pd-ssd"):
         rendered(new + "kubernetes: {disk: {type: pd-ssd}}\n")
-    with pytest.raises(Mistake, match="cannot attach a hyperdisk-ml") as caught:
+    with pytest.raises(UsageError, match="cannot attach a hyperdisk-ml") as caught:
         rendered(*_small_on_t4("kubernetes: {disk: {zones: [us-east4-a, us-east4-c]}}\n"))
     assert "one zone in disk.zones" in caught.value.finding.fix
-    with pytest.raises(Mistake, match="does not say in which"):
+    with pytest.raises(UsageError, match="does not say in which"):
         rendered(BASE + "kubernetes: {weights: {disk: projects/p/zones/multi-zone/disks/d}}\n")
 
 
@@ -160,18 +160,18 @@ def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
     ],
 )  # fmt: skip
 def test_choices_that_do_not_go_together(change: str, what: str) -> None:
-    with pytest.raises(Mistake, match=what):
+    with pytest.raises(UsageError, match=what):
         rendered(BASE + change)
 
 
 def test_a_folder_of_this_machine_is_out_of_a_clusters_reach() -> None:
-    with pytest.raises(Mistake, match="a cluster cannot read /data/m") as caught:
+    with pytest.raises(UsageError, match="a cluster cannot read /data/m") as caught:
         rendered(BASE.replace("gs://acme-models/gemma-3-27b-ft", "/data/m"))
     assert "gs://BUCKET/FOLDER" in caught.value.finding.fix
 
 
 def test_a_gpu_that_gke_does_not_have() -> None:
-    with pytest.raises(Mistake, match="GKE has no RTX-4090"):
+    with pytest.raises(UsageError, match="GKE has no RTX-4090"):
         rendered(BASE.replace("l4:4", "rtx-4090:4"))
 
 
@@ -206,7 +206,7 @@ def test_a_render_replaces_its_own_files_and_nobody_elses(tmp_path: Path) -> Non
 def test_a_folder_of_somebody_else_is_left_as_it_is(theirs: str, tmp_path: Path) -> None:
     (tmp_path / theirs).write_text("resources: [precious.yaml]\n")
     (tmp_path / "precious.yaml").write_text("kept")
-    with pytest.raises(Mistake, match="holds something else"):
+    with pytest.raises(UsageError, match="holds something else"):
         write({"b.yaml": "b", "kustomization.yaml": kustomization(["b.yaml"], [])}, tmp_path)
     assert (tmp_path / "precious.yaml").read_text() == "kept"
     assert not (tmp_path / "b.yaml").exists()

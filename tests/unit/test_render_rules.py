@@ -14,12 +14,12 @@ from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.catalog import vllm
 from stoker.render.dashboards import cloud, grafana
 from stoker.render.panels import Scope, panels
-from stoker.render.rules import BUCKETS, Promise, bucket, groups
+from stoker.render.rules import BUCKETS, AlertObjectives, bucket, groups
 from stoker.render.scraping import prometheus, rules
 
 HERE = Scope("shop")
 THERE = Scope("shop", "ml", scaled=True, gpus=True)
-PROMISE = Promise({"ttft": 1.0, "itl": 0.05}, start=600.0)
+PROMISE = AlertObjectives({"ttft": 1.0, "itl": 0.05}, start=600.0)
 PAGE = (Path(__file__).parents[1] / "data/metrics/vllm-0.32.txt").read_text()
 NAMES = re.compile(r"vllm:[a-z0-9_]+")
 needs_promtool = pytest.mark.skipif(

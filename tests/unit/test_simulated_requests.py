@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stoker.targets.simulated import asks, faults, options
+from stoker.targets.simulated import faults, options, requests
 from stoker.targets.simulated.answers import answers
 from stoker.targets.simulated.batch import Batch
 from stoker.targets.simulated.engine import Engine
@@ -15,7 +15,7 @@ from stoker.targets.simulated.faults import ControlFile, Faults, Simulation
 from stoker.targets.simulated.metrics import Metrics
 from stoker.targets.simulated.prefixes import PrefixCache
 from stoker.targets.simulated.refusals import Refused
-from stoker.targets.simulated.settling import Served, settle
+from stoker.targets.simulated.validation import Served, settle
 from stoker.targets.simulated.words import Vocabulary, embedding
 
 USER = {"messages": [{"role": "user", "content": "one two"}]}
@@ -24,8 +24,8 @@ USER = {"messages": [{"role": "user", "content": "one two"}]}
 SERVED = Served("m", max_model_len=100)
 
 
-def ask(body: dict[str, Any]) -> asks.Ask:
-    return settle(asks.chat(body), SERVED, Vocabulary())
+def ask(body: dict[str, Any]) -> requests.Request:
+    return settle(requests.chat(body), SERVED, Vocabulary())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_refused_with_400_and_the_reason(body: dict[str, Any], part: str) -> Non
     ],
 )
 def test_prompts_of_completions(prompt: Any, words: list[tuple[str, ...]]) -> None:
-    found = settle(asks.completion({"prompt": prompt}), SERVED, Vocabulary())
+    found = settle(requests.completion({"prompt": prompt}), SERVED, Vocabulary())
     assert [item.words for item in found.prompts] == words
     assert found.limit == 16
 
@@ -131,7 +131,7 @@ def test_prompts_of_completions(prompt: Any, words: list[tuple[str, ...]]) -> No
 @pytest.mark.parametrize("prompt", [None, [], 3, [["a"]], [-1], ["a", 3]])
 def test_prompts_that_are_none(prompt: Any) -> None:
     with pytest.raises(Refused):
-        settle(asks.completion({"prompt": prompt}), SERVED, Vocabulary())
+        settle(requests.completion({"prompt": prompt}), SERVED, Vocabulary())
 
 
 def test_words_have_numbers_and_back() -> None:
@@ -146,7 +146,7 @@ def test_an_embedding_depends_on_the_words_only() -> None:
     assert sum(value**2 for value in embedding(("a",))) == pytest.approx(1)
 
 
-class Guest:
+class Sequence:
     """A request without an engine."""
 
     def __init__(self, seats: int = 1, blocks: int = 1) -> None:
@@ -161,7 +161,7 @@ class Guest:
 
 def test_as_many_run_as_there_are_seats_and_the_others_follow_in_order() -> None:
     batch = Batch(seats=2, blocks=100)
-    guests = [Guest() for _ in range(4)]
+    guests = [Sequence() for _ in range(4)]
     for guest in guests:
         batch.enter(guest)
     assert [guest.runs for guest in guests] == [True, True, False, False]
@@ -173,7 +173,7 @@ def test_as_many_run_as_there_are_seats_and_the_others_follow_in_order() -> None
 
 def test_blocks_hold_back_too_but_never_for_ever() -> None:
     batch = Batch(seats=8, blocks=4)
-    small, large = Guest(blocks=1), Guest(blocks=9)
+    small, large = Sequence(blocks=1), Sequence(blocks=9)
     batch.enter(small)
     batch.enter(large)
     assert not large.runs

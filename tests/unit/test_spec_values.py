@@ -55,7 +55,7 @@ WRONG = {
     "endpoint": ["[]", "8000", ""],
     "endpoint.host": ["300.1.2.3", "1.2.3", "127.1", "'a b'", "'*'", '""', "http://x", "[[127.0.0.1]]", "[]", '"[127.0.0.1]"', "a..b", "x:80", "-a", "a_b", "0x7f000001"],
     "endpoint.port": ["0", "-1", "65536", "true", "1.5", '"80"', "[]"],
-    "endpoint.hold": ["true", "", "[]", "{}", "-1s", ".inf", "1e999", LONG],
+    "endpoint.queue_timeout": ["true", "", "[]", "{}", "-1s", ".inf", "1e999", LONG],
     "endpoint.max_body": ["0", "1", "1023", "17GiB", "-1", "true", "[]", "much"],
     "endpoint.cors": ["x", "[x]", "['https://a b']", '["https://a\\r\\nX: y"]', "[1]", "{}"],
     "endpoint.page": ["1", "'yes'", "[]"],
@@ -204,7 +204,7 @@ def test_what_a_fix_offers_for_an_option_is_taken() -> None:
         "engine: {image: 'reg.example:5000/a/b_c@sha256:0123456789abcdef'}\n", "engine: {env: {VLLM_USE_X: '1'}}\n",
         "endpoint: {host: localhost}\n", "endpoint: {host: '::1'}\n", "endpoint: {host: '[::1]'}\n", "endpoint: {host: 127.0.0.2}\n",
         "endpoint: {host: node-7.example.com, api_key: 'env:K'}\n", "endpoint: {host: '::', api_key: 'env:K'}\n",
-        "endpoint: {cors: ['*', 'http://localhost:3000', 'https://[::1]:8443', 'chrome-extension://abc']}\n", "endpoint: {hold: 0}\n",
+        "endpoint: {cors: ['*', 'http://localhost:3000', 'https://[::1]:8443', 'chrome-extension://abc']}\n", "endpoint: {queue_timeout: 0}\n",
         "kubernetes: {labels: {app.kubernetes.io/part-of: shop, a: ''}}\n", "kubernetes: {tolerations: [{operator: Exists}]}\n",
         "slo: {ttft: 0.3}\n", "model: {source: hf://org/repo, revision: refs/pr/3}\n", "model: hf://org/repo@v1.0\n", "hardware: {gpu: l4, price: 0}\n",
     ],
@@ -246,7 +246,7 @@ def test_the_page_needs_a_port_of_its_own(text: str, at: str) -> None:
 def test_values_are_named_as_they_are_written() -> None:
     for text, said in (
         ("drain_timeout:", "drain_timeout is empty"),
-        ("endpoint: {hold: true}", "endpoint.hold is true"),
+        ("endpoint: {queue_timeout: true}", "endpoint.queue_timeout is true"),
     ):
         with pytest.raises(SpecError, match=said):
             load(text)

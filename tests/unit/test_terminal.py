@@ -5,7 +5,7 @@ import io
 import pytest
 
 from stoker.events import Event, Progress
-from stoker.ui.terminal import Story, age, box, table
+from stoker.ui.terminal import ProgressPrinter, age, box, table
 from stoker.units import Bytes, Seconds
 
 
@@ -15,12 +15,12 @@ class Terminal(io.StringIO):
 
 
 def tell(out: io.StringIO) -> str:
-    story = Story(out)
-    story(Progress("weights", "copying", Bytes(1024**2), Bytes(4 * 1024**2), 1024.0**2))
-    story(Event("weights", "4.0 MiB copied", took=Seconds(4)))
-    story(Event("replica 1", "Loading", "..."))
-    story(Event("replica 1", "Ready", took=Seconds(27.3)))
-    story.done()
+    printer = ProgressPrinter(out)
+    printer(Progress("weights", "copying", Bytes(1024**2), Bytes(4 * 1024**2), 1024.0**2))
+    printer(Event("weights", "4.0 MiB copied", took=Seconds(4)))
+    printer(Event("replica 1", "Loading", "..."))
+    printer(Event("replica 1", "Ready", took=Seconds(27.3)))
+    printer.done()
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.hub import COMMIT, World, hub, tiny_model
 
-from stoker.errors import Mistake, StokerError, WeightsFailed
+from stoker.errors import StokerError, UsageError, WeightsFailed
 from stoker.events import Event, Progress
 from stoker.spec.nouns import Bucket, Hub, ModelRef
 from stoker.weights import fetch, peek, transfer
@@ -109,9 +109,9 @@ def test_a_torn_journal_and_a_short_partial_start_over(
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
     [
-        (401, Mistake, "accept the licence"),
-        (403, Mistake, "accept the licence"),
-        (404, Mistake, "check the name"),
+        (401, UsageError, "accept the licence"),
+        (403, UsageError, "accept the licence"),
+        (404, UsageError, "check the name"),
         (500, WeightsFailed, "again"),
     ],
 )
@@ -133,13 +133,13 @@ def test_no_network_names_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_missing_bucket_is_a_mistake(world: World, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="no bucket nobody"):
+    with pytest.raises(UsageError, match="no bucket nobody"):
         fetch(Bucket("s3", "nobody", "folder"), cache=tmp_path)
 
 
 def test_pickles_are_refused_and_never_read(world: World, tmp_path: Path) -> None:
     world.files = {"config.json": b"{}", "pytorch_model.bin": b"x" * 100, "modeling.py": b"import os"}
-    with pytest.raises(Mistake, match="pickles"):
+    with pytest.raises(UsageError, match="pickles"):
         fetch(HUB, cache=tmp_path)
     assert world.reads == 0
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.hub import World, hub, tiny_model
 
 from stoker.cli.main import run
-from stoker.errors import Mistake, WeightsFailed
+from stoker.errors import UsageError, WeightsFailed
 from stoker.spec.nouns import Bucket
 from stoker.system.files import locked
 from stoker.weights import fetch
@@ -97,7 +97,7 @@ def test_what_a_copy_works_on_is_left_alone(broken_off: Path, world: World) -> N
         fetch(OTHER, cache=broken_off)
         assert [entry.state for entry in entries(broken_off)] == ["copying", "whole"]
         assert remove_partial(broken_off) == ()
-        with pytest.raises(Mistake, match="is being copied"):
+        with pytest.raises(UsageError, match="is being copied"):
             remove(broken_off, str(FOLDER))
         blobs = len(list(broken_off.glob("blobs/*")))
         remove(broken_off, str(OTHER))

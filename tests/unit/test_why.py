@@ -8,21 +8,23 @@ from tests.unit.test_why_scheduling import EXACT, SENTENCES
 
 from stoker.advise.why import why
 from stoker.advise.why.rules import RULES
-from stoker.fleet.state import FleetState, Replica, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Replica, Service
 
 NOW = 1000.0
 POD = "shop-7d9c-abcde"
 
 
-def state(*signs: Sign, replica: Replica | None = None, services: tuple[Service, ...] = ()) -> FleetState:
+def state(
+    *evidence: Evidence, replica: Replica | None = None, services: tuple[Service, ...] = ()
+) -> FleetState:
     one = replica or Replica(POD, "Pending", NOW - 252)
     return FleetState(
-        "shop", "kubernetes/ml-serve", NOW, wanted=1, replicas=(one,), services=services, signs=signs
+        "shop", "kubernetes/ml-serve", NOW, wanted=1, replicas=(one,), services=services, evidence=evidence
     )
 
 
-def event(reason: str, text: str, subject: str = f"Pod/{POD}", count: int = 7) -> Sign:
-    return Sign("event", subject, reason, text, count, NOW - 12)
+def event(reason: str, text: str, subject: str = f"Pod/{POD}", count: int = 7) -> Evidence:
+    return Evidence("event", subject, reason, text, count, NOW - 12)
 
 
 NONE = "0/23 nodes are available: "
@@ -170,8 +172,8 @@ def test_events_of_other_objects(rule: str, subject: str, reason: str, text: str
 
 
 @pytest.mark.parametrize(("rule", "text"), WORDS)
-def test_last_words(rule: str, text: str) -> None:
-    one = Replica(POD, "Failed", NOW - 60, detail="CrashLoopBackOff", last_words=text, restarts=3)
+def test_last_error(rule: str, text: str) -> None:
+    one = Replica(POD, "Failed", NOW - 60, detail="CrashLoopBackOff", last_error=text, restarts=3)
     found = why(state(event("BackOff", "Back-off restarting failed container"), replica=one), NOW)
     assert found[0].rule == f"why-{rule}", "the engine's own words come before the kubelet's"
 
@@ -182,7 +184,7 @@ def test_the_fix_of_an_engines_own_cause_is_that_causes() -> None:
         "Failed",
         NOW - 60,
         detail="CrashLoopBackOff",
-        last_words="max-num-batched-tokens 512 is below max-num-seqs 1024",
+        last_error="max-num-batched-tokens 512 is below max-num-seqs 1024",
     )
     (found,) = why(state(replica=one), NOW)
     assert found.fix == "max-num-batched-tokens: 1024 or more, or a smaller max-num-seqs"
@@ -190,7 +192,7 @@ def test_the_fix_of_an_engines_own_cause_is_that_causes() -> None:
 
 @pytest.mark.parametrize(("rule", "text"), STAGES)
 def test_the_copy(rule: str, text: str) -> None:
-    stage = Service("weights", "Failed", NOW - 60, last_words=text)
+    stage = Service("weights", "Failed", NOW - 60, last_error=text)
     found = why(state(services=(stage,)), NOW)
     assert found[0].rule == f"why-{rule}"
 
@@ -225,7 +227,7 @@ def test_several_causes_are_ranked() -> None:
 
 def test_a_cause_is_told_of_the_replica_it_is_of() -> None:
     first = Replica("1", "Starting", NOW - 10)
-    tenth = Replica("10", "Failed", NOW - 20, last_words="CUDA out of memory. Tried to allocate 2 GiB")
+    tenth = Replica("10", "Failed", NOW - 20, last_error="CUDA out of memory. Tried to allocate 2 GiB")
     found = why(replace(state(replica=first), replicas=(first, tenth)), NOW)
     assert found[0].what.startswith("replica 10 has been Failed"), "and not of replica 1"
 
@@ -239,7 +241,7 @@ def test_a_leader_without_workers() -> None:
 def test_what_is_over_explains_nothing() -> None:
     ready = Replica(POD, "Ready", NOW - 60)
     assert why(state(event("FailedScheduling", NONE + "23 Insufficient cpu."), replica=ready), NOW) == ()
-    old = Sign("event", f"Pod/{POD}", "FailedScheduling", NONE + "23 Insufficient cpu.", 1, NOW - 7200)
+    old = Evidence("event", f"Pod/{POD}", "FailedScheduling", NONE + "23 Insufficient cpu.", 1, NOW - 7200)
     (found,) = why(state(old), NOW)
     assert found.rule == "why-unknown"
 

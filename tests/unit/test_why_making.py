@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stoker.advise.why import why
-from stoker.fleet.state import FleetState, Replica, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Replica, Service
 
 NOW = 1000.0
 FORBIDDEN = 'Error creating: pods "shop-7d9c-" is forbidden: '
@@ -32,12 +32,12 @@ REFUSALS = [
 OWNERS = ["ReplicaSet/shop-7d9c", "Job/shop-1a2b-copy", "StatefulSet/shop"]
 
 
-def fleet(*signs: Sign, wanted: int = 2, replicas: tuple[Replica, ...] = (), services: tuple[Service, ...] = ()) -> FleetState:  # fmt: skip
-    return FleetState("shop", "kubernetes/ml", NOW, wanted=wanted, replicas=replicas, services=services, signs=signs)  # fmt: skip
+def fleet(*evidence: Evidence, wanted: int = 2, replicas: tuple[Replica, ...] = (), services: tuple[Service, ...] = ()) -> FleetState:  # fmt: skip
+    return FleetState("shop", "kubernetes/ml", NOW, wanted=wanted, replicas=replicas, services=services, evidence=evidence)  # fmt: skip
 
 
-def event(reason: str, text: str, subject: str) -> Sign:
-    return Sign("event", subject, reason, text, 3, NOW - 12)
+def event(reason: str, text: str, subject: str) -> Evidence:
+    return Evidence("event", subject, reason, text, 3, NOW - 12)
 
 
 @pytest.mark.parametrize(("rule", "text", "said"), REFUSALS)
@@ -49,7 +49,7 @@ def test_a_refused_pod_of_the_workload(rule: str, text: str, said: str) -> None:
     assert "{" not in found.what + found.fix.replace("{spec", "").replace("cpu_limit", "").replace(
         "kubernetes: {", ""
     )
-    (found,) = why(fleet(Sign("condition", "Deployment/shop", "FailedCreate", text.removeprefix("Error creating: "))), NOW)  # fmt: skip
+    (found,) = why(fleet(Evidence("condition", "Deployment/shop", "FailedCreate", text.removeprefix("Error creating: "))), NOW)  # fmt: skip
     assert found.rule == f"why-{rule}", (
         "the workload's own condition says the same where events may not be read"
     )
@@ -66,48 +66,52 @@ def test_a_refused_pod_of_the_copy(rule: str, text: str, said: str) -> None:
 
 def test_what_somebody_holds() -> None:
     ready = Replica("shop-1", "Ready", NOW - 60)
-    paused = Sign("condition", "Deployment/shop", "DeploymentPaused", "Deployment is paused")
+    paused = Evidence("condition", "Deployment/shop", "DeploymentPaused", "Deployment is paused")
     (found,) = why(fleet(paused, wanted=1, replicas=(ready,)), NOW)
     assert (found.rule, found.severity) == ("why-paused", "warning")
     assert "kubectl rollout resume Deployment/shop" in found.fix
     assert [one.rule for one in why(fleet(paused), NOW)] == ["why-paused", "why-unknown"]
     copy = Service("weights", "Loading", NOW - 60, detail="the copy is about to start")
-    held = Sign("condition", "Job/shop-1a2b-copy", "JobSuspended", "Job suspended")
+    held = Evidence("condition", "Job/shop-1a2b-copy", "JobSuspended", "Job suspended")
     (found,) = why(fleet(held, wanted=0, services=(copy,)), NOW)
     assert found.rule == "why-suspended"
     assert "Job/shop-1a2b-copy" in found.fix
-    going = Sign(
+    going = Evidence(
         "condition", "Namespace/ml", "NamespaceTerminating", "Some resources are remaining: pods. has 1"
     )
     assert [one.rule for one in why(fleet(going), NOW)] == ["why-namespace-terminating"]
-    kept = Sign("condition", "Service/shop", "FinalizerHolds", "acme.example/keep")
+    kept = Evidence("condition", "Service/shop", "FinalizerHolds", "acme.example/keep")
     (found,) = why(replace(fleet(kept), stopping=True), NOW)
     assert found.rule == "why-finalizer"
     assert "Service/shop" in found.fix
     assert "acme.example/keep" in found.what
-    gone = Sign("condition", "Service/shop", "ServiceGone", "there is no Service shop")
+    gone = Evidence("condition", "Service/shop", "ServiceGone", "there is no Service shop")
     assert [one.rule for one in why(fleet(gone, wanted=1, replicas=(ready,)), NOW)] == ["why-service-gone"]
 
 
 LEFT = [
     ((), "nothing is said of it yet"),
-    ((Sign("condition", "Deployment/shop", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),), "minimum availability"),
-    ((Sign("condition", "Deployment/shop", "MinimumReplicasUnavailable", "no"), Sign("condition", "Deployment/shop", "ProgressDeadlineExceeded", 'ReplicaSet "shop-7d9c" has timed out progressing.')), "timed out progressing"),
+    ((Evidence("condition", "Deployment/shop", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),), "minimum availability"),
+    ((Evidence("condition", "Deployment/shop", "MinimumReplicasUnavailable", "no"), Evidence("condition", "Deployment/shop", "ProgressDeadlineExceeded", 'ReplicaSet "shop-7d9c" has timed out progressing.')), "timed out progressing"),
     ((event("Odd", "an event of a kind that nobody knows", "Deployment/shop"),), "an event of a kind that nobody knows"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("signs", "said"), LEFT)
+@pytest.mark.parametrize(("evidence", "said"), LEFT)
 @pytest.mark.parametrize("ready", [0, 1])
-def test_something_is_said_while_replicas_are_missing(signs: tuple[Sign, ...], said: str, ready: int) -> None:
+def test_something_is_said_while_replicas_are_missing(
+    evidence: tuple[Evidence, ...], said: str, ready: int
+) -> None:
     there = tuple(Replica(f"shop-{number}", "Ready", NOW - 60) for number in range(ready))
-    (found,) = why(fleet(*signs, replicas=there), NOW)
+    (found,) = why(fleet(*evidence, replicas=there), NOW)
     assert found.rule == "why-unknown"
     assert said in found.what + found.why
     assert f"{2 - ready} of 2 replicas" in found.what
     assert found.fix
-    below = Sign("condition", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "no metrics returned")
-    rules = [one.rule for one in why(fleet(*signs, below, replicas=there), NOW)]
+    below = Evidence(
+        "condition", "HorizontalPodAutoscaler/shop", "FailedGetPodsMetric", "no metrics returned"
+    )
+    rules = [one.rule for one in why(fleet(*evidence, below, replicas=there), NOW)]
     assert rules == ["why-hpa-no-figures", "why-unknown"], "an HPA's trouble does not explain a missing pod"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stoker.advise.why import why
 from stoker.advise.why.scheduling import Clause, clauses, judged
-from stoker.fleet.state import FleetState, Replica, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Replica, Service
 
 NOW = 1000.0
 POD = "shop-7d9c-abcde"
@@ -50,10 +50,10 @@ SENTENCES = [
 ]  # fmt: skip
 
 
-def pending(text: str, *signs: Sign) -> FleetState:
-    event = Sign("event", f"Pod/{POD}", "FailedScheduling", text, 7, NOW - 12)
+def pending(text: str, *evidence: Evidence) -> FleetState:
+    event = Evidence("event", f"Pod/{POD}", "FailedScheduling", text, 7, NOW - 12)
     one = Replica(POD, "Pending", NOW - 60, detail=text)
-    return FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(one,), signs=(event, *signs))
+    return FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(one,), evidence=(event, *evidence))
 
 
 @pytest.mark.parametrize(("rule", "said"), SENTENCES)
@@ -100,20 +100,20 @@ def test_what_the_nodes_show_goes_before_the_schedulers_count(
     rule: str, reason: str, text: str, said: str
 ) -> None:
     counted = f"0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 {MATCH}. {HELP}"
-    (found,) = why(pending(counted, Sign("condition", f"Pod/{POD}", reason, text)), NOW)
+    (found,) = why(pending(counted, Evidence("condition", f"Pod/{POD}", reason, text)), NOW)
     assert found.rule == f"why-{rule}"
     assert said in found.what
 
 
 def test_nodes_that_are_out_beside_those_that_are_taken() -> None:
-    out = Sign("condition", f"Pod/{POD}", "SomeNodesCordoned", "l4-2")
+    out = Evidence("condition", f"Pod/{POD}", "SomeNodesCordoned", "l4-2")
     text = f"0/9 nodes are available: 1 node(s) were unschedulable, 7 Insufficient nvidia.com/gpu. {VICTIMS}"
     assert [one.rule for one in why(pending(text, out), NOW)] == ["why-gpu-taken", "why-nodes-out"]
 
 
 def test_a_node_on_its_way_is_waited_for_whatever_is_there_now() -> None:
-    coming = Sign("event", f"Pod/{POD}", "TriggeredScaleUp", "pod triggered scale-up", 1, NOW - 5)
-    none = Sign("condition", f"Pod/{POD}", "NoSuchNode", "the label acme/x=y; there are: no node with it")
+    coming = Evidence("event", f"Pod/{POD}", "TriggeredScaleUp", "pod triggered scale-up", 1, NOW - 5)
+    none = Evidence("condition", f"Pod/{POD}", "NoSuchNode", "the label acme/x=y; there are: no node with it")
     (found,) = why(pending(f"0/9 nodes are available: 9 {MATCH}. {HELP}", coming, none), NOW)
     assert (found.rule, found.severity) == ("why-gpu-coming", "note")
 
@@ -121,21 +121,21 @@ def test_a_node_on_its_way_is_waited_for_whatever_is_there_now() -> None:
 def test_what_was_said_before_is_over() -> None:
     """Events stay for an hour: nodes that were cordoned are none that are, once the scheduler says something else."""
     before = f"0/9 nodes are available: 9 node(s) were unschedulable. {HELP}"
-    old = Sign("event", f"Pod/{POD}", "FailedScheduling", before, 40, NOW - 90)
+    old = Evidence("event", f"Pod/{POD}", "FailedScheduling", before, 40, NOW - 90)
     state = pending(f"0/9 nodes are available: 9 Insufficient nvidia.com/gpu. {VICTIMS}")
-    found = why(replace(state, signs=(old, *state.signs)), NOW)
+    found = why(replace(state, evidence=(old, *state.evidence)), NOW)
     assert [one.rule for one in found] == ["why-gpu-taken"]
 
 
 def test_a_gate() -> None:
     one = Replica(POD, "Pending", NOW - 60)
-    gate = Sign(
+    gate = Evidence(
         "condition",
         f"Pod/{POD}",
         "SchedulingGated",
         "Scheduling is blocked due to non-empty scheduling gates",
     )
-    (found,) = why(FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(one,), signs=(gate,)), NOW)
+    (found,) = why(FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(one,), evidence=(gate,)), NOW)
     assert found.rule == "why-gated"
 
 
@@ -144,8 +144,8 @@ def test_the_copy_and_the_gateway_wait_for_nodes_too() -> None:
     copy = Service("weights", "Loading", NOW - 60, detail=f"the copy waits for a node: {text}")
     (found,) = why(FleetState("shop", "kubernetes/ml", NOW, services=(copy,)), NOW)
     assert found.rule == "why-node-memory"
-    event = Sign("event", "Pod/shop-gateway-6f-x", "FailedScheduling", text, 1, NOW - 5)
+    event = Evidence("event", "Pod/shop-gateway-6f-x", "FailedScheduling", text, 1, NOW - 5)
     late = Service("gateway", "Starting", NOW - 60, detail="0 of 2 ready")
     ready = Replica(POD, "Ready", NOW - 60)
-    (found,) = why(FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(ready,), services=(late,), signs=(event,)), NOW)  # fmt: skip
+    (found,) = why(FleetState("shop", "kubernetes/ml", NOW, wanted=1, replicas=(ready,), services=(late,), evidence=(event,)), NOW)  # fmt: skip
     assert found.rule == "why-node-memory"

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.units import Bytes
 
 
@@ -79,7 +79,7 @@ def _gpu(key: str, row: Mapping[str, Any]) -> GpuType:
 def gpu(name: str, at: str = "") -> GpuType:
     """The GPU of that name: a key (`l4`), GKE's label (`nvidia-l4`), or as people write it.
 
-    Raises: Mistake, with the nearest names.
+    Raises: UsageError, with the nearest names.
     """
     wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
     for one in gpus().values():
@@ -88,7 +88,7 @@ def gpu(name: str, at: str = "") -> GpuType:
     names = sorted({*gpus(), *(alias for one in gpus().values() for alias in one.aliases)})
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     near += [key for key in gpus() if key not in near and wanted and key.startswith(wanted.removeprefix("nvidia-"))]  # fmt: skip
-    raise Mistake(
+    raise UsageError(
         f"the GPU {name!r} is not known", at=at, why=f"known: {', '.join(gpus())}",
         fix=" or ".join(near[:3]) if near else "one of these", rule="gpu-unknown",
     )  # fmt: skip

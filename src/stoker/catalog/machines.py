@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.units import Bytes
 
 HYPERDISK_ONLY = ("a3-ultragpu", "a4-", "a4x-", "g4-")
@@ -77,13 +77,13 @@ def _machine(key: str, row: Mapping[str, Any]) -> Machine:
 
 
 def machine(name: str, at: str = "") -> Machine:
-    """The machine type of that name. Raises: Mistake, with the nearest names."""
+    """The machine type of that name. Raises: UsageError, with the nearest names."""
     wanted = name.strip().lower()
     found = machines().get(wanted) or next((m for m in machines().values() if m.machine == wanted), None)
     if found is not None:
         return found
     near = difflib.get_close_matches(wanted, machines(), n=3, cutoff=0.5)
-    raise Mistake(
+    raise UsageError(
         f"the machine type {name!r} is not known", at=at,
         why="it is none of the catalog's machine types with GPUs", rule="machine-unknown",
         fix=" or ".join(near) if near else f"one of {', '.join(machines())}",

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from stoker.catalog import values
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 
 KNOWN = ("0.32.0",)
 DEFAULT = "0.32.0"
@@ -201,10 +201,10 @@ def nearest_release(version: str) -> Release:
 
 @cache
 def release(version: str) -> Release:
-    """The release of that version. Raises: Mistake, where it is not in the catalog."""
+    """The release of that version. Raises: UsageError, where it is not in the catalog."""
     if version not in KNOWN:
         known = ", ".join(KNOWN)
-        raise Mistake(
+        raise UsageError(
             f"vLLM {version} is not known to this Stoker",
             why=f"known: {known}",
             fix=f"version: {DEFAULT}",

@@ -9,11 +9,11 @@ import click
 
 from stoker.cli.common import chosen_name, cluster_fleet, printable, read_spec, terminate_in_order
 from stoker.cli.endpoint import given_endpoint
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect, up
 from stoker.ui.chat import Conversation, answer, parse_params, repl
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 
 
 @click.command("chat")
@@ -44,7 +44,7 @@ def command(
         piped = sys.stdin.read().strip()
         prompt = "\n\n".join(part for part in (prompt, piped) if part) or None
         if prompt is None:
-            raise Mistake(
+            raise UsageError(
                 "there is nothing to ask",
                 why="no prompt is given, and standard input is empty",
                 fix='stoker chat "Hello!"',
@@ -85,9 +85,9 @@ def _endpoint(
     if url is not None:
         return given_endpoint(url, model, key)
     if source is not None:
-        story = Story()
-        fleet = up(read_spec(source, None, ()), report=story)
-        story.done()
+        printer = ProgressPrinter()
+        fleet = up(read_spec(source, None, ()), report=printer)
+        printer.done()
     else:
         fleet = connect(chosen_name(name, file, looking=True))
     return stack.enter_context(fleet.endpoint())

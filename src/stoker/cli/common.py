@@ -16,7 +16,7 @@ import click
 
 from stoker import __version__
 from stoker.bounds import TEXT
-from stoker.errors import Mistake, SpecError
+from stoker.errors import SpecError, UsageError
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState
 from stoker.spec import load
@@ -24,6 +24,7 @@ from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
 from stoker.system import reading
 from stoker.system.reading import Unreadable
+from stoker.ui.findings import plain
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -111,11 +112,25 @@ def read_spec(
     target: str | None = None,
     namespace: str | None = None,
 ) -> ServeSpec:
+    """The spec, as `parse_spec` has it; what reading it found is told. Raises: SpecError."""
+    spec = parse_spec(model, file, sets, target, namespace)
+    for note in spec.notes:
+        click.echo(plain(note), err=True)
+    return spec
+
+
+def parse_spec(
+    model: str | None,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None = None,
+    namespace: str | None = None,
+) -> ServeSpec:
     """The spec: of a file, of a model on the command line, or the demo's. Raises: SpecError."""
     sets = with_place(sets, target, namespace)
     if model is not None:
         if file is not None:
-            raise Mistake(
+            raise UsageError(
                 "a model and a file are given",
                 why="the file names the model itself",
                 fix="--set model=… changes it",
@@ -213,7 +228,7 @@ def _spec_or_none(
     """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises: SpecError."""
     try:
         return read_spec(None, file, sets, target, namespace)
-    except Mistake:
+    except UsageError:
         if looking and file is None and target is None:
             return None
         raise
@@ -242,14 +257,14 @@ def terminate_in_order() -> None:
 
 def _repeat_unheard(heard: threading.Event) -> None:
     """Sends a signal again that came between the prompt and the wait for a line: readline sleeps on through it."""
-    ear, mouth = os.pipe()
-    os.set_blocking(mouth, False)
-    signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
     main = threading.main_thread().ident or 0
 
     def repeat() -> None:
         while True:
-            number = os.read(ear, 1)[0]
+            number = os.read(read_fd, 1)[0]
             while number in (signal.SIGTERM, signal.SIGHUP) and not heard.wait(0.2):
                 signal.pthread_kill(main, number)
 

@@ -13,11 +13,11 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
-from stoker.cli.hands import asked
-from stoker.errors import Mistake, StokerError
+from stoker.cli.conflicts import asked
+from stoker.errors import StokerError, UsageError
 from stoker.operate.fleet import Fleet, connect
 from stoker.targets.local.target import names, strays
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 
 if TYPE_CHECKING:
     from stoker.operate.cluster import ClusterFleet
@@ -44,7 +44,7 @@ def command(
     terminal, somebody else's after a yes.
     -o json prints the names of the fleets that were taken down.
     """
-    story = Story()
+    printer = ProgressPrinter()
     if every:
         _check_all(file, target, namespace)
     cluster = None if every else cluster_fleet(name, file, target, namespace)
@@ -52,12 +52,12 @@ def command(
     wanted: list[Fleet | ClusterFleet] = []
     if cluster is not None:
         cluster.target.weights = weights
-        cluster.over, cluster.ask = not sys.stdin.isatty(), asked(story.done)
+        cluster.over, cluster.ask = not sys.stdin.isatty(), asked(printer.done)
         wanted.append(cluster)
     else:
         here = (*names(), *strays()) if every else ()
         wanted += [Fleet(one) for one in here] if every else [connect(chosen_name(name, file))]
-    ended, failed = _each(wanted, story, now, output)
+    ended, failed = _each(wanted, printer, now, output)
     if output == "json":
         print_json(ended)
     elif not wanted:
@@ -67,7 +67,7 @@ def command(
 
 
 def _each(
-    fleets: "list[Fleet | ClusterFleet]", story: Story, now: bool, output: str
+    fleets: "list[Fleet | ClusterFleet]", printer: ProgressPrinter, now: bool, output: str
 ) -> tuple[list[str], list[StokerError]]:
     """Takes each down, whatever becomes of the others: the names of those that are, and what stood in the way."""
     ended: list[str] = []
@@ -75,16 +75,16 @@ def _each(
     for fleet in fleets:
         try:
             if isinstance(fleet, Fleet):
-                fleet.down(story, now=now)
+                fleet.down(printer, now=now)
             else:
-                fleet.down(story)
+                fleet.down(printer)
         except StokerError as error:
             failed.append(error)
-            story.done()
+            printer.done()
             if len(fleets) > 1:
                 click.echo(f"{fleet.name} is not down: {error.finding.what}", err=True)
             continue
-        story.done()
+        printer.done()
         ended.append(fleet.name)
         if output == "text":
             click.echo(f"{fleet.name} is down")
@@ -92,10 +92,10 @@ def _each(
 
 
 def _check_all(file: str | None, target: str | None, namespace: str | None) -> None:
-    """Raises: Mistake, where -A would be about a cluster: nobody takes down by one word what others run there."""
+    """Raises: UsageError, where -A would be about a cluster: nobody takes down by one word what others run there."""
     spec = every_cluster(file, target)
     if spec is not None or namespace is not None:
-        raise Mistake(
+        raise UsageError(
             "-A takes down the fleets of this machine, not a cluster's", why="others may run theirs in it",
             fix="each by its name: --target kubernetes -n NAMESPACE --name NAME; --target local -A for this machine's", rule="down-all",
         )  # fmt: skip
@@ -103,12 +103,12 @@ def _check_all(file: str | None, target: str | None, namespace: str | None) -> N
 
 def _check_flags(cluster: bool, now: bool, weights: bool) -> None:
     if cluster and now:
-        raise Mistake(
+        raise UsageError(
             "--now is for fleets of this machine", why="in a cluster each pod drains as its grace period says",
             fix="leave it out; drain_timeout in the file is the grace", rule="down-now",
         )  # fmt: skip
     if weights and not cluster:
-        raise Mistake(
+        raise UsageError(
             "--weights is for fleets of a cluster", why="what was downloaded to this machine belongs to no fleet",
             fix="`stoker models rm NAME` deletes weights here", rule="down-weights",
         )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.spec import load
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.template import example, schema
@@ -30,11 +30,13 @@ def command(model: str, file: str, want_schema: bool, force: bool) -> None:
         return
     path = Path(file)
     if path.exists() and not force:
-        raise Mistake(f"{path} is there already", why="nothing is written over", fix="--force, or -f OTHER")
+        raise UsageError(
+            f"{path} is there already", why="nothing is written over", fix="--force, or -f OTHER"
+        )
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise WorldFailed(
+        raise EnvironmentFailed(
             f"{path} cannot be written",
             why=error.strerror or str(error),
             fix="a folder that is there: -f FILE, or -f - prints it",

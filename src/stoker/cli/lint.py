@@ -8,8 +8,8 @@ import click
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.catalog import vllm
-from stoker.cli.common import output_option, print_findings, read_file, read_spec, spec_options, with_place
-from stoker.errors import Mistake, SpecError, WorldFailed
+from stoker.cli.common import output_option, parse_spec, print_findings, read_file, spec_options, with_place
+from stoker.errors import EnvironmentFailed, SpecError, UsageError
 from stoker.findings import Finding
 from stoker.spec import load
 from stoker.system.reading import is_file
@@ -62,11 +62,12 @@ def command(
             continue
         try:
             if text is None:
-                spec = read_spec(None, name, sets, target, namespace)
+                spec = parse_spec(None, name, sets, target, namespace)
             else:  # a pipe is read once
                 spec = load(text, str(name), with_place(sets, target, namespace))
+            found += spec.notes
             good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
-        except Mistake as error:
+        except UsageError as error:
             found.append(error.finding)
     found += lint(manifests)
     for line in good if output == "text" else ():
@@ -75,7 +76,7 @@ def command(
     if output == "text":
         _sum(found, [*manifests, *dashboards])
     if any(one.severity == "error" for one in found):
-        raise SystemExit(Mistake.exit_code)
+        raise SystemExit(UsageError.exit_code)
 
 
 def _sum(found: list[Finding], manifests: list[str]) -> None:
@@ -91,14 +92,16 @@ def _sum(found: list[Finding], manifests: list[str]) -> None:
 
 
 def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding, ...]:
-    """What is wrong with a dashboard, after what can be mended was, where that is asked. Raises: WorldFailed."""
+    """What is wrong with a dashboard, after what can be mended was, where that is asked. Raises: EnvironmentFailed."""
     if mend:
         text, count = fixed(text, release)
         try:
             if count:
                 Path(name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise WorldFailed(f"{name} cannot be written", why=str(error), fix="its permissions") from error
+            raise EnvironmentFailed(
+                f"{name} cannot be written", why=str(error), fix="its permissions"
+            ) from error
         click.echo(f"{name}: {count} names written anew", err=True)
     return lint_dashboard(name, text, release)
 
@@ -106,13 +109,13 @@ def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding,
 def _release(file: str | None, sets: tuple[str, ...]) -> str:
     """The release of the spec here, where there is one that can be read."""
     try:
-        return read_spec(None, file, sets).engine.version
-    except Mistake:
+        return parse_spec(None, file, sets).engine.version
+    except UsageError:
         return vllm.DEFAULT
 
 
 def _inside(name: str) -> list[str]:
-    """The file, or every manifest of a folder. Raises: Mistake, for a folder that holds none."""
+    """The file, or every manifest of a folder. Raises: UsageError, for a folder that holds none."""
     path = Path(name)
     if not os.path.isdir(name):
         return [name]
@@ -120,7 +123,7 @@ def _inside(name: str) -> list[str]:
         str(one) for one in path.rglob("*") if one.suffix in SUFFIXES and is_file(one) and not _beside(one)
     )
     if not out:
-        raise Mistake(
+        raise UsageError(
             f"{name} holds no manifest", why=f"no file ends in {', '.join(SUFFIXES)}", fix="another folder"
         )
     return out

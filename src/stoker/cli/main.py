@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from stoker.cli.early import interrupt
+from stoker.cli.interrupts import interrupt
 
 GROUPS = {
     "decide": {

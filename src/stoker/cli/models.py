@@ -8,7 +8,7 @@ from stoker.operate.prepare import staged
 from stoker.spec import load
 from stoker.spec.nouns import ModelRef
 from stoker.system import clock, paths
-from stoker.ui.terminal import Story, age, table
+from stoker.ui.terminal import ProgressPrinter, age, table
 from stoker.units import Bytes
 
 # The fields of a ModelShape that `models show -o json` prints.
@@ -48,9 +48,9 @@ def list_(output: str) -> None:
 def pull(model: str) -> None:
     """Copies MODEL (or a LoRA adapter) into the cache and checks it."""
     ref = _ref(model)
-    story = Story()
-    folder = staged(ref.source, ref.token, story, adapter=None)
-    story.done()
+    printer = ProgressPrinter()
+    folder = staged(ref.source, ref.token, printer, adapter=None)
+    printer.done()
     click.echo(folder)
 
 
@@ -61,10 +61,10 @@ def show(model: str, output: str) -> None:
     """Shows MODEL's shape."""
     from stoker import weights
 
-    story = Story()
+    printer = ProgressPrinter()
     ref = _ref(model)
     files = weights.peek(ref)
-    story.done()
+    printer.done()
     shape = read_shape(files)
     if output == "json":
         print_json({name: getattr(shape, name) for name in SHOWN})

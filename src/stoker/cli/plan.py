@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
-from stoker.errors import DoesNotFit, Mistake
+from stoker.errors import DoesNotFit, UsageError
 from stoker.operate.plan import compare, plan
 from stoker.planner.explain import explain
 from stoker.planner.plan import Plan
@@ -16,7 +16,7 @@ from stoker.render.command import option_words, shown
 from stoker.spec import dump
 from stoker.spec.nouns import ServeSpec
 from stoker.spec.overrides import Flag
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 
 # vLLM's own options that bear on memory, under their own names
 _OPTIONS = {
@@ -80,7 +80,7 @@ def command(
     With --gpu, --machine or --compare the plan is for that hardware, and no weights are read.
     """
     if model and named:
-        raise Mistake("a model is named twice", why=f"{model} and --model {named}", fix="name one")
+        raise UsageError("a model is named twice", why=f"{model} and --model {named}", fix="name one")
     engine["enforce_eager"] = "true" if enforce_eager else None
     if gpu and not gpus:
         gpu, _, gpus = gpu.partition(":")
@@ -93,9 +93,9 @@ def command(
     if compared:
         _compare(spec, compared, concurrency, output)
         return
-    story = Story()
-    decided = plan(spec, asked=asked, concurrency=concurrency, report=story)
-    story.done()
+    printer = ProgressPrinter()
+    decided = plan(spec, asked=asked, concurrency=concurrency, report=printer)
+    printer.done()
     print_json(as_json(decided)) if output == "json" else click.echo(text(decided, asked))
 
 
@@ -115,7 +115,7 @@ def _version(spec: ServeSpec, version: str | None) -> ServeSpec:
     from stoker.catalog.memory import numbers
 
     if not numbers(version):
-        raise Mistake(f"--engine-version {version} is no release", why="expected a version", fix="0.32.0")
+        raise UsageError(f"--engine-version {version} is no release", why="expected a version", fix="0.32.0")
     return replace(spec, engine=replace(spec.engine, version=version.removeprefix("v")))
 
 
@@ -223,7 +223,7 @@ def text(plan: Plan, asked: bool = False) -> str:
 def _compare(spec: ServeSpec, names: str, concurrency: float, output: str) -> None:
     asked = [name.strip() for name in names.split(",") if name.strip()]
     if not asked:
-        raise Mistake(
+        raise UsageError(
             "--compare names no GPU",
             why="expected names with commas between them",
             fix="--compare l4,h100-80gb",

@@ -10,15 +10,15 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
-from stoker.cli.hands import handed, hands_options
+from stoker.cli.conflicts import conflict_options, handed
 from stoker.operate.fleet import connect
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 
 
 @click.command("restart")
 @fleet_options
-@hands_options
+@conflict_options
 @timeout_option("all are replaced")
 @output_option("text", "json")
 def command(
@@ -26,11 +26,11 @@ def command(
     timeout: Seconds | None, output: str,
 ) -> None:  # fmt: skip
     """Replaces every replica, one after another, without losing a request."""
-    story = Story()
+    printer = ProgressPrinter()
     cluster = cluster_fleet(name, file, target, namespace)
-    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
+    fleet = handed(cluster, printer.done, force, over) if cluster else connect(chosen_name(name, file))
     try:
-        state = fleet.restart(story, timeout)
+        state = fleet.restart(printer, timeout)
     finally:
-        story.done()
+        printer.done()
     print_fleet(state, output)

@@ -10,9 +10,9 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
-from stoker.cli.hands import handed, hands_options
+from stoker.cli.conflicts import conflict_options, handed
 from stoker.operate.fleet import connect
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 
 
@@ -25,7 +25,7 @@ from stoker.units import Seconds
     metavar="REVISION",
     help="This one, instead of the newest other.",
 )
-@hands_options
+@conflict_options
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
@@ -43,11 +43,11 @@ def command(
 
     On this machine, where a change was stopped since it failed, this drops the change.
     """
-    story = Story()
+    printer = ProgressPrinter()
     cluster = cluster_fleet(name, file, target, namespace)
-    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
+    fleet = handed(cluster, printer.done, force, over) if cluster else connect(chosen_name(name, file))
     try:
-        state = fleet.rollback(number, story, timeout)
+        state = fleet.rollback(number, printer, timeout)
     finally:
-        story.done()
+        printer.done()
     print_fleet(state, output, "; the file still says otherwise, so `stoker up` applies it again")

@@ -10,9 +10,9 @@ from stoker.cli.common import (
     print_fleet,
     timeout_option,
 )
-from stoker.cli.hands import handed, hands_options
+from stoker.cli.conflicts import conflict_options, handed
 from stoker.operate.fleet import connect
-from stoker.ui.terminal import Story
+from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 
 
@@ -24,7 +24,7 @@ from stoker.units import Seconds
     is_flag=True,
     help="Leave running replicas their cores, and share all of them with the new ones.",
 )
-@hands_options
+@conflict_options
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
@@ -32,11 +32,11 @@ def command(
     force: bool, over: bool, timeout: Seconds | None, output: str,
 ) -> None:  # fmt: skip
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
-    story = Story()
+    printer = ProgressPrinter()
     cluster = cluster_fleet(name, file, target, namespace)
-    fleet = handed(cluster, story.done, force, over) if cluster else connect(chosen_name(name, file))
+    fleet = handed(cluster, printer.done, force, over) if cluster else connect(chosen_name(name, file))
     try:
-        state = fleet.scale(replicas, rebind=not no_rebind, report=story, timeout=timeout)
+        state = fleet.scale(replicas, rebind=not no_rebind, report=printer, timeout=timeout)
     finally:
-        story.done()
+        printer.done()
     print_fleet(state, output)

@@ -3,7 +3,7 @@
 Until a verb has begun the process ends at once; then Ctrl-C is KeyboardInterrupt; and once the verb is done, no more.
 """
 
-from stoker.cli.early import INTERRUPTED, end_at_once
+from stoker.cli.interrupts import INTERRUPTED, end_at_once
 
 end_at_once()
 

@@ -21,7 +21,7 @@ from stoker.cli.common import (
     output_option,
     print_json,
 )
-from stoker.errors import Mistake, Unreachable
+from stoker.errors import Unreachable, UsageError
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState
 from stoker.observe.store import kept
@@ -63,11 +63,11 @@ def command(
     Rates and times are over the last 10 seconds; in the figures of --since, over 15.
     """
     if every and since is not None:
-        raise Mistake(
+        raise UsageError(
             "-A and --since are given", why="figures over time are one fleet's", fix="--name NAME --since …"
         )
     if output == "csv" and since is None:
-        raise Mistake(
+        raise UsageError(
             "csv is for figures over time", why="a state is no table", fix="--since 10m -o csv, or -o json"
         )
     if every:
@@ -155,7 +155,7 @@ def _since(history: Path, seconds: float, output: str) -> None:
         out.writerows([_cell(getattr(one, column)) for column in COLUMNS] for one in points)
         return
     if not points:
-        raise Mistake(
+        raise UsageError(
             "no figures are kept of that time", why="the web page beside the fleet writes them, or `stoker ui` for a cluster",
             fix="endpoint: {page: true}, or a longer --since", rule="no-history",
         )  # fmt: skip

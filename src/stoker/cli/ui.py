@@ -16,7 +16,7 @@ import httpx2
 
 from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, terminate_as_interrupt
 from stoker.cli.endpoint import given_endpoint
-from stoker.errors import MissingPart, WorldFailed
+from stoker.errors import EnvironmentFailed, MissingDependency
 from stoker.fleet.target import Endpoint
 from stoker.operate.fleet import connect
 
@@ -70,9 +70,9 @@ def _open(url: str, wanted: bool) -> None:
 
 
 def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place: list[str]) -> None:
-    """Runs the page until Ctrl-C. Raises: MissingPart, WorldFailed."""
+    """Runs the page until Ctrl-C. Raises: MissingDependency, EnvironmentFailed."""
     if find_spec("gradio") is None or find_spec("uvicorn") is None:
-        raise MissingPart(
+        raise MissingDependency(
             "the web page is not installed", why="gradio or uvicorn is not here", fix="pip install 'stoker[page]'",
             rule="page-missing",
         )  # fmt: skip
@@ -87,7 +87,7 @@ def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place
         click.echo(f"console  {url}   chat {url}chat   Ctrl-C stops it")
         _open(url, browser)
         _, said = process.communicate()
-        raise WorldFailed("the page ended", why=_last(said), fix="start it again")
+        raise EnvironmentFailed("the page ended", why=_last(said), fix="start it again")
     except KeyboardInterrupt:
         return
     finally:
@@ -103,7 +103,7 @@ def _wait(process: "subprocess.Popen[str]", port: int) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             assert process.stderr is not None
-            raise WorldFailed(
+            raise EnvironmentFailed(
                 "the page did not start", why=_last(process.stderr.read()), fix="another --port?"
             )
         try:
@@ -112,7 +112,7 @@ def _wait(process: "subprocess.Popen[str]", port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise WorldFailed(
+    raise EnvironmentFailed(
         "the page did not start", why=f"it does not listen after {START_SECONDS:.0f} s", fix="try again"
     )
 

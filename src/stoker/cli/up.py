@@ -15,9 +15,9 @@ from stoker.cli.common import (
     terminate_as_interrupt,
     timeout_option,
 )
+from stoker.cli.conflicts import asked, conflict_options
 from stoker.cli.group import group_options, read_group
-from stoker.cli.hands import asked, hands_options
-from stoker.errors import Interrupted, Mistake, StokerError
+from stoker.errors import Interrupted, StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
@@ -25,7 +25,7 @@ from stoker.fleet.state import FleetState
 from stoker.operate.fleet import Fleet, dry_run, up
 from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
-from stoker.ui.terminal import Story, box
+from stoker.ui.terminal import ProgressPrinter, box
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ LOOK_SECONDS = 0.5
 @click.option(
     "--dry-run", "dry", is_flag=True, help="Print the steps, take none; in a cluster, field by field."
 )
-@hands_options
+@conflict_options
 @timeout_option("ready")
 @group_options
 @output_option("text", "json")
@@ -71,35 +71,35 @@ def command(
     """
     spec = read_spec(model, file, sets, target, namespace)
     group = read_group(node)
-    story = Story()
+    printer = ProgressPrinter()
     if spec.target == "kubernetes":
-        agree = _agreement(story, yes, by_hand)
-        _in_cluster(spec, story, dry, timeout, force, over, output, agree)
+        agree = _agreement(printer, yes, by_hand)
+        _in_cluster(spec, printer, dry, timeout, force, over, output, agree)
         return
     if dry:
-        changes = dry_run(spec, story)
+        changes = dry_run(spec, printer)
         print_json(changes) if output == "json" else click.echo(
             "\n".join(map(str, changes.acting)) or "nothing to do"
         )
         return
     terminate_as_interrupt()
-    fleet, was_up = _start(spec, story, yes, timeout, group)
+    fleet, was_up = _start(spec, printer, yes, timeout, group)
     if detach or was_up:
         _show(fleet, spec, output, detached=True)
     else:
-        _attend(fleet, spec, output, story)
+        _attend(fleet, spec, output, printer)
 
 
-def _agreement(story: Story, yes: bool, by_hand: bool) -> "Agree":
+def _agreement(printer: ProgressPrinter, yes: bool, by_hand: bool) -> "Agree":
     """Whether gcloud's steps are run: as -y or --no-gcloud say, else as the person at the terminal does."""
 
     def agree(steps: tuple[Step, ...]) -> bool:
         if yes or by_hand:
             return yes and not by_hand
-        story.done()
+        printer.done()
         listing = "\n".join(f"  {step.subject}\n      {step.why}" for step in steps)
         if not sys.stdin.isatty():
-            raise Mistake(
+            raise UsageError(
                 "gcloud has something to do first, and nobody is asked", why="\n".join(step.subject for step in steps),
                 fix="-y runs it, --no-gcloud goes on without", rule="gcloud-agree",
             )  # fmt: skip
@@ -111,7 +111,7 @@ def _agreement(story: Story, yes: bool, by_hand: bool) -> "Agree":
 
 def _in_cluster(
     spec: ServeSpec,
-    story: Story,
+    printer: ProgressPrinter,
     dry: bool,
     timeout: Seconds | None,
     force: bool,
@@ -123,7 +123,7 @@ def _in_cluster(
     from stoker.operate.cluster_up import dry_run_cluster, up_cluster
 
     if dry:
-        changes = dry_run_cluster(spec, story)
+        changes = dry_run_cluster(spec, printer)
         print_json(changes) if output == "json" else click.echo(
             "\n".join(_step(step) for step in changes.steps) or "nothing to do"
         )
@@ -131,7 +131,13 @@ def _in_cluster(
     terminate_as_interrupt()
     try:
         state = up_cluster(
-            spec, report=story, timeout=timeout, force=force, agree=agree, over=over, ask=asked(story.done)
+            spec,
+            report=printer,
+            timeout=timeout,
+            force=force,
+            agree=agree,
+            over=over,
+            ask=asked(printer.done),
         )
     except KeyboardInterrupt:
         raise Interrupted(
@@ -140,7 +146,7 @@ def _in_cluster(
             fix="`stoker up` waits on, `stoker down` takes it away",
         ) from None
     finally:
-        story.done()
+        printer.done()
     if output == "json":
         print_json(state)
         return
@@ -169,27 +175,27 @@ def _step(step: Step) -> str:
 
 
 def _start(
-    spec: ServeSpec, story: Story, yes: bool, timeout: float | None, group: Group | None
+    spec: ServeSpec, printer: ProgressPrinter, yes: bool, timeout: float | None, group: Group | None
 ) -> tuple[Fleet, bool]:
     """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
     fleet = Fleet(spec.name)
     was_up = fleet.up
     try:
-        return up(spec, replace_running=yes, report=story, timeout=timeout, group=group), was_up
+        return up(spec, replace_running=yes, report=printer, timeout=timeout, group=group), was_up
     except KeyboardInterrupt:
-        story.done()
+        printer.done()
         if not was_up:
-            _stop(fleet, story, now=True)
+            _stop(fleet, printer, now=True)
         raise Interrupted(
             "interrupted before the fleet was ready", why="Ctrl-C", fix="`stoker up` starts again"
         ) from None
     except StokerError as error:
-        story.done()
+        printer.done()
         if not was_up and error.exit_code != 4 and error.finding.rule not in ("fleet-differs", "state-moved"):
             _stop(fleet, silent, now=True)
         raise
     finally:
-        story.done()
+        printer.done()
 
 
 def _stop(fleet: Fleet, report: Report, now: bool = False) -> None:
@@ -246,7 +252,7 @@ def _names() -> tuple[str, ...]:
     return names()
 
 
-def _attend(fleet: Fleet, spec: ServeSpec, output: str, story: Story) -> None:
+def _attend(fleet: Fleet, spec: ServeSpec, output: str, printer: ProgressPrinter) -> None:
     """Shows it and reports what happens until Ctrl-C, then drains; a second Ctrl-C cuts what still runs."""
     try:
         _show(fleet, spec, output, detached=False)
@@ -258,14 +264,14 @@ def _attend(fleet: Fleet, spec: ServeSpec, output: str, story: Story) -> None:
                 continue  # nobody can tell for a moment
             before, state = state, now
             for event in events(before, state):
-                story(event)
+                printer(event)
         click.echo("the fleet was taken down")
     except KeyboardInterrupt:
-        story.done()
-        story = Story()  # its time begins now
+        printer.done()
+        printer = ProgressPrinter()  # its time begins now
         click.echo("stopping: requests in progress finish first, Ctrl-C again cuts them", err=True)
         try:
-            fleet.down(story)
+            fleet.down(printer)
         except KeyboardInterrupt:
-            fleet.down(story, now=True)
-        story.done()
+            fleet.down(printer, now=True)
+        printer.done()

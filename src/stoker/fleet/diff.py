@@ -27,7 +27,7 @@ def _fleet(before: FleetState | None, after: FleetState) -> list[Event]:
     stopped = after.stopped
     if stopped is not None and (before is None or before.stopped != stopped):
         text = (
-            f"stopped: {stopped.subject} failed: {stopped.last_words}; revision {stopped.serving} serves on"
+            f"stopped: {stopped.subject} failed: {stopped.last_error}; revision {stopped.serving} serves on"
         )
         out.append(Event(f"revision {stopped.revision}", text, "fail"))
     return out
@@ -37,7 +37,7 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
     subject = f"replica {after.name}"
     out: list[Event] = []
     if before and after.restarts > before.restarts:
-        out.append(Event(subject, f"restarted: {after.last_words or 'it ended'}", "warn"))
+        out.append(Event(subject, f"restarted: {after.last_error or 'it ended'}", "warn"))
     if before is None or after.phase != before.phase or (after.detail != before.detail and after.detail):
         text = f"{after.phase}{f'  {after.detail}' if after.detail else ''}"
         took = (
@@ -46,7 +46,7 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
             else None
         )
         if after.phase == "Failed":
-            text = f"Failed  {after.last_words or after.detail}"
+            text = f"Failed  {after.last_error or after.detail}"
         out.append(Event(subject, text, _MARKS.get(after.phase, "..."), took))
     return out
 
@@ -54,11 +54,11 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
 def _service(before: Service | None, after: Service) -> list[Event]:
     out: list[Event] = []
     if before and after.restarts > before.restarts:
-        out.append(Event(after.role, f"restarted: {after.last_words or 'it ended'}", "warn"))
+        out.append(Event(after.role, f"restarted: {after.last_error or 'it ended'}", "warn"))
     if after.phase == "Ready" and (before is None or before.phase != "Ready"):
         out.append(Event(after.role, f"Ready  {after.url or ''}".rstrip()))
     if after.phase == "Failed" and (before is None or before.phase != "Failed"):
-        out.append(Event(after.role, f"Failed  {after.last_words or ''}".rstrip(), "fail"))
+        out.append(Event(after.role, f"Failed  {after.last_error or ''}".rstrip(), "fail"))
     if (
         after.detail
         and after.phase not in ("Ready", "Failed")

@@ -65,7 +65,7 @@ class Replica:
     restarts: int = 0
     detail: str = ""
     sample: Sample | None = None
-    last_words: str | None = None
+    last_error: str | None = None
     log: str | None = None
     hardware: str = ""
     generation: int = 0
@@ -83,13 +83,13 @@ class Service:
     pid: int | None = None
     url: str | None = None
     restarts: int = 0
-    last_words: str | None = None
+    last_error: str | None = None
     current: bool = True
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Evidence:
     """Something seen that explains a state: where, about what, why, and how often."""
 
     source: Literal["event", "condition", "log", "probe", "quota"]
@@ -127,13 +127,13 @@ class Scaling:
 class Stopped:
     """A change that was stopped since its first replacement failed: the fleet goes on as it was.
 
-    revision is the change's, serving the one that goes on; subject failed, with its last words and its log.
+    revision is the change's, serving the one that goes on; subject failed, with its last error and its log.
     """
 
     revision: int
     serving: int
     subject: str
-    last_words: str
+    last_error: str
     log: str | None = None
     since: float = 0.0
 
@@ -155,7 +155,7 @@ class FleetState:
     wanted: int = 0
     replicas: tuple[Replica, ...] = ()
     services: tuple[Service, ...] = ()
-    signs: tuple[Sign, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     supervised: bool = True
     stopping: bool = False
     command: str = ""

@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+# What files have that an earlier release wrote, and the names of today.
+FORMER = {"last_words": "last_error", "signs": "evidence"}
 
 
 def typed(kind: type[T], raw: Any) -> T:
@@ -39,6 +41,7 @@ def _read(kind: Any, raw: Any, place: str) -> Any:
 
 def _whole(kind: type, raw: Any, place: str) -> Any:
     _expected(isinstance(raw, Mapping), raw, place)
+    raw = {FORMER.get(key, key): value for key, value in raw.items()}
     hints, given = _hints(kind), {}
     for one in fields(kind):
         if one.name in raw:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stoker.errors import Mistake
-from stoker.model import sane
+from stoker.errors import UsageError
+from stoker.model import validation
 from stoker.model.attention import attention, heads_of, hidden
 from stoker.model.families import FAMILIES, Family
 from stoker.model.feedforward import feedforward
@@ -75,14 +75,14 @@ def _token_bytes(cache: Cache, element: int) -> int:
 
 
 def read_shape(files: ModelFiles) -> ModelShape:
-    """Reads the shape. Raises: Mistake, naming the field of config.json that is missing or makes no sense."""
-    text = sane.text_of(files.config)
-    sane.check(files.config, text)
+    """Reads the shape. Raises: UsageError, naming the field of config.json that is missing or makes no sense."""
+    text = validation.text_of(files.config)
+    validation.check(files.config, text)
     architecture = str((files.config.get("architectures") or ["unknown"])[0])[:200]
     try:
         return _shape(files, files.config, text, architecture)
     except _UNSHAPED as error:
-        raise sane.not_a_model(error, architecture) from None
+        raise validation.not_a_model(error, architecture) from None
 
 
 # what reading a field raises that holds something else than in every model
@@ -98,7 +98,7 @@ def _shape(
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
-    sane.check_layers(decoder, (*first, *last))
+    validation.check_layers(decoder, (*first, *last))
     counted = _count(decoder) + sum(part.parameters for part in (*first, *last))
     parameters = _in_headers(files) or counted
     return ModelShape(
@@ -121,7 +121,9 @@ def _shape(
         tied=tied,
         quantization=read_quantization(config) or read_quantization(text),
         vision=pictures,
-        known=architecture in FAMILIES and 0.9 < parameters / counted < 1.1 and not sane.hollow(decoder),
+        known=architecture in FAMILIES
+        and 0.9 < parameters / counted < 1.1
+        and not validation.hollow(decoder),
         counted=counted,
         model_type=str(config.get("model_type") or ""),
     )
@@ -215,9 +217,9 @@ def _in_headers(files: ModelFiles) -> int:
 def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
     """Whether the weights are of the model that config.json describes: vLLM would serve others without a word.
 
-    Raises: Mistake, where layers are missing or too many, or the embedding has another size.
+    Raises: UsageError, where layers are missing or too many, or the embedding has another size.
     """
-    config = sane.text_of(files.config)
+    config = validation.text_of(files.config)
     for name, tensor in files.tensors.items():
         if name.endswith("embed_tokens.weight") and "vision" not in name and tensor.dtype in _FLOATS:
             _check_embedding(name, tensor.shape, config, at)
@@ -241,8 +243,8 @@ def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any
         raise _other_weights(f"{name} has {found[0]} rows, config.json has vocab_size {vocabulary}", at)
 
 
-def _other_weights(why: str, at: str) -> Mistake:
-    return Mistake(
+def _other_weights(why: str, at: str) -> UsageError:
+    return UsageError(
         "the weights are not those of config.json", at=at, why=why,
         fix="copy config.json and the safetensors files of one and the same model", rule="weights-differ",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
-from stoker.errors import Mistake, NoSuchFleet
+from stoker.errors import NoSuchFleet, UsageError
 from stoker.events import Event, Report, silent
 from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
@@ -14,10 +14,10 @@ from stoker.operate.wait import converge, limit
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
-from stoker.targets.kubernetes.figures import sampled
 from stoker.targets.kubernetes.history import plain
+from stoker.targets.kubernetes.lease import Request, nobody
+from stoker.targets.kubernetes.pod_metrics import sampled
 from stoker.targets.kubernetes.target import KubernetesTarget
-from stoker.targets.kubernetes.turn import Ask, nobody
 from stoker.targets.kubernetes.workload import workloads
 from stoker.units import Range
 
@@ -30,7 +30,7 @@ class ClusterFleet:
     over: another command that changes the fleet is not waited for; ask: says so when it is met.
     """
 
-    ask: Ask
+    ask: Request
 
     def __init__(self, spec: ServeSpec) -> None:
         self.spec, self.name = spec, spec.name
@@ -59,14 +59,14 @@ class ClusterFleet:
         """The state of a fleet that has objects and no workload: what a first `up` waits with, or left behind."""
         left, last = self.target.left(), self.target.claim.last()
         if not left and (last is None or not last.holder):
-            if any(one.reason == "FinalizerHolds" for one in state.signs):
+            if any(one.reason == "FinalizerHolds" for one in state.evidence):
                 return replace(state, stopping=True)
             raise self._none()
         there = f"{', '.join(left) or 'nothing'} {'is' if len(left) < 2 else 'are'} there, no replicas yet"
         begun = f"; left by {last}, begun {last.at}" if last else ""
         detail = f"{there}{begun}: `stoker up` goes on, `stoker down` takes it away"
         goes = last is not None and bool(last.holder)
-        made = Service("objects", "Starting" if goes else "Failed", last.since if last else state.at, detail=there if goes else "", last_words=None if goes else detail)  # fmt: skip
+        made = Service("objects", "Starting" if goes else "Failed", last.since if last else state.at, detail=there if goes else "", last_error=None if goes else detail)  # fmt: skip
         asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.spec.replicas.low
         return replace(state, wanted=asked, services=(made, *state.services))
 
@@ -79,16 +79,16 @@ class ClusterFleet:
     def scale(
         self, count: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
-        """Runs so many replicas and returns when they are ready. Raises: Mistake, where an HPA moves them.
+        """Runs so many replicas and returns when they are ready. Raises: UsageError, where an HPA moves them.
 
         rebind: of a fleet on one machine, whose replicas share its cores; here each has its own.
         """
         if count < 0:
-            raise Mistake(f"{count} replicas cannot be had", why="the count is negative", fix="0 or more")
+            raise UsageError(f"{count} replicas cannot be had", why="the count is negative", fix="0 or more")
         self.status()
         spec = self.running()
         if not spec.replicas.fixed:
-            raise Mistake(
+            raise UsageError(
                 f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
                 fix="another range in the file, and `stoker up`", rule="hpa-scales",
             )  # fmt: skip
@@ -102,12 +102,12 @@ class ClusterFleet:
             return converge(self.target, plan, report, seconds)
 
     def running(self) -> ServeSpec:
-        """The spec of what runs now, whatever the file says since. Raises: Mistake, where nobody kept it."""
+        """The spec of what runs now, whatever the file says since. Raises: UsageError, where nobody kept it."""
         if not self.target.history.differs(self.spec):
             return self.spec
         found = self.target.history.running()
         if found is None:
-            raise Mistake(
+            raise UsageError(
                 f"{self.name} runs another spec than this one, which was never ready", why="only a spec that was ready is kept",
                 fix="`stoker up` applies the file", rule="fleet-differs",
             )  # fmt: skip
@@ -124,7 +124,7 @@ class ClusterFleet:
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
-        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says. Raises: Mistake,
+        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says. Raises: UsageError,
         where none is kept.
         """
         before = self.status()
@@ -147,7 +147,7 @@ class ClusterFleet:
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
     ) -> Iterator[LogLine]:
-        """Lines of its pods' logs; previous: of the life before each container's last restart. Raises: NoSuchFleet; Mistake, where this user may not read them."""
+        """Lines of its pods' logs; previous: of the life before each container's last restart. Raises: NoSuchFleet; UsageError, where this user may not read them."""
         if not self.target.api.list("Pod", self.target.namespace, self.target.selector):
             self.status()
         return self.target.logs(replica, follow, previous)
@@ -162,7 +162,7 @@ def connect_cluster(
 ) -> ClusterFleet:
     """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
 
-    A named one may not be there: its `status` says so. Raises: NoSuchFleet, where none is named; Mistake, WorldFailed,
+    A named one may not be there: its `status` says so. Raises: NoSuchFleet, where none is named; UsageError, EnvironmentFailed,
     where the cluster cannot be asked.
     """
     place = [f"kubernetes.namespace={namespace}"] if namespace else []
@@ -231,7 +231,7 @@ def record(target: KubernetesTarget, spec: ServeSpec, report: Report) -> None:
     """Keeps the spec for a way back; a fleet that is ready does not fail for that."""
     try:
         target.history.record(plain(spec))
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         text = f"no way back to this is kept: {refused.finding.what}"

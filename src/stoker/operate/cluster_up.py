@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stoker.advise.cluster import check_cluster
-from stoker.errors import DoesNotFit, Mistake, StateMoved, StokerError, TimedOut, Unreachable
+from stoker.errors import DoesNotFit, StateMoved, StokerError, TimedOut, Unreachable, UsageError
 from stoker.events import Event, Report, silent
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState
-from stoker.operate.bounded import bounded
 from stoker.operate.cluster import START_TIMEOUT, record
+from stoker.operate.deadline import bounded
 from stoker.operate.plan import plan_cluster
 from stoker.operate.wait import converge, limit
 from stoker.planner.plan import Plan
@@ -21,8 +21,8 @@ from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
+from stoker.targets.kubernetes.lease import Request, nobody
 from stoker.targets.kubernetes.target import KubernetesTarget
-from stoker.targets.kubernetes.turn import Ask, nobody
 
 LEAST = 5.0  # seconds that the checks have, however short the deadline
 
@@ -36,7 +36,7 @@ def print_only(_: tuple[Step, ...]) -> bool:
 
 def up_cluster(
     spec: ServeSpec, *, report: Report = silent, timeout: float | None = None, force: bool = False,
-    agree: Agree = print_only, over: bool = False, ask: Ask = nobody,
+    agree: Agree = print_only, over: bool = False, ask: Request = nobody,
 ) -> FleetState:  # fmt: skip
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
 
@@ -44,7 +44,7 @@ def up_cluster(
     so when it is met. What a failed first `up` has made is named, and known to `status` and `down`.
 
     force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be made, and says
-    whether to make them; where it does not, they are reported. Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
+    whether to make them; where it does not, they are reported. Raises: UsageError, EnvironmentFailed, DoesNotFit, TimedOut.
     """
     deadline = clock.monotonic() + limit(timeout, START_TIMEOUT)
 
@@ -112,7 +112,7 @@ def _by_hand(calls: tuple[Call, ...], report: Report) -> None:
 
 
 def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:
-    """The target and the plan, after the checks. Raises: Mistake, DoesNotFit, for what would keep it from coming up."""
+    """The target and the plan, after the checks. Raises: UsageError, DoesNotFit, for what would keep it from coming up."""
     target = KubernetesTarget(spec, force=force)
     target.lifts = True
     target.api.version()
@@ -123,7 +123,7 @@ def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTa
         for one in found:
             if one is not errors[0]:
                 _tell(one, report)
-        raise DoesNotFit(errors[0]) if errors[0].rule == "kube-quota" else Mistake(errors[0])
+        raise DoesNotFit(errors[0]) if errors[0].rule == "kube-quota" else UsageError(errors[0])
     if found and _acts(target, plan):  # who only waits, or asks again, has been told
         for one in found:
             _tell(one, report)

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Any
 
 from stoker.errors import (
+    EnvironmentFailed,
     FleetDiffers,
-    Mistake,
     NoSuchFleet,
     StateBroken,
     StateMoved,
-    WorldFailed,
+    UsageError,
 )
 from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
@@ -28,10 +28,10 @@ from stoker.planner.plan import Plan, Share
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.local.ending import end
 from stoker.targets.local.rollout import same_spec
 from stoker.targets.local.steps import read_back
 from stoker.targets.local.target import LocalTarget, names, no_fleet, strays
+from stoker.targets.local.teardown import end
 
 START_TIMEOUT = 1800.0
 STOP_GRACE = 60.0
@@ -121,7 +121,9 @@ class Fleet:
     ) -> FleetState:
         """Runs so many replicas and returns when they are ready. Raises: NoSuchFleet, DoesNotFit, TimedOut."""
         if replicas < 0:
-            raise Mistake(f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more")
+            raise UsageError(
+                f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more"
+            )
         plan = self.plan(replicas, rebind=rebind, report=report)
         return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
 
@@ -167,7 +169,7 @@ class Fleet:
         """Goes back to the newest other spec that was ready, or to a revision; the number of replicas stays.
 
         Of a change that was stopped it goes back to what serves on, which changes nothing but what is wanted.
-        Raises: NoSuchFleet; Mistake, where nothing like it was ready.
+        Raises: NoSuchFleet; UsageError, where nothing like it was ready.
         """
         running = self._running()
         chosen = self._generation(revision, running)
@@ -183,7 +185,7 @@ class Fleet:
         else:
             found = [one for one in known if one.revision == revision]
         if not found:
-            raise Mistake(
+            raise UsageError(
                 f"{self.name} has no revision {revision} that was ready" if revision else f"{self.name} was ready with no other spec",
                 why=f"kept: {', '.join(str(one.revision) for one in known) or 'none'}",
                 fix="change the file back, and `stoker up -y`", rule="no-revision",
@@ -200,7 +202,7 @@ class Fleet:
             self._led_down(report, timeout, now)
         except StateMoved:
             raise
-        except WorldFailed as error:
+        except EnvironmentFailed as error:
             report(Event("fleet", "ended without its files", "warn", finding=error.finding))
             end(self.target.folder, report, timeout, now)
 
@@ -299,7 +301,7 @@ def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
 
 
 def connect(name: str | None = None) -> Fleet:
-    """A handle on a running fleet; without a name, on the only one there is. Raises: NoSuchFleet, Mistake."""
+    """A handle on a running fleet; without a name, on the only one there is. Raises: NoSuchFleet, UsageError."""
     known = names()
     if name not in known:
         known = (*known, *strays())
@@ -307,7 +309,7 @@ def connect(name: str | None = None) -> Fleet:
         if len(known) != 1:
             if not known:
                 raise no_fleet("")
-            raise Mistake("several fleets run here", why=", ".join(known), fix="name one: --name NAME")
+            raise UsageError("several fleets run here", why=", ".join(known), fix="name one: --name NAME")
         name = known[0]
     if name not in known:
         raise no_fleet(name)

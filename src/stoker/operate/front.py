@@ -25,7 +25,7 @@ def up(
     timeout: seconds until ready; None is half an hour here, and an hour in a cluster.
     replace_running: change a fleet of this name that runs here. gcloud: make the calls
     outside of the cluster that it needs (IAM, uniform bucket access); otherwise they are reported only.
-    Raises: Mistake, WorldFailed, DoesNotFit, TimedOut.
+    Raises: UsageError, EnvironmentFailed, DoesNotFit, TimedOut.
     """
     if spec is None or spec.target == "local":
         return fleet.up(spec, replace_running=replace_running, report=report, timeout=timeout)
@@ -39,7 +39,7 @@ def up(
 def connect(which: str | ServeSpec | None = None) -> "Fleet | ClusterFleet":
     """A handle on a fleet that runs: here by its name (the only one without), in a cluster by its spec.
 
-    Raises: NoSuchFleet, Mistake.
+    Raises: NoSuchFleet, UsageError.
     """
     if isinstance(which, ServeSpec):
         if which.target != "local":

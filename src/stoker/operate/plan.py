@@ -5,16 +5,16 @@ from dataclasses import replace
 
 from stoker import weights
 from stoker.bounds import shown
-from stoker.errors import DoesNotFit, Mistake, WeightsFailed
+from stoker.errors import DoesNotFit, UsageError, WeightsFailed
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.operate import measured
 from stoker.operate.prepare import prepare
-from stoker.planner.asked import plan_asked
 from stoker.planner.plan import Hardware, Plan
-from stoker.planner.unsized import unsized
+from stoker.planner.requested import plan_asked
+from stoker.planner.unknown_shape import unsized
 from stoker.spec import load
-from stoker.spec.nouns import HardwareAsk, ServeSpec
+from stoker.spec.nouns import HardwareSpec, ServeSpec
 from stoker.system import keys
 
 
@@ -32,7 +32,7 @@ def plan(
     `asked`, and always for a cluster, the plan is for the spec's own `hardware`, and only config.json and the
     safetensors headers are read. concurrency: requests of the longest length that are to run at once.
 
-    Raises: DoesNotFit, Mistake, WeightsFailed, MissingPart.
+    Raises: DoesNotFit, UsageError, WeightsFailed, MissingDependency.
     """
     spec = spec or load("")
     if asked is None:
@@ -48,13 +48,13 @@ def plan(
 def plan_cluster(spec: ServeSpec) -> Plan:
     """The plan for a cluster. Where the model cannot be read from here, the file's own sizes are taken as they are.
 
-    Raises: DoesNotFit, Mistake, WeightsFailed.
+    Raises: DoesNotFit, UsageError, WeightsFailed.
     """
     if spec.engine.kind == "simulated":
         return unsized(spec, None)
     try:
         shape = peeked(spec)
-    except (WeightsFailed, Mistake) as error:
+    except (WeightsFailed, UsageError) as error:
         refused = _the_clusters(spec) and error.finding.rule in ("hub-gated", "hub-missing")
         if not (refused or isinstance(error, WeightsFailed)):
             raise
@@ -92,12 +92,12 @@ def compare(
     for name in names:
         gpu, colon, count = name.partition(":")
         if colon and not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= MOST_GPUS):
-            raise Mistake(
+            raise UsageError(
                 f"{shown(name)} is no hardware",
                 why=f"expected a name and 1 to {MOST_GPUS:,} GPUs",
                 fix="l4:4",
             )
-        hardware = HardwareAsk(gpu, int(count) if colon else spec.hardware.count)
+        hardware = HardwareSpec(gpu, int(count) if colon else spec.hardware.count)
         try:
             found: Plan | DoesNotFit = plan_asked(
                 replace(spec, hardware=hardware), shape, str(spec.model.source), concurrency=concurrency

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stoker import weights
 from stoker.bounds import shown
-from stoker.errors import MissingPart, Mistake
+from stoker.errors import MissingDependency, UsageError
 from stoker.events import Report
 from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.planner.group import Group
@@ -20,9 +20,9 @@ from stoker.weights.reading import TEMPLATE
 
 
 def check_target(spec: ServeSpec) -> None:
-    """Raises: Mistake, for a cluster, where `operate.cluster` serves."""
+    """Raises: UsageError, for a cluster, where `operate.cluster` serves."""
     if spec.target != "local":
-        raise Mistake(
+        raise UsageError(
             f"target {spec.target} is not this machine", why="this call runs fleets here",
             fix="`stoker up` serves clusters; --target local serves here", at=str(spec.origin.get("target") or ""),
         )  # fmt: skip
@@ -35,7 +35,7 @@ def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: boo
 
 
 def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
-    """The shape of a staged model. Raises: Mistake, where its weights are not those of its config.json."""
+    """The shape of a staged model. Raises: UsageError, where its weights are not those of its config.json."""
     files = weights.peek(ModelRef(LocalDir(str(folder)), spec.model.served_name))
     shape = read_shape(files)
     check_weights(files, shape, str(folder))
@@ -89,7 +89,7 @@ def prepare(
 
 def _check_engine(spec: ServeSpec) -> None:
     if importlib.util.find_spec("vllm") is None:
-        raise MissingPart(
+        raise MissingDependency(
             "vLLM is not installed here", why="this environment has no package vllm",
             fix="`make up` installs it; `engine: {kind: simulated}` runs without", rule="engine-missing",
         )  # fmt: skip
@@ -106,7 +106,7 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
     try:
         reading.read_text(path, TEMPLATE)
     except Unreadable as error:
-        raise Mistake(
+        raise UsageError(
             f"chat-template {shown(str(given))[1:-1]} is no file"
             if error.missing
             else "the chat template cannot be read",

@@ -3,7 +3,7 @@
 from itertools import takewhile
 from pathlib import Path
 
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.operate.plan import plan_cluster
 from stoker.planner.plan import Plan
 from stoker.render.dashboards import cloud, grafana
@@ -12,7 +12,7 @@ from stoker.render.manifests.manifest import kustomization
 from stoker.render.manifests.monitoring import scope
 from stoker.render.manifests.scaling import VALUES, adapter_rules
 from stoker.render.panels import Scope
-from stoker.render.rules import Promise, objectives
+from stoker.render.rules import AlertObjectives, objectives
 from stoker.render.scraping import RULES, prometheus, rules
 from stoker.spec.nouns import ServeSpec
 from stoker.system import paths
@@ -27,7 +27,7 @@ MARK = "# Written by `stoker render`, which removes what of this the fleet needs
 def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
     """The plan, and the text of each file by its name, in the order in which they are applied.
 
-    Raises: Mistake, DoesNotFit, WeightsFailed.
+    Raises: UsageError, DoesNotFit, WeightsFailed.
     """
     plan = plan_cluster(spec)
     objects = manifests(plan)
@@ -47,14 +47,14 @@ def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
 def beside_local(spec: ServeSpec) -> dict[str, str]:
     """For a fleet of this machine: a Prometheus' configuration, its rules, and the dashboard."""
     mine, targets = Scope(spec.name), str(paths.fleet(spec.name) / "prometheus-targets.json")
-    promised = Promise(objectives(spec.slo))
+    promised = AlertObjectives(objectives(spec.slo))
     return {CONFIG: prometheus(mine, targets), RULES: rules(mine, promised), GRAFANA: grafana(mine)}
 
 
 def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:
     """Writes them into a folder, and removes what an earlier render left there. Returns the names removed.
 
-    Raises: Mistake, for a folder that holds something else.
+    Raises: UsageError, for a folder that holds something else.
     """
     before = _before(folder)
     index = next(name for name in INDEXES if name in files)
@@ -68,16 +68,16 @@ def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:
         for name in gone:
             (folder / name).unlink()
     except OSError as error:
-        raise WorldFailed(
+        raise EnvironmentFailed(
             f"{folder} cannot be written", why=str(error), fix="another folder: -O DIR"
         ) from error
     return gone
 
 
 def _before(folder: Path) -> set[str]:
-    """The files of an earlier render. Raises: Mistake, where the folder has files that none wrote."""
+    """The files of an earlier render. Raises: UsageError, where the folder has files that none wrote."""
     if folder.exists() and not folder.is_dir():
-        raise Mistake(f"{folder} is no folder", why="a file stands there", fix="another folder: -O DIR")
+        raise UsageError(f"{folder} is no folder", why="a file stands there", fix="another folder: -O DIR")
     here = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if not here:
         return set()
@@ -86,7 +86,7 @@ def _before(folder: Path) -> set[str]:
         if lines and lines[0] == MARK:
             names = takewhile(lambda line: line.startswith("#   "), lines[1:])
             return {line.removeprefix("#   ") for line in names} & here
-    raise Mistake(
+    raise UsageError(
         f"{folder} holds something else", why=f"no {' or '.join(INDEXES)} there says that `stoker render` wrote it",
         fix="an empty folder: -O DIR", rule="render-folder",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from stoker.catalog.changes import missing
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.shape import ModelShape
 from stoker.planner.layout import divides
 from stoker.spec.nouns import ServeSpec
@@ -17,16 +17,16 @@ def placed(spec: ServeSpec) -> Iterator[None]:
     """Where the planner below knows a field by its path alone, the mistake leaves with its place in the file."""
     try:
         yield
-    except Mistake as error:
+    except UsageError as error:
         place = at(spec, error.finding.at)
         raise type(error)(replace(error.finding, at=place)) if place else error from None
 
 
 def check_model(spec: ServeSpec, shape: ModelShape) -> None:
-    """Raises: Mistake, for a length beyond the model's."""
+    """Raises: UsageError, for a length beyond the model's."""
     asked = spec.engine.options.get("max-model-len")
     if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
-        raise Mistake(
+        raise UsageError(
             f"max-model-len {asked} is above the model's {shape.max_len}",
             at=at(spec, "engine.max-model-len"), why="the model was not made for longer texts",
             fix=f"max-model-len: {shape.max_len}, or less",
@@ -34,7 +34,7 @@ def check_model(spec: ServeSpec, shape: ModelShape) -> None:
 
 
 def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
-    """Raises: Mistake, for a tensor parallel size that cannot split the model."""
+    """Raises: UsageError, for a tensor parallel size that cannot split the model."""
     why = divides(shape, size)
     if why is None:
         return
@@ -44,7 +44,7 @@ def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
         what, why = f"{what} does not divide the model's {shape.heads} attention heads", "each rank takes as many heads"  # fmt: skip
     else:
         what = f"{what} cannot split the model"
-    raise Mistake(
+    raise UsageError(
         what, at=at(spec, "engine.tensor-parallel-size") or at(spec, "hardware"), why=why,
         fix=f"one of {', '.join(fits)}", rule="tensor-parallel-heads",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PORT = 29400  # torchrun's own rendezvous port
-SILENCE = 15.0
+HEARTBEAT_TIMEOUT = 15.0
 JOIN = 600.0
 
 
@@ -13,7 +13,7 @@ JOIN = 600.0
 class Group:
     """One replica over `nodes` hosts, seen from node `rank`. The master is node 0's address.
 
-    port is where the nodes' agents speak, key_file what they prove to know. silence is the seconds after which a
+    port is where the nodes' agents speak, key_file what they prove to know. heartbeat_timeout is the seconds after which a
     node that says nothing counts as dead, join those that nodes are waited for. interface is the network
     interface that vLLM binds to, None to take the one that leads to the master.
     """
@@ -23,7 +23,7 @@ class Group:
     master: str
     port: int = PORT
     key_file: str | None = None
-    silence: float = SILENCE
+    heartbeat_timeout: float = HEARTBEAT_TIMEOUT
     join: float = JOIN
     interface: str | None = None
 
@@ -47,6 +47,6 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def silent(heard: Mapping[int, float], now: float, silence: float) -> list[int]:
-    """The nodes that have said nothing for longer than `silence` seconds."""
-    return sorted(rank for rank, at in heard.items() if now - at > silence)
+def silent(heard: Mapping[int, float], now: float, heartbeat_timeout: float) -> list[int]:
+    """The nodes that have said nothing for longer than `heartbeat_timeout` seconds."""
+    return sorted(rank for rank, at in heard.items() if now - at > heartbeat_timeout)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from stoker.catalog.gpus import GpuType, by_device_name
-from stoker.errors import DoesNotFit, Mistake
+from stoker.errors import DoesNotFit, UsageError
 from stoker.model.shape import ModelShape
-from stoker.planner.ability import gpu_warning
-from stoker.planner.asked import added_options, ask_of, does_not_fit, reasons_of, unsure
+from stoker.planner.capability import gpu_warning
 from stoker.planner.checks import at, check_model, check_tensor, placed, release_warning, template_warning
 from stoker.planner.cpu import cpu_fit
 from stoker.planner.group import Group
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
+from stoker.planner.requested import added_options, ask_of, does_not_fit, reasons_of, unsure
 from stoker.planner.search import choose
 from stoker.spec.nouns import ServeSpec
 
@@ -36,11 +36,11 @@ def plan_local(
 
     group is this machine's place, where the replica spreads over several.
 
-    Raises: DoesNotFit, where memory or GPUs do not suffice; Mistake, for options that contradict the model.
+    Raises: DoesNotFit, where memory or GPUs do not suffice; UsageError, for options that contradict the model.
     """
     count = spec.replicas.low if replicas is None else replicas
     if group is not None and count != 1:
-        raise Mistake(
+        raise UsageError(
             f"a group of {group.nodes} nodes runs one replica, not {count}", at=at(spec, "replicas"),
             why="each replica over several hosts is a fleet of its own", fix="replicas: 1",
         )  # fmt: skip
@@ -142,7 +142,7 @@ def _cpu_layout(spec: ServeSpec, shape: ModelShape, nodes: int) -> Layout:
         least = max(nodes, 2 if spec.strategy == "tensor-parallel" else 1)
         count = asked.count if asked.gpu == "cpu" and asked.count else least
     if count % nodes:
-        raise Mistake(
+        raise UsageError(
             f"{count} rank{'s' * (count > 1)} cannot be spread over {nodes} nodes", at=at(spec, "engine.tensor-parallel-size"),
             why="each node has as many", fix=f"tensor-parallel-size: {nodes}, or pipeline-parallel-size: {nodes}",
         )  # fmt: skip
@@ -151,14 +151,14 @@ def _cpu_layout(spec: ServeSpec, shape: ModelShape, nodes: int) -> Layout:
     if nodes > 1:
         return Layout(nodes, nodes, count // nodes)
     if spec.strategy == "multi-node":
-        raise Mistake(
+        raise UsageError(
             "strategy multi-node needs more hosts than this one", at=at(spec, "strategy"),
             why="one node was named", fix="`stoker up --nnodes 2 --node-rank R --master-addr A` on each host",
         )  # fmt: skip
     if divides(shape, count) is None:
         return Layout(tensor=count)
     if count > shape.layers:
-        raise Mistake(
+        raise UsageError(
             f"{count} ranks are more than the model's {shape.layers} layers", at=at(spec, "hardware"),
             why="each stage of a pipeline takes a layer at least", fix=f"hardware: cpu:{shape.layers}, or less",
         )  # fmt: skip
@@ -183,7 +183,7 @@ def _lora(adapters: Mapping[str, Adapter]) -> dict[str, Any]:
     fits = [choice for choice in LORA_RANKS if choice >= rank]
     if not fits:
         name = next(name for name, adapter in adapters.items() if adapter.rank == rank)
-        raise Mistake(
+        raise UsageError(
             f"the adapter {name!r} has rank {rank}", why=f"vLLM takes {LORA_RANKS[-1]} at most",
             fix="merge it into the model's weights", rule="lora-rank",
         )  # fmt: skip

@@ -19,7 +19,7 @@ LEAST_LENGTH = 32768
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """What a layout must do. count is GPUs a replica; tensor, pipeline and strategy pin it; None leaves it open.
 
     concurrency: requests of the longest length at once. options are vLLM's.
@@ -66,7 +66,7 @@ class Choice:
     small_batch: bool = False
 
 
-def choose(shape: ModelShape, ask: Ask) -> Choice:
+def choose(shape: ModelShape, ask: Request) -> Choice:
     """The smallest layout that serves what was asked."""
     rejected: list[Fit] = []
     for layout in candidates(shape, ask):
@@ -82,7 +82,7 @@ def choose(shape: ModelShape, ask: Ask) -> Choice:
     return Choice(None, tuple(rejected))
 
 
-def _with_small_batch(shape: ModelShape, ask: Ask, fit: Fit) -> Fit | None:
+def _with_small_batch(shape: ModelShape, ask: Request, fit: Fit) -> Fit | None:
     """The same layout with smaller batches, where that makes it fit: less is taken by activations and windows."""
     if "max-num-batched-tokens" in ask.options or fit.settings.max_num_batched_tokens <= SMALL_BATCH:
         return None
@@ -90,7 +90,7 @@ def _with_small_batch(shape: ModelShape, ask: Ask, fit: Fit) -> Fit | None:
     return smaller if smaller.fits else None
 
 
-def _shortened(rejected: list[Fit], ask: Ask, shape: ModelShape) -> Choice | None:
+def _shortened(rejected: list[Fit], ask: Request, shape: ModelShape) -> Choice | None:
     """The smallest layout that serves long requests, if not the model's longest: where nobody asked for a length."""
     pinned = ask.count is not None or ask.tensor is not None
     least = 1 if pinned else min(LEAST_LENGTH, shape.max_len)
@@ -103,13 +103,13 @@ def _shortened(rejected: list[Fit], ask: Ask, shape: ModelShape) -> Choice | Non
     return None
 
 
-def candidates(shape: ModelShape, ask: Ask) -> Iterator[Layout]:
+def candidates(shape: ModelShape, ask: Request) -> Iterator[Layout]:
     """The layouts that may be, smallest first; of equal size, fewer nodes first, then the widest tensor parallel."""
     for count in _counts(ask):
         yield from _of_size(shape, ask, count)
 
 
-def _counts(ask: Ask) -> tuple[int, ...]:
+def _counts(ask: Request) -> tuple[int, ...]:
     if ask.count is not None:
         return (ask.count,)
     if ask.tensor is not None or ask.pipeline is not None:
@@ -128,7 +128,7 @@ def _counts(ask: Ask) -> tuple[int, ...]:
             return (*within, *across)
 
 
-def _of_size(shape: ModelShape, ask: Ask, count: int) -> Iterator[Layout]:
+def _of_size(shape: ModelShape, ask: Request, count: int) -> Iterator[Layout]:
     nodes = max(-(-count // ask.per_node), 2 if ask.strategy == "multi-node" and count > 1 else 1)
     if count % nodes:
         return
@@ -149,7 +149,7 @@ class Remedy:
     gives: str
 
 
-def remedies(shape: ModelShape, ask: Ask, rejected: tuple[Fit, ...]) -> tuple[Remedy, ...]:
+def remedies(shape: ModelShape, ask: Request, rejected: tuple[Fit, ...]) -> tuple[Remedy, ...]:
     """What would make the last layout fit: a shorter length, 8-bit weights or cache, more GPUs, another GPU."""
     if not rejected:
         return ()
@@ -166,21 +166,21 @@ def _shorter(last: Fit) -> Remedy | None:
     return Remedy(f"max-model-len: {length}", f"{last.layout} holds one request of {length:,} tokens")
 
 
-def _smaller(shape: ModelShape, ask: Ask, last: Fit) -> Remedy | None:
+def _smaller(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     if last.settings.quantization is not None or not ask.gpu.supports("fp8"):
         return None
     fit = ask.weigh(shape, last.layout, quantization="fp8")
     return Remedy("quantization: fp8", f"weights {fit.tightest.size('weights')} a GPU") if fit.fits else None
 
 
-def _smaller_cache(shape: ModelShape, ask: Ask, last: Fit) -> Remedy | None:
+def _smaller_cache(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     if last.settings.kv_bytes == 1 or not ask.gpu.supports("fp8"):
         return None
     fit = ask.weigh(shape, last.layout, **{"kv-cache-dtype": "fp8"})
     return Remedy("kv-cache-dtype: fp8", f"twice the tokens in {fit.tightest.kv_cache}") if fit.fits else None
 
 
-def _more(shape: ModelShape, ask: Ask, last: Fit) -> Remedy | None:
+def _more(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     free = replace(ask, count=None, tensor=None, pipeline=None, strategy=None)
     for layout in candidates(shape, free):
         if layout.gpus > last.layout.gpus and ask.weigh(shape, layout).fits:
@@ -188,7 +188,7 @@ def _more(shape: ModelShape, ask: Ask, last: Fit) -> Remedy | None:
     return None
 
 
-def _other(shape: ModelShape, ask: Ask, last: Fit) -> Remedy | None:
+def _other(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     """The GPU with the least memory on which the same layout fits."""
     larger = (one for one in gpus().values() if one.memory > ask.gpu.memory and one.maker == ask.gpu.maker)
     for one in sorted(larger, key=lambda gpu: gpu.memory):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stoker.catalog.memory import MemoryRules, memory_rules
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.quantization import Quantization, asked
 from stoker.model.shape import ModelShape
 from stoker.units import Bytes, Tokens
@@ -76,7 +76,7 @@ def resolve(
     pipeline: int = 1,
     cpu: bool = False,
 ) -> Settings:
-    """What vLLM makes of the options on such a device. Raises: Mistake, for values that make no sense."""
+    """What vLLM makes of the options on such a device. Raises: UsageError, for values that make no sense."""
     rules = memory_rules(version)
     dtype = _dtype(options, shape)
     length = _length(options, shape)
@@ -154,7 +154,7 @@ def _count(options: Mapping[str, Any], name: str, default: int) -> int:
     except ValueError:
         count = 0
     if count < 1:
-        raise Mistake(
+        raise UsageError(
             f"{name} is {value}", at=f"engine.{name}", why="expected a whole number above zero",
             fix=f"leave it out for {default}",
         )  # fmt: skip
@@ -165,7 +165,7 @@ def _share(options: Mapping[str, Any], default: float) -> float:
     value = options.get("gpu-memory-utilization")
     share = default if value is None else float(value)
     if not 0 < share <= 1:
-        raise Mistake(
+        raise UsageError(
             f"gpu-memory-utilization is {value}",
             at="engine.gpu-memory-utilization",
             why="it is a share of the GPU's memory, above 0 and at most 1",

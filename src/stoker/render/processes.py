@@ -112,7 +112,7 @@ def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
     return {
         "host": endpoint.host,
         "port": endpoint.port,
-        "hold": float(endpoint.hold),
+        "queue_timeout": float(endpoint.queue_timeout),
         "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
         "hosts": _names(endpoint.host) if endpoint.loopback else [],

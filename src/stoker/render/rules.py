@@ -24,14 +24,14 @@ WORDS = {"ttft": "time to first token", "itl": "inter-token latency"}
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class AlertObjectives:
     """What rules watch over: objectives in seconds by name (`ttft`, `itl`), and seconds that a start may take."""
 
     objectives: Mapping[str, float]
     start: float = 900.0
 
 
-def groups(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
+def groups(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
     """Groups of rules, in the shape that Prometheus, PrometheusRule and Rules share."""
     recorded = [
         rule for name in promise.objectives for rule in _recorded(scope, name, promise.objectives[name])
@@ -72,7 +72,7 @@ def _recorded(scope: Scope, name: str, objective: float) -> list[dict[str, Any]]
     ]
 
 
-def _burning(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
+def _burning(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
     out = []
     for name, objective in promise.objectives.items():
         for burn, long, short, severity in BURNS:
@@ -96,7 +96,7 @@ def _burning(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
     return out  # fmt: skip
 
 
-def _fleet(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
+def _fleet(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
     mine = scope.mine
     starts = f"changes(process_start_time_seconds{{{mine}}}[30m]) > 2"
     if scope.namespace:
@@ -105,7 +105,7 @@ def _fleet(scope: Scope, promise: Promise) -> list[dict[str, Any]]:
         _alert(scope, "StokerNoReplica", f"absent(up{{{mine}}} == 1)", "2m", "critical", "no replica answers", "`stoker status`, then `stoker why`"),
         _alert(scope, "StokerMetricsMissing", f"count(up{{{mine}}} == 1) > 0 unless count(vllm:num_requests_running{{{mine}}}) > 0", "5m", "warning", "replicas answer, and serve none of vLLM's metrics", "is engine.version the image's own release? `stoker lint` names dead metrics"),
         _alert(scope, "StokerStartTooLong", f"up{{{mine}}} == 0", f"{int(promise.start)}s", "warning", f"{{{{ $labels.instance }}}} has not answered for {int(promise.start)} s, which a start may take", "`stoker why`; `stoker logs` shows what it does"),
-        _alert(scope, "StokerCrashLoop", starts, "0m", "critical", "a replica has ended more than twice within half an hour", "`stoker why` knows its last words"),
+        _alert(scope, "StokerCrashLoop", starts, "0m", "critical", "a replica has ended more than twice within half an hour", "`stoker why` knows its last error"),
     ]  # fmt: skip
 
 

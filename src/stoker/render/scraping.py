@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from stoker.render.panels import Scope
-from stoker.render.rules import Promise, groups
+from stoker.render.rules import AlertObjectives, groups
 
 RULES = "rules.yaml"
 
@@ -20,6 +20,6 @@ def prometheus(scope: Scope, targets: str) -> str:
     return f"# prometheus --config.file=prometheus.yaml\n{yaml.safe_dump(body, sort_keys=False, width=120)}"
 
 
-def rules(scope: Scope, promise: Promise) -> str:
+def rules(scope: Scope, promise: AlertObjectives) -> str:
     """The rules as Prometheus reads them from a file."""
     return yaml.safe_dump({"groups": groups(scope, promise)}, sort_keys=False, width=1000)

@@ -8,18 +8,18 @@ from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.models import KubernetesFile
-from stoker.spec.nouns import DiskAsk, GatewayAsk, KubernetesAsk, MonitoringAsk
+from stoker.spec.nouns import DiskSpec, GatewaySpec, KubernetesSpec, MonitoringSpec
 from stoker.spec.patterns import LABEL_KEY, LABEL_VALUE
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 
-def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
+def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
     """Raises: SpecError, where choices do not go together."""
     handle = parsed.weights["disk"] if isinstance(parsed.weights, dict) else None
     weights = "disk" if isinstance(parsed.weights, dict) else parsed.weights
-    disk = DiskAsk(
+    disk = DiskSpec(
         handle, parsed.disk.type, parsed.disk.size, tuple(parsed.disk.zones), parsed.disk.storage_class,
         parsed.disk.snapshot_class, parsed.disk.copy_class,
     )  # fmt: skip
@@ -61,15 +61,15 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesAsk:
             tree, "routing", "routing: gateway needs Stoker's own image", "no registry at hand publishes it",
             "`make image`, push it to your registry, and image: REGISTRY/stoker:TAG",
         )  # fmt: skip
-    return KubernetesAsk(
+    return KubernetesSpec(
         context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
-        metrics=parsed.metrics, monitoring=MonitoringAsk(parsed.monitoring.namespace, parsed.monitoring.labels),
+        metrics=parsed.metrics, monitoring=MonitoringSpec(parsed.monitoring.namespace, parsed.monitoring.labels),
         service_account=parsed.service_account, capacity=tuple(parsed.capacity),
         compute_class=parsed.compute_class, surge=parsed.surge, cpu_limit=parsed.cpu_limit, priority_class=parsed.priority_class,
         node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
         annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image, logs=parsed.logs,
         routing=parsed.routing, project=parsed.project,
-        gateway=GatewayAsk(
+        gateway=GatewaySpec(
             parsed.gateway.class_name, parsed.gateway.host, parsed.gateway.tls_secret, tuple(parsed.gateway.proxies),
             parsed.gateway.picker_image,
         ),
@@ -95,7 +95,7 @@ def _is(pattern: str, value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-def _check_plain(parsed: KubernetesFile, weights: str | None, disk: DiskAsk, tree: nodes.Tree) -> None:
+def _check_plain(parsed: KubernetesFile, weights: str | None, disk: DiskSpec, tree: nodes.Tree) -> None:
     """Raises: SpecError, for what only GKE has."""
     gke = "platform: gke, or another choice"
     wrong = {

@@ -49,7 +49,7 @@ TAKES: Mapping[str, str] = {
     "name": "lower-case letters, digits and dashes, 40 at most",
     "replicas": "a whole number from 0 to 1,000, or a range such as 1..5",
     "memory": "a size from 1MiB, with its unit", "endpoint.max_body": "a size from 1KiB to 16GiB",
-    "endpoint.hold": "a duration from 0 to a year", "drain_timeout": "a duration from 0 to a year",
+    "endpoint.queue_timeout": "a duration from 0 to a year", "drain_timeout": "a duration from 0 to a year",
     "stall_timeout": "a duration from 0 to a year", "slo.ttft": "a duration above 0", "slo.itl": "a duration above 0",
     "kubernetes.disk.size": "a size of 1GiB or more",
 }  # fmt: skip

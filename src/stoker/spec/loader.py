@@ -11,16 +11,18 @@ from pydantic import BaseModel, ValidationError
 
 from stoker.bounds import shown
 from stoker.catalog.gpus import gpu
-from stoker.errors import Mistake, SpecError
+from stoker.errors import SpecError, UsageError
+from stoker.findings import Finding
 from stoker.spec import nodes
 from stoker.spec.cluster import read_kubernetes
 from stoker.spec.fixes import fix_of
+from stoker.spec.former import renamed
 from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
     Bucket,
     Demo,
-    EndpointAsk,
-    HardwareAsk,
+    EndpointSpec,
+    HardwareSpec,
     Hub,
     LocalDir,
     ModelRef,
@@ -67,14 +69,15 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
         )
     nodes.texts(tree, _TEXTS)
     apply_sets(tree, sets)
+    notes = renamed(tree)
     try:
         parsed = SpecFile.model_validate(tree.value)
     except ValidationError as error:
         raise _spec_error(error, tree) from None
-    return _spec(parsed, tree)
+    return _spec(parsed, tree, notes)
 
 
-def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
+def _spec(parsed: SpecFile, tree: nodes.Tree, notes: tuple[Finding, ...]) -> ServeSpec:
     if not parsed.replicas.fixed and parsed.scaling is None:
         raise SpecError(
             f"replicas: {parsed.replicas} is a range without scaling",
@@ -99,6 +102,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree) -> ServeSpec:
         memory=parsed.memory,
         kubernetes=read_kubernetes(parsed.kubernetes, tree),
         origin={".".join(map(str, path)): place for path, place in tree.places.items() if path},
+        notes=notes,
     )
 
 
@@ -136,16 +140,16 @@ def _placed(source: Source, file: str) -> Source:
     return source
 
 
-def _hardware(parsed: HardwareFile, tree: nodes.Tree) -> HardwareAsk:
+def _hardware(parsed: HardwareFile, tree: nodes.Tree) -> HardwareSpec:
     """The catalog's own name of the GPU: `nvidia-l4` is `l4`. Raises: SpecError, with the nearest names."""
     name = parsed.gpu.lower() if parsed.gpu else None
     if name and name != "cpu":
         path = ("hardware", "gpu") if ("hardware", "gpu") in tree.places else ("hardware",)
         try:
             name = gpu(name, str(tree.place(path))).key
-        except Mistake as error:
+        except UsageError as error:
             raise SpecError(error.finding) from None
-    return HardwareAsk(name, parsed.count, parsed.machine, parsed.price)
+    return HardwareSpec(name, parsed.count, parsed.machine, parsed.price)
 
 
 def _scaling(parsed: Any) -> Scaling:
@@ -153,11 +157,11 @@ def _scaling(parsed: Any) -> Scaling:
     return Scaling(dict(parsed.metrics), behavior)
 
 
-def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
+def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointSpec:
     fields = {name: getattr(parsed, name) for name in EndpointFile.model_fields} | {
         "cors": tuple(parsed.cors)
     }
-    endpoint = EndpointAsk(**fields)
+    endpoint = EndpointSpec(**fields)
     if endpoint.page:
         _check_page(endpoint, tree)
     if not endpoint.loopback and endpoint.api_key is None:
@@ -169,7 +173,7 @@ def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointAsk:
     return endpoint
 
 
-def _check_page(endpoint: EndpointAsk, tree: nodes.Tree) -> None:
+def _check_page(endpoint: EndpointSpec, tree: nodes.Tree) -> None:
     """Raises: SpecError, where the page would have no port of its own."""
     asked = endpoint.page_port is not None
     if (endpoint.page_port or endpoint.port + 1) in range(1, 65536) and endpoint.page_port != endpoint.port:
@@ -274,6 +278,7 @@ def dump(spec: ServeSpec) -> dict[str, Any]:
     """The spec as plain values, for `-o json` and for comparing two specs."""
     out = asdict(spec)
     out.pop("origin")
+    out.pop("notes")
     out["replicas"] = str(spec.replicas)
     out["model"] = {
         "source": str(spec.model.source),

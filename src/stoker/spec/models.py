@@ -134,7 +134,9 @@ class EndpointFile(Strict):
         None,
         description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.",
     )
-    hold: SecondsField = Field(Seconds(30), description="How long a request waits while no replica is ready.")
+    queue_timeout: SecondsField = Field(
+        Seconds(30), description="How long a request waits while no replica is ready."
+    )
     max_body: BodyField = Field(
         Bytes(256 * 1024**2),
         description="The longest request body; a longer one gets 413. At least `1KiB`, at most `16GiB`.",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stoker.findings import Finding
 from stoker.spec import addresses
 from stoker.units import Bytes, Range, Seconds
 
@@ -84,7 +85,7 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True)
-class HardwareAsk:
+class HardwareSpec:
     """What a replica runs on, as asked: a GPU's name or `cpu`, and how many. None lets the plan choose.
 
     price: dollars an hour for one GPU, over the catalog's.
@@ -100,7 +101,7 @@ class HardwareAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineAsk:
+class EngineSpec:
     """The engine: its kind and release, and vLLM's own options by their own names, without dashes in front."""
 
     kind: EngineKind = "vllm"
@@ -128,13 +129,13 @@ class Objectives:
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointAsk:
+class EndpointSpec:
     """The one URL: where it binds (several addresses with commas between them), its key, how long a request is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: KeyRef | None = None
-    hold: Seconds = Seconds(30)
+    queue_timeout: Seconds = Seconds(30)
     max_body: Bytes = Bytes(256 * 1024**2)
     cors: tuple[str, ...] = ()
     page: bool = True
@@ -147,7 +148,7 @@ class EndpointAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskAsk:
+class DiskSpec:
     """The disk that holds the weights. handle: an existing disk, as the CSI driver names it.
 
     type: `pd-ssd` or `hyperdisk-ml`; None is decided by zones and machine. size: None is made from the model's. zones:
@@ -165,7 +166,7 @@ class DiskAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class MonitoringAsk:
+class MonitoringSpec:
     """How a Prometheus operator finds the fleet: the namespace it scrapes from, and labels that it selects by."""
 
     namespace: str = "monitoring"
@@ -173,7 +174,7 @@ class MonitoringAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayAsk:
+class GatewaySpec:
     """The Gateway of `routing: gateway-api`. host: None answers to any name; tls_secret: None is plain HTTP.
 
     proxies: networks that the load balancer's proxies come from, which GKE's network policies must know.
@@ -192,7 +193,7 @@ class GatewayAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesAsk:
+class KubernetesSpec:
     """What only a cluster knows.
 
     platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
@@ -207,9 +208,9 @@ class KubernetesAsk:
     namespace: str = "default"
     platform: Literal["gke", "plain"] = "gke"
     weights: WeightsBy | None = None
-    disk: DiskAsk = DiskAsk()
+    disk: DiskSpec = DiskSpec()
     metrics: MetricsBy | None = None
-    monitoring: MonitoringAsk = MonitoringAsk()
+    monitoring: MonitoringSpec = MonitoringSpec()
     service_account: str | None = None
     capacity: tuple[str, ...] = ()
     compute_class: str | None = None
@@ -224,7 +225,7 @@ class KubernetesAsk:
     clients: Mapping[str, str] | None = None
     image: str | None = None
     routing: Routing = "service"
-    gateway: GatewayAsk = GatewayAsk()
+    gateway: GatewaySpec = GatewaySpec()
     logs: Literal["text", "json"] = "text"
     project: str | None = None
 
@@ -243,20 +244,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ServeSpec:
-    """One fleet, as asked. `origin` maps a dotted field path to its place in the file."""
+    """One fleet, as asked. `origin` maps a dotted field path to its place in the file; `notes` are what reading it found."""
 
     name: str
     model: ModelRef
-    hardware: HardwareAsk = HardwareAsk()
+    hardware: HardwareSpec = HardwareSpec()
     strategy: Strategy | None = None
-    engine: EngineAsk = EngineAsk()
+    engine: EngineSpec = EngineSpec()
     replicas: Range = Range(1, 1)
     scaling: Scaling | None = None
     slo: Objectives = Objectives()
-    endpoint: EndpointAsk = EndpointAsk()
+    endpoint: EndpointSpec = EndpointSpec()
     target: TargetName = "local"
     drain_timeout: Seconds = Seconds(300)
     stall_timeout: Seconds = Seconds(180)
-    kubernetes: KubernetesAsk = KubernetesAsk()
+    kubernetes: KubernetesSpec = KubernetesSpec()
     memory: Bytes | None = None
     origin: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[Finding, ...] = field(default=(), compare=False, repr=False)

@@ -9,7 +9,7 @@ from stoker.catalog import changes, vllm
 from stoker.errors import SpecError
 from stoker.spec.fixes import fix_of_option
 from stoker.spec.nodes import Tree
-from stoker.spec.nouns import EngineAsk
+from stoker.spec.nouns import EngineSpec
 from stoker.spec.patterns import IMAGE, VARIABLE
 
 OURS = ("kind", "version", "image", "env", "simulate")
@@ -47,7 +47,7 @@ WRITTEN = {
 SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$|SECRET|PASSWORD", re.I)
 
 
-def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
+def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineSpec:
     """Checks every key. Raises: SpecError with the place, the nearest option and the field to use."""
     kind = raw.get("kind", "vllm")
     if kind not in ("vllm", "simulated"):
@@ -73,7 +73,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineAsk:
     for key, value in raw.items():
         if key not in OURS:
             options[_checked(key, value, release, tree, options)] = value
-    return EngineAsk(
+    return EngineSpec(
         kind=kind,
         version=version,
         image=_image(raw.get("image"), tree),

@@ -26,7 +26,7 @@ model: {model}
 #   port: 8000
 #   host: 127.0.0.1               # anything else needs a key
 #   api_key: "env:STOKER_KEY"     # a reference: env:NAME, file:PATH or secret:NAME/KEY
-#   hold: 30s                     # how long a request waits while no replica is ready
+#   queue_timeout: 30s            # how long a request waits while no replica is ready
 
 # drain_timeout: 5m               # how long a leaving replica may finish its requests
 # stall_timeout: 3m               # requests wait and nothing moves for so long: the replica is restarted

@@ -4,17 +4,17 @@ import os
 import secrets
 from pathlib import Path
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.spec.nouns import KeyRef
 from stoker.system.files import read_secret, write_secret
 
 
 def read(ref: KeyRef, what: str) -> str:
-    """The secret that a reference names. `what` is the field, for the error. Raises: Mistake."""
+    """The secret that a reference names. `what` is the field, for the error. Raises: UsageError."""
     if ref.kind == "env":
         value = os.environ.get(ref.where, "").strip()
         if not value:
-            raise Mistake(
+            raise UsageError(
                 f"{what} is {ref}, and {ref.where} is not set",
                 why="the environment lacks it",
                 fix=f"export {ref.where}=…",
@@ -22,7 +22,7 @@ def read(ref: KeyRef, what: str) -> str:
         return value
     if ref.kind == "file":
         return _from_file(Path(ref.where).expanduser(), ref, what)
-    raise Mistake(
+    raise UsageError(
         f"{what} is {ref}, a cluster's secret",
         why="this machine has no such secret",
         fix="env:NAME or file:PATH here",
@@ -33,7 +33,7 @@ def known(ref: KeyRef) -> bool:
     """Whether the reference leads to a secret here and now."""
     try:
         read(ref, "")
-    except Mistake:
+    except UsageError:
         return False
     return True
 
@@ -42,11 +42,11 @@ def _from_file(path: Path, ref: KeyRef, what: str) -> str:
     try:
         value = path.read_text().strip()
     except OSError as error:
-        raise Mistake(
+        raise UsageError(
             f"{what} is {ref}, which cannot be read", why=error.strerror or str(error), fix="check the path"
         ) from None
     if not value:
-        raise Mistake(
+        raise UsageError(
             f"{what} is {ref}, an empty file",
             why="a key has at least one character",
             fix="write the key into it",

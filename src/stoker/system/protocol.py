@@ -262,7 +262,7 @@ class HttpProtocol(asyncio.Protocol):
     def _say_no(self, begun: Head, request: Request, status: int, body: bytes, headers: Headers) -> None:
         """Answers who may not ask. With a body on its way, that is the end of the connection."""
         if begun.length:
-            self._last_words(status, body, headers)
+            self._last_error(status, body, headers)
         else:
             self._current = Exchange(self, request)
             self._current.reply(status, body, headers)
@@ -271,9 +271,9 @@ class HttpProtocol(asyncio.Protocol):
         extra = [(b"retry-after", b"1")] if error.status == 503 else []
         path = self._request.path if self._request is not None else ""
         body = self._server.terms.form(error.status, error.why, path)
-        self._last_words(error.status, body, [_JSON, *extra])
+        self._last_error(error.status, body, [_JSON, *extra])
 
-    def _last_words(self, status: int, body: bytes, headers: Headers) -> None:
+    def _last_error(self, status: int, body: bytes, headers: Headers) -> None:
         """Answers, and ends the connection: what still comes is dropped, so that no reset eats the answer."""
         if not self._refused:
             self.send(head(status, headers, b"content-length: %d\r\n" % len(body), False) + body)

@@ -66,15 +66,15 @@ def text(
     if state.trouble:
         lines.append(wrapped(f"trouble: {state.trouble}", columns))
     if (stopped := state.stopped) is not None:
-        words = f"{stopped.subject} failed: {stopped.last_words}"
+        words = f"{stopped.subject} failed: {stopped.last_error}"
         text = f"revision {stopped.revision} was stopped, {stopped.serving} serves on: {words}"
         lines.append(wrapped(text, columns))
     lines += [*_stages(state, columns), *_replicas(state, points or {}, columns)]
     lines += scaling(state.scaling, state.at, columns) if state.scaling else []
     said = [_beside(one) for one in state.services if one.role not in STAGES and _tells(one)]
     if state.ready < state.wanted or state.stopping:
-        said += [f"{sign.subject}: {sign.reason}: {sign.text}" for sign in state.signs[-3:]]
-    said += [f"replica {r.name}: last words: {r.last_words}" for r in state.replicas if r.last_words]
+        said += [f"{piece.subject}: {piece.reason}: {piece.text}" for piece in state.evidence[-3:]]
+    said += [f"replica {r.name}: last error: {r.last_error}" for r in state.replicas if r.last_error]
     said += [f"replica {name}: {why}" for name, why in (silent or {}).items()]
     return "\n".join([*lines, *(wrapped(line, columns) for line in said)])
 
@@ -85,7 +85,7 @@ def _stages(state: FleetState, columns: int) -> list[str]:
     if not found:
         return []
     lines = [f"weights   {'   '.join(f'{STAGES[one.role]} {one.phase}' for one in found)}"]
-    told = [(one, one.last_words or one.detail) for one in found if one.phase != "Ready"]
+    told = [(one, one.last_error or one.detail) for one in found if one.phase != "Ready"]
     return lines + [wrapped(f"{STAGES[one.role]}: {words}", columns, UNDER) for one, words in told if words]
 
 
@@ -95,7 +95,7 @@ def _tells(one: Service) -> bool:
 
 
 def _beside(one: Service) -> str:
-    words = one.last_words or one.detail
+    words = one.last_error or one.detail
     return f"the {one.role} is {one.phase}{f': {words}' if words else ''}"
 
 

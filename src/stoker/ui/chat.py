@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from stoker.engine.openai import SseReader, delta_text, error_message, usage
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.fleet.target import Endpoint
 
 CONNECT_SECONDS = 5.0
@@ -54,7 +54,7 @@ class Conversation:
     completions: bool = False
 
     def ask(self, prompt: str) -> Iterator[str]:
-        """Pieces of the answer as they come. It is remembered as far as it came. Raises: Mistake, WorldFailed."""
+        """Pieces of the answer as they come. It is remembered as far as it came. Raises: UsageError, EnvironmentFailed."""
         self.history.append({"role": "user", "content": prompt})
         answer: list[str] = []
         try:
@@ -95,7 +95,7 @@ class Conversation:
                 yield from self._read(answer, begun)
         except httpx2.TransportError as error:
             why = str(error) or type(error).__name__
-            raise WorldFailed(
+            raise EnvironmentFailed(
                 f"{self.endpoint.url} does not answer", why=why, fix="`stoker status` says what runs"
             ) from None
 
@@ -113,7 +113,7 @@ class Conversation:
                     return
                 data = event.json()
                 if "error" in data:
-                    raise WorldFailed(error_message(data) or "the stream ended with an error")
+                    raise EnvironmentFailed(error_message(data) or "the stream ended with an error")
                 if (used := usage(data)) is not None:
                     self.stats.tokens = used.completion
                 if piece := delta_text(data):
@@ -125,7 +125,7 @@ class Conversation:
         text = _message(body)
         if status == 400 and "chat template" in text and not self.completions:
             raise _NoTemplate
-        kind = Mistake if status in (400, 401, 404, 422) else WorldFailed
+        kind = UsageError if status in (400, 401, 404, 422) else EnvironmentFailed
         fix = (
             "give the key: --key env:NAME"
             if status == 401
@@ -150,18 +150,18 @@ def _message(body: bytes) -> str:
 
 
 def parse_params(text: str) -> dict[str, Any]:
-    """`temperature=0.2 top_k=5` as values. Raises: Mistake."""
+    """`temperature=0.2 top_k=5` as values. Raises: UsageError."""
     out: dict[str, Any] = {}
     for part in text.split():
         name, equals, value = part.partition("=")
         if not equals or name not in NUMBERS:
-            raise Mistake(
+            raise UsageError(
                 f"{part!r} sets nothing", why=f"known: {', '.join(NUMBERS)}", fix="/params temperature=0.2"
             )
         try:
             out[name] = NUMBERS[name](value)
         except ValueError:
-            raise Mistake(
+            raise UsageError(
                 f"{name} is {value!r}", why=f"expected {NUMBERS[name].__name__}", fix=f"{name}=1"
             ) from None
     return out
@@ -175,7 +175,7 @@ HELP = """/system TEXT     say what the model is to be; without TEXT, show it
 
 
 def command(talk: Conversation, line: str) -> str | None:
-    """Runs one `/command` and returns what to print; None ends the REPL. Raises: Mistake."""
+    """Runs one `/command` and returns what to print; None ends the REPL. Raises: UsageError."""
     name, _, rest = line.strip().partition(" ")
     if name in ("/bye", "/exit", "/quit"):
         return None
@@ -218,7 +218,7 @@ def repl(
                 write(said + "\n")
             else:
                 answer(talk, line, write, stats)
-        except (Mistake, WorldFailed) as error:
+        except (UsageError, EnvironmentFailed) as error:
             write(f"{error}\n")
 
 

@@ -22,7 +22,7 @@ PLAIN_EVERY = 5.0
 COLUMNS = 80  # of what is no terminal
 
 
-class Story:
+class ProgressPrinter:
     """A Report: one line an event, and one live line with the time for what is going on.
 
     Off a terminal there is no live line: progress is a plain line now and then.

@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from stoker.bounds import shown
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.events import Report, silent
 from stoker.model.files import ModelFiles
 from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
@@ -27,7 +27,7 @@ def fetch(
 
     adapter: it is to be a LoRA adapter; None takes either.
 
-    Raises: Mistake, for what is no model; WeightsFailed, for what cannot be read, copied or verified.
+    Raises: UsageError, for what is no model; WeightsFailed, for what cannot be read, copied or verified.
     """
     from stoker.weights.check import check_folder
 
@@ -53,7 +53,7 @@ def _folder(source: Source, cache: Path, report: Report, token: str | None) -> P
 
 
 def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
-    """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: Mistake, WeightsFailed."""
+    """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: UsageError, WeightsFailed."""
     from stoker.weights.check import check_config
     from stoker.weights.local import peek_file, peek_folder
 
@@ -74,11 +74,11 @@ def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
 
 
 def adapter_rank(folder: Path) -> int:
-    """The rank of a staged LoRA adapter. Raises: Mistake, where it is no LoRA adapter."""
+    """The rank of a staged LoRA adapter. Raises: UsageError, where it is no LoRA adapter."""
     config = read_object(folder / "adapter_config.json")
     rank = config.get("r")
     if config.get("peft_type", "LORA") != "LORA" or type(rank) is not int or not 1 <= rank < 2**31:
-        raise Mistake(
+        raise UsageError(
             f"{folder} is no LoRA adapter", why=f"its adapter_config.json says peft_type {shown(config.get('peft_type'))}, r {shown(rank)}",
             fix="only LoRA adapters are served; merge others into the model's weights", rule="weights-adapter",
         )  # fmt: skip

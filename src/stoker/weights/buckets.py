@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from stoker.errors import MissingPart, Mistake, WeightsFailed
+from stoker.errors import MissingDependency, UsageError, WeightsFailed
 from stoker.spec.nouns import Bucket
 from stoker.units import Bytes
 from stoker.weights.remote import Interrupted, Listing, RemoteFile, ask_nobody, needed
@@ -19,7 +19,7 @@ class BucketRemote:
         self._store = _store(source)
 
     def listing(self) -> Listing:
-        """The files right in the folder. Raises: Mistake, WeightsFailed."""
+        """The files right in the folder. Raises: UsageError, WeightsFailed."""
         import obstore
 
         ask_nobody(str(self._source))
@@ -34,7 +34,7 @@ class BucketRemote:
             raise _failed(self._source, error) from None
         paths = {row["path"].removeprefix(prefix): row for row in rows}
         if not rows:
-            raise Mistake(
+            raise UsageError(
                 f"{self._source} holds nothing",
                 why="no object has that prefix",
                 fix="check the bucket and the path",
@@ -72,7 +72,7 @@ def _store(source: Bucket) -> Any:
     try:
         from obstore.store import GCSStore, S3Store
     except ImportError:
-        raise MissingPart(
+        raise MissingDependency(
             f"{source.scheme}:// needs the package obstore",
             why="it is not installed",
             fix="pip install 'stoker[buckets]'",
@@ -116,10 +116,10 @@ def _file(path: str, row: Any) -> RemoteFile:
     )
 
 
-def _failed(source: Bucket, error: Exception) -> Mistake | WeightsFailed:
+def _failed(source: Bucket, error: Exception) -> UsageError | WeightsFailed:
     text = _first_line(error)
     if re.search(r"(?<![\d.])404(?!\w)|NotFound|NoSuchBucket|not found", str(error)):
-        return Mistake(
+        return UsageError(
             f"there is no bucket {source.bucket}", why=text, fix="check its name", rule="bucket-missing"
         )
     if re.search(

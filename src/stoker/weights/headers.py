@@ -23,7 +23,7 @@ _BITS = {
 
 
 def check_safetensors(file: Path) -> None:
-    """Whether the file is as long as its own header says. Raises: WeightsFailed, Mistake."""
+    """Whether the file is as long as its own header says. Raises: WeightsFailed, UsageError."""
     header, start = header_of(file)
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     expected, real = start + max(ends, default=0), file.stat().st_size
@@ -39,7 +39,7 @@ def check_safetensors(file: Path) -> None:
 
 
 def header_of(file: Path) -> tuple[dict[str, Any], int]:
-    """A safetensors file's header, and where its data starts. Raises: WeightsFailed, Mistake."""
+    """A safetensors file's header, and where its data starts. Raises: WeightsFailed, UsageError."""
     try:
         reading.check(file)
         with file.open("rb") as opened:

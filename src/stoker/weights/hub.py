@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from stoker.errors import Mistake, WeightsFailed
+from stoker.errors import UsageError, WeightsFailed
 from stoker.spec.nouns import Hub
 from stoker.units import Bytes
 from stoker.weights.remote import Interrupted, Listing, RemoteFile, ask_nobody, needed
@@ -32,7 +32,7 @@ class HubRemote:
         self._commit = source.revision
 
     def listing(self) -> Listing:
-        """The files at the revision's commit. Raises: Mistake, WeightsFailed."""
+        """The files at the revision's commit. Raises: UsageError, WeightsFailed."""
         ask_nobody(str(self._source), "HF_HUB_OFFLINE")
         base = f"{self._endpoint}/api/models/{self._source.repo}"
         self._commit = str(self._get(f"{base}/revision/{self._source.revision}").json()["sha"])
@@ -74,7 +74,7 @@ class HubRemote:
         page = f"{self._endpoint}/{repo}"
         if status in (401, 403):
             why = "the model is gated or private" if self._token is None else "this token may not read it"
-            raise Mistake(
+            raise UsageError(
                 f"the hub refuses {repo}",
                 why=why,
                 fix=f'accept the licence at {page}, then set HF_TOKEN, or in the file model: {{source: {self._source}, token: "env:NAME"}}',
@@ -84,7 +84,7 @@ class HubRemote:
             why = "there is no such repository or revision" + (
                 "" if self._token else ", or it is private and no token was sent"
             )
-            raise Mistake(
+            raise UsageError(
                 f"the hub has no {self._source}", why=why, fix=f"check the name at {page}", rule="hub-missing"
             )
         raise WeightsFailed(

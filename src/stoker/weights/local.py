@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.files import ModelFiles, TensorInfo
 from stoker.system import reading
 from stoker.units import Bytes
@@ -17,7 +17,7 @@ QUANTIZATION = "hf_quant_config.json"
 
 
 def peek_folder(folder: Path) -> ModelFiles:
-    """What a folder says of its model. Raises: WeightsFailed, Mistake."""
+    """What a folder says of its model. Raises: WeightsFailed, UsageError."""
     found = listed(folder)
     sizes = {path.name: Bytes(path.stat().st_size) for path in found if reading.is_file(path)}
     tensors: dict[str, TensorInfo] = {}
@@ -43,9 +43,9 @@ def quantization_of(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_count(tensors: int, at: str) -> None:
-    """Raises: Mistake, for more tensors than any model has."""
+    """Raises: UsageError, for more tensors than any model has."""
     if tensors > MOST_TENSORS:
-        raise Mistake(
+        raise UsageError(
             "these are more tensors than any model has", at=at, why=f"more than {MOST_TENSORS:,}",
             fix="name the folder of one model", rule="weights-tensors",
         )  # fmt: skip

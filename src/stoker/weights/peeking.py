@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from stoker.bounds import read_json
-from stoker.errors import Mistake, WeightsFailed
+from stoker.errors import UsageError, WeightsFailed
 from stoker.model.files import ModelFiles, TensorInfo
 from stoker.weights.headers import MAX_HEADER, parse_header, tensors_of
 from stoker.weights.local import QUANTIZATION, check_count, quantization_of
@@ -18,12 +18,12 @@ AT_ONCE = 8
 
 
 def peek_remote(remote: Remote) -> ModelFiles:
-    """What a hub repository or a bucket's folder holds. Raises: Mistake, WeightsFailed."""
+    """What a hub repository or a bucket's folder holds. Raises: UsageError, WeightsFailed."""
     try:
         listing = remote.listing()
         config = _json(remote, listing, "config.json")
         if config is None:
-            raise Mistake(
+            raise UsageError(
                 f"{listing.label} has no config.json", why="so it is no Hugging Face model folder",
                 fix="name the folder or repository that holds config.json",
             )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker.bounds import read_json
-from stoker.errors import Mistake, StokerError, WeightsFailed
+from stoker.errors import StokerError, UsageError, WeightsFailed
 from stoker.system import reading
 from stoker.system.reading import Unreadable
 
@@ -16,11 +16,11 @@ AGAIN = "copy the file again"
 
 
 def expanded(path: str) -> Path:
-    """A path as the shell means it. Raises: Mistake, for the home of somebody who is not here."""
+    """A path as the shell means it. Raises: UsageError, for the home of somebody who is not here."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise Mistake(
+        raise UsageError(
             f"{path} is no folder", why="nobody of that name is here", fix="write the whole path"
         ) from None
 
@@ -34,7 +34,7 @@ def there(path: Path) -> bool:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises: WeightsFailed, Mistake."""
+    """A JSON file that holds an object. Raises: WeightsFailed, UsageError."""
     text = read_text(path, MOST)
     try:
         value = read_json(text, most=MOST, nodes=VALUES)
@@ -46,7 +46,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path, most: int) -> str:
-    """A text file of a model. Raises: WeightsFailed, Mistake."""
+    """A text file of a model. Raises: WeightsFailed, UsageError."""
     try:
         found = reading.read(path, most)
     except Unreadable as error:
@@ -60,9 +60,9 @@ def read_text(path: Path, most: int) -> str:
 
 
 def check_pointer(path: Path, start: bytes) -> None:
-    """Raises: Mistake, for a file that only says where Git LFS keeps the real one."""
+    """Raises: UsageError, for a file that only says where Git LFS keeps the real one."""
     if start.startswith(POINTER):
-        raise Mistake(
+        raise UsageError(
             f"{path.name} is a Git LFS pointer, not the file itself",
             at=str(path),
             why="the repository was cloned without Git LFS",
@@ -79,7 +79,7 @@ def refused(path: Path, error: Unreadable) -> StokerError:
         if other
         else error.fix
     )
-    made = Mistake if other else WeightsFailed
+    made = UsageError if other else WeightsFailed
     return made(
         f"{path.name} cannot be read", at=str(path), why=error.why, fix=fix, rule="weights-unreadable"
     )

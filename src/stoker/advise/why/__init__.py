@@ -8,22 +8,22 @@ from stoker.advise.why.rules import RULES
 from stoker.advise.why.scheduling import clauses
 from stoker.advise.why.telling import about, held, missing, newest, tells, unexplained
 from stoker.advise.why.whole import of_the_fleet
-from stoker.engine.last_words import explained
+from stoker.engine.last_error import explained
 from stoker.findings import Finding
-from stoker.fleet.state import FleetState, Sign
+from stoker.fleet.state import Evidence, FleetState
 from stoker.units import Seconds
 
 
 def why(state: FleetState, now: float) -> tuple[Finding, ...]:
     """One finding a cause, with its evidence in `why` and one fix; empty where all is well."""
     found: dict[str, tuple[int, Finding]] = {}
-    for rank, rule, sign in _matches(state, now):
-        finding = rule.finding(sign, _subject(state, sign, now), _seen(sign, now))
-        if rule.name == "engine" and (known := explained(sign.text)) is not None:
+    for rank, rule, piece in _matches(state, now):
+        finding = rule.finding(piece, _subject(state, piece, now), _seen(piece, now))
+        if rule.name == "engine" and (known := explained(piece.text)) is not None:
             finding = replace(finding, fix=known.fix)
-        if rule.name == "engine" and state.service(sign.subject) is not None:
+        if rule.name == "engine" and state.service(piece.subject) is not None:
             finding = replace(
-                finding, what=finding.what.replace("the engine ended", f"{sign.subject} failed")
+                finding, what=finding.what.replace("the engine ended", f"{piece.subject} failed")
             )
         if rule.name not in found:
             found[rule.name] = rank, finding
@@ -35,27 +35,29 @@ def why(state: FleetState, now: float) -> tuple[Finding, ...]:
     return (*whole, *ranked, *(() if told else missing(state, now)))
 
 
-def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Sign]]:
-    told = newest([sign for sign in state.signs if tells(state, sign, now)])
-    signs = _exact([*_own_signs(state), *told])
+def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Evidence]]:
+    told = newest([piece for piece in state.evidence if tells(state, piece, now)])
+    evidence = _exact([*_own_evidence(state), *told])
     out = []
-    for sign in signs:
+    for piece in evidence:
         for rank, rule in enumerate(RULES):
-            if rule.fits(sign, signs):
-                out.append((rank, rule, sign))
+            if rule.fits(piece, evidence):
+                out.append((rank, rule, piece))
                 break
     return out
 
 
-def _exact(signs: list[Sign]) -> list[Sign]:
+def _exact(evidence: list[Evidence]) -> list[Evidence]:
     """Without what the nodes show, where another is on its way; else without the scheduler's count, where they show more."""
-    if any(one.reason == "TriggeredScaleUp" for one in signs):
-        return [one for one in signs if one.reason not in EXACT]
-    known = any(one.reason in EXACT for one in signs)
-    return [one for one in signs if not (known and clauses(one.text) and one.reason != "NotTriggerScaleUp")]
+    if any(one.reason == "TriggeredScaleUp" for one in evidence):
+        return [one for one in evidence if one.reason not in EXACT]
+    known = any(one.reason in EXACT for one in evidence)
+    return [
+        one for one in evidence if not (known and clauses(one.text) and one.reason != "NotTriggerScaleUp")
+    ]
 
 
-def _own_signs(state: FleetState) -> list[Sign]:
+def _own_evidence(state: FleetState) -> list[Evidence]:
     """What replicas and stages say of themselves."""
     out = []
     rolling = any(not one.current and one.phase == "Ready" for one in state.replicas)
@@ -63,28 +65,32 @@ def _own_signs(state: FleetState) -> list[Sign]:
         if replica.phase == "Ready":
             continue
         if rolling and replica.current and replica.phase == "Pending":
-            out.append(Sign("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at))
-        text = " ".join(part for part in (replica.detail, replica.last_words) if part)
+            out.append(
+                Evidence("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at)
+            )
+        text = " ".join(part for part in (replica.detail, replica.last_error) if part)
         if text:
             out.append(
-                Sign("log", f"replica {replica.name}", replica.phase, text, replica.restarts or 1, state.at)
+                Evidence(
+                    "log", f"replica {replica.name}", replica.phase, text, replica.restarts or 1, state.at
+                )
             )
     for service in state.services:
         if service.phase == "Failed" or service.detail:
-            text = service.last_words or service.detail
+            text = service.last_error or service.detail
             reason = "FailedScheduling" if clauses(text) else service.phase
-            out.append(Sign("log", service.role, reason, text, 1, state.at))
+            out.append(Evidence("log", service.role, reason, text, 1, state.at))
     return out
 
 
-def _subject(state: FleetState, sign: Sign, now: float) -> str:
+def _subject(state: FleetState, piece: Evidence, now: float) -> str:
     """Whom it holds up, and for how long."""
     waiting = [one for one in state.replicas if one.phase != "Ready"]
-    named = next((one for one in waiting if about(sign, one)), waiting[0] if len(waiting) == 1 else None)
-    return held(named, now) if named else sign.subject
+    named = next((one for one in waiting if about(piece, one)), waiting[0] if len(waiting) == 1 else None)
+    return held(named, now) if named else piece.subject
 
 
-def _seen(sign: Sign, now: float) -> str:
-    times = f" x{sign.count}" if sign.count > 1 else ""
-    ago = f", {Seconds(round(max(0.0, now - sign.last_seen)))} ago" if sign.last_seen else ""
-    return f"{sign.subject}: {sign.reason}: {sign.text}{times}{ago}"
+def _seen(piece: Evidence, now: float) -> str:
+    times = f" x{piece.count}" if piece.count > 1 else ""
+    ago = f", {Seconds(round(max(0.0, now - piece.last_seen)))} ago" if piece.last_seen else ""
+    return f"{piece.subject}: {piece.reason}: {piece.text}{times}{ago}"

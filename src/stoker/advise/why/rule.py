@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stoker.advise.why.scheduling import judged
 from stoker.findings import Finding, Severity
-from stoker.fleet.state import Sign
+from stoker.fleet.state import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +26,30 @@ class Rule:
     without: str = ""
     severity: Severity = "error"
 
-    def fits(self, sign: Sign, signs: Sequence[Sign]) -> bool:
+    def fits(self, piece: Evidence, evidence: Sequence[Evidence]) -> bool:
         """Whether it explains a sign."""
-        reasons = {one.reason for one in signs}
+        reasons = {one.reason for one in evidence}
         return (
-            re.fullmatch(self.reason, sign.reason) is not None
-            and re.search(self.text, judged(sign.text), re.I) is not None
+            re.fullmatch(self.reason, piece.reason) is not None
+            and re.search(self.text, judged(piece.text), re.I) is not None
             and (not self.beside or self.beside in reasons)
             and (not self.without or not any(re.fullmatch(self.without, one) for one in reasons))
         )
 
-    def finding(self, sign: Sign, subject: str, seen: str) -> Finding:
+    def finding(self, piece: Evidence, subject: str, seen: str) -> Finding:
         """The cause, with what it was seen by."""
-        match = re.search(self.text, judged(sign.text), re.I)
+        match = re.search(self.text, judged(piece.text), re.I)
         groups = ["", *(match.groups() if match else ())]
 
         def fill(text: str) -> str:
             told = re.sub(r"\{(\d)(?:\|([^}]*))?\}", lambda m: groups[int(m[1])] or m[2] or "", text)
-            return told.replace("{at}", sign.subject)
+            return told.replace("{at}", piece.subject)
 
         return Finding(
             f"{subject}: {fill(self.cause)}",
             seen,
             fill(self.fix),
-            sign.subject,
+            piece.subject,
             self.severity,
             f"why-{self.name}",
         )

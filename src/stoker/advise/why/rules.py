@@ -71,6 +71,6 @@ RULES: tuple[Rule, ...] = (
     *_rules(
         ("half-made", "Failed", r"(.+ no replicas yet.*): `stoker up`", "an `up` that did not end has left objects behind: {1}", "`stoker up` goes on; `stoker down` takes them away"),
         ("engine", "Failed", r"(.+)", "the engine ended: {1}", "`stoker logs` shows all of it"),
-        ("crash-loop", "BackOff", r"restarting failed container", "it ends again and again", "`stoker logs` shows its last words"),
+        ("crash-loop", "BackOff", r"restarting failed container", "it ends again and again", "`stoker logs` shows its last error"),
     ),
 )  # fmt: skip

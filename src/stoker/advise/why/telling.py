@@ -3,7 +3,7 @@
 import re
 
 from stoker.findings import Finding
-from stoker.fleet.state import FleetState, Replica, Service, Sign
+from stoker.fleet.state import Evidence, FleetState, Replica, Service
 from stoker.units import Seconds
 
 RECENT = 1800.0  # seconds in which an event still explains something
@@ -20,31 +20,31 @@ VOLUMES = ("Job", "PersistentVolumeClaim", "VolumeSnapshot")
 TELLING = ("FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "GroupsProgressing", "MinimumReplicasUnavailable")  # fmt: skip
 
 
-def tells(state: FleetState, sign: Sign, now: float) -> bool:
+def tells(state: FleetState, piece: Evidence, now: float) -> bool:
     """Whether a sign may still be the reason: it is recent, and of nothing that is ready or gone."""
-    if sign.last_seen and now - sign.last_seen > RECENT:
+    if piece.last_seen and now - piece.last_seen > RECENT:
         return False
-    kind, _, name = sign.subject.partition("/")
+    kind, _, name = piece.subject.partition("/")
     settled = state.ready >= state.wanted and all(one.current for one in state.replicas)
     if (service := _service(state, name)) is not None:
         return service.phase != "Ready"
     if kind in VOLUMES:
         waits = any(one.phase != "Ready" for one in state.services if one.role in WEIGHTS)
-        return sign.source != "event" or waits or not settled
+        return piece.source != "event" or waits or not settled
     if kind != "Pod":
-        return sign.source != "event" or not settled
-    replica = next((one for one in state.replicas if about(sign, one)), None)
+        return piece.source != "event" or not settled
+    replica = next((one for one in state.replicas if about(piece, one)), None)
     if replica is None:  # a pod that is gone
-        return LOSSES.fullmatch(sign.reason) is not None and not settled
-    if sign.reason in SCHEDULING:
+        return LOSSES.fullmatch(piece.reason) is not None and not settled
+    if piece.reason in SCHEDULING:
         return replica.phase == "Pending"
     return replica.phase != "Ready"
 
 
-def newest(signs: list[Sign]) -> list[Sign]:
+def newest(evidence: list[Evidence]) -> list[Evidence]:
     """Without what an object said before it said something else: of a try that is made again and again, the last counts."""
-    last = {(one.subject, one.reason): one for one in sorted(signs, key=lambda one: one.last_seen)}
-    return [one for one in signs if one.reason not in TRIED or last[one.subject, one.reason] is one]
+    last = {(one.subject, one.reason): one for one in sorted(evidence, key=lambda one: one.last_seen)}
+    return [one for one in evidence if one.reason not in TRIED or last[one.subject, one.reason] is one]
 
 
 def _service(state: FleetState, name: str) -> Service | None:
@@ -54,9 +54,9 @@ def _service(state: FleetState, name: str) -> Service | None:
     return next((one for one in state.services if f"{name}-".startswith(f"{state.name}-{one.role}-")), None)
 
 
-def about(sign: Sign, replica: Replica) -> bool:
+def about(piece: Evidence, replica: Replica) -> bool:
     """Whether a sign is of a replica: `replica 1`, `Pod/shop-1`, or `Pod/shop-1-2`, a rank of it."""
-    name = sign.subject.removeprefix("replica ").removeprefix("Pod/")
+    name = piece.subject.removeprefix("replica ").removeprefix("Pod/")
     return name == replica.name or name.startswith(f"{replica.name}-")
 
 
@@ -75,8 +75,8 @@ def unexplained(state: FleetState, now: float) -> list[Finding]:
 
 
 def _late(state: FleetState, replica: Replica, now: float) -> Finding:
-    own = [sign.text for sign in state.signs if about(sign, replica)]
-    seen = "; ".join(own[-2:] or [sign.text for sign in state.signs[-2:]]) or replica.detail
+    own = [piece.text for piece in state.evidence if about(piece, replica)]
+    seen = "; ".join(own[-2:] or [piece.text for piece in state.evidence[-2:]]) or replica.detail
     fix = f"`stoker logs {replica.name}` shows what it does"
     return Finding(
         held(replica, now), seen or "nothing is said of it yet", fix, severity="warning", rule="why-unknown"
@@ -100,22 +100,22 @@ def missing(state: FleetState, now: float) -> list[Finding]:
 
 
 def _missing(state: FleetState, count: int) -> Finding:
-    known = [one for one in state.signs if one.reason in TELLING and not one.subject.startswith("Pod/")]
+    known = [one for one in state.evidence if one.reason in TELLING and not one.subject.startswith("Pod/")]
     best = min(known, key=lambda one: TELLING.index(one.reason), default=None)
-    newest = max(state.signs, key=lambda one: one.last_seen, default=None)
-    sign = best or newest
+    newest = max(state.evidence, key=lambda one: one.last_seen, default=None)
+    piece = best or newest
     what = f"{count} of {state.wanted} replicas {'is' if count == 1 else 'are'} not there"
-    if sign is None:
+    if piece is None:
         return Finding(what, "nothing is said of it yet", "wait a moment; `kubectl get events` shows what the cluster says", severity="warning", rule="why-unknown")  # fmt: skip
     return Finding(
-        f"{what}: {sign.text or sign.reason}", f"{sign.subject}: {sign.reason}: {sign.text}",
-        f"`kubectl describe {sign.subject}` and `kubectl get events` show more", sign.subject, "warning", "why-unknown",
+        f"{what}: {piece.text or piece.reason}", f"{piece.subject}: {piece.reason}: {piece.text}",
+        f"`kubectl describe {piece.subject}` and `kubectl get events` show more", piece.subject, "warning", "why-unknown",
     )  # fmt: skip
 
 
 def _unready(one: Service, now: float) -> Finding:
     what = f"{one.role} has been {one.phase} for {_ago(one.since, now)}"
-    seen = one.last_words or one.detail or "nothing is said of it yet"
+    seen = one.last_error or one.detail or "nothing is said of it yet"
     return Finding(what, seen, "`stoker status` shows how far it is, `stoker logs` what it says", severity="warning", rule="why-unknown")  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What is wrong with a fleet and with no replica of it: nobody keeps its state, or its newest change was stopped."""
 
-from stoker.engine.last_words import explained
+from stoker.engine.last_error import explained
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState, Stopped
 from stoker.units import Seconds
@@ -21,7 +21,7 @@ def of_the_fleet(state: FleetState, now: float) -> list[Finding]:
 
 
 def _stopped(one: Stopped, now: float) -> Finding:
-    known = explained(one.last_words)
+    known = explained(one.last_error)
     fixes = [
         known.fix if known else "",
         "then `stoker up` tries the change again; `stoker rollback` drops it",
@@ -29,5 +29,5 @@ def _stopped(one: Stopped, now: float) -> Finding:
     ago = Seconds(round(max(0.0, now - one.since)))
     return Finding(
         f"revision {one.revision}: it was stopped {ago} ago, and revision {one.serving} serves on",
-        f"{one.subject} failed: {one.last_words}", "\n".join(filter(None, fixes)), one.log or "", rule="why-stopped",
+        f"{one.subject} failed: {one.last_error}", "\n".join(filter(None, fixes)), one.log or "", rule="why-stopped",
     )  # fmt: skip

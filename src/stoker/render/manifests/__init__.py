@@ -10,9 +10,9 @@ from stoker.render.manifests.limits import CpuLimits, limited
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.monitoring import monitoring
 from stoker.render.manifests.network import network_policies
-from stoker.render.manifests.own import gateway, page
 from stoker.render.manifests.scaling import autoscaler
 from stoker.render.manifests.service import service
+from stoker.render.manifests.stoker_pods import gateway, page
 from stoker.render.manifests.weights import weights_objects
 from stoker.render.manifests.workload import disruption_budget, workload
 
@@ -20,7 +20,7 @@ from stoker.render.manifests.workload import disruption_budget, workload
 def manifests(plan: Plan) -> tuple[Manifest, ...]:
     """Everything that the plan needs in a cluster, but its Secret, whose values are in no file.
 
-    Raises: Mistake, for a plan that a cluster cannot run.
+    Raises: UsageError, for a plan that a cluster cannot run.
     """
     cluster = choose(plan)
     return limited(_objects(cluster), CpuLimits(always=cluster.ask.cpu_limit))

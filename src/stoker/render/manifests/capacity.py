@@ -5,7 +5,7 @@ Source: https://cloud.google.com/kubernetes-engine/docs/reference/crds/computecl
 
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.render.manifests.choices import SPACE, Cluster
 from stoker.render.manifests.manifest import Manifest
 
@@ -51,10 +51,10 @@ def _priority(cluster: Cluster, rung: str) -> dict[str, Any]:
 
 
 def accelerator(cluster: Cluster) -> str:
-    """GKE's label of the GPU. Raises: Mistake, where GKE has none."""
+    """GKE's label of the GPU. Raises: UsageError, where GKE has none."""
     kind = cluster.plan.hardware.gpu_type
     if kind is None or kind.accelerator is None:
-        raise Mistake(
+        raise UsageError(
             f"GKE has no {kind or 'GPU'}", why="no machine type of its has one",
             fix="platform: plain, with node_selector, or another GPU", rule="gke-accelerator",
         )  # fmt: skip

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.planner.plan import Plan
-from stoker.spec.nouns import Bucket, DiskAsk, Hub, KubernetesAsk, LocalDir, ServeSpec, Source, WeightsBy
+from stoker.spec.nouns import Bucket, DiskSpec, Hub, KubernetesSpec, LocalDir, ServeSpec, Source, WeightsBy
 
 USER = 1000
 MOUNT = "/models"
@@ -33,12 +33,12 @@ class Cluster:
         return self.plan.spec
 
     @property
-    def ask(self) -> KubernetesAsk:
+    def ask(self) -> KubernetesSpec:
         """What only a cluster knows."""
         return self.spec.kubernetes
 
     @property
-    def disk(self) -> DiskAsk:
+    def disk(self) -> DiskSpec:
         """The disk of the weights."""
         return self.ask.disk
 
@@ -213,16 +213,16 @@ def folder_of(source: Source) -> str:
 
 
 def choose(plan: Plan) -> Cluster:
-    """Raises: Mistake, for weights or an engine that a cluster cannot have."""
+    """Raises: UsageError, for weights or an engine that a cluster cannot have."""
     spec = plan.spec
     if spec.engine.kind == "simulated" and not spec.engine.image:
-        raise Mistake(
+        raise UsageError(
             "simulated engines in a cluster need an image", at=_at(spec, "engine"),
             why="no registry at hand publishes Stoker's own", fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
             rule="kubernetes-image",
         )  # fmt: skip
     if not spec.replicas.fixed and spec.replicas.low == 0:
-        raise Mistake(
+        raise UsageError(
             f"replicas: {spec.replicas} begins at 0", at=_at(spec, "replicas"),
             why="the HPA's metrics are the replicas' own: with none there is none to scale up by",
             fix=f"replicas: 1..{spec.replicas.high}, or a fixed number: `stoker scale 0` stops it", rule="kubernetes-zero",
@@ -230,7 +230,7 @@ def choose(plan: Plan) -> Cluster:
     weights = _weights(spec)
     metrics = spec.kubernetes.metrics or _metrics(spec)
     if metrics == "none" and not spec.replicas.fixed:
-        raise Mistake(
+        raise UsageError(
             "replicas is a range, and kubernetes.metrics is none", at=_at(spec, "kubernetes.metrics"),
             why="the HPA would have no metric to ask for", fix="metrics: stackdriver or prometheus, or a fixed number of replicas",
             rule="kubernetes-metrics",
@@ -256,7 +256,7 @@ def _weights(spec: ServeSpec) -> WeightsBy:
     elif ask.disk.handle:
         own = "disk"
     else:
-        raise Mistake(
+        raise UsageError(
             f"a cluster cannot read {source}", at=_at(spec, "model.source") or _at(spec, "model"),
             why="it is on this machine", fix="copy it to a bucket and name that, such as gs://BUCKET/FOLDER",
             rule="kubernetes-weights",
@@ -269,18 +269,18 @@ def _weights(spec: ServeSpec) -> WeightsBy:
         "hub": isinstance(source, Hub),
     }
     if not fits[chosen]:
-        raise Mistake(
+        raise UsageError(
             f"weights: {chosen} does not go with {source}", at=_at(spec, "kubernetes.weights"),
             why={"gcsfuse": "it reads a gs:// bucket", "stream": "it reads a gs:// or s3:// bucket", "hub": "it reads hf:// repositories"}[chosen],
             fix=f"weights: {own}", rule="kubernetes-weights",
         )  # fmt: skip
     if spec.model.adapters and chosen in ("gcsfuse", "stream"):
-        raise Mistake(
+        raise UsageError(
             f"weights: {chosen} brings no adapters", at=_at(spec, "model.adapters"), why="it reads the model's folder alone",
             fix="weights: disk, whose copy takes them along", rule="kubernetes-adapters",
         )  # fmt: skip
     if chosen == "hub" and any(not isinstance(source, Hub) for source in spec.model.adapters.values()):
-        raise Mistake(
+        raise UsageError(
             "weights: hub takes adapters of the hub alone", at=_at(spec, "model.adapters"),
             why="the pods fetch them by themselves", fix="weights: disk, whose copy takes all", rule="kubernetes-adapters",
         )  # fmt: skip

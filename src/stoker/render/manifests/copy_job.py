@@ -5,7 +5,7 @@ Sources: https://rclone.org/docs, https://huggingface.co/docs/huggingface_hub/gu
 
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.render.manifests.choices import MOUNT, USER, Cluster, folder_of
 from stoker.render.manifests.manifest import Manifest
 from stoker.spec.nouns import Bucket, Hub, Source
@@ -97,7 +97,7 @@ def _words(source: Source, folder: str) -> list[tuple[str, list[str]]]:
                 ("check", ["hf", "cache", "verify", *where]),
             ]
         case _:
-            raise Mistake(
+            raise UsageError(
                 f"a cluster cannot read {source}", why="it is on this machine", fix="copy it to a bucket and name that",
                 rule="kubernetes-weights",
             )  # fmt: skip

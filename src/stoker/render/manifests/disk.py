@@ -13,7 +13,7 @@ snapshot; read_ahead_kb).
 from math import ceil
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.render.manifests.choices import SPACE, Cluster
 from stoker.render.manifests.copy_job import copy_job
 from stoker.render.manifests.manifest import Manifest
@@ -36,23 +36,23 @@ def size(cluster: Cluster) -> Bytes:
 
 
 def check_machine(cluster: Cluster) -> None:
-    """Raises: Mistake, where the machine cannot attach the disk."""
+    """Raises: UsageError, where the machine cannot attach the disk."""
     machine = cluster.plan.hardware.machine
     if cluster.disk.storage_class or not cluster.gke or machine is None or cluster.disk_type in machine.disks:
         return
     place = cluster.spec.origin.get("kubernetes.disk.type") or cluster.spec.origin.get("kubernetes.disk")
-    raise Mistake(
+    raise UsageError(
         f"{machine} cannot attach a {cluster.disk_type}", at=str(place or ""), why=f"it takes {', '.join(machine.disks)}",
         fix=f"{'one zone in disk.zones' if len(cluster.disk.zones) > 1 else f'disk: {{type: {machine.disks[0]}}}'}, or weights: stream", rule="disk-machine",
     )  # fmt: skip
 
 
 def check_readers(cluster: Cluster) -> None:
-    """Raises: Mistake, for more nodes than one disk is read by."""
+    """Raises: UsageError, for more nodes than one disk is read by."""
     nodes = (cluster.spec.replicas.high + cluster.ask.surge) * cluster.plan.nodes
     most = READERS[cluster.disk_type]
     if nodes > most and not cluster.disk.storage_class:
-        raise Mistake(
+        raise UsageError(
             f"{nodes} nodes cannot read one {cluster.disk_type}", why=f"it takes {most} read-only attachments",
             fix=f"disk: {{type: hyperdisk-ml}}{' where it is one' if cluster.disk.handle else ''}, weights: stream, or fewer replicas", rule="disk-readers",
         )  # fmt: skip
@@ -102,12 +102,12 @@ def existing(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def _zones_of(cluster: Cluster) -> list[str]:
-    """Where an existing disk stands: as its handle says, else as the file does. Raises: Mistake, where neither does."""
+    """Where an existing disk stands: as its handle says, else as the file does. Raises: UsageError, where neither does."""
     parts = str(cluster.disk.handle).split("/")
     zone = parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""
     if zone == ANY_ZONE and not cluster.disk.zones:
         place = cluster.spec.origin.get("kubernetes.weights")
-        raise Mistake(
+        raise UsageError(
             "the disk stands in several zones, and the file does not say in which", at=str(place or ""),
             why="pods would be put into zones without it", fix="disk: {zones: [ZONE, …]}", rule="disk-zones",
         )  # fmt: skip

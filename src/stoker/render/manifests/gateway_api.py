@@ -7,7 +7,7 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/deploy-gke-inference-gate
 
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.render.manifests.choices import USER, Cluster
 from stoker.render.manifests.manifest import Manifest
 
@@ -19,7 +19,7 @@ GKE_CLASSES = ("gke-l7-rilb", "gke-l7-regional-external-managed")  # those that 
 
 
 def gateway_api(cluster: Cluster) -> tuple[Manifest, ...]:
-    """All of it, where it was asked for. Raises: Mistake, for a public address without a key and a certificate."""
+    """All of it, where it was asked for. Raises: UsageError, for a public address without a key and a certificate."""
     if cluster.ask.routing != "gateway-api":
         return ()
     _check_class(cluster)
@@ -32,7 +32,7 @@ def gateway_api(cluster: Cluster) -> tuple[Manifest, ...]:
 def _check_class(cluster: Cluster) -> None:
     name = cluster.ask.gateway.class_name
     if cluster.gke and name.startswith("gke-l7-") and name not in GKE_CLASSES:
-        raise Mistake(
+        raise UsageError(
             f"the gateway class {name} routes to no InferencePool", at=_at(cluster), why=f"of GKE's own, {' and '.join(GKE_CLASSES)} do",
             fix=f"class_name: {GKE_CLASSES[0 if cluster.ask.gateway.internal else 1]}", rule="gateway-class",
         )  # fmt: skip
@@ -47,7 +47,7 @@ def _check_public(cluster: Cluster) -> None:
     if cluster.ask.gateway.tls_secret is None:
         lacking.append("kubernetes: {gateway: {tls_secret: NAME}}")
     if lacking:
-        raise Mistake(
+        raise UsageError(
             f"the gateway class {cluster.ask.gateway.class_name} may be public, and the endpoint is open",
             at=_at(cluster), why="anyone who reaches it could use the GPUs, or read keys on the way",
             fix=f"{' and '.join(lacking)}, or class_name: gke-l7-rilb", rule="gateway-open",
@@ -57,7 +57,7 @@ def _check_public(cluster: Cluster) -> None:
 def _check_proxies(cluster: Cluster) -> None:
     """The network policy lets in the load balancer's proxies, and on GKE these are known by their subnet alone."""
     if cluster.gke and cluster.ask.network_policy and not cluster.ask.gateway.proxies:
-        raise Mistake(
+        raise UsageError(
             "the file does not say from where the load balancer's proxies come", at=_at(cluster),
             why="without that, the network policy would have to let every private address reach the engines",
             fix="kubernetes: {gateway: {proxies: [CIDR]}}, of `gcloud compute networks subnets list --filter=purpose=REGIONAL_MANAGED_PROXY`; "

@@ -9,7 +9,7 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.probes import start_budget
 from stoker.render.panels import Scope
-from stoker.render.rules import Promise, groups, objectives
+from stoker.render.rules import AlertObjectives, groups, objectives
 
 INTERVAL = "15s"
 FLEET = "app.kubernetes.io/instance"
@@ -58,6 +58,6 @@ def scope(cluster: Cluster) -> Scope:
     return Scope(cluster.name, cluster.namespace, cluster.scaled, gpus, cluster.plan.nodes > 1)
 
 
-def promise(cluster: Cluster) -> Promise:
+def promise(cluster: Cluster) -> AlertObjectives:
     """The spec's objectives, and the start that the probes allow."""
-    return Promise(objectives(cluster.spec.slo), float(start_budget(cluster)))
+    return AlertObjectives(objectives(cluster.spec.slo), float(start_budget(cluster)))

@@ -9,7 +9,7 @@ from typing import Any
 from stoker.render.command import traces_ports
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
-from stoker.render.manifests.own import has_page
+from stoker.render.manifests.stoker_pods import has_page
 
 # The way of the API server's proxy to pods, where the cluster has these: `stoker status`, `ui` and `why` read by it.
 TUNNEL = {

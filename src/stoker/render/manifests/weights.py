@@ -25,7 +25,7 @@ CACHE = "hyperdisk-balanced"  # of a hub's cache where a machine attaches no oth
 
 
 def weights_objects(cluster: Cluster) -> tuple[Manifest, ...]:
-    """What has to be there before the engine's pods. Raises: Mistake, for more readers than the disk takes."""
+    """What has to be there before the engine's pods. Raises: UsageError, for more readers than the disk takes."""
     match cluster.weights:
         case "disk":
             check_readers(cluster)

@@ -26,7 +26,7 @@ class App:
         self.answers = False  # whether it is this gateway's turn
         self._settings = settings
         self._replicas = replicas
-        self._relay = Relay(replicas, settings.engine_key, settings.hold)
+        self._relay = Relay(replicas, settings.engine_key, settings.queue_timeout)
         self.terms = Terms(
             max_body=settings.max_body,
             most_held=BODIES_AT_ONCE * settings.max_body,

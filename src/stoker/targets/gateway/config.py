@@ -21,7 +21,7 @@ class Settings:
 
     host: str
     port: int
-    hold: float
+    queue_timeout: float
     cors: tuple[str, ...]
     hosts: tuple[str, ...]
     inference_routes: frozenset[str]
@@ -46,7 +46,7 @@ class Settings:
         return cls(
             host=raw["host"],
             port=raw["port"],
-            hold=raw["hold"],
+            queue_timeout=raw["queue_timeout"] if "queue_timeout" in raw else raw["hold"],  # before 0.2
             cors=tuple(raw["cors"]),
             hosts=tuple(raw["hosts"]),
             inference_routes=frozenset(raw["inference_routes"]),

@@ -47,13 +47,13 @@ def known_by(request: Request) -> bytes:
 class Relay:
     """Sends requests to replicas until one has answered."""
 
-    def __init__(self, replicas: Replicas, engine_key: str | None, hold: float) -> None:
+    def __init__(self, replicas: Replicas, engine_key: str | None, queue_timeout: float) -> None:
         self.counts = Counts()
         self.asked: frozenset[str] = frozenset()  # what clients ask for, of `features`
         self._replicas = replicas
         self._balancer = Balancer()
         self._key = [(b"authorization", b"Bearer " + engine_key.encode())] if engine_key else []
-        self._hold = hold
+        self._queue_timeout = queue_timeout
 
     async def relay(self, exchange: Exchange, extra: Headers) -> None:
         """Answers the exchange, whatever happens. `extra` are headers to add to the answer.
@@ -72,7 +72,7 @@ class Relay:
         keys = prefix_keys(beginning)
         refused: dict[str, Refused] = {}
         losses: list[str] = []
-        deadline = time.monotonic() + self._hold
+        deadline = time.monotonic() + self._queue_timeout
         while not exchange.gone:
             ready = [replica for replica in self._replicas.ready() if replica.id not in refused]
             if not ready:
@@ -98,7 +98,7 @@ class Relay:
                 continue
             replica.failed(outcome.why)
             losses.append(outcome.why)
-            deadline = time.monotonic() + self._hold
+            deadline = time.monotonic() + self._queue_timeout
             if len(losses) >= MAX_LOSSES:
                 return self._too_many(exchange, losses, extra)
         return None
@@ -123,7 +123,7 @@ class Relay:
         exchange.reply(answer.status, answer.body, answer.headers)
 
     def _none_ready(self, exchange: Exchange, extra: Headers) -> None:
-        message = f"no replica became ready within {self._hold:g} s: {self._replicas.reason}"
+        message = f"no replica became ready within {self._queue_timeout:g} s: {self._replicas.reason}"
         if self._replicas.stopping:
             message = "the fleet is being stopped"
         headers = [*answers.JSON, (b"retry-after", b"5"), *extra]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.system import clock
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.pods import moment
@@ -71,7 +71,7 @@ class Claim:
             try:
                 if found := self._api.get(kind, self._namespace, self.name):
                     return found
-            except Mistake as refused:
+            except UsageError as refused:
                 if refused.finding.rule != FORBIDDEN:
                     raise
         return None
@@ -100,7 +100,7 @@ class Claim:
             body = self._body(kind, verb, wanted, found, now)
             try:
                 self._mine = self._api.write(body)
-            except Mistake as refused:
+            except UsageError as refused:
                 if refused.finding.rule != FORBIDDEN:
                     raise
                 continue

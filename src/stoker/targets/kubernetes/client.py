@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 import httpx2
 
-from stoker.errors import MissingPart, Mistake, Unreachable, WorldFailed
+from stoker.errors import EnvironmentFailed, MissingDependency, Unreachable, UsageError
 from stoker.system import clock
 from stoker.targets.kubernetes import kubeconfig
 from stoker.targets.kubernetes.kinds import RESOURCES
@@ -21,7 +21,7 @@ try:
     from lightkube.config.kubeconfig import KubeConfig
     from lightkube.core.exceptions import ConfigError
 except ImportError as missing:
-    raise MissingPart(
+    raise MissingDependency(
         "the Kubernetes client is not installed", why=str(missing), fix="pip install 'stoker[kubernetes]'",
         rule="kubernetes-client",
     ) from missing  # fmt: skip
@@ -39,7 +39,7 @@ Object = dict[str, Any]
 
 
 class Api:
-    """One cluster, as one user. Raises: Mistake, for a kubeconfig that names none.
+    """One cluster, as one user. Raises: UsageError, for a kubeconfig that names none.
 
     verb: of the command that asks, which a refusal offers again with --force-conflicts.
     """
@@ -54,7 +54,7 @@ class Api:
         try:
             self._http = Client(config, ConnectionParams(timeout=timeout))
         except (ConfigError, OSError, ValueError) as error:
-            raise Mistake(
+            raise UsageError(
                 f"the context {self.context} cannot be used", why=str(error), fix="`kubectl config view` shows it",
                 rule="kube-config",
             ) from error  # fmt: skip
@@ -85,7 +85,7 @@ class Api:
         """All of a kind that this user may see: none, where the user may not list it."""
         try:
             return self.list(kind, namespace, selector)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
             return ()
@@ -98,7 +98,7 @@ class Api:
     def apply(
         self, body: Object, *, force: bool = False, dry: bool = False, manager: str = MANAGER
     ) -> Object:
-        """Server-side apply with a field manager of Stoker's. Raises: Mistake, with what the server says."""
+        """Server-side apply with a field manager of Stoker's. Raises: UsageError, with what the server says."""
         meta, resource = body["metadata"], RESOURCES[body["kind"]]
         query = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
@@ -107,7 +107,7 @@ class Api:
         path = resource.path(meta.get("namespace"), meta["name"])
         found = self._json("PATCH", path, what, query, body, "application/apply-patch+yaml")
         if found is None:
-            raise Mistake(
+            raise UsageError(
                 f"{what} cannot be applied", why=_not_there(body), fix="install it, or choose another way in the file",
                 rule="kube-missing",
             )  # fmt: skip
@@ -137,13 +137,13 @@ class Api:
         """The last lines of a pod's container, as far as they can be had: for who looks at much more than a log."""
         try:
             return self.tail(namespace, pod, lines, container)
-        except (Mistake, WorldFailed):
+        except (UsageError, EnvironmentFailed):
             return ()
 
     def tail(
         self, namespace: str, pod: str, lines: int, container: str, *, previous: bool = False
     ) -> tuple[str, ...]:
-        """The last lines of a pod's container, or of its life before; none where there is no log. Raises: Mistake, WorldFailed."""
+        """The last lines of a pod's container, or of its life before; none where there is no log. Raises: UsageError, EnvironmentFailed."""
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
         query = {
             "tailLines": str(lines),
@@ -158,7 +158,7 @@ class Api:
         return tuple(answer.text.splitlines())
 
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
-        """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: Mistake, Unreachable."""
+        """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: UsageError, Unreachable."""
         at, (path, _, query) = RESOURCES["Pod"].path(namespace, f"{pod}:{port}"), path.partition("?")
         answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query), seconds=PAGE_SECONDS)
         if answer.status_code >= 400 and answer.status_code != 404:
@@ -169,7 +169,7 @@ class Api:
         """The lines of a pod's container as they come, each with its time before it, until it ends.
 
         since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for long;
-        Mistake, where this user may not read it.
+        UsageError, where this user may not read it.
         """
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
         query = {"follow": "true", "container": container, "timestamps": "true"}
@@ -203,15 +203,15 @@ class Api:
         return self._json("GET", f"/apis/{name}", name) is not None
 
     def version(self) -> str:
-        """The server's release. Raises: WorldFailed, where it does not answer; Mistake, where it is something else."""
+        """The server's release. Raises: EnvironmentFailed, where it does not answer; UsageError, where it is something else."""
         found = self._json("GET", "/version", "the version")
         if found is None or "gitVersion" not in found:
             raise self._no_server("GET /version does not tell a release of Kubernetes")
         return str(found["gitVersion"])
 
-    def _no_server(self, why: str) -> Mistake:
+    def _no_server(self, why: str) -> UsageError:
         """What answers is a proxy's page, another service, a portal."""
-        return Mistake(
+        return UsageError(
             f"what answers at {self.server} is no Kubernetes API server", why=why,
             fix=f"mend the cluster's address of the context {self.context}, or the proxy or VPN before it", rule="kube-no-server",
         )  # fmt: skip
@@ -266,7 +266,7 @@ class Api:
             self._ahead = _ahead(answer.headers.get("date"), self._ahead)
             return answer
         except ConfigError as error:
-            raise Mistake(
+            raise UsageError(
                 f"the credentials of {self.context} cannot be had", why=str(error),
                 fix="sign in again, such as with `gcloud auth login`", rule="kube-credentials",
             ) from error  # fmt: skip
@@ -277,21 +277,25 @@ class Api:
                 rule="kube-unreachable",
             ) from error  # fmt: skip
 
-    def _refused(self, answer: httpx2.Response, method: str, path: str, what: str) -> Mistake | WorldFailed:
+    def _refused(
+        self, answer: httpx2.Response, method: str, path: str, what: str
+    ) -> UsageError | EnvironmentFailed:
         try:
             said = str(answer.json()["message"])
         except (ValueError, KeyError, TypeError):
             said = _plain(answer.text) or f"{answer.status_code} without a word"
         match answer.status_code:
             case 401:
-                return Mistake(
+                return UsageError(
                     f"the cluster {self.context} does not take these credentials", why=said,
                     fix="they have expired, or are another cluster's: sign in again, or name the context", rule="kube-credentials",
                 )  # fmt: skip
             case 403 if _by_rights(said):
-                return Mistake(f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule=FORBIDDEN)
+                return UsageError(
+                    f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule=FORBIDDEN
+                )
             case 409 if "conflict" in said:
-                return Mistake(
+                return UsageError(
                     f"{what} belongs to somebody else in part", why=said,
                     fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` takes it back", rule="kube-conflict",
                 )  # fmt: skip
@@ -302,7 +306,9 @@ class Api:
                     f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
                     rule="kube-server",
                 )  # fmt: skip
-        return Mistake(f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission")
+        return UsageError(
+            f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission"
+        )
 
 
 def _admission_fix(said: str) -> str:
@@ -319,13 +325,13 @@ def _admission_fix(said: str) -> str:
 
 
 def connection(context: str | None) -> Any:
-    """The kubeconfig's entry. Raises: Mistake."""
+    """The kubeconfig's entry. Raises: UsageError."""
     try:
         # as kubectl: what KUBECONFIG names goes before a pod's own account
         named = [one for one in os.environ.get("KUBECONFIG", "").split(os.pathsep) if one]
         whole = kubeconfig.read(named) if named else KubeConfig.from_env()
     except Exception as error:  # whatever the library meets in a file that is none
-        raise Mistake(
+        raise UsageError(
             "no kubeconfig can be used", why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
             fix="`gcloud container clusters get-credentials NAME --location PLACE` writes one", rule="kube-config",
         ) from error  # fmt: skip
@@ -333,12 +339,12 @@ def connection(context: str | None) -> Any:
         found = whole.get(context) if context else whole.get()
     except ConfigError as error:
         known = ", ".join(whole.contexts) or "none"
-        raise Mistake(
+        raise UsageError(
             f"the context {context or whole.current_context!r} is not in the kubeconfig", at="kubernetes.context",
             why=f"known: {known}", fix="one of these", rule="kube-context",
         ) from error  # fmt: skip
     if found is None or not found.cluster.server:
-        raise Mistake(
+        raise UsageError(
             "the kubeconfig names no cluster", why=f"known contexts: {', '.join(whole.contexts) or 'none'}",
             fix="--set kubernetes.context=NAME, or `kubectl config use-context NAME`", rule="kube-context",
         )  # fmt: skip

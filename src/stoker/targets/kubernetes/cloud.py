@@ -2,7 +2,7 @@
 
 import shlex
 
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.fleet.changes import Step
 from stoker.render.gcloud import NUMBER, Call, calls
 from stoker.render.manifests.choices import Cluster
@@ -70,15 +70,15 @@ def step(call: Call) -> Step:
 
 
 def make(call: Call) -> None:
-    """Runs it. Raises: WorldFailed, Mistake, with gcloud's own words."""
+    """Runs it. Raises: EnvironmentFailed, UsageError, with gcloud's own words."""
     ran = run(call.argv, SECONDS)
     if ran is None:
-        raise WorldFailed(
+        raise EnvironmentFailed(
             "gcloud did not answer", why=f"{shlex.join(call.argv)}: no end after {SECONDS:.0f} s", fix="try again, or --no-gcloud",
             rule="gcloud",
         )  # fmt: skip
     if ran.code:
-        raise Mistake(
+        raise UsageError(
             "gcloud refused a step", why=f"{said(ran)}\n{shlex.join(call.argv)}",
             fix="let somebody with the right run it, then `stoker up --no-gcloud`", rule="gcloud",
         )  # fmt: skip

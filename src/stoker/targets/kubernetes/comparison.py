@@ -4,7 +4,7 @@ import json
 from copy import deepcopy
 from dataclasses import dataclass
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.fleet.changes import Step
 from stoker.planner.plan import Plan
 from stoker.render.gcloud import Call
@@ -13,11 +13,11 @@ from stoker.render.manifests.choices import SPACE
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes import (
     cloud,
-    count,
+    dependencies,
     drift,
     history,
     limits,
-    order,
+    replica_count,
     revisions,
     secret,
     workload,
@@ -27,9 +27,9 @@ from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.diff import changed
 from stoker.targets.kubernetes.inventory import ONCE, OWNED, WORKLOADS
 from stoker.targets.kubernetes.kinds import RESOURCES
+from stoker.targets.kubernetes.lease import Turn
 from stoker.targets.kubernetes.reading import Reading
 from stoker.targets.kubernetes.rehearsal import Rehearsal
-from stoker.targets.kubernetes.turn import Turn
 
 SAFE = {"pod-security.kubernetes.io/enforce": "restricted"}  # of a namespace that Stoker makes
 RESTARTED = "stoker/restarted-at"
@@ -85,7 +85,7 @@ class Comparison:
         return bool(wanted.items() <= body["metadata"].get("labels", {}).items())
 
     def towards(self, plan: Plan) -> tuple[Step, ...]:
-        """The steps that lead to a plan; one that waits, where all that is left to do is to wait. Raises: Mistake, StateMoved."""
+        """The steps that lead to a plan; one that waits, where all that is left to do is to wait. Raises: UsageError, StateMoved."""
         steps = [cloud.step(call) for call in self.calls]
         space = self.space()
         if space is None:
@@ -110,14 +110,14 @@ class Comparison:
             return [secret.identified(self.api, body) for body in secret.objects(plan)]
         live = self.api.get("Secret", self.namespace, f"{self.name}-keys")
         if live is None and secret.needed(plan):
-            raise Mistake(
+            raise UsageError(
                 f"the secret {self.name}-keys is not in {self.namespace}, and the kept spec needs it",
                 why="a spec that the cluster kept reads no key of this machine", rule="kube-secret",
                 fix=f"`stoker up` with a file that names the key, or kubectl -n {self.namespace} create secret generic {self.name}-keys --from-file=api-key=FILE",
             )  # fmt: skip
         return [live] if live is not None else []
 
-    def space_is_there(self) -> bool:
+    def namespace_exists(self) -> bool:
         """Whether the namespace is there; who may not look at it works inside one."""
         return self.space() is not None
 
@@ -127,7 +127,7 @@ class Comparison:
         try:
             if self.namespace != "default":
                 found = self.api.get("Namespace", None, self.namespace)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
         if self.turn and self._seen and (found is None or "deletionTimestamp" in found["metadata"]):
@@ -180,7 +180,7 @@ class Comparison:
         self._seen.add(subject)
         shared = one.kind in ("StorageClass", "VolumeSnapshotClass")
         if not workload.ours(live) or not (shared or self._selected(live)):
-            raise Mistake(
+            raise UsageError(
                 f"a {one.kind} named {one.name} is there already, and is not this fleet's",
                 at=f"{one.namespace or 'the cluster'}", why="Stoker changes only what it made",
                 fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
@@ -192,7 +192,7 @@ class Comparison:
         return self._update(subject, body, one, live, claims)
 
     def _create(self, subject: str, body: Object, one: Manifest, claims: dict[str, Manifest]) -> Step:
-        if reason := order.too_early(self.api, self._reading.copying, one):
+        if reason := dependencies.too_early(self.api, self._reading.copying, one):
             return Step("wait", subject, reason)
         moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
         put = Put(body, self.spec.replicas.low if moved else None)
@@ -209,7 +209,9 @@ class Comparison:
             return Step("update", subject, "it is refused")
         self.others[subject] = drift.foreign(after)
         moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
-        kept = count.falls(live, after) if moved else None  # before the two are compared: it says what stays
+        kept = (
+            replica_count.falls(live, after) if moved else None
+        )  # before the two are compared: it says what stays
         if moved and self.lifts and workload.count(live) == 0:
             kept = after["spec"]["replicas"] = self.spec.replicas.low
         differs = changed(live, after)
@@ -225,7 +227,7 @@ class Comparison:
         """The step as it is, or, for replicas whose weights are not there yet, one that needs their claim first."""
         if body["kind"] not in WORKLOADS:
             return step
-        claim, reason = order.weightless(self.api, body, live, claims)
+        claim, reason = dependencies.weightless(self.api, body, live, claims)
         if not claim:
             return step
         return Step(

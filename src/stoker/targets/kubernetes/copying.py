@@ -1,9 +1,9 @@
-"""The copy of the weights into a volume, as it goes: its stages, its last words, and another try where it had failed."""
+"""The copy of the weights into a volume, as it goes: its stages, its last error, and another try where it had failed."""
 
 from dataclasses import replace
 
 from stoker.advise.why import why
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.findings import Finding
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState, Service
@@ -36,7 +36,7 @@ class Copying:
         if copied and stages.STUCK in copied[0].detail:  # between two tries it only says that it copies
             self._said = copied[0].detail
         elif copied and copied[0].phase == "Failed" and self._said and not pods:
-            copied = (replace(copied[0], last_words=self._said),)
+            copied = (replace(copied[0], last_error=self._said),)
         taken = self._api.visible("VolumeSnapshot", self._namespace, self._selector)
         return (*copied, *stages.snapshots(taken))
 
@@ -52,7 +52,7 @@ class Copying:
             return ""
         try:
             found = self._api.list("VolumeAttachment", None)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
             done = moment(job.get("status", {}).get("completionTime"))
@@ -61,7 +61,7 @@ class Copying:
         return f"the copy's disk is still attached to {holders[0]}" if holders else ""
 
     def again(self, job: Object, subject: str) -> Step | None:
-        """The end of a copy that had failed before: it is made anew. Raises: WorldFailed, for one that fails while it is waited for."""
+        """The end of a copy that had failed before: it is made anew. Raises: EnvironmentFailed, for one that fails while it is waited for."""
         uid = job["metadata"]["uid"]
         if not stages.failed(job):
             self._going.add(uid)
@@ -72,21 +72,21 @@ class Copying:
             return Step("delete", subject, "it failed before, and is tried again")
         stage, now = self.stages()[0], clock.now()
         found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
-        plain = Finding("the copy of the weights failed", stage.last_words or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
-        raise WorldFailed(found[0] if found else plain)
+        plain = Finding("the copy of the weights failed", stage.last_error or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
+        raise EnvironmentFailed(found[0] if found else plain)
 
     def _unmade(self, job: Object) -> None:
-        """Raises: WorldFailed, where nobody has made the copy's disk for as long as this target waits for it."""
+        """Raises: EnvironmentFailed, where nobody has made the copy's disk for as long as this target waits for it."""
         claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
         now = clock.now()
-        signs = volumes.unmade(self._api, [claim] if claim else (), (), now)
-        if not signs:
+        evidence = volumes.unmade(self._api, [claim] if claim else (), (), now)
+        if not evidence:
             self._waits_since = 0.0
             return
         self._waits_since = self._waits_since or clock.monotonic()
         if clock.monotonic() - self._waits_since > DISK_SECONDS:
-            found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, signs=signs), now)
-            raise WorldFailed(found[0])
+            found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, evidence=evidence), now)
+            raise EnvironmentFailed(found[0])
 
     def _log(self, pod: str, container: str) -> tuple[str, ...]:
         return self._api.log(self._namespace, pod, LOG_LINES, container)

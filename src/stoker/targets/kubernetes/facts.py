@@ -7,7 +7,7 @@ from typing import Any
 from lightkube.utils.quantity import parse_quantity
 
 from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota, fits
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.choices import Cluster
@@ -30,7 +30,7 @@ QUOTAS = {
 
 
 def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
-    """All of it, in a second or so. Raises: WorldFailed, where the cluster does not answer."""
+    """All of it, in a second or so. Raises: EnvironmentFailed, where the cluster does not answer."""
     api, cluster = target.api, choose(plan)
     made = manifests(plan)
     kinds = list(dict.fromkeys(one.kind for one in made))
@@ -48,7 +48,7 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
 
 def _written(target: KubernetesTarget, plan: Plan, made: tuple[Manifest, ...]) -> list[str]:
     """The kinds that `up` writes, keys and a new namespace included; what is made once and is there is left alone."""
-    first = ["Namespace"] if not target.space_is_there() else []
+    first = ["Namespace"] if not target.namespace_exists() else []
     first += ["Secret"] if secret.needed(plan) else []
     wide = [one for one in made if not RESOURCES[one.kind].namespaced and one.kind in ONCE]
     there = {(one.kind, one.name) for one in wide if _there_already(target, one)}
@@ -58,7 +58,7 @@ def _written(target: KubernetesTarget, plan: Plan, made: tuple[Manifest, ...]) -
 def _there_already(target: KubernetesTarget, one: Manifest) -> bool:
     try:
         return target.api.get(one.kind, None, one.name) is not None
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         return False
@@ -78,7 +78,7 @@ def _list(target: KubernetesTarget, kind: str) -> tuple[dict[str, Any], ...] | N
     """All of a kind; None where this user may not look."""
     try:
         return target.api.list(kind, target.namespace if RESOURCES[kind].namespaced else None)
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         return None

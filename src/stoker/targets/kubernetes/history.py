@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.spec import dump
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes import revisions, workload
@@ -53,13 +53,13 @@ class History:
     def before(self, number: int | None = None) -> revisions.Revision:
         """The revision to go back to: the newest that was ready and is not what runs now, or that of a number.
 
-        Raises: Mistake, where there is none.
+        Raises: UsageError, where there is none.
         """
         known, name = revisions.revisions(self._api, *self._at), self._reading.name
         runs = self.runs()
         fits = [one for one in known if (one.number == number if number is not None else one.digest != runs)]
         if not fits:
-            raise Mistake(
+            raise UsageError(
                 f"{name} has no revision {number}" if number is not None else f"{name} has no other revision that was ready",
                 why=f"kept: {', '.join(str(one.number) for one in known) or 'none'}", fix="change the file, and `stoker up`",
                 rule="no-revision",

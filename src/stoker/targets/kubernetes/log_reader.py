@@ -5,7 +5,7 @@ import re
 import threading
 from typing import NamedTuple
 
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.fleet.target import LogLine
 from stoker.targets.kubernetes.client import Api
 
@@ -27,7 +27,9 @@ class Reader:
     as were told are left out. A server that sends no times is asked for all of it again.
     """
 
-    def __init__(self, api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine | Mistake]") -> None:
+    def __init__(
+        self, api: Api, namespace: str, life: Life, said: "queue.Queue[LogLine | UsageError]"
+    ) -> None:
         self._api, self._namespace, self._life, self._said = api, namespace, life, said
         self._second, self._told = (
             "",
@@ -54,9 +56,9 @@ class Reader:
             for line in self._api.follow(self._namespace, self._life.pod, self._life.container, self._second):
                 again = self._tell(line, again)
             self._ended = True
-        except WorldFailed:
+        except EnvironmentFailed:
             return
-        except Mistake as refused:
+        except UsageError as refused:
             self._ended = True
             self._said.put(refused)
 

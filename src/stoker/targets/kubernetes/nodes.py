@@ -10,7 +10,7 @@ from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
-from stoker.fleet.state import Sign
+from stoker.fleet.state import Evidence
 from stoker.render.manifests.capacity import LABEL
 
 Object = dict[str, Any]
@@ -29,14 +29,14 @@ def waits(pod: Object) -> bool:
     )
 
 
-def signs(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[Sign, ...]:
+def evidence(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[Evidence, ...]:
     """What is in the way of the first pod that waits; nothing where a node would do but for what others hold.
 
     nodes: none, where they may not be listed.
     """
     pod = next((one for one in pods if waits(one)), None) if nodes else None
     return (
-        tuple(Sign("condition", f"Pod/{pod['metadata']['name']}", *one) for one in _told(pod, nodes))
+        tuple(Evidence("condition", f"Pod/{pod['metadata']['name']}", *one) for one in _told(pod, nodes))
         if pod
         else ()
     )

@@ -1,12 +1,12 @@
-"""Pods as replicas: phases, ranks, last words, and the signs around them."""
+"""Pods as replicas: phases, ranks, last error, and the signs around them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from stoker.engine.last_words import last_words
+from stoker.engine.last_error import last_error
 from stoker.engine.log import StartLog
-from stoker.fleet.state import Phase, Rank, Replica, Service, Sign
+from stoker.fleet.state import Evidence, Phase, Rank, Replica, Service
 
 LWS = "leaderworkerset.sigs.k8s.io"
 BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
@@ -54,7 +54,7 @@ def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Rep
         detail = f"{len(members)} of {size} pods of its group are there{f'; {detail}' if detail else ''}"
     begun = moment(lead.get("creationTimestamp"))
     return Replica(
-        name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_words=words,
+        name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_error=words,
         restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
         current=newest is None or lead.get("labels", {}).get("pod-template-hash") in (None, newest),
         hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})), url=_url(pod),
@@ -87,7 +87,7 @@ def _status(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
-    """The phase, more in words, and last words."""
+    """The phase, more in words, and last error."""
     if pod["metadata"].get("deletionTimestamp"):
         return "Draining", "", None
     container = _status(pod)
@@ -118,7 +118,7 @@ def _words(pod: dict[str, Any], container: dict[str, Any], log: Log) -> str:
     if last.get("reason") == "OOMKilled":
         return "the host's memory ran out (OOMKilled)"
     lines = log(pod["metadata"]["name"])
-    if lines and (finding := last_words(lines)).what:
+    if lines and (finding := last_error(lines)).what:
         return finding.what
     return str(container.get("state", {}).get("waiting", {}).get("message") or "")
 
@@ -161,7 +161,7 @@ def moment(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
-def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
+def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
     """What is wrong with the fleet's HPA, by its own conditions."""
     out = []
     for body in scalers:
@@ -174,7 +174,7 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Sign, ...]:
                 continue  # what moves is no trouble, and of a figure that is missing it says what was so before
             if wrong:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
-                out.append(Sign("condition", subject, one.get("reason", ""), one.get("message", "")))
+                out.append(Evidence("condition", subject, one.get("reason", ""), one.get("message", "")))
     return tuple(out)
 
 
@@ -192,11 +192,11 @@ def beside(role: str, owner: dict[str, Any], pods: Iterable[dict[str, Any]]) -> 
         state = _status(pod).get("state", {}).get("waiting", {})
         if state.get("reason") in BROKEN:
             words = str(state.get("message") or state["reason"])
-            return Service(role, "Failed", begun, last_words=f"{state['reason']} {words}")
+            return Service(role, "Failed", begun, last_error=f"{state['reason']} {words}")
     return Service(role, "Starting", begun, detail=f"{status.get('readyReplicas', 0)} of {wanted} ready")
 
 
-def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
+def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Evidence, ...]:
     """A workload of which no controller has taken notice since it was made or changed."""
     if owner is None:
         return ()
@@ -208,10 +208,10 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Sign, ...]:
     if not (untouched or behind) or age < UNATTENDED_SECONDS:
         return ()
     subject, text = f"{owner['kind']}/{meta['name']}", f"no controller has looked at it in {age:.0f} s"
-    return (Sign("condition", subject, "NoController", text),)
+    return (Evidence("condition", subject, "NoController", text),)
 
 
-def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Sign, ...]:
+def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Evidence, ...]:
     """The first pod of which no scheduler has said anything; one that waits for a disk or a device with a node chosen is none."""
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status", {})
@@ -225,11 +225,13 @@ def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Sign, ...]:
             text = (
                 f"{pod['spec'].get('schedulerName', 'default-scheduler')} has not looked at it in {age:.0f} s"
             )
-            return (Sign("condition", f"Pod/{meta['name']}", "NoScheduler", text),)
+            return (Evidence("condition", f"Pod/{meta['name']}", "NoScheduler", text),)
     return ()
 
 
-def signs(events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()) -> tuple[Sign, ...]:
+def evidence(
+    events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()
+) -> tuple[Evidence, ...]:
     """The warnings about the fleet's objects, the newest last. others: fleets whose names begin with this one's.
 
     What an HPA warned of is left out: its conditions say what is so now.
@@ -248,5 +250,5 @@ def signs(events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = 
         again = event.get("series") or {}  # the newer events API counts what happens again there
         seen = moment(again.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime"))
         count = again.get("count") or event.get("count") or 1
-        out.append(Sign("event", subject, event.get("reason", ""), event.get("message", ""), count, seen))
-    return tuple(sorted(out, key=lambda sign: sign.last_seen))
+        out.append(Evidence("event", subject, event.get("reason", ""), event.get("message", ""), count, seen))
+    return tuple(sorted(out, key=lambda piece: piece.last_seen))

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
-from stoker.errors import MissingPart, TimedOut, WorldFailed
+from stoker.errors import EnvironmentFailed, MissingDependency, TimedOut
 
 START_SECONDS = 20.0
 AGAIN_SECONDS = 0.5
 
 
 class PortForward:
-    """`with PortForward("shop", 8000, ("-n", "ml-serve")) as port:`. Raises: MissingPart, TimedOut, WorldFailed."""
+    """`with PortForward("shop", 8000, ("-n", "ml-serve")) as port:`. Raises: MissingDependency, TimedOut, EnvironmentFailed."""
 
     def __init__(self, service: str, port: int, flags: Sequence[str]) -> None:
         self._what = ["kubectl", "port-forward", f"service/{service}"]
@@ -55,7 +55,7 @@ class PortForward:
                 start_new_session=True,
             )  # fmt: skip
         except FileNotFoundError as error:
-            raise MissingPart(
+            raise MissingDependency(
                 "kubectl is not here", why="the way into the cluster is its port-forward", fix="install kubectl",
                 rule="kubectl-missing",
             ) from error  # fmt: skip
@@ -67,14 +67,14 @@ class PortForward:
             process.communicate()
             if self._stopping.wait(AGAIN_SECONDS):
                 return
-            with contextlib.suppress(MissingPart):
+            with contextlib.suppress(MissingDependency):
                 self._process = self._start(str(self._local))
             if self._stopping.is_set() and self._process is not None:
                 _end(self._process)
 
 
 def _port(process: "subprocess.Popen[str]") -> int:
-    """The local port of a port-forward. Raises: TimedOut, WorldFailed."""
+    """The local port of a port-forward. Raises: TimedOut, EnvironmentFailed."""
     assert process.stdout is not None
     assert process.stderr is not None
     ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
@@ -87,7 +87,7 @@ def _port(process: "subprocess.Popen[str]") -> int:
     if match := re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline()):
         return int(match[1])
     said = process.stderr.read().strip() or "kubectl ended without a word"
-    raise WorldFailed(
+    raise EnvironmentFailed(
         "the port-forward did not start", why=said.splitlines()[-1], fix="`stoker status` shows what runs",
         rule="port-forward",
     )  # fmt: skip

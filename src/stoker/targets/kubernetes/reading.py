@@ -1,14 +1,21 @@
 """One fleet's part of a namespace, as it is read: its objects and pods as one state."""
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.fleet.state import FleetState, Service
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.kubernetes import chain, held, owners, scaling, words, workload
-from stoker.targets.kubernetes.around import Around
+from stoker.targets.kubernetes import (
+    deletion,
+    metric_chain,
+    probe_events,
+    scaling,
+    workload,
+    workload_conditions,
+)
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.copying import Copying
-from stoker.targets.kubernetes.pods import beside, conditions, replicas, signs, unattended, unscheduled
+from stoker.targets.kubernetes.pods import beside, conditions, evidence, replicas, unattended, unscheduled
+from stoker.targets.kubernetes.surroundings import Around
 
 COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
@@ -40,24 +47,26 @@ class Reading:
         now, owner = clock.now(), self.workload()
         everyone = self.api.list("Pod", self.namespace, self.selector)
         pods = tuple(one for one in everyone if one["metadata"]["labels"].get(COMPONENT) == "engine")
-        events = signs(self.api.visible("Event", self.namespace), self.name, self._others())
-        found = words.unready(replicas(pods, self._log, self._newest(owner)), events)
+        events = evidence(self.api.visible("Event", self.namespace), self.name, self._others())
+        found = probe_events.unready(replicas(pods, self._log, self._newest(owner)), events)
         before = self._stages() + self.beside()
         scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         services = self._services()
         warnings = conditions(scalers) + unattended(owner, now) + unscheduled(everyone, now)
-        warnings += chain.links(self.api, scalers[0], pods, inside=self.around.inside) if scalers else ()
-        warnings += self.around.signs(owner, everyone, services, before, now)
-        warnings += owners.over(owner, events)
-        before += held.services(warnings, now)
+        warnings += (
+            metric_chain.links(self.api, scalers[0], pods, inside=self.around.inside) if scalers else ()
+        )
+        warnings += self.around.evidence(owner, everyone, services, before, now)
+        warnings += workload_conditions.over(owner, events)
+        before += deletion.services(warnings, now)
         notes, ports = (owner["metadata"].get("annotations", {}) if owner else {}), _ports(services or ())
         return FleetState(
             self.name, f"kubernetes/{self.namespace}", now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=self._endpoint(ports) if owner else None,
-            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, signs=warnings,
+            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, evidence=warnings,
             page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
-            stopping=bool(held.kept([owner])) if owner else bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
+            stopping=bool(deletion.kept([owner])) if owner else bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
         )  # fmt: skip
 
     def _endpoint(self, ports: dict[str, int]) -> str:
@@ -78,7 +87,7 @@ class Reading:
         """Its Services; None, where this user may not list them."""
         try:
             return self.api.list("Service", self.namespace, self.selector)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
             return None

@@ -1,7 +1,7 @@
 """The server's dry run of every object before the first is applied: all that it refuses, at once."""
 
-from stoker.errors import Mistake
-from stoker.targets.kubernetes import count
+from stoker.errors import UsageError
+from stoker.targets.kubernetes import replica_count
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.inventory import WORKLOADS
 
@@ -15,7 +15,7 @@ class Rehearsal:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._passed: dict[str, Object] = {}
-        self.refused: dict[str, Mistake] = {}
+        self.refused: dict[str, UsageError] = {}
 
     def new(self, subject: str, body: Object) -> None:
         """Of an object that is not there yet."""
@@ -40,7 +40,7 @@ class Rehearsal:
     def _try(self, subject: str, body: Object, *, force: bool) -> Object | None:
         try:
             return self._api.apply(body, force=force, dry=True)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule not in REFUSALS:
                 raise
             if body["kind"] == "RoleBinding" and refused.finding.rule == "kube-missing":
@@ -48,18 +48,20 @@ class Rehearsal:
             self.refused[subject] = refused
             return None
 
-    def verdict(self) -> Mistake | None:
+    def verdict(self) -> UsageError | None:
         """All refusals as one error; one alone as it is."""
         found = [one.finding for one in self.refused.values()]
         if len(found) < 2:
             return next(iter(self.refused.values()), None)
         rules = {one.rule for one in found}
-        return Mistake(
+        return UsageError(
             f"{len(found)} objects are refused: {', '.join(self.refused)}", why="\n".join(f"{one.what}: {one.why}" for one in found),
             fix="\n".join(dict.fromkeys(one.fix for one in found)), rule=rules.pop() if len(rules) == 1 else "kube-refused",
         )  # fmt: skip
 
 
-def excused(api: Api, body: Object, refused: Mistake) -> bool:
+def excused(api: Api, body: Object, refused: UsageError) -> bool:
     """Whether the number of replicas alone is in another hand, and is asked for by number or was an HPA's that goes."""
-    return (api.verb == "scale" and count.alone(refused)) or count.an_hpa_had_it(api, body, refused)
+    return (api.verb == "scale" and replica_count.alone(refused)) or replica_count.owned_by_hpa(
+        api, body, refused
+    )

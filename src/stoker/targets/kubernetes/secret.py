@@ -3,7 +3,7 @@
 import base64
 import secrets
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose
 from stoker.spec.nouns import KeyRef
@@ -52,7 +52,7 @@ def key_id(body: Object | None) -> str:
 
 
 def key(api: Api, namespace: str, ref: KeyRef, kept: str = "") -> str:
-    """The endpoint's key, wherever it is kept. Raises: Mistake, where it is not there.
+    """The endpoint's key, wherever it is kept. Raises: UsageError, where it is not there.
 
     kept: the fleet's own Secret, where the spec came out of the cluster: what it says of this machine's files and
     environment is then not followed.
@@ -63,7 +63,7 @@ def key(api: Api, namespace: str, ref: KeyRef, kept: str = "") -> str:
     found = api.get("Secret", namespace, name)
     data = (found or {}).get("data", {}).get(inner or "api-key")
     if data is None:
-        raise Mistake(
+        raise UsageError(
             f"the secret {name} with the key is not in {namespace}", why="endpoint.api_key says that the endpoint's key is kept there",
             fix=f"kubectl -n {namespace} create secret generic {name} --from-file={inner or 'api-key'}=FILE", rule="kube-secret",
         )  # fmt: skip

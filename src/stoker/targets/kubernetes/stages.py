@@ -26,7 +26,7 @@ def copy(
         if condition["status"] == "True" and condition["type"] == "Failed":
             return (
                 Service(
-                    "weights", "Failed", since, last_words=_words(pods, log) or condition.get("message", "")
+                    "weights", "Failed", since, last_error=_words(pods, log) or condition.get("message", "")
                 ),
             )
     return (Service("weights", "Loading", since, detail=_progress(pods, log)),)
@@ -52,7 +52,7 @@ def snapshots(found: Iterable[Object]) -> tuple[Service, ...]:
         return (Service("snapshot", "Ready", since),)
     error = status.get("error", {}).get("message")
     if error:
-        return (Service("snapshot", "Failed", since, last_words=error),)
+        return (Service("snapshot", "Failed", since, last_error=error),)
     return (Service("snapshot", "Loading", since, detail="the snapshot is being taken"),)
 
 

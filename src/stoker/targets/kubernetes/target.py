@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from stoker.errors import Mistake, StokerError
+from stoker.errors import StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Action, Changes, Step
 from stoker.fleet.state import FleetState
@@ -12,15 +12,15 @@ from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
 from stoker.spec.nouns import KeyRef, ServeSpec
-from stoker.targets.kubernetes import cloud, count, held, history, logs, secret
+from stoker.targets.kubernetes import cloud, deletion, history, logs, replica_count, secret
 from stoker.targets.kubernetes.client import Object
 from stoker.targets.kubernetes.comparison import Comparison, Put
 from stoker.targets.kubernetes.inventory import OWNED, WEIGHTS, WORKLOADS
 from stoker.targets.kubernetes.kinds import RESOURCES
+from stoker.targets.kubernetes.lease import Request, Turn, nobody
 from stoker.targets.kubernetes.portforward import PortForward
 from stoker.targets.kubernetes.reading import LOG_LINES
 from stoker.targets.kubernetes.rehearsal import excused
-from stoker.targets.kubernetes.turn import Ask, Turn, nobody
 
 SLOWEST = 1.0
 
@@ -66,7 +66,7 @@ class KubernetesTarget(Comparison):
 
     @contextmanager
     def changing(
-        self, verb: str, report: Report = silent, *, wanted: ServeSpec | None = None, over: bool = False, ask: Ask = nobody,
+        self, verb: str, report: Report = silent, *, wanted: ServeSpec | None = None, over: bool = False, ask: Request = nobody,
     ) -> Iterator[None]:  # fmt: skip
         """A verb that changes the fleet, with its claim to it: taken with the first change, given back at the end.
 
@@ -86,7 +86,7 @@ class KubernetesTarget(Comparison):
                 self.claim.release(away=empty)
 
     def changes(self, plan: Plan | None) -> Changes:
-        """The steps towards the plan. Raises: Mistake, where an object is not Stoker's.
+        """The steps towards the plan. Raises: UsageError, where an object is not Stoker's.
 
         Raises: StateMoved, where somebody else changes the fleet, or took away what was there since this target looks.
         What the cluster would refuse is in `rehearsal`, and raised by `apply`.
@@ -104,9 +104,11 @@ class KubernetesTarget(Comparison):
         if there := self.left():
             return tuple(Step("delete", subject, "") for subject in there)
         kept = [one for one in self._reading.around.leaving() if self._goes(one)]
-        waits = [Step("wait", f"{one['kind']}/{one['metadata']['name']}", held.told(one)) for one in kept]
+        waits = [Step("wait", f"{one['kind']}/{one['metadata']['name']}", deletion.told(one)) for one in kept]
         pods = self.api.list("Pod", self.namespace, f"{self.selector},app.kubernetes.io/component=engine")
-        waits += [Step("wait", f"pod {one['metadata']['name']}", held.by(one) or "it drains") for one in pods]
+        waits += [
+            Step("wait", f"pod {one['metadata']['name']}", deletion.by(one) or "it drains") for one in pods
+        ]
         if waits:
             return tuple(waits)
         claim = self.claim.find()
@@ -129,14 +131,14 @@ class KubernetesTarget(Comparison):
     def apply(self, changes: Changes) -> None:
         """Takes every step that can be taken now, in order; none, where the cluster has refused one in its dry run.
 
-        Raises: Mistake, where the cluster refuses one; StateMoved, where somebody else has the fleet by now, or takes its
+        Raises: UsageError, where the cluster refuses one; StateMoved, where somebody else has the fleet by now, or takes its
         namespace away.
         """
         try:
             if refused := self.rehearsal.verdict():
                 raise refused
             self._apply(changes)
-        except Mistake as refused:
+        except UsageError as refused:
             if self.turn and self._seen - {f"Namespace/{self.namespace}"} and self.turn.ending():
                 raise self.turn.gone(f"Namespace/{self.namespace}") from None
             if self.rehearsal.refused:
@@ -163,7 +165,7 @@ class KubernetesTarget(Comparison):
         if not turn.take():
             return False
         if first and turn.verb in ("up", "rollback"):
-            with suppress(Mistake):  # a way back is no reason to stop
+            with suppress(UsageError):  # a way back is no reason to stop
                 self.history.record_before(turn.before)
         return True
 
@@ -189,15 +191,15 @@ class KubernetesTarget(Comparison):
     def _put(self, action: Action, put: Put) -> None:
         """Applies one object; the number of replicas, where an HPA moves it, by itself."""
         if put.replicas is not None and action == "update":
-            count.keep(self.api, put.body, put.replicas)
+            replica_count.keep(self.api, put.body, put.replicas)
         try:
             made = self.api.apply(put.body, force=self.force)
-        except Mistake as refused:
+        except UsageError as refused:
             if put.body["kind"] not in WORKLOADS or not excused(self.api, put.body, refused):
                 raise
             made = self.api.apply(put.body, force=True)
         if put.replicas not in (None, 1) and action == "create":
-            count.keep(self.api, put.body, put.replicas)
+            replica_count.keep(self.api, put.body, put.replicas)
         if put.body["kind"] == "Namespace":
             self._new_space = made["metadata"]["uid"]
         if put.body["kind"] in WORKLOADS:
@@ -230,7 +232,7 @@ class KubernetesTarget(Comparison):
 
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
-        """The Service, through kubectl's port-forward, while it is needed. Raises: MissingPart, TimedOut."""
+        """The Service, through kubectl's port-forward, while it is needed. Raises: MissingDependency, TimedOut."""
         flags = ["-n", self.namespace]
         flags += ["--context", self.spec.kubernetes.context] if self.spec.kubernetes.context else []
         ref = self.spec.endpoint.api_key

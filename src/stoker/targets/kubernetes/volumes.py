@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from stoker.errors import Mistake
-from stoker.fleet.state import Service, Sign
+from stoker.errors import UsageError
+from stoker.fleet.state import Evidence, Service
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.pods import moment
 
@@ -28,10 +28,12 @@ def stage(claims: Iterable[Object]) -> tuple[Service, ...]:
     )
 
 
-def unmade(api: Api, claims: Iterable[Object], snapshots: Iterable[Object], now: float) -> tuple[Sign, ...]:
+def unmade(
+    api: Api, claims: Iterable[Object], snapshots: Iterable[Object], now: float
+) -> tuple[Evidence, ...]:
     """Claims and snapshots that wait for a driver or controller which is not there."""
-    out = [sign for one in claims if _late(one, now) for sign in _claim(api, one, now)]
-    return (*out, *(sign for one in snapshots if _late(one, now) for sign in _snapshot(api, one, now)))
+    out = [piece for one in claims if _late(one, now) for piece in _claim(api, one, now)]
+    return (*out, *(piece for one in snapshots if _late(one, now) for piece in _snapshot(api, one, now)))
 
 
 def _late(body: Object, now: float) -> bool:
@@ -46,7 +48,7 @@ def _age(body: Object, now: float) -> float:
     return now - moment(body["metadata"].get("creationTimestamp"))
 
 
-def _claim(api: Api, claim: Object, now: float) -> list[Sign]:
+def _claim(api: Api, claim: Object, now: float) -> list[Evidence]:
     name = claim["spec"].get("storageClassName")
     if not name or claim["spec"].get("volumeName"):
         return []
@@ -77,7 +79,7 @@ def _driver(api: Api, provisioner: str) -> str:
     return f"is served by {driver}, which is registered and has made nothing: do its controller's pods run?"
 
 
-def _snapshot(api: Api, snapshot: Object, now: float) -> list[Sign]:
+def _snapshot(api: Api, snapshot: Object, now: float) -> list[Evidence]:
     name = snapshot["spec"].get("volumeSnapshotClassName", "")
     text = f"no controller has looked at it in {_age(snapshot, now):.0f} s"
     known, found = look(api, "VolumeSnapshotClass", name) if name else (False, None)
@@ -90,11 +92,11 @@ def look(api: Api, kind: str, name: str) -> tuple[bool, Object | None]:
     """Whether an object of no namespace could be looked for, and what was found."""
     try:
         return True, api.get(kind, None, name)
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         return False, None
 
 
-def _sign(body: Object, reason: str, text: str) -> Sign:
-    return Sign("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)
+def _sign(body: Object, reason: str, text: str) -> Evidence:
+    return Evidence("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)

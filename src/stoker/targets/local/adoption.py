@@ -11,7 +11,7 @@ from stoker.fleet.process import Process, Wanted
 from stoker.system.files import read_secret, write_secret
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder, Record
-from stoker.targets.local.marks import of_fleet
+from stoker.targets.local.process_marks import of_fleet
 
 log = logging.getLogger("stoker.supervisor")
 

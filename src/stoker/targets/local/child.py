@@ -18,8 +18,8 @@ from stoker.fleet.typed import typed
 from stoker.system import clock
 from stoker.system.files import read_secret
 from stoker.system.proc import ProcessId, identify, signal_group, started_at
-from stoker.targets.local.lives import new_life, opened, written_by
-from stoker.targets.local.marks import Mark
+from stoker.targets.local.log_files import new_life, opened, written_by
+from stoker.targets.local.process_marks import Mark
 
 SCRATCH = "stoker-"
 LISTEN_VARIABLE = "STOKER_LISTEN"  # numbers of the open sockets that a process is handed
@@ -42,7 +42,7 @@ class ChildRecord:
     detail: str
     restarts: int
     ever_ready: bool
-    last_words: str | None
+    last_error: str | None
     leaving: bool
     scratch: str | None = None
     standby: bool = False
@@ -65,7 +65,7 @@ class Child:
         self.sample: Sample | None = None
         self.restarts = 0
         self.ever_ready = False
-        self.last_words: str | None = None
+        self.last_error: str | None = None
         self.standby = False  # it waits beside another of its kind, whose place it takes
         self.killed_for: str | None = None  # why we killed it
         self.cut = False  # what still runs on it is ended by the gateway
@@ -191,7 +191,7 @@ class Child:
                 self.detail,
                 self.restarts,
                 self.ever_ready,
-                self.last_words,
+                self.last_error,
                 self.leaving,
                 self.scratch,
                 self.standby,
@@ -203,7 +203,7 @@ class Child:
         """Differs where its record does, and costs less: the process stands for itself by stamp and generation."""
         return (
             self.process.key, self.generation, self.stamp, self.id, self.port, self.phase, self.since, self.started,
-            self.detail, self.restarts, self.ever_ready, self.last_words, self.leaving, self.scratch, self.standby,
+            self.detail, self.restarts, self.ever_ready, self.last_error, self.leaving, self.scratch, self.standby,
         )  # fmt: skip
 
     @classmethod
@@ -215,7 +215,7 @@ class Child:
         child.log = logs / Path(found.log or child.log.name).name
         child.phase, child.since, child.detail = found.phase, found.since, found.detail
         child.started, child.restarts, child.ever_ready = found.started, found.restarts, found.ever_ready
-        child.last_words, child.scratch, child.standby = found.last_words, found.scratch, found.standby
+        child.last_error, child.scratch, child.standby = found.last_error, found.scratch, found.standby
         if found.leaving:
             child.leaving_since = time.monotonic()
         return child

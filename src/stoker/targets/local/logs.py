@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.fleet.target import LogLine
 from stoker.system.rotation import Reader
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.lives import number_of, source_of
+from stoker.targets.local.log_files import number_of, source_of
 
 FOLLOW_SECONDS = 0.2
 
@@ -26,14 +26,14 @@ def files(folder: Folder, only: str | None = None) -> dict[str, list[Path]]:
 def read_logs(folder: Folder, only: str | None, previous: bool = False) -> Iterator[LogLine]:
     """All lines of the last life of each process, or of the life before it, one process after another.
 
-    Raises: Mistake, where there is no such process, or no life before.
+    Raises: UsageError, where there is no such process, or no life before.
     """
     there = _found(folder, only)
     chosen = [(source, all_of[-2:]) for source, all_of in there.items()]
     if previous:
         chosen = [(source, two[:1]) for source, two in chosen if len(two) == 2]
     if previous and not chosen:
-        raise Mistake(
+        raise UsageError(
             f"{f'{only} has' if only else 'no process has'} no earlier life", why="it was not started again since its logs are kept",
             fix="`stoker logs` shows the life that there is", rule="logs-previous",
         )  # fmt: skip
@@ -41,10 +41,10 @@ def read_logs(folder: Folder, only: str | None, previous: bool = False) -> Itera
 
 
 def _found(folder: Folder, only: str | None) -> dict[str, list[Path]]:
-    """Raises: Mistake, where there is no log of the one that is asked for."""
+    """Raises: UsageError, where there is no log of the one that is asked for."""
     there = files(folder, only)
     if only is not None and not there:
-        raise Mistake(
+        raise UsageError(
             f"there is no log of {only!r}", why=f"there are: {', '.join(files(folder)) or 'none'}", fix="one of these",
             rule="logs-nobody",
         )  # fmt: skip
@@ -61,7 +61,7 @@ def _read(chosen: list[tuple[str, Path]]) -> Iterator[LogLine]:
 def follow_logs(folder: Folder, only: str | None) -> Iterator[LogLine]:
     """The lines that are there, then new ones as they come, of new lives too, until the fleet is down.
 
-    Raises: Mistake, where there is no such process.
+    Raises: UsageError, where there is no such process.
     """
     _found(folder, only)
     return _follow(folder, only)

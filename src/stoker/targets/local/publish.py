@@ -163,7 +163,7 @@ def _reason(children: Sequence[Child]) -> str:
     if not routed:
         return "the fleet has no replica"
     said = [
-        f"replica {c.process.name} is {c.phase}{f': {c.last_words}' if c.phase == 'Failed' else ''}"
+        f"replica {c.process.name} is {c.phase}{f': {c.last_error}' if c.phase == 'Failed' else ''}"
         for c in routed
     ]
     return "; ".join(said)
@@ -213,7 +213,7 @@ def _replica(child: Child, current: bool) -> Replica:
         restarts=child.restarts,
         detail=child.detail,
         sample=child.sample,
-        last_words=child.last_words,
+        last_error=child.last_error,
         log=str(child.log),
         hardware=child.process.hardware,
         generation=child.generation,
@@ -248,6 +248,6 @@ def _service(child: Child, current: bool) -> Service:
         pid=child.id.pid if child.id else None,
         url=addresses.url(child.process.host, child.port),
         restarts=child.restarts,
-        last_words=child.last_words,
+        last_error=child.last_error,
         current=current,
     )

@@ -24,13 +24,13 @@ from stoker.system.proc import free_port, port_free
 from stoker.targets.gateway.config import Seen
 from stoker.targets.local import adoption, gateways, publish
 from stoker.targets.local.child import Child
-from stoker.targets.local.endings import BACKOFF, Failures, words_of
+from stoker.targets.local.draining import Leaving
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
-from stoker.targets.local.leaving import Leaving
-from stoker.targets.local.lives import Keeper
+from stoker.targets.local.housekeeping import Upkeep
+from stoker.targets.local.log_files import Keeper
 from stoker.targets.local.replacing import gateway_steps, to_replace
+from stoker.targets.local.restarts import BACKOFF, Failures, words_of
 from stoker.targets.local.rollout import Rollouts
-from stoker.targets.local.upkeep import Upkeep
 from stoker.targets.local.watch import Watch
 
 TICK = 0.1
@@ -174,7 +174,7 @@ class Supervisor:
         """Another one has taken its place already."""
         for one in gateways.gateways(self.children):
             if one.standby and one.stamp == child.stamp and one.process.key == child.process.key:
-                one.restarts, one.last_words = child.restarts + 1, words
+                one.restarts, one.last_error = child.restarts + 1, words
                 self._promote(one)
                 return True
         return False
@@ -185,7 +185,7 @@ class Supervisor:
 
     def _again(self, child: Child, words: str, given_up: bool) -> None:
         successor = Child(child.process, child.generation, child.stamp, self.folder.logs)
-        successor.log, successor.restarts, successor.last_words = child.log, child.restarts, words
+        successor.log, successor.restarts, successor.last_error = child.log, child.restarts, words
         if given_up:
             successor.become("Failed", "given up")
         else:
@@ -299,7 +299,7 @@ class Supervisor:
             why = f"cannot be started: {error}"
             if error.errno not in FOREVER or child.standby:
                 return self._not_yet(child, why, BACKOFF[-2])
-            child.last_words = why
+            child.last_error = why
             return child.become("Failed", "given up")
         log.warning("%s started, pid %s", child.process.key, child.id and child.id.pid)
         self._publish(force=True)  # the pid is on disk before anything else

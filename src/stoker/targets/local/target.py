@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from stoker.errors import Mistake, NoSuchFleet, StateBroken, StateMoved, WorldFailed
+from stoker.errors import EnvironmentFailed, NoSuchFleet, StateBroken, StateMoved, UsageError
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
@@ -25,9 +25,9 @@ from stoker.system.files import locked, no_folder, read_secret, tail, unwritable
 from stoker.targets.local import machine
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.logs import follow_logs, read_logs
-from stoker.targets.local.looking import look, raise_if_failed
-from stoker.targets.local.marks import FLEET, leaders, of_fleet
-from stoker.targets.local.place import check_place
+from stoker.targets.local.observation import look, raise_if_failed
+from stoker.targets.local.ports import check_place
+from stoker.targets.local.process_marks import FLEET, leaders, of_fleet
 from stoker.targets.local.steps import acting, again, starting, waiting
 
 SUPERVISOR_SECONDS = 60.0
@@ -195,11 +195,11 @@ class LocalTarget:
             write_secret(self.folder.endpoint_key, key)
 
     def _endpoint_key(self, plan: Plan) -> str:
-        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises: Mistake."""
+        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises: UsageError."""
         assert plan.spec.endpoint.api_key is not None
         try:
             return keys.read(plan.spec.endpoint.api_key, "endpoint.api_key")
-        except Mistake:
+        except UsageError:
             before = self._now()
             same = before is not None and before.spec.get("endpoint", {}).get("api_key") == dump(plan.spec)["endpoint"]["api_key"]  # fmt: skip
             if same and (kept := read_secret(self.folder.endpoint_key)) is not None:
@@ -239,7 +239,7 @@ class LocalTarget:
         before = {one.key: one.env.get(KEY_ID, "") for one in now.processes} if now else {}
         try:
             mark = hashlib.sha256(keys.read(ref, "endpoint.api_key").encode()).hexdigest()[:12]
-        except Mistake:  # not known here: as it was
+        except UsageError:  # not known here: as it was
             mark = ""
         return tuple(
             replace(one, env={**one.env, KEY_ID: mark or before.get(one.key, "")})
@@ -284,12 +284,14 @@ class LocalTarget:
                 return  # it goes on by itself, or another one was faster
         process.kill()
         lines = tail(self.folder.logs / "supervisor.log", 5)
-        raise WorldFailed("the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs))
+        raise EnvironmentFailed(
+            "the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs)
+        )
 
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
     ) -> Iterator[LogLine]:
-        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet, Mistake."""
+        """Lines of all processes, or of one replica (by name) or role. Raises: NoSuchFleet, UsageError."""
         if not self.folder.logs.exists():
             raise no_fleet(self.name)
         return follow_logs(self.folder, replica) if follow else read_logs(self.folder, replica, previous)

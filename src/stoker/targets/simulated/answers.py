@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.messages import Prompt, Words
-from stoker.targets.simulated.settling import most_tokens
+from stoker.targets.simulated.requests import Request
+from stoker.targets.simulated.validation import most_tokens
 
 END = "<|im_end|>"  # the token by which an answer ends by itself; its text is empty
 
@@ -33,12 +33,12 @@ class Answer:
         return step == len(self.deltas) - 1
 
 
-def answers(ask: Ask, tokens: int, max_model_len: int) -> list[Answer]:
+def answers(ask: Request, tokens: int, max_model_len: int) -> list[Answer]:
     """The answers to a settled request, `n` to each prompt, of `tokens` words unless the request says otherwise."""
     return [item for prompt in ask.prompts for item in [_answer(ask, prompt, tokens, max_model_len)] * ask.n]
 
 
-def _answer(ask: Ask, prompt: Prompt, tokens: int, max_model_len: int) -> Answer:
+def _answer(ask: Request, prompt: Prompt, tokens: int, max_model_len: int) -> Answer:
     if ask.echo and ask.limit == 0:
         return Answer(prompt, ("",), ("",), "length")
     limit = most_tokens(ask, len(prompt.words), max_model_len)
@@ -59,7 +59,7 @@ def _said(words: Words, count: int) -> Words:
     return (words[0], *(spaced * (count // len(spaced) + 1))[1:count]) if count else ()
 
 
-def _stopped(ask: Ask, prompt: Prompt, said: Words, *, by_length: bool) -> Answer:
+def _stopped(ask: Request, prompt: Prompt, said: Words, *, by_length: bool) -> Answer:
     """The answer as a stop text ends it; what might be the beginning of one is not given out yet."""
     held = 0 if ask.keep_stop else max(map(len, ask.stop)) - 1
     text, given = "", 0
@@ -79,7 +79,7 @@ def _stopped(ask: Ask, prompt: Prompt, said: Words, *, by_length: bool) -> Answe
     return Answer(prompt, (*said, END), (*deltas, text[given:]), "stop")
 
 
-def _found(ask: Ask, text: str, fresh: int) -> tuple[int, str] | None:
+def _found(ask: Request, text: str, fresh: int) -> tuple[int, str] | None:
     """Where a stop text ends in the text's last `fresh` characters, and which."""
     for stop in ask.stop:
         place = text.find(stop, max(0, len(text) - fresh - len(stop) + 1))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Guest(Protocol):
+class Sequence(Protocol):
     """What takes seats (sequences) and KV blocks in the batch."""
 
     seats: int
@@ -37,19 +37,19 @@ class Batch:
     def __init__(self, seats: int, blocks: int) -> None:
         self._free_seats = seats
         self._free_blocks = blocks
-        self.running: dict[Guest, None] = {}
-        self.waiting: dict[Guest, None] = {}
+        self.running: dict[Sequence, None] = {}
+        self.waiting: dict[Sequence, None] = {}
         self.seats_running = 0
         self.seats_waiting = 0
         self.seen = Seen()
 
-    def enter(self, guest: Guest) -> None:
+    def enter(self, guest: Sequence) -> None:
         """Puts a guest at the end of the queue; it may run at once."""
         self.waiting[guest] = None
         self.seats_waiting += guest.seats
         self._admit()
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Sequence) -> None:
         """Takes a guest out, finished or not, and lets the next ones in."""
         if guest in self.running:
             del self.running[guest]

@@ -8,7 +8,7 @@ from typing import Any
 from stoker.engine.openai import sse
 from stoker.targets.simulated import logprobs
 from stoker.targets.simulated.answers import Answer
-from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.shapes import Choices, Envelope, counted
 
 
@@ -17,7 +17,7 @@ class Chat(Choices):
 
     _kind, _chunk_kind = "chat.completion", "chat.completion.chunk"
 
-    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+    def __init__(self, envelope: Envelope, ask: Request, answers: list[Answer]) -> None:
         super().__init__("chatcmpl", envelope, ask, answers)
 
     def opening(self) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from stoker.targets.simulated import logprobs
 from stoker.targets.simulated.answers import Answer
-from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.shapes import Choices, Envelope
 
 
@@ -16,7 +16,7 @@ class Completion(Choices):
 
     _kind = _chunk_kind = "text_completion"
 
-    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+    def __init__(self, envelope: Envelope, ask: Request, answers: list[Answer]) -> None:
         super().__init__("cmpl", envelope, ask, answers)
 
     def opening(self) -> bytes:

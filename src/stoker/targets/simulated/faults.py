@@ -12,7 +12,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "bo
 class Faults:
     """What goes wrong. Seconds and requests count from when these faults were set (the start, or a change).
 
-    `fail_start`: the engine's last words; it exits with 1 before it serves.
+    `fail_start`: the engine's last error; it exits with 1 before it serves.
     `die_after_seconds`, `die_after_requests`: the process ends without a word to its clients, after so many
     seconds of service, or at the first request after so many.
     `die_mid_stream_after_tokens`: it ends where a request is due one token more; 0 is before the first.

@@ -7,10 +7,10 @@ from typing import Any
 from stoker.engine.openai import dump
 from stoker.system.http1 import Exchange
 from stoker.targets.simulated.answers import Answer
-from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.engine import Engine
-from stoker.targets.simulated.settling import most_tokens
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.shapes import Shape, quoted
+from stoker.targets.simulated.validation import most_tokens
 
 Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
@@ -57,7 +57,7 @@ class Generation:
     )  # fmt: skip
 
     def __init__(
-        self, engine: Engine, exchange: Exchange, ask: Ask, answers: list[Answer], shape: Shape
+        self, engine: Engine, exchange: Exchange, ask: Request, answers: list[Answer], shape: Shape
     ) -> None:
         self._engine = engine
         self._exchange = exchange

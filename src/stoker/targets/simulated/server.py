@@ -13,15 +13,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from stoker.engine.openai import dump, error_body
-from stoker.system.http1 import Exchange, Request
-from stoker.targets.simulated import asks, routes, typed, typed_asks
+from stoker.system.http1 import Exchange
+from stoker.system.http1 import Request as HttpRequest
+from stoker.targets.simulated import requests, routes, typed_events, typed_requests
 from stoker.targets.simulated.answers import Answer, answers
-from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.chats import Chat
 from stoker.targets.simulated.completions import Completion
 from stoker.targets.simulated.engine import Engine
 from stoker.targets.simulated.generation import JSON, Generation, Headers
-from stoker.targets.simulated.plain import Plain
 from stoker.targets.simulated.refusals import (
     Refused,
     dead,
@@ -33,16 +32,18 @@ from stoker.targets.simulated.refusals import (
     unauthorized,
     wrong_type,
 )
-from stoker.targets.simulated.settling import Served, settle
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.shapes import Envelope, Shape
+from stoker.targets.simulated.simple_routes import Plain
+from stoker.targets.simulated.validation import Served, settle
 
-Read = Callable[[Mapping[str, Any]], Ask]
-Write = Callable[[Envelope, Ask, list[Answer]], Shape]
+Read = Callable[[Mapping[str, Any]], Request]
+Write = Callable[[Envelope, Request, list[Answer]], Shape]
 GENERATING: dict[str, tuple[Read, Write]] = {
-    "/v1/chat/completions": (asks.chat, Chat),
-    "/v1/completions": (asks.completion, Completion),
-    "/v1/responses": (typed_asks.response, typed.Response),
-    "/v1/messages": (typed_asks.message, typed.Message),
+    "/v1/chat/completions": (requests.chat, Chat),
+    "/v1/completions": (requests.completion, Completion),
+    "/v1/responses": (typed_requests.response, typed_events.Response),
+    "/v1/messages": (typed_requests.message, typed_events.Message),
 }
 _WORKING = (
     *GENERATING,
@@ -84,7 +85,7 @@ class Server:
             return
         body: Any = refused.body
         if path.startswith("/v1/messages"):
-            body = typed.anthropic(body)
+            body = typed_events.anthropic(body)
         exchange.reply(refused.status, dump(body), [JSON, *refused.headers, *headers])
         if self._engine.dead and refused.status == 500 and request.method == "POST":
             self._engine.leaving()
@@ -95,7 +96,7 @@ class Server:
             await asyncio.sleep(0.02)
         return not exchange.gone
 
-    def _check_key(self, request: Request, path: str) -> None:
+    def _check_key(self, request: HttpRequest, path: str) -> None:
         if self._key is None or request.method == "OPTIONS" or not path.startswith(routes.GUARDED):
             return
         scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
@@ -144,7 +145,7 @@ class Server:
         shape = write(envelope, ask, texts)
         Generation(engine, exchange, ask, texts, shape).start(self._headers(exchange.request))
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: HttpRequest) -> dict[str, Any]:
         kind = (request.header(b"content-type") or b"").split(b";")[0].strip().lower()
         if kind != b"application/json":
             raise wrong_type()
@@ -165,12 +166,12 @@ class Server:
             raise no_model(str(name), [*self._options.names, *(lora for lora, _ in self._options.loras)])
         return str(name)
 
-    def _headers(self, request: Request) -> Headers:
+    def _headers(self, request: HttpRequest) -> Headers:
         if not self._options.request_id_headers:
             return []
         return [(b"x-request-id", request.header(b"x-request-id") or os.urandom(16).hex().encode())]
 
 
-def _request_id(request: Request) -> str:
+def _request_id(request: HttpRequest) -> str:
     given = request.header(b"x-request-id")
     return given.decode("latin-1") if given else os.urandom(8).hex()

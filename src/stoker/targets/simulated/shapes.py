@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from stoker.engine.openai import DONE_EVENT, dump, sse
 from stoker.targets.simulated.answers import Answer
-from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.words import Vocabulary
 
 _MARK = "\0"
@@ -64,7 +64,7 @@ class Choices:
 
     _kind = _chunk_kind = ""
 
-    def __init__(self, prefix: str, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+    def __init__(self, prefix: str, envelope: Envelope, ask: Request, answers: list[Answer]) -> None:
         self._envelope = envelope
         self._base = {
             "id": f"{prefix}-{envelope.request_id}",

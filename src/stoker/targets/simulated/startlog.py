@@ -76,7 +76,7 @@ def failed(message: str) -> None:
 
 
 def died(why: str) -> None:
-    """Writes an engine's last words before it dies in service."""
+    """Writes an engine's last error before it dies in service."""
     line(_CORE, "core.py:1512", f"EngineCore encountered a fatal error.\n{_error(why)}", "ERROR")
 
 

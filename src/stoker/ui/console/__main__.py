@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import click
 import uvicorn
 
-from stoker.errors import Mistake, PortTaken, StokerError
+from stoker.errors import PortTaken, StokerError, UsageError
 from stoker.system.log import Structured, setup
 from stoker.ui.console.app import create
 from stoker.ui.console.settings import read
@@ -51,7 +51,7 @@ class OneLine(logging.Formatter):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises: PortTaken, Mistake."""
+    """A listening socket. Raises: PortTaken, UsageError."""
     try:
         return socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
@@ -61,7 +61,7 @@ def listen(host: str, port: int) -> socket.socket:
             raise PortTaken(
                 f"port {port} of {host} is in use", why="another process listens there", fix="another --port"
             ) from None
-        raise Mistake(
+        raise UsageError(
             f"cannot listen on {host}:{port}",
             why=error.strerror or str(error),
             fix="an address of this machine: --host, --port",
@@ -77,7 +77,7 @@ def main() -> int:
     try:
         settings = read()
         if not settings.loopback and settings.key is None and not settings.unlocked:
-            raise Mistake(
+            raise UsageError(
                 f"{settings.host}:{settings.port} is reached from beyond this machine", why="without a key, anyone there could chat",
                 fix="--key-file FILE locks it",
             )  # fmt: skip

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stoker.ui.console import source as sources
 from stoker.ui.console.api import api
-from stoker.ui.console.ask import Endpoint
-from stoker.ui.console.door import Door
+from stoker.ui.console.chat_mount import ChatMount
+from stoker.ui.console.endpoint_client import Endpoint
 from stoker.ui.console.live import Live
 from stoker.ui.console.settings import LOOPBACK, Settings
 from stoker.ui.console.source import Source
@@ -74,7 +74,7 @@ def create(
     source: what is watched; by default what the settings name.
     """
     endpoint = Endpoint(settings.endpoint, settings.model, settings.key)
-    door = Door(
+    door = ChatMount(
         lambda: endpoint.unhealthy(settings.wait_for), load or (lambda: _chat(endpoint, settings.key))
     )
     page = index(settings)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
-from stoker.errors import Mistake
-from stoker.ui.console.ask import Endpoint
-from stoker.ui.console.conversation import Talk, Turn, Wishes, shown
+from stoker.errors import UsageError
+from stoker.ui.console.conversation import SamplingParams, Talk, Turn, shown
+from stoker.ui.console.endpoint_client import Endpoint
 from stoker.ui.console.reading import Reading, Readings
 
 os.environ.update(
@@ -99,11 +99,11 @@ def build(endpoint: Endpoint) -> Any:
         talk = gr.State(())
         gr.Markdown(_head(endpoint), elem_id="head")
         window, box = _window(), _box()
-        wishes = _settings()
+        sampling = _settings()
         told = [box, window, talk]
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
-        box.submit(ask, [box, talk, *wishes], told, concurrency_limit=None, **quiet)
-        window.retry(again, [talk, *wishes], told, concurrency_limit=None, **quiet)
+        box.submit(ask, [box, talk, *sampling], told, concurrency_limit=None, **quiet)
+        window.retry(again, [talk, *sampling], told, concurrency_limit=None, **quiet)
         box.stop(stop, None, None, queue=False, **quiet)
         window.undo(_undone, [talk], told, queue=False, **quiet)
         window.clear(clear, None, [talk], queue=False, **quiet)
@@ -167,12 +167,12 @@ async def _frames(
     before, turn = talk[:-1], talk[-1]
     yield [gr.Textbox(value="", submit_btn=False, stop_btn=True), shown(talk), talk]
     try:
-        wishes = Wishes.parse(*typed)
-    except Mistake as mistake:
+        sampling = SamplingParams.parse(*typed)
+    except UsageError as mistake:
         talk = (*before, replace(turn, failed=mistake.finding))
         yield [_idle(), shown(talk), talk]
         return
-    reading = Reading(endpoint.answer(talk, wishes), turn)
+    reading = Reading(endpoint.answer(talk, sampling), turn)
     readings.begin(visitor, reading)
     try:
         async with aclosing(reading.frames()) as frames:

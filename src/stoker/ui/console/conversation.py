@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stoker.engine import openai
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.findings import Finding
 
 CHAT = "/v1/chat/completions"
@@ -43,7 +43,7 @@ Talk = tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SamplingParams:
     """How to answer. None leaves a parameter to the model's own default."""
 
     system: str = ""
@@ -53,8 +53,10 @@ class Wishes:
     max_tokens: int | None = None
 
     @classmethod
-    def parse(cls, system: str, temperature: str, top_p: str, top_k: str, max_tokens: str) -> "Wishes":
-        """Reads what was typed. Raises: Mistake, naming the parameter that is no number."""
+    def parse(
+        cls, system: str, temperature: str, top_p: str, top_k: str, max_tokens: str
+    ) -> "SamplingParams":
+        """Reads what was typed. Raises: UsageError, naming the parameter that is no number."""
         return cls(
             system,
             _number("temperature", temperature),
@@ -73,13 +75,13 @@ def _number(name: str, text: str) -> float | None:
         return float(text.replace(",", ".")) if text.strip() else None
     except ValueError:
         fix = "Type a number in Settings, or leave it empty for the model's default."
-        raise Mistake(f"{name} is {text!r}, which is no number", fix=fix) from None
+        raise UsageError(f"{name} is {text!r}, which is no number", fix=fix) from None
 
 
 def _whole(name: str, text: str) -> int | None:
     number = _number(name, text)
     if number is not None and not number.is_integer():
-        raise Mistake(f"{name} is {text!r}: it takes a whole number", fix="Correct it in Settings.")
+        raise UsageError(f"{name} is {text!r}: it takes a whole number", fix="Correct it in Settings.")
     return None if number is None else int(number)
 
 
@@ -94,17 +96,22 @@ def messages(talk: Talk, system: str) -> list[dict[str, str]]:
     return sent
 
 
-def chat_body(model: str, talk: Talk, wishes: Wishes) -> dict[str, Any]:
+def chat_body(model: str, talk: Talk, sampling: SamplingParams) -> dict[str, Any]:
     """The body for `/v1/chat/completions`."""
-    return {"model": model, "messages": messages(talk, wishes.system), "stream": True, **wishes.sampling()}
+    return {
+        "model": model,
+        "messages": messages(talk, sampling.system),
+        "stream": True,
+        **sampling.sampling(),
+    }
 
 
-def completions_body(model: str, talk: Talk, wishes: Wishes) -> dict[str, Any]:
+def completions_body(model: str, talk: Talk, sampling: SamplingParams) -> dict[str, Any]:
     """The body for `/v1/completions`: the same conversation as one text that the model goes on writing."""
     names = {"system": "", "user": "User: ", "assistant": "Assistant: "}
-    lines = [names[message["role"]] + message["content"] for message in messages(talk, wishes.system)]
+    lines = [names[message["role"]] + message["content"] for message in messages(talk, sampling.system)]
     prompt = "\n".join([*lines, "Assistant:"])
-    return {"model": model, "prompt": prompt, "stop": ["\nUser:"], "stream": True, **wishes.sampling()}
+    return {"model": model, "prompt": prompt, "stop": ["\nUser:"], "stream": True, **sampling.sampling()}
 
 
 def lacks_template(status: int, message: str) -> bool:

@@ -16,7 +16,7 @@ from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
 from stoker.observe.watch import Look
 from stoker.system import clock
-from stoker.ui.console import discreet
+from stoker.ui.console import redaction
 from stoker.ui.console.source import Source
 
 QUIET_SECONDS = 2.0  # a stream says something at least so often, so that a lost one is noticed
@@ -46,7 +46,7 @@ class Live:
         """The fleet as it is, with what is wrong; without what logs said for who may not read them."""
         look = self.watcher.latest
         told = self._now(look, self._why(reads))
-        return told if reads else discreet.now(told, look.state if look else None)
+        return told if reads else redaction.now(told, look.state if look else None)
 
     def _now(self, look: Look | None, why: str) -> dict[str, Any]:
         if look is None:
@@ -138,7 +138,7 @@ def _state(state: FleetState) -> dict[str, Any]:
 def _replica(one: Replica) -> dict[str, Any]:
     return {
         "name": one.name, "phase": one.phase, "detail": one.detail, "since": one.since, "started": one.started,
-        "restarts": one.restarts, "on": one.hardware, "words": one.last_words or "", "current": one.current,
+        "restarts": one.restarts, "on": one.hardware, "words": one.last_error or "", "current": one.current,
         "ranks": [{"index": rank.index, "host": rank.host, "phase": rank.phase, "pid": rank.pid} for rank in one.ranks],
     }  # fmt: skip
 
@@ -146,7 +146,7 @@ def _replica(one: Replica) -> dict[str, Any]:
 def _findings(state: FleetState) -> list[dict[str, str]]:
     """What `why` would say of what has not been well for some seconds."""
     late = [one for one in state.replicas if one.phase != "Ready" and state.at - one.since > UNWELL_SECONDS]
-    if not late and not state.signs:
+    if not late and not state.evidence:
         return []
     found = [one for one in why(state, state.at) if one.rule != "why-unknown"]
     return [{"what": one.what, "why": one.why, "fix": one.fix} for one in found[:3]]
@@ -168,7 +168,7 @@ def _short(value: float | None) -> float | None:
 def _events(found: Iterable[Record], reads: bool) -> list[dict[str, Any]]:
     """What has happened, the newest last."""
     told = [_event(one) for one in found]
-    return told if reads else discreet.events(told)
+    return told if reads else redaction.events(told)
 
 
 def _event(one: Record) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,7 +37,7 @@ class Settings:
 
 
 def read(argv: Sequence[str] | None = None) -> Settings:
-    """Parses the command line and reads the key's file. Raises: Mistake."""
+    """Parses the command line and reads the key's file. Raises: UsageError."""
     parser = argparse.ArgumentParser(
         "python -m stoker.ui.console", description="The web page beside a fleet."
     )
@@ -70,7 +70,7 @@ def read(argv: Sequence[str] | None = None) -> Settings:
     given = parser.parse_args(argv)
     endpoint = given.endpoint.rstrip("/")
     if not endpoint.startswith(("http://", "https://")):
-        raise Mistake(
+        raise UsageError(
             f"--endpoint {endpoint} is no URL",
             why="it begins with no http:// or https://",
             fix="--endpoint http://HOST:PORT",
@@ -88,11 +88,11 @@ def _read_key(path: Path | None) -> str | None:
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Mistake(
+        raise UsageError(
             f"--key-file {path} cannot be read", why=str(error), fix="a file with the key alone"
         ) from None
     if not key:
-        raise Mistake(
+        raise UsageError(
             f"--key-file {path} is empty", why="an empty key locks nothing", fix="a file with the key alone"
         )
     return key

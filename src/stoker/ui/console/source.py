@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from stoker.errors import Mistake, StokerError
+from stoker.errors import StokerError, UsageError
 from stoker.fleet.state import FleetState, Phase, Replica
 from stoker.observe import Narrowed, Page, page
 from stoker.observe.store import File
@@ -85,12 +85,12 @@ class Local:
         return self._pages({one.name: one.url for one in state.replicas if one.url and one.phase in SERVING})
 
     def log(self, name: str) -> list[str]:
-        """The last lines of a replica, or of a service by its role. Raises: Mistake."""
+        """The last lines of a replica, or of a service by its role. Raises: UsageError."""
         from stoker.targets.local.logs import files
 
         found = files(self._fleet.target.folder, name).get(name)
         if not found:
-            raise Mistake(
+            raise UsageError(
                 f"there is no log of {name}", why="no such replica or service", fix="one of the table's"
             )
         return tail(found[-1], LINES)
@@ -155,17 +155,17 @@ class Endpoint:
         return {"1": self._page} if state.ready else {}
 
     def log(self, name: str) -> list[str]:
-        """None is known. Raises: Mistake."""
-        raise Mistake("an endpoint shows no log", why="only its URL is known", fix="look where it runs")
+        """None is known. Raises: UsageError."""
+        raise UsageError("an endpoint shows no log", why="only its URL is known", fix="look where it runs")
 
     def scale(self, count: int) -> None:
-        """Raises: Mistake."""
-        raise Mistake(
+        """Raises: UsageError."""
+        raise UsageError(
             "an endpoint cannot be scaled from here", why="only its URL is known", fix="where it runs"
         )
 
     def restart(self) -> None:
-        """Raises: Mistake."""
+        """Raises: UsageError."""
         self.scale(1)
 
     def file(self) -> File | None:
@@ -228,7 +228,7 @@ class Cluster:
         return self._pages({name: f"proxy:{name}:{port}" for name, port in ports.items()})
 
     def log(self, name: str) -> list[str]:
-        """The last lines of a pod, or of the first one of a service. Raises: Mistake."""
+        """The last lines of a pod, or of the first one of a service. Raises: UsageError."""
         target = self._fleet.target
         role = {"weights": "copy"}.get(name, name)
         pods = target.api.list("Pod", target.namespace, f"{target.selector},app.kubernetes.io/component={role}") if role.isalpha() else ()  # fmt: skip

@@ -81,7 +81,7 @@ class Watched:
             self.since = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ENDING):
-                    await self._last_words()
+                    await self._last_error()
 
     async def receive(self) -> Message:
         """What the client sends; with the last of its body the engine's turn begins, and all that is left is to go away."""
@@ -126,7 +126,7 @@ class Watched:
         if self._task is not None:
             self._stop = asyncio.get_running_loop().call_later(PATIENCE, self._task.cancel)
 
-    async def _last_words(self) -> None:
+    async def _last_error(self) -> None:
         if self._scope["type"] == "websocket":
             await self._send({"type": "websocket.close", "code": 1012})
         elif self._start is None or not self._shown:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 
-from stoker.targets.local.group.agent import Fell, Settings, say
+from stoker.targets.local.group.agent import GroupLost, Settings, say
 from stoker.targets.local.group.follower import Follower
 from stoker.targets.local.group.leader import Leader
 
@@ -16,7 +16,7 @@ async def main(settings: Settings, argv: list[str]) -> int:
     loop.add_signal_handler(signal.SIGTERM, agent.stopping.set)
     try:
         await agent.run()
-    except Fell as fell:
+    except GroupLost as fell:
         say(f"{fell}; the group ends" if fell.code else str(fell))
         await agent.end(str(fell))
         return fell.code

@@ -45,7 +45,7 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} stoker group: {text}", flush=True)  # noqa: T201  # its log is its output
 
 
-class Fell(Exception):
+class GroupLost(Exception):
     """The group is down: why, and the exit code of this agent."""
 
     def __init__(self, why: str, code: int = TRY_AGAIN) -> None:
@@ -78,12 +78,12 @@ class Agent:
     def look(self) -> None:
         """Raises: Fell, where this node's engine, or one of its ranks, is gone."""
         if (code := self.engine.ended) is not None:
-            raise Fell(
+            raise GroupLost(
                 f"the engine of node {self.group.rank} ended with code {code}",
                 code if code > 0 else TRY_AGAIN,
             )
         if (rank := self.engine.lost()) is not None:
-            raise Fell(f"rank {rank} is gone")
+            raise GroupLost(f"rank {rank} is gone")
         self.write_ranks()
 
     def write_ranks(self) -> None:

@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any
 
-from stoker.targets.local.group.agent import BEAT, LOOK, Agent, Fell, Settings, grace_for, say
+from stoker.targets.local.group.agent import BEAT, LOOK, Agent, GroupLost, Settings, grace_for, say
 from stoker.targets.local.group.channel import Channel, Refused, connect
 
 RETRY = 0.5
@@ -50,9 +50,9 @@ class Follower(Agent):
                 say(text)
                 said = text
             if self.stopping.is_set():
-                raise Fell("asked to stop", 0)
+                raise GroupLost("asked to stop", 0)
             if time.monotonic() > deadline:
-                raise Fell(f"{text}: no answer after {self.group.join:g} s", 1)
+                raise GroupLost(f"{text}: no answer after {self.group.join:g} s", 1)
             await asyncio.sleep(RETRY)
 
     async def _read(self, channel: Channel) -> None:
@@ -71,11 +71,11 @@ class Follower(Agent):
             while not self.told.empty():
                 started = await self._obey(self.told.get_nowait(), started)
             if self.stopping.is_set():
-                raise Fell("asked to stop", 0)
+                raise GroupLost("asked to stop", 0)
             if started:
                 self.look()
-                if time.monotonic() - self.heard > self.group.silence:
-                    raise Fell(f"the master has been silent for {self.group.silence:g} s")
+                if time.monotonic() - self.heard > self.group.heartbeat_timeout:
+                    raise GroupLost(f"the master has been silent for {self.group.heartbeat_timeout:g} s")
             if time.monotonic() - beat > BEAT:
                 beat = time.monotonic()
                 await self._beat(channel)
@@ -83,12 +83,12 @@ class Follower(Agent):
 
     async def _obey(self, said: dict[str, Any] | None, started: bool) -> bool:
         if said is None:
-            raise Fell("the master has left")
+            raise GroupLost("the master has left")
         match said.get("do"):
             case "refuse":
-                raise Fell(f"refused by node 0: {said.get('why')}", 2)
+                raise GroupLost(f"refused by node 0: {said.get('why')}", 2)
             case "stop":
-                raise Fell(f"node 0 ends the group: {said.get('why')}")
+                raise GroupLost(f"node 0 ends the group: {said.get('why')}")
             case "start":
                 say("starting the engine")
                 await self.start_engine(int(said["master_port"]))

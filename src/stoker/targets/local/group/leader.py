@@ -8,7 +8,7 @@ from typing import Any
 
 from stoker.planner.group import differences, silent
 from stoker.system.proc import port_free
-from stoker.targets.local.group.agent import BEAT, LOOK, Agent, Fell, Settings, grace_for, say
+from stoker.targets.local.group.agent import BEAT, LOOK, Agent, GroupLost, Settings, grace_for, say
 from stoker.targets.local.group.channel import Channel, Refused, accept
 
 
@@ -54,9 +54,9 @@ class Leader(Agent):
                 say(text)
                 said = text
             if self.stopping.is_set():
-                raise Fell("asked to stop", 0)
+                raise GroupLost("asked to stop", 0)
             if time.monotonic() > deadline:
-                raise Fell(f"{text}: not there after {self.group.join:g} s", 1)
+                raise GroupLost(f"{text}: not there after {self.group.join:g} s", 1)
             await asyncio.sleep(LOOK)
         if self.group.nodes > 1:
             say(f"all {self.group.nodes} nodes are here")
@@ -109,11 +109,11 @@ class Leader(Agent):
         self.fell = None if len(self.members) == self.group.nodes - 1 else self.fell or "a node has left"
         while True:
             if self.stopping.is_set():
-                raise Fell("asked to stop", 0)
+                raise GroupLost("asked to stop", 0)
             if self.fell:
-                raise Fell(self.fell)
-            if dead := silent(self.heard, time.monotonic(), self.group.silence):
-                raise Fell(f"node {dead[0]} has been silent for {self.group.silence:g} s")
+                raise GroupLost(self.fell)
+            if dead := silent(self.heard, time.monotonic(), self.group.heartbeat_timeout):
+                raise GroupLost(f"node {dead[0]} has been silent for {self.group.heartbeat_timeout:g} s")
             self.others = {
                 rank: (member.host, pid)
                 for member in self.members.values()
@@ -148,4 +148,4 @@ def _free_port(host: str) -> int:
         port = random.randrange(20000, 32000)
         if port_free(host, port):
             return port
-    raise Fell(f"no port is free on {host}", 1)
+    raise GroupLost(f"no port is free on {host}", 1)

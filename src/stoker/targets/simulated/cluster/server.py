@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from stoker.targets.simulated.cluster import ownership
+from stoker.targets.simulated.cluster.controllers import Controllers
 from stoker.targets.simulated.cluster.kinds import BY_KIND, KINDS, Kind
-from stoker.targets.simulated.cluster.lives import Lives
 from stoker.targets.simulated.cluster.store import Object, Refused, Store
 
 TICK = 0.02
@@ -34,7 +34,7 @@ class Cluster:
 
     def __init__(self, *, speed: float = 1.0, absent: tuple[str, ...] = (), port: int = 0) -> None:
         self.store = Store()
-        self.lives = Lives(self.store, speed)
+        self.lives = Controllers(self.store, speed)
         self.absent = set(absent)
         self.forbidden: set[tuple[str, str]] = set()
         self.token: str | None = None  # of a kubeconfig that is let in; kubectl sends none without TLS

@@ -3,18 +3,18 @@
 from typing import Any
 
 from stoker.catalog.machines import smallest_with
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.findings import Finding
-from stoker.planner.asked import lora_options, place_of
 from stoker.planner.checks import at
 from stoker.planner.plan import Hardware, Plan
+from stoker.planner.requested import lora_options, place_of
 from stoker.spec.nouns import ServeSpec
 
 
 def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     """The layout that `hardware` and the engine's options state. `unread`: why the model could not be read.
 
-    Raises: Mistake, where count and sizes contradict each other.
+    Raises: UsageError, where count and sizes contradict each other.
     """
     if spec.engine.kind == "simulated":
         why = "simulated engines: timings are set, nothing is computed"
@@ -27,7 +27,7 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     tensor = tensor or (count // pipeline if pipeline else min(count, place.per_node))
     pipeline = pipeline or max(1, count // tensor)
     if tensor * pipeline != count:
-        raise Mistake(
+        raise UsageError(
             f"hardware asks for {count} GPUs a replica, the engine's options for {tensor * pipeline}",
             at=at(spec, "hardware"), why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
             fix=f"count: {tensor * pipeline}",
@@ -36,7 +36,7 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if spec.strategy == "multi-node":
         nodes = max(nodes, pipeline if pipeline > 1 else 2)
     if count % nodes:
-        raise Mistake(
+        raise UsageError(
             f"{count} GPUs do not spread over {nodes} nodes", at=at(spec, "hardware"),
             why=f"a node has {place.per_node}", fix="a count that the nodes share evenly",
         )  # fmt: skip

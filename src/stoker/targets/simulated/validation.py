@@ -6,8 +6,8 @@ Source: vLLM 0.32 `renderers/online_renderer.py`, `renderers/params.py`, `entryp
 from dataclasses import dataclass
 
 from stoker.targets.simulated import messages, prompts, sampling
-from stoker.targets.simulated.asks import Ask
 from stoker.targets.simulated.refusals import answer_too_long, bad_request, prompt_too_long
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.words import Vocabulary
 
 
@@ -22,7 +22,7 @@ class Served:
     template: bool = True
 
 
-def settle(ask: Ask, served: Served, vocabulary: Vocabulary) -> Ask:
+def settle(ask: Request, served: Served, vocabulary: Vocabulary) -> Request:
     """Reads the request's prompts and checks everything; returns the request. Raises: Refused (400)."""
     _check_tools(ask, served)
     if ask.template is not None:
@@ -43,14 +43,14 @@ def settle(ask: Ask, served: Served, vocabulary: Vocabulary) -> Ask:
     return ask
 
 
-def most_tokens(ask: Ask, prompt: int, max_model_len: int) -> int:
+def most_tokens(ask: Request, prompt: int, max_model_len: int) -> int:
     """Tokens that an answer to a prompt of that length may have."""
     room = max_model_len - prompt
     limit = room if ask.limit is None else min(room, ask.limit)
     return 1 if ask.echo and ask.limit == 0 else limit
 
 
-def _prompts(ask: Ask, served: Served, vocabulary: Vocabulary) -> tuple[messages.Prompt, ...]:
+def _prompts(ask: Request, served: Served, vocabulary: Vocabulary) -> tuple[messages.Prompt, ...]:
     if not ask.chat:
         if ask.suffix is not None:
             prompts.check_suffix(ask.source)
@@ -58,7 +58,7 @@ def _prompts(ask: Ask, served: Served, vocabulary: Vocabulary) -> tuple[messages
     return (messages.prompt_of(ask.source, ask.system, served.name, template=served.template),)
 
 
-def _check_tools(ask: Ask, served: Served) -> None:
+def _check_tools(ask: Request, served: Served) -> None:
     if ask.tools == "auto" and not served.tools:
         need = "--enable-auto-tool-choice and --tool-call-parser"
         raise bad_request(f'"auto" tool choice requires {need} to be set')

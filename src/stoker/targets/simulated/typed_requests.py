@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from stoker.engine.openai import error_body
-from stoker.targets.simulated.asks import Ask, ask
 from stoker.targets.simulated.fields import Fields
 from stoker.targets.simulated.refusals import OBJECT, Refused, bad_request, missing, no_response, problem
+from stoker.targets.simulated.requests import Request, ask
 from stoker.targets.simulated.words import content_text
 
 _ROLES = ("user", "assistant", "system")
@@ -19,7 +19,7 @@ _NO_STORE = (
 )
 
 
-def response(body: Mapping[str, Any]) -> Ask:
+def response(body: Mapping[str, Any]) -> Request:
     """Reads the body of /v1/responses; no answer is kept. Raises: Refused (400, 404)."""
     if "input" not in body:
         raise missing("input", {**body, "tool_choice": "none"})
@@ -46,7 +46,7 @@ def response(body: Mapping[str, Any]) -> Ask:
     return found
 
 
-def message(body: Mapping[str, Any]) -> Ask:
+def message(body: Mapping[str, Any]) -> Request:
     """Reads the body of /v1/messages. Raises: Refused (400)."""
     fields = Fields({**body, "stop": body["stop_sequences"]} if "stop_sequences" in body else body)
     check_messages(fields)

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from stoker.errors import Mistake, StateMoved
+from stoker.errors import StateMoved, UsageError
 from stoker.events import Event, Report, silent
 from stoker.system import clock
 from stoker.targets.kubernetes.claim import HANDOVER, Claim, Held, me
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.diff import changed
 
-Ask = Callable[[str], bool]
+Request = Callable[[str], bool]
 MOST = 8  # differences that are told
 
 
@@ -27,7 +27,7 @@ class Turn:
 
     def __init__(
         self, claim: Claim, api: Api, namespace: str, verb: str, wanted: dict[str, Any] | None, *,
-        report: Report = silent, over: bool = False, ask: Ask = nobody,
+        report: Report = silent, over: bool = False, ask: Request = nobody,
     ) -> None:  # fmt: skip
         self.claim, self.verb = claim, verb
         self._api, self._namespace, self._wanted = api, namespace, wanted
@@ -74,7 +74,7 @@ class Turn:
             self._report(Event("claim", f"taken over from {other}, begun {other.at}", "warn"))
         try:
             self._taken = self.claim.take(self.verb, self._wanted)
-        except Mistake:  # in a namespace that goes, nothing new can be written, and is not needed
+        except UsageError:  # in a namespace that goes, nothing new can be written, and is not needed
             if self.verb != "down":
                 raise
             self._taken = True
@@ -114,7 +114,7 @@ class Turn:
         """That the namespace goes, or is gone; empty where it does neither."""
         try:
             space = self._api.get("Namespace", None, self._namespace)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
             return ""

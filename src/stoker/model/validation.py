@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stoker.bounds import finite, shown
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.model.parts import Cache, Layer, Part
 
 LAYERS = 2_000
@@ -46,14 +46,14 @@ _NEEDED = (
 
 
 def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of config.json that describes the decoder. Raises: Mistake, where it is no table."""
+    """The part of config.json that describes the decoder. Raises: UsageError, where it is no table."""
     for name in _TABLES:
         _table(config, name)
     return config.get("text_config") or config.get("llm_config") or config
 
 
 def check(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """Raises: Mistake, naming the field of config.json that is missing or makes no sense."""
+    """Raises: UsageError, naming the field of config.json that is missing or makes no sense."""
     _needed(text)
     inner = (config.get("vision_config"), config.get("audio_config"))
     for part in (config, text, *(one for one in inner if one)):
@@ -73,7 +73,7 @@ def _needed(text: Mapping[str, Any]) -> None:
     for names in _NEEDED:
         found = next((name for name in names if text.get(name) is not None), None)
         if found is None:
-            raise Mistake(
+            raise UsageError(
                 f"config.json has no {names[0]}",
                 why="the model's shape cannot be read",
                 fix="is this a Hugging Face model folder?",
@@ -85,7 +85,7 @@ def _needed(text: Mapping[str, Any]) -> None:
 
 
 def _numbers(part: Mapping[str, Any]) -> None:
-    """Raises: Mistake, for a size that no model has."""
+    """Raises: UsageError, for a size that no model has."""
     for name, value in part.items():
         most = _MOST.get(name)
         if most is None or isinstance(value, bool) or not isinstance(value, int | float):
@@ -99,8 +99,8 @@ def _table(part: Mapping[str, Any], name: str) -> None:
         raise _wrong(name, part[name], "expected a table")
 
 
-def _wrong(name: str, value: Any, why: str) -> Mistake:
-    return Mistake(
+def _wrong(name: str, value: Any, why: str) -> UsageError:
+    return UsageError(
         f"{name} in config.json is {shown(value)}",
         why=why,
         fix="take config.json as the model's publisher ships it",
@@ -137,9 +137,9 @@ def _check_parts(parts: Sequence[Part]) -> None:
             raise ValueError(f"{part.name} would have {part.parameters:,} parameters")
 
 
-def not_a_model(error: Exception, architecture: str) -> Mistake:
+def not_a_model(error: Exception, architecture: str) -> UsageError:
     """What is said where a field that nobody has checked is of another shape than every model's."""
-    return Mistake(
+    return UsageError(
         f"config.json is not shaped as one of {shown(architecture)[1:-1]}",
         why=f"{type(error).__name__}: {shown(str(error), 120)[1:-1]}",
         fix="take config.json as the model's publisher ships it",

@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 
 from stoker.engine import openai
-from stoker.errors import WorldFailed
+from stoker.errors import EnvironmentFailed
 from stoker.findings import Finding
 from stoker.ui.console import conversation
-from stoker.ui.console.conversation import Talk, Turn, Wishes
+from stoker.ui.console.conversation import SamplingParams, Talk, Turn
 
 SILENCE_SECONDS = 300.0  # a long queue is silent too: Stop is the visitor's own deadline
 CONNECT_SECONDS = 5.0
@@ -22,7 +22,7 @@ HEALTH_SECONDS = 2.0
 log = logging.getLogger("stoker.page")
 
 
-class AskFailed(WorldFailed):
+class AskFailed(EnvironmentFailed):
     """The endpoint did not answer, or not to the end."""
 
 
@@ -65,20 +65,20 @@ class Endpoint:
             return ""
         return _message(response.content) or f"{url or self.url} answers {response.status_code}"
 
-    async def answer(self, talk: Talk, wishes: Wishes) -> AsyncGenerator[Turn, None]:
+    async def answer(self, talk: Talk, sampling: SamplingParams) -> AsyncGenerator[Turn, None]:
         """The last turn as it grows; it ends with a finding where the endpoint failed. Raises nothing."""
         turn = talk[-1]
         try:
             try:
                 async with aclosing(
-                    self._stream(conversation.CHAT, conversation.chat_body(self.model, talk, wishes))
+                    self._stream(conversation.CHAT, conversation.chat_body(self.model, talk, sampling))
                 ) as events:
                     async for event in events:
-                        yield (turn := turn.grown(event, wishes.max_tokens))
+                        yield (turn := turn.grown(event, sampling.max_tokens))
             except Refused as refused:
                 if not conversation.lacks_template(refused.status, refused.message):
                     raise
-                async with aclosing(self._completed(talk, wishes)) as turns:
+                async with aclosing(self._completed(talk, sampling)) as turns:
                     async for turn in turns:
                         yield turn
         except AskFailed as error:
@@ -90,14 +90,14 @@ class Endpoint:
                 failed=Finding("The page failed to read the answer", why=f"{type(error).__name__}: {error}"),
             )
 
-    async def _completed(self, talk: Talk, wishes: Wishes) -> AsyncGenerator[Turn, None]:
+    async def _completed(self, talk: Talk, sampling: SamplingParams) -> AsyncGenerator[Turn, None]:
         turn = talk[-1]
         if not any(conversation.NO_TEMPLATE in earlier.note for earlier in talk):
             turn = turn.noted(conversation.NO_TEMPLATE)
-        body = conversation.completions_body(self.model, talk, wishes)
+        body = conversation.completions_body(self.model, talk, sampling)
         async with aclosing(self._stream(conversation.COMPLETIONS, body)) as events:
             async for event in events:
-                turn = turn.grown(event, wishes.max_tokens)
+                turn = turn.grown(event, sampling.max_tokens)
                 yield (turn := replace(turn, said=turn.said.lstrip()))
 
     async def _stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -129,7 +129,9 @@ class Endpoint:
             raise AskFailed("The answer broke off", why=_name(error), fix="Ask again.") from None
         if not complete:
             raise AskFailed(
-                "The answer broke off", why="The connection ended before the answer did.", fix="Ask again."
+                "The answer broke off",
+                why="The connection ended before the answer did.",
+                fix="Ask again.",
             )
 
 

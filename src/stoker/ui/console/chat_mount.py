@@ -33,7 +33,7 @@ CLOSED = (
 log = logging.getLogger("stoker.page")
 
 
-class Door:
+class ChatMount:
     """An ASGI app for `/chat` and below. `state` and `why` say how far it is."""
 
     def __init__(self, unhealthy: Callable[[], Awaitable[str]], load: Callable[[], Starlette]) -> None:

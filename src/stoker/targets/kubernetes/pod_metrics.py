@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from stoker.engine.samples import NARROW, read
-from stoker.errors import Mistake, WorldFailed
+from stoker.errors import EnvironmentFailed, UsageError
 from stoker.fleet.state import FleetState, Replica, Sample
 from stoker.system import clock
 from stoker.targets.kubernetes.client import Api
@@ -22,7 +22,7 @@ def sampled(api: Api, namespace: str, state: FleetState) -> FleetState:
         try:
             text = api.pod_page(namespace, one.name, port, NARROW)
             text = text or api.pod_page(namespace, one.name, port, "/metrics")
-        except (Mistake, WorldFailed):
+        except (UsageError, EnvironmentFailed):
             return one
         found = read(text.encode(), clock.now())
         return replace(one, sample=Sample.of(found)) if found else one

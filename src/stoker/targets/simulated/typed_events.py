@@ -8,7 +8,7 @@ from typing import Any
 
 from stoker.engine.openai import dump, sse
 from stoker.targets.simulated.answers import Answer
-from stoker.targets.simulated.asks import Ask
+from stoker.targets.simulated.requests import Request
 from stoker.targets.simulated.shapes import Envelope
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
@@ -25,7 +25,7 @@ _FIXED = {
 class Response:
     """/v1/responses: one output item with one text part. `sequence_number` counts the events."""
 
-    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+    def __init__(self, envelope: Envelope, ask: Request, answers: list[Answer]) -> None:
         self._ask = ask
         self._answer = answers[0]
         self._item_id = f"msg_{envelope.request_id}"
@@ -117,7 +117,7 @@ class Response:
 class Message:
     """/v1/messages: Anthropic's form, one text block."""
 
-    def __init__(self, envelope: Envelope, ask: Ask, answers: list[Answer]) -> None:
+    def __init__(self, envelope: Envelope, ask: Request, answers: list[Answer]) -> None:
         self._ask = ask
         self._answer = answers[0]
         name = f"chatcmpl-{envelope.request_id}"

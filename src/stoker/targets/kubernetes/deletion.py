@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/finali
 from collections.abc import Iterable
 from typing import Any
 
-from stoker.fleet.state import Service, Sign
+from stoker.fleet.state import Evidence, Service
 from stoker.targets.kubernetes.pods import moment
 
 Object = dict[str, Any]
@@ -28,16 +28,16 @@ def told(body: Object) -> str:
     return f"its finalizer {by(body)} keeps it" if by(body) else "it goes"
 
 
-def signs(found: Iterable[Object], now: float) -> tuple[Sign, ...]:
+def evidence(found: Iterable[Object], now: float) -> tuple[Evidence, ...]:
     """One for each object that is past its time and has a finalizer."""
     return tuple(
-        Sign("condition", f"{one['kind']}/{one['metadata']['name']}", "FinalizerHolds", by(one))
+        Evidence("condition", f"{one['kind']}/{one['metadata']['name']}", "FinalizerHolds", by(one))
         for one in kept(found)
         if by(one) and now - moment(one["metadata"]["deletionTimestamp"]) > GRACE
     )
 
 
-def services(found: Iterable[Sign], now: float) -> tuple[Service, ...]:
+def services(found: Iterable[Evidence], now: float) -> tuple[Service, ...]:
     """The same as something that is told of while it is waited for."""
     return tuple(
         Service(one.subject, "Draining", now, detail=f"its finalizer {one.text} keeps it")
@@ -46,10 +46,10 @@ def services(found: Iterable[Sign], now: float) -> tuple[Service, ...]:
     )
 
 
-def namespace(body: Object | None) -> tuple[Sign, ...]:
+def namespace(body: Object | None) -> tuple[Evidence, ...]:
     """A namespace that is being deleted, with what it says is left in it."""
     if body is None or not body["metadata"].get("deletionTimestamp"):
         return ()
     told = [str(one.get("message", "")) for one in body.get("status", {}).get("conditions", ()) if one["status"] == "True"]  # fmt: skip
     text = "; ".join(told) or "what is in it goes first"
-    return (Sign("condition", f"Namespace/{body['metadata']['name']}", "NamespaceTerminating", text),)
+    return (Evidence("condition", f"Namespace/{body['metadata']['name']}", "NamespaceTerminating", text),)

@@ -1,6 +1,6 @@
 """What has to wait for something else: a snapshot for its copy, a claim for its snapshot, the replicas for their weights."""
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.render.manifests import Manifest
 from stoker.targets.kubernetes import stages, workload
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
@@ -61,7 +61,7 @@ def _with_first_pod(api: Api, claim: Object) -> bool:
         return True
     try:
         found = api.get("StorageClass", None, name)
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         return True

@@ -11,12 +11,12 @@ _SAID = re.compile(r"(restarted|Failed|Unready|stopped: .*? failed|the copy's co
 
 
 def events(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What has happened, without the last words behind it."""
+    """What has happened, without the last error behind it."""
     return [{**one, "text": _SAID.sub(r"\1", one["text"])} for one in told]
 
 
 def now(told: dict[str, Any], state: FleetState | None) -> dict[str, Any]:
-    """A look without last words, the the evidence of findings."""
+    """A look without last error, the evidence of findings."""
     said = words(state) if state else ()
     out = {**told, "why": _without(told["why"], said)}
     if "state" not in told:
@@ -43,8 +43,8 @@ def words(state: FleetState) -> tuple[str, ...]:
     """What logs have said that a state holds, the longest first."""
     stopped = (state.stopped,) if state.stopped else ()
     parts: tuple[Replica | Service | Stopped, ...] = (*state.replicas, *state.services, *stopped)
-    said = {one.last_words for one in parts if one.last_words}
-    said |= {sign.text for sign in state.signs if sign.source == "log" and sign.text}
+    said = {one.last_error for one in parts if one.last_error}
+    said |= {piece.text for piece in state.evidence if piece.source == "log" and piece.text}
     return tuple(sorted(said, key=len, reverse=True))
 
 

@@ -6,8 +6,8 @@ the cluster (the metric's store, IAM) speak through the adapter's words.
 
 from typing import Any
 
-from stoker.errors import Mistake, WorldFailed
-from stoker.fleet.state import Sign
+from stoker.errors import EnvironmentFailed, UsageError
+from stoker.fleet.state import Evidence
 from stoker.render.manifests.scaling import METRICS, MOST_RUNNING, never_exceeded, number
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.pods import holds, http_port
@@ -16,19 +16,19 @@ Object = dict[str, Any]
 ADAPTERS = ("v1beta2.custom.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io")
 
 
-def links(api: Api, hpa: Object, pods: tuple[Object, ...], *, inside: bool = False) -> tuple[Sign, ...]:
+def links(api: Api, hpa: Object, pods: tuple[Object, ...], *, inside: bool = False) -> tuple[Evidence, ...]:
     """What is broken on the way, the link nearest to the engine first; nothing while figures arrive.
 
     inside: nothing is asked for that stands in no namespace.
     """
     names = _metrics(hpa)
-    signs = _never(hpa, names)
+    evidence = _never(hpa, names)
     if not names or not _starved(hpa):
-        return signs
+        return evidence
     space = hpa["metadata"]["namespace"]
     kind = "PodMonitoring" if any("|" in name for name in names) else "PodMonitor"
     adapter = () if inside else _adapter(api)
-    return (*signs, *adapter, *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
+    return (*evidence, *adapter, *_page(api, hpa, names, pods), *_scrape(api, space, kind, pods))
 
 
 def _starved(hpa: Object) -> bool:
@@ -45,7 +45,7 @@ def _metrics(hpa: Object) -> dict[str, float]:
     return {name: number(text) or 0.0 for name, text in values.items()}
 
 
-def _never(hpa: Object, names: dict[str, float]) -> tuple[Sign, ...]:
+def _never(hpa: Object, names: dict[str, float]) -> tuple[Evidence, ...]:
     """A target of requests running that no replica can exceed: it runs no more at once."""
     most = (hpa["metadata"].get("annotations") or {}).get(MOST_RUNNING)
     running = [value for name, value in names.items() if _family(name) == METRICS["batch-size"]]
@@ -54,30 +54,30 @@ def _never(hpa: Object, names: dict[str, float]) -> tuple[Sign, ...]:
     return (_sign("HorizontalPodAutoscaler", hpa, "TargetUnreachable", f"{running[0]:g} running a replica, and the engine runs {most} at once at most"),)  # fmt: skip
 
 
-def _adapter(api: Api) -> tuple[Sign, ...]:
+def _adapter(api: Api) -> tuple[Evidence, ...]:
     """Whether an adapter is installed and does not answer: the API server itself looks at it, all the time."""
     for version in ADAPTERS:
         try:
             found = api.get("APIService", None, version)
-        except Mistake as refused:
+        except UsageError as refused:
             if refused.finding.rule != FORBIDDEN:
                 raise
             return ()  # not allowed to look
         for one in (found or {}).get("status", {}).get("conditions", ()):
             if one["type"] == "Available" and one["status"] == "False":
                 text = f"{one.get('reason', '')}: {one.get('message', '')}"
-                return (Sign("condition", f"APIService/{version}", "AdapterDown", text),)
+                return (Evidence("condition", f"APIService/{version}", "AdapterDown", text),)
     return ()
 
 
-def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ...]) -> tuple[Sign, ...]:
+def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ...]) -> tuple[Evidence, ...]:
     """Whether a ready engine's page has the metric at all."""
     pod = next((one for one in pods if holds(one, "Ready")), None)
     if pod is None:
         return ()
     try:
         text = api.pod_page(pod["metadata"]["namespace"], pod["metadata"]["name"], http_port(pod), "/metrics")
-    except (Mistake, WorldFailed):
+    except (UsageError, EnvironmentFailed):
         return ()  # not allowed to look, or a pod that is just going: nothing is known
     lost = [family for name in names if (family := _family(name)) and f"\n{family}" not in f"\n{text}"]
     return (
@@ -87,19 +87,21 @@ def _page(api: Api, hpa: Object, names: dict[str, float], pods: tuple[Object, ..
     )
 
 
-def _scrape(api: Api, space: str, kind: str, pods: tuple[Object, ...]) -> tuple[Sign, ...]:
+def _scrape(api: Api, space: str, kind: str, pods: tuple[Object, ...]) -> tuple[Evidence, ...]:
     """Whether something scrapes the pods, and how that goes."""
     labels = next((one["metadata"].get("labels", {}) for one in pods), None)
     if labels is None:
         return ()
     try:
         mine = [one for one in api.list(kind, space) if _picks(one, labels)]
-    except Mistake as refused:
+    except UsageError as refused:
         if refused.finding.rule != FORBIDDEN:
             raise
         return ()  # not allowed to look
     if not mine:
-        return (Sign("condition", f"{kind}/{space}", "NoScrape", f"no {kind} of {space} selects the pods"),)
+        return (
+            Evidence("condition", f"{kind}/{space}", "NoScrape", f"no {kind} of {space} selects the pods"),
+        )
     return tuple(
         _sign(kind, one, "ScrapeFailed", target.get("lastError", ""))
         for one in mine
@@ -122,5 +124,5 @@ def _family(name: str) -> str | None:
     return next((one for one in METRICS.values() if plain in (one, one.replace(":", "_"))), None)
 
 
-def _sign(kind: str, body: Object, reason: str, text: str) -> Sign:
-    return Sign("condition", f"{kind}/{body['metadata']['name']}", reason, text)
+def _sign(kind: str, body: Object, reason: str, text: str) -> Evidence:
+    return Evidence("condition", f"{kind}/{body['metadata']['name']}", reason, text)

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from stoker.engine.last_words import last_words
+from stoker.engine.last_error import last_error
 from stoker.findings import Finding
 from stoker.system.files import tail
 from stoker.targets.local.child import Child
@@ -67,7 +67,7 @@ def _life(child: Child) -> tuple[str, str]:
 
 
 def words_of(child: Child, code: int) -> str:
-    """Why it ended: what it hung by, the signal, or its own last words."""
+    """Why it ended: what it hung by, the signal, or its own last error."""
     if child.killed_for and code in (0, -signal.SIGKILL):  # 0: of one that another supervisor started
         return child.killed_for
     if code < 0:
@@ -76,7 +76,7 @@ def words_of(child: Child, code: int) -> str:
     lines = tail(child.log)
     if code == TRY_AGAIN and (why := reason(lines)):
         return why
-    finding: Finding | None = last_words(lines) if child.process.routed else None
+    finding: Finding | None = last_error(lines) if child.process.routed else None
     if finding is not None and finding.what:
         return finding.what
     error = next((line for line in reversed(lines) if line.startswith("error: ")), "")

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from stoker.engine.last_words import last_words
+from stoker.engine.last_error import last_error
 from stoker.errors import EngineFailed, StateBroken
 from stoker.findings import Finding
 from stoker.fleet.process import Wanted
@@ -13,8 +13,8 @@ from stoker.system import clock
 from stoker.system.files import tail
 from stoker.system.proc import started_at
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.marks import of_fleet
-from stoker.targets.local.upkeep import ROOM
+from stoker.targets.local.housekeeping import ROOM
+from stoker.targets.local.process_marks import of_fleet
 
 STALE_SECONDS = 10.0  # a supervisor that lives reports every second
 
@@ -93,7 +93,7 @@ def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> No
     if stopped is not None and now is not None and stopped.revision == now.revision:
         cause = _cause(stopped.log)
         raise EngineFailed(
-            f"the change was stopped: {stopped.subject} failed: {stopped.last_words}",
+            f"the change was stopped: {stopped.subject} failed: {stopped.last_error}",
             why="\n".join(filter(None, [cause.why, f"revision {stopped.serving} serves on as before"])),
             fix="\n".join(filter(None, [cause.fix, "then the same command again; `stoker rollback` drops the change"])),
             at=stopped.log or "", rule=cause.rule or "rollout-stopped",
@@ -102,13 +102,13 @@ def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> No
         if replica.phase == "Failed":
             cause = _cause(replica.log)
             raise EngineFailed(
-                f"replica {replica.name} failed: {replica.last_words or 'it ended'}",
+                f"replica {replica.name} failed: {replica.last_error or 'it ended'}",
                 why=cause.why, fix=cause.fix, at=replica.log or "", rule=cause.rule,
             )  # fmt: skip
     for service in state.services:
         if service.phase == "Failed" and service.role == "gateway":
-            raise EngineFailed(f"the gateway failed: {service.last_words}", at=str(folder.logs))
+            raise EngineFailed(f"the gateway failed: {service.last_error}", at=str(folder.logs))
 
 
 def _cause(log: str | None) -> Finding:
-    return (last_words(tail(Path(log))) if log else None) or Finding("")
+    return (last_error(tail(Path(log))) if log else None) or Finding("")

@@ -27,7 +27,7 @@ FAULTS = {
 }
 
 
-class Lives:
+class Controllers:
     """All controllers and kubelets. `speed` makes the seconds of annotations shorter."""
 
     def __init__(self, store: Store, speed: float = 1.0) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from stoker.fleet.state import Service, Sign
+from stoker.fleet.state import Evidence, Service
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
-from stoker.targets.kubernetes import held, nodes, owners, volumes, ways, workload
+from stoker.targets.kubernetes import deletion, nodes, routes, volumes, workload, workload_conditions
 from stoker.targets.kubernetes.client import Api, Object
 from stoker.targets.kubernetes.pods import holds
 
@@ -27,25 +27,27 @@ class Around:
         self._name, self._namespace = spec.name, spec.kubernetes.namespace
         self._nodes: tuple[float, tuple[Object, ...]] = (0.0, ())
 
-    def signs(
+    def evidence(
         self, owner: Object | None, pods: Sequence[Object], services: Sequence[Object] | None,
         before: Sequence[Service], now: float,
-    ) -> tuple[Sign, ...]:  # fmt: skip
+    ) -> tuple[Evidence, ...]:  # fmt: skip
         """What is not as it should be. services: None, where they may not be listed."""
-        found = owners.signs(self._owners(owner), self._visible("Job"))
-        found += nodes.signs(pods, self._listed() if any(map(nodes.waits, pods)) and not self.inside else ())
+        found = workload_conditions.evidence(self._owners(owner), self._visible("Job"))
+        found += nodes.evidence(
+            pods, self._listed() if any(map(nodes.waits, pods)) and not self.inside else ()
+        )
         found += self._volumes(before, now)
-        if owner is not None and services is not None and not held.kept([owner]):
-            found += ways.service(self._name, services, pods)
+        if owner is not None and services is not None and not deletion.kept([owner]):
+            found += routes.service(self._name, services, pods)
         if self._routed:
-            found += ways.route_signs(self._visible("Gateway"), self._visible("HTTPRoute"))
+            found += routes.route_evidence(self._visible("Gateway"), self._visible("HTTPRoute"))
         if not self.inside and (
             owner is None or workload.count(owner) > sum(holds(one, "Ready") for one in pods)
         ):
-            found += held.namespace(self._space())
+            found += deletion.namespace(self._space())
         going = [one for one in pods if one["metadata"].get("deletionTimestamp")]
-        stays = self.leaving() if (owner is None or held.kept([owner])) and not before else ()
-        return found + held.signs([*going, *stays], now)
+        stays = self.leaving() if (owner is None or deletion.kept([owner])) and not before else ()
+        return found + deletion.evidence([*going, *stays], now)
 
     def claim(self) -> tuple[Service, ...]:
         """The claim that is made of the snapshot, as a stage."""
@@ -53,11 +55,11 @@ class Around:
 
     def route(self) -> tuple[Service, ...]:
         """The Gateway and its route, where the fleet has them."""
-        return ways.route(self._visible("Gateway"), self._visible("HTTPRoute")) if self._routed else ()
+        return routes.route(self._visible("Gateway"), self._visible("HTTPRoute")) if self._routed else ()
 
     def leaving(self) -> tuple[Object, ...]:
         """What is deleted and still there."""
-        return tuple(one for kind in LEAVING for one in held.kept(self._visible(kind)))
+        return tuple(one for kind in LEAVING for one in deletion.kept(self._visible(kind)))
 
     @property
     def _routed(self) -> bool:
@@ -67,7 +69,7 @@ class Around:
         beside = f"{self._selector},app.kubernetes.io/component in (gateway,picker,page)"
         return (*([owner] if owner else ()), *self._api.visible("Deployment", self._namespace, beside))
 
-    def _volumes(self, before: Sequence[Service], now: float) -> tuple[Sign, ...]:
+    def _volumes(self, before: Sequence[Service], now: float) -> tuple[Evidence, ...]:
         """What nobody makes, where something of the weights waits."""
         if (
             self.inside

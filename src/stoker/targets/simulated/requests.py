@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stoker.targets.simulated import before, messages, prompts, sampling
+from stoker.targets.simulated import messages, prechecks, prompts, sampling
 from stoker.targets.simulated.fields import Fields
 from stoker.targets.simulated.messages import Prompt
 from stoker.targets.simulated.refusals import OBJECT
@@ -15,7 +15,7 @@ from stoker.targets.simulated.sampling import Sampling
 
 
 @dataclass(slots=True)
-class Ask:
+class Request:
     """One request. `prompts` are empty until `settling` has read them out of `source`; nothing else changes.
 
     source: messages, or what stands in `prompt`. system: a text before the messages. limit: the most tokens of an
@@ -53,13 +53,13 @@ class Ask:
         return sum(len(prompt.words) for prompt in self.prompts)
 
 
-def chat(body: Mapping[str, Any]) -> Ask:
+def chat(body: Mapping[str, Any]) -> Request:
     """Reads the body of /v1/chat/completions. Raises: Refused (400)."""
-    before.chat(body)
+    prechecks.chat(body)
     fields = Fields(body)
     messages.check_list(fields)
-    before.response_format(fields)
-    before.tools(fields)
+    prechecks.response_format(fields)
+    prechecks.tools(fields)
     newer = fields.whole("max_completion_tokens")
     older = fields.whole("max_tokens")
     told = fields.flag("logprobs")
@@ -72,14 +72,14 @@ def chat(body: Mapping[str, Any]) -> Ask:
         limit_field="max_tokens" if newer is None else "max_completion_tokens",
         logprobs=(beside or 0) if told else None,
         n=1 if count is None else count,
-        tools=before.tool_choice(body),
+        tools=prechecks.tool_choice(body),
         template=fields.text("chat_template"),
     )
 
 
-def completion(body: Mapping[str, Any]) -> Ask:
+def completion(body: Mapping[str, Any]) -> Request:
     """Reads the body of /v1/completions: 16 tokens unless it says otherwise. Raises: Refused (400)."""
-    before.completion(body)
+    prechecks.completion(body)
     fields = Fields(body)
     prompts.check(fields)
     limit = fields.whole("max_tokens")
@@ -95,7 +95,7 @@ def completion(body: Mapping[str, Any]) -> Ask:
     )
 
 
-def ask(fields: Fields, **more: Any) -> Ask:
+def ask(fields: Fields, **more: Any) -> Request:
     """What all routes have in common. Raises: Refused (400), for all that is wrong in `fields`."""
     stop, streams = fields.texts("stop"), fields.flag("stream")
     known: dict[str, Any] = {
@@ -110,9 +110,9 @@ def ask(fields: Fields, **more: Any) -> Ask:
         "prompt_logprobs": fields.whole("prompt_logprobs"),
         "sampling": sampling.read(fields),
     }
-    before.others(fields)
+    prechecks.others(fields)
     fields.check()
-    return Ask(**known, **more)
+    return Request(**known, **more)
 
 
 def _usage(fields: Fields) -> str:

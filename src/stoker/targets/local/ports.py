@@ -2,7 +2,7 @@
 
 import errno
 
-from stoker.errors import Mistake, PortTaken
+from stoker.errors import PortTaken, UsageError
 from stoker.planner.plan import Plan
 from stoker.render.processes import page_port
 from stoker.spec.addresses import split
@@ -10,7 +10,7 @@ from stoker.system.proc import bind_error, own_addresses, port_owner
 
 
 def check_place(plan: Plan, *, ours: bool = False) -> None:
-    """Raises: PortTaken; Mistake, for an address that is not this machine's. ours: a gateway of ours may hold the port."""
+    """Raises: PortTaken; UsageError, for an address that is not this machine's. ours: a gateway of ours may hold the port."""
     endpoint = plan.spec.endpoint
     for host in split(endpoint.host):
         error = bind_error(host, endpoint.port)
@@ -22,7 +22,7 @@ def check_place(plan: Plan, *, ours: bool = False) -> None:
             raise _refused(plan, "endpoint.page_port", "127.0.0.1", port, error)
 
 
-def _refused(plan: Plan, field: str, host: str, port: int, error: OSError) -> Mistake:
+def _refused(plan: Plan, field: str, host: str, port: int, error: OSError) -> UsageError:
     why = error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
@@ -30,11 +30,11 @@ def _refused(plan: Plan, field: str, host: str, port: int, error: OSError) -> Mi
             at=_at(plan, field), rule="port-taken",
         )  # fmt: skip
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Mistake(
+        return UsageError(
             f"port {port} may not be used", why=f"{why}: the system keeps low ports for itself", fix=f"--set {field}=8000, or any above 1023",
             at=_at(plan, field), rule="port-refused",
         )  # fmt: skip
-    return Mistake(
+    return UsageError(
         f"endpoint.host {host} is no address of this machine", why=why,
         fix=f"one of {', '.join(own_addresses())}; 0.0.0.0 is all of IPv4, :: all of IPv6",
         at=_at(plan, "endpoint.host"), rule="endpoint-address",

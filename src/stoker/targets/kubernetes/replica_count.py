@@ -7,7 +7,7 @@ claims it first. Source: https://kubernetes.io/docs/reference/using-api/server-s
 import re
 from typing import Any
 
-from stoker.errors import Mistake
+from stoker.errors import UsageError
 from stoker.targets.kubernetes import workload
 from stoker.targets.kubernetes.client import Api, Object
 
@@ -20,7 +20,7 @@ _THE_HPAS = re.compile(
 _ALONE = re.compile(r"with 1 conflict: [^:]*: \.spec\.replicas\s*$")
 
 
-def alone(refused: Mistake) -> bool:
+def alone(refused: UsageError) -> bool:
     """Whether the number of replicas is all that others hold of what an apply would change."""
     return _ALONE.search(refused.finding.why or "") is not None
 
@@ -46,7 +46,7 @@ def keep(api: Api, body: Object, count: int) -> None:
     api.apply(part, force=True, manager=KEEPER)
 
 
-def an_hpa_had_it(api: Api, body: Object, refused: Mistake) -> bool:
+def owned_by_hpa(api: Api, body: Object, refused: UsageError) -> bool:
     """Whether all that keeps Stoker from a fixed number is that its own HPA, which is gone or about to go, wrote the last one."""
     if _THE_HPAS.search(refused.finding.why or "") is None:
         return False

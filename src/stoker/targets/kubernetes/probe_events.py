@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from stoker.fleet.state import Replica, Sign
+from stoker.fleet.state import Evidence, Replica
 from stoker.targets.kubernetes.pods import LOST
 
 
-def unready(found: Iterable[Replica], events: Iterable[Sign]) -> tuple[Replica, ...]:
+def unready(found: Iterable[Replica], events: Iterable[Evidence]) -> tuple[Replica, ...]:
     """The replicas; those that were ready and are not any more with what their probe says."""
     told = {one.subject.removeprefix("Pod/"): one.text for one in events if one.reason == "Unhealthy"}
     return tuple(

@@ -9,7 +9,7 @@ from typing import Any
 from stoker.catalog import vllm
 from stoker.catalog.gpus import GpuType, gpus
 from stoker.catalog.memory import numbers
-from stoker.errors import DoesNotFit, Mistake
+from stoker.errors import DoesNotFit, UsageError
 from stoker.model.shape import ModelShape
 from stoker.planner.checks import at
 from stoker.spec.nouns import ServeSpec
@@ -28,7 +28,7 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
     release = vllm.nearest_release(spec.engine.version)
     dtype = _PLAIN.get(str(options.get("dtype")), shape.dtype)
     if dtype == "float16" and shape.model_type in release.not_in_float16:
-        raise Mistake(
+        raise UsageError(
             f"dtype {options['dtype']} does not do for {shape.model_type}", at=at(spec, "engine.dtype"),
             why=f"vLLM {release.version} refuses it: the model is numerically unstable in float16",
             fix="dtype: bfloat16, or float32 where the GPU has no bfloat16", rule="dtype",

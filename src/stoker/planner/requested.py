@@ -5,14 +5,14 @@ from typing import Any
 
 from stoker.catalog.gpus import GpuType, gpu
 from stoker.catalog.machines import Machine, machine, most_in_one, smallest_with
-from stoker.errors import DoesNotFit, Mistake
+from stoker.errors import DoesNotFit, UsageError
 from stoker.model.shape import ModelShape
-from stoker.planner.ability import check_gpu, gpu_warning, lesser_dtype
+from stoker.planner.capability import check_gpu, gpu_warning, lesser_dtype
 from stoker.planner.checks import at, check_model, check_tensor, placed, release_warning, template_warning
 from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan
-from stoker.planner.search import Ask, Choice, candidates, choose, remedies
+from stoker.planner.search import Choice, Request, candidates, choose, remedies
 from stoker.planner.settings import GIB
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes
@@ -30,7 +30,7 @@ class Place:
 def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: float = 1.0) -> Plan:
     """Decides for the spec's `hardware`. `model` is what the command line names.
 
-    Raises: Mistake, for fields that contradict the model or each other; DoesNotFit, naming the nearest that does.
+    Raises: UsageError, for fields that contradict the model or each other; DoesNotFit, naming the nearest that does.
     """
     place = place_of(spec)
     check_model(spec, shape)
@@ -43,11 +43,11 @@ def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: f
 
 
 def place_of(spec: ServeSpec) -> Place:
-    """The GPU and machine that the spec's `hardware` names. Raises: Mistake."""
+    """The GPU and machine that the spec's `hardware` names. Raises: UsageError."""
     hardware = spec.hardware
     named = machine(hardware.machine, at(spec, "hardware.machine")) if hardware.machine else None
     if hardware.gpu is None and named is None:
-        raise Mistake(
+        raise UsageError(
             "the plan needs hardware", at=at(spec, "hardware"), why="neither a GPU nor a machine type is named",
             fix="hardware: l4, or --gpu l4", rule="hardware-missing",
         )  # fmt: skip
@@ -55,15 +55,15 @@ def place_of(spec: ServeSpec) -> Place:
         hardware.gpu or (named.gpu if named else ""), at(spec, "hardware.gpu") or at(spec, "hardware")
     )
     if named is not None and named.gpu != found.key:
-        raise Mistake(
+        raise UsageError(
             f"machine {named} has no {found}", at=at(spec, "hardware.machine"),
             why=f"it has {named.gpus} x {named.gpu}", fix=f"gpu: {named.gpu}, or another machine",
         )  # fmt: skip
     return Place(found, named, named.gpus if named else most_in_one(found.key))
 
 
-def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, concurrency: float) -> Ask:
-    """What the spec asks of a layout. Raises: Mistake, where it contradicts itself or the model."""
+def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, concurrency: float) -> Request:
+    """What the spec asks of a layout. Raises: UsageError, where it contradicts itself or the model."""
     options = dict(spec.engine.options)
     tensor, pipeline = _size(options, "tensor-parallel-size"), _size(options, "pipeline-parallel-size")
     options |= lora_options(spec)
@@ -73,7 +73,7 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
     check_gpu(spec, shape, kind, options)
     if tensor is not None:
         check_tensor(spec, shape, tensor)
-    ask = Ask(
+    ask = Request(
         kind, per_node, spec.engine.version, options, spec.hardware.count, tensor, pipeline,
         spec.strategy, concurrency,
     )  # fmt: skip
@@ -91,12 +91,12 @@ def _size(options: dict[str, Any], name: str) -> int | None:
     return int(options[name]) if options.get(name) is not None else None
 
 
-def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Ask) -> None:
-    """Raises: Mistake, where count, strategy and sizes contradict each other or the model."""
+def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
+    """Raises: UsageError, where count, strategy and sizes contradict each other or the model."""
     count = ask.count
     pinned = ask.tensor * (ask.pipeline or 1) if ask.tensor else None
     if count and pinned and (count != pinned if ask.pipeline else count % pinned):
-        raise Mistake(
+        raise UsageError(
             f"hardware asks for {count} GPUs a replica, the engine's options for {pinned}", at=at(spec, "hardware"),
             why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs", fix=f"count: {pinned}",
         )  # fmt: skip
@@ -108,20 +108,20 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Ask) -> None:
     }
     if spec.strategy and wrong[spec.strategy]:
         fits = {"single-gpu": "count: 1", "tensor-parallel": f"count: 2 to {ask.per_node}", "multi-node": "count: 2 or more"}  # fmt: skip
-        raise Mistake(
+        raise UsageError(
             f"strategy {spec.strategy} does not go with {count} x {ask.gpu}", at=at(spec, "strategy"),
             why=f"a node has {ask.per_node} of them", fix=f"{fits[spec.strategy]}, or leave the strategy out",
         )  # fmt: skip
     if next(candidates(shape, ask), None) is None:
         size = ask.tensor or ask.count or 1
-        raise Mistake(
+        raise UsageError(
             f"{count or size} x {ask.gpu} cannot be laid out", at=at(spec, "hardware"),
             why=divides(shape, size) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
             fix="another count", rule="layout",
         )  # fmt: skip
 
 
-def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Ask, choice: Choice) -> DoesNotFit:
+def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Request, choice: Choice) -> DoesNotFit:
     """The error, with what would make it fit."""
     what = f"{ask.count or (choice.rejected[-1].layout.gpus if choice.rejected else 1)} x {ask.gpu}"
     found = remedies(shape, ask, choice.rejected)

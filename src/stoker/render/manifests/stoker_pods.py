@@ -79,7 +79,7 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
     return {
         "host": "0.0.0.0",  # a pod's own address
         "port": cluster.port,
-        "hold": float(endpoint.hold),
+        "queue_timeout": float(endpoint.queue_timeout),
         "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
         "hosts": [],

@@ -7,7 +7,7 @@ until a controller looks; a route that none has looked at has no parents in its 
 from collections.abc import Sequence
 from typing import Any
 
-from stoker.fleet.state import Service, Sign
+from stoker.fleet.state import Evidence, Service
 from stoker.targets.kubernetes.pods import holds, moment
 
 Object = dict[str, Any]
@@ -28,7 +28,7 @@ def route(gateways: Sequence[Object], routes: Sequence[Object]) -> tuple[Service
     )
 
 
-def route_signs(gateways: Sequence[Object], routes: Sequence[Object]) -> tuple[Sign, ...]:
+def route_evidence(gateways: Sequence[Object], routes: Sequence[Object]) -> tuple[Evidence, ...]:
     """What keeps the Gateway or the route from serving."""
     return tuple(_sign(one, "NoRoute", text) for one, text in _wrong(gateways, routes))
 
@@ -55,19 +55,21 @@ def _unmet(body: Object, status: Object) -> str:
     return ""
 
 
-def service(name: str, found: Sequence[Object], pods: Sequence[Object]) -> tuple[Sign, ...]:
+def service(name: str, found: Sequence[Object], pods: Sequence[Object]) -> tuple[Evidence, ...]:
     """A Service of the fleet that is gone, or picks none of the pods that are ready."""
     body = next((one for one in found if one["metadata"]["name"] == name), None)
     about = f"Service/{name}"
     if body is None:
         return (
-            Sign("condition", about, "ServiceGone", f"there is no Service {name}, somebody has deleted it"),
+            Evidence(
+                "condition", about, "ServiceGone", f"there is no Service {name}, somebody has deleted it"
+            ),
         )
     if body["metadata"].get("deletionTimestamp"):
-        return (Sign("condition", about, "ServiceGone", f"the Service {name} is being deleted"),)
+        return (Evidence("condition", about, "ServiceGone", f"the Service {name} is being deleted"),)
     if any(holds(one, "Ready") for one in pods) and not any(_picks(body, one) for one in pods):
         picks = ", ".join(f"{key}={value}" for key, value in body["spec"].get("selector", {}).items())
-        return (Sign("condition", about, "ServiceGone", f"the Service {name} picks {picks or 'nothing'}, and no pod has that"),)  # fmt: skip
+        return (Evidence("condition", about, "ServiceGone", f"the Service {name} picks {picks or 'nothing'}, and no pod has that"),)  # fmt: skip
     return ()
 
 
@@ -76,5 +78,5 @@ def _picks(body: Object, pod: Object) -> bool:
     return bool(wanted) and wanted.items() <= pod["metadata"].get("labels", {}).items()
 
 
-def _sign(body: Object, reason: str, text: str) -> Sign:
-    return Sign("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)
+def _sign(body: Object, reason: str, text: str) -> Evidence:
+    return Evidence("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)

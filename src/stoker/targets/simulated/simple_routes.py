@@ -20,7 +20,7 @@ from stoker.targets.simulated.refusals import (
     missing,
     no_response,
 )
-from stoker.targets.simulated.typed_asks import check_messages
+from stoker.targets.simulated.typed_requests import check_messages
 from stoker.targets.simulated.words import content_text, embedding
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")

@@ -10,7 +10,7 @@ from stoker.errors import StateBroken, TimedOut
 from stoker.events import Event, Report
 from stoker.system.proc import ProcessId, group_members, signal_group
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.marks import of_fleet, supervisors
+from stoker.targets.local.process_marks import of_fleet, supervisors
 
 GRACE = 15.0  # SIGTERM to SIGKILL
 KILL_SECONDS = 10.0

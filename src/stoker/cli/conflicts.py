@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def hands_options(function: F) -> F:
+def conflict_options(function: F) -> F:
     """--force-conflicts and --take-over: what others hold of a fleet in a cluster, fields or the whole of it."""
     function = click.option(
         "--take-over",
@@ -27,20 +27,20 @@ def hands_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def asked(story: Callable[[], None]) -> Callable[[str], bool]:
+def asked(printer: Callable[[], None]) -> Callable[[str], bool]:
     """Asks a question of the person at the terminal; no, where there is none. story: ends the line that is being written."""
 
     def ask(text: str) -> bool:
         if not sys.stdin.isatty():
             return False
-        story()
+        printer()
         return click.confirm(text, err=True)
 
     return ask
 
 
-def handed(fleet: "ClusterFleet", story: Callable[[], None], force: bool, over: bool) -> "ClusterFleet":
+def handed(fleet: "ClusterFleet", printer: Callable[[], None], force: bool, over: bool) -> "ClusterFleet":
     """The fleet of a cluster, with what a verb may do about the hands of others."""
-    fleet.target.force, fleet.over, fleet.ask = force, over, asked(story)
+    fleet.target.force, fleet.over, fleet.ask = force, over, asked(printer)
     terminate_as_interrupt()
     return fleet

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from stoker.fleet.state import Sign
+from stoker.fleet.state import Evidence
 
 Object = dict[str, Any]
 BAD = {
@@ -17,16 +17,16 @@ BAD = {
 }  # of a Deployment or LeaderWorkerSet
 
 
-def signs(owners: Iterable[Object], jobs: Iterable[Object] = ()) -> tuple[Sign, ...]:
+def evidence(owners: Iterable[Object], jobs: Iterable[Object] = ()) -> tuple[Evidence, ...]:
     """What is not as it should be, by their own conditions."""
-    out = [sign for owner in owners for sign in _workload(owner)]
+    out = [piece for owner in owners for piece in _workload(owner)]
     return (
         *out,
         *(_sign(job, "JobSuspended", "it is suspended") for job in jobs if job["spec"].get("suspend")),
     )
 
 
-def _workload(owner: Object) -> list[Sign]:
+def _workload(owner: Object) -> list[Evidence]:
     if owner["spec"].get("paused"):
         return [_sign(owner, "DeploymentPaused", "Deployment is paused")]
     return [
@@ -36,7 +36,7 @@ def _workload(owner: Object) -> list[Sign]:
     ]
 
 
-def over(owner: Object | None, found: Iterable[Sign]) -> tuple[Sign, ...]:
+def over(owner: Object | None, found: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """The signs without refusals of pods that its Deployment has got over: it says itself when one goes on."""
     status = (owner or {}).get("status", {})
     failing = any(one["type"] == "ReplicaFailure" for one in status.get("conditions", ()))
@@ -46,5 +46,5 @@ def over(owner: Object | None, found: Iterable[Sign]) -> tuple[Sign, ...]:
     return tuple(one for one in found if one.reason != "FailedCreate" or not own.fullmatch(one.subject))
 
 
-def _sign(body: Object, reason: str, text: str) -> Sign:
-    return Sign("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)
+def _sign(body: Object, reason: str, text: str) -> Evidence:
+    return Evidence("condition", f"{body['kind']}/{body['metadata']['name']}", reason, text)

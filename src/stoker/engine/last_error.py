@@ -1,4 +1,4 @@
-"""A dead engine's last words: the one line that matters, why it happened, and the fix.
+"""A dead engine's last error: the one line that matters, why it happened, and the fix.
 
 vLLM is several processes, and each one that a failure passes through writes a traceback of its own; the last
 one says only "See root cause above". The cause is the first, in the process where it happened.
@@ -34,7 +34,7 @@ _PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+
 _VALIDATION = re.compile(r"\d+ validation errors? for \w+$")
 
 
-def last_words(lines: Sequence[str]) -> Finding:
+def last_error(lines: Sequence[str]) -> Finding:
     """The cause of an engine's death, out of the last lines of its log: 500 are enough for a few ranks.
 
     Where no known cause matches, it is the innermost traceback's last line. `what` is empty without one.
