@@ -1,4 +1,5 @@
-"""What bodies cost the gateway's memory: at the peak of one of 100 MB, and after uploads that were given up."""
+"""What bodies cost the gateway's memory: at the peak of one of 100 MB, and after uploads that were given
+up."""
 
 import contextlib
 import http.server
@@ -79,7 +80,8 @@ def bodies() -> None:
         with peak(process) as seen, upload(port, 100 * MIB, 100 * MIB) as one:
             one.recv(1000)
         print(
-            f"a body of 100 MiB        at its peak {(seen[0] - before) / (100 * MIB):.2f} times its size (target: 1.20 or less)"
+            f"a body of 100 MiB        at its peak {(seen[0] - before) / (100 * MIB):.2f} times its size "
+            f"(target: 1.20 or less)"
         )
         for number in range(4):
             given_up = [upload(port, 100 * MIB, 200 * MIB) for _ in range(6)]
@@ -89,5 +91,6 @@ def bodies() -> None:
             time.sleep(0.5)
             after = process.memory_info().rss
             print(
-                f"six uploads given up     round {number + 1}: {most / MIB:6.0f} MiB, then {after / MIB:4.0f} MiB ({(after - before) / MIB:+.1f})"
+                f"six uploads given up     round {number + 1}: {most / MIB:6.0f} MiB, then "
+                f"{after / MIB:4.0f} MiB ({(after - before) / MIB:+.1f})"
             )

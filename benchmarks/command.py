@@ -1,4 +1,5 @@
-"""Stoker's own commands, as the benchmarks call them: what a failed one said is shown, and a lost port tried again."""
+"""Stoker's own commands, as the benchmarks call them: what a failed one said is shown, and a lost port tried
+again."""
 
 import contextlib
 import json
@@ -35,9 +36,14 @@ def stoker(*argv: str, home: str) -> str:
     """Runs a verb in a home of its own; returns what it printed. Raises: Failed."""
     done = subprocess.run(
         [sys.executable, "-m", "stoker", *argv],
-        env={**os.environ, "STOKER_HOME": home}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
-    )  # fmt: skip
+        env={**os.environ, "STOKER_HOME": home},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         raise Failed(argv, done.returncode, done.stdout)
     return done.stdout
@@ -50,7 +56,8 @@ def fleets(home: str) -> list[dict[str, object]]:
 
 
 def free_ports(count: int = 2) -> int:
-    """The first of so many loopback ports side by side that are free: the web page takes the one after the endpoint's."""
+    """The first of so many loopback ports side by side that are free: the web page takes the one after the
+    endpoint's."""
     for _ in range(1000):
         first = random.randrange(10000, OUTGOING[0] - count)
         if all(_free(first + n) for n in range(count)):
@@ -81,7 +88,8 @@ def with_ports(work: Callable[[int], T], count: int = 2) -> T:
 
 @contextlib.contextmanager
 def engine(argv: list[str], port: int, seconds: float, **env: str) -> Iterator[None]:
-    """An engine that answers /health; ended at the end. Raises: Ended, with its last lines, where it does not answer."""
+    """An engine that answers /health; ended at the end. Raises: Ended, with its last lines, where it does not
+    answer."""
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env}, process_group=0)
         try:

@@ -1,9 +1,9 @@
 """How long the death of a gateway is felt: `python -m benchmarks.death [--times 20]`.
 
-Beside a fleet of simulated engines a client asks every few milliseconds, on a new connection each time, while the gateway
-that answers is killed again and again. Printed: connections refused, requests that were in the dead one's hands, and the
-slowest answer around each kill, beside the slowest of as long a time without one. Ends with 1 where a connection was
-refused or the median is over 0.3 s.
+Beside a fleet of simulated engines a client asks every few milliseconds, on a new connection each time, while
+the gateway that answers is killed again and again. Printed: connections refused, requests that were in the
+dead one's hands, and the slowest answer around each kill, beside the slowest of as long a time without one.
+Ends with 1 where a connection was refused or the median is over 0.3 s.
 """
 
 from __future__ import annotations
@@ -73,7 +73,13 @@ def main() -> int:
         env = {**os.environ, "STOKER_HOME": home}
         (port,) = free_ports(1)
         simulate = {"start_seconds": 0.05, "ttft": 0.002, "itl": 0.001}
-        spec = {"name": "death", "model": "./model", "replicas": 2, "engine": {"kind": "simulated", "simulate": simulate}, "endpoint": {"port": port, "page": False}}  # fmt: skip
+        spec = {
+            "name": "death",
+            "model": "./model",
+            "replicas": 2,
+            "engine": {"kind": "simulated", "simulate": simulate},
+            "endpoint": {"port": port, "page": False},
+        }
         (Path(home) / "death.yaml").write_text(json.dumps(spec))
         stoker = [sys.executable, "-m", "stoker"]
         subprocess.run(
@@ -103,13 +109,16 @@ def report(folder: Path, port: int, times: int) -> int:
     refused = sum(how == "ConnectionRefusedError" for _, _, how in client.seen)
     lost = sum(how not in ("200", "ConnectionRefusedError") for _, _, how in client.seen)
     print(
-        f"{times} kills, {len(client.seen):,} requests: {refused} refused, {lost} in the hands of a killed gateway"
+        f"{times} kills, {len(client.seen):,} requests: {refused} refused, {lost} in the hands of a killed "
+        f"gateway"
     )
     print(
-        f"slowest answer around a kill, ms: median {1000 * statistics.median(felt):.0f}, at most {1000 * max(felt):.0f}"
+        f"slowest answer around a kill, ms: median {1000 * statistics.median(felt):.0f}, at most "
+        f"{1000 * max(felt):.0f}"
     )
     print(
-        f"slowest answer without one, ms:   median {1000 * statistics.median(quiet):.0f}, at most {1000 * max(quiet):.0f}"
+        f"slowest answer without one, ms:   median {1000 * statistics.median(quiet):.0f}, at most "
+        f"{1000 * max(quiet):.0f}"
     )
     return int(refused > 0 or statistics.median(felt) > ASKED)
 

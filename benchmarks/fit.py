@@ -1,10 +1,11 @@
 """How near the plan's KV cache comes to vLLM's own.
 
     python -m benchmarks.fit LOGS.tsv CONFIGS     plans against real start-up logs, one row each
-    python -m benchmarks.fit --starts [NAME ...]  plans against real starts here: shrunken configs, dummy weights
+    python -m benchmarks.fit --starts [NAME ...]  plans against real starts here: shrunken configs, dummy
+    weights
 
-The peer's figures beside the first are those that llm-d-planner publishes (vLLM 0.19 on H100): mean absolute error of
-the KV cache 6.7 %, of the maximum concurrency 9.9 %.
+The peer's figures beside the first are those that llm-d-planner publishes (vLLM 0.19 on H100): mean absolute
+error of the KV cache 6.7 %, of the maximum concurrency 9.9 %.
 """
 
 from __future__ import annotations
@@ -98,9 +99,14 @@ def planned(row: dict[str, str], shape: ModelShape) -> Fit:
     layout = Layout(1, int(row["pp"]), int(row["tp"]))
     total = Bytes(int(float(row["gpu_total_gib"]) * GIB))
     settings = resolve(
-        options, shape, row["vllm_version"].split()[0], device_memory=total, device=row["gpu"].lower(),
-        ranks=layout.gpus, pipeline=layout.pipeline,
-    )  # fmt: skip
+        options,
+        shape,
+        row["vllm_version"].split()[0],
+        device_memory=total,
+        device=row["gpu"].lower(),
+        ranks=layout.gpus,
+        pipeline=layout.pipeline,
+    )
     return weigh(shape, total, layout, settings)
 
 
@@ -118,8 +124,8 @@ def compared(row: dict[str, str], fit: Fit) -> list[tuple[str, float, float]]:
 _START = """
 import sys, logging
 from vllm import LLM
-llm = LLM(model=sys.argv[1], skip_tokenizer_init=True, load_format="dummy", enforce_eager=True, dtype="bfloat16",
-          max_model_len=int(sys.argv[2]), kv_cache_memory_bytes=int(sys.argv[3]))
+llm = LLM(model=sys.argv[1], skip_tokenizer_init=True, load_format="dummy", enforce_eager=True,
+          dtype="bfloat16", max_model_len=int(sys.argv[2]), kv_cache_memory_bytes=int(sys.argv[3]))
 config = llm.llm_engine.vllm_config.cache_config
 print("BLOCKS", config.num_gpu_blocks, "of", config.block_size, flush=True)
 """
@@ -142,7 +148,11 @@ def starts(names: list[str]) -> int:
         real = (int(blocks[1]), int(tokens[1].replace(",", "")))
         same = held == real
         exact += same
-        print(f"{name:20} blocks {held[0]:,} for {real[0]:,}, tokens {held[1]:,} for {real[1]:,}{'' if same else '   DIFFERS'}", flush=True)  # fmt: skip
+        print(
+            f"{name:20} blocks {held[0]:,} for {real[0]:,}, tokens {held[1]:,} for "
+            f"{real[1]:,}{'' if same else '   DIFFERS'}",
+            flush=True,
+        )
     print(f"{exact} of {len(chosen) - refused} exact, {refused} refused by the CPU back-end")
     return 0
 
@@ -166,8 +176,13 @@ def started(config: dict[str, Any]) -> str:
         Path(folder, "config.json").write_text(json.dumps(config))
         env = os.environ | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "INFO"}
         done = subprocess.run(
-            [sys.executable, "-c", _START, folder, str(LENGTH), str(KV)], env=env, capture_output=True, text=True, timeout=300, check=False
-        )  # fmt: skip
+            [sys.executable, "-c", _START, folder, str(LENGTH), str(KV)],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     return done.stdout + done.stderr
 
 

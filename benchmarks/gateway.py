@@ -1,8 +1,8 @@
 """The endpoint against vllm-router and against no proxy at all, in front of the same simulated engine.
 
-`python -m benchmarks.gateway`: what is compared, each round with both in turn, medians at the end. Added time to the
-first token of one client (target: at most half the router's), the p99 of the first token at 1,000 streams of 20
-events/s (at most the router's), events a second and core (at least 1.6 times the router's).
+`python -m benchmarks.gateway`: what is compared, each round with both in turn, medians at the end. Added time
+to the first token of one client (target: at most half the router's), the p99 of the first token at 1,000
+streams of 20 events/s (at most the router's), events a second and core (at least 1.6 times the router's).
 `--rounds N`: how often. `--bodies`: what a body of 100 MB costs at its peak, and what aborted ones leave.
 `--soak N`: so many requests, and the memory after each tenth of them.
 """
@@ -93,7 +93,8 @@ def ways(engine_port: int, stack: contextlib.ExitStack) -> dict[str, tuple[int, 
 
 
 def first_token(rounds: int = 300) -> dict[str, float]:
-    """One client, one token: the ways in turn, so that a noisy moment hits all of them. Milliseconds added."""
+    """One client, one token: the ways in turn, so that a noisy moment hits all of them. Milliseconds
+    added."""
     with contextlib.ExitStack() as stack:
         found = ways(stack.enter_context(engine(ttft=0.002, itl=0.0)), stack)
         times: dict[str, list[float]] = {name: [] for name in found}
@@ -105,7 +106,8 @@ def first_token(rounds: int = 300) -> dict[str, float]:
     base = median(times["direct"])
     for name, values in times.items():
         print(
-            f"first token, 1 client    {name:<8} p50 {median(values):6.2f} ms   p99 {quantile(values, 0.99):6.2f} ms   added {median(values) - base:+.2f} ms"
+            f"first token, 1 client    {name:<8} p50 {median(values):6.2f} ms   p99 "
+            f"{quantile(values, 0.99):6.2f} ms   added {median(values) - base:+.2f} ms"
         )
     return {name: median(values) - base for name, values in times.items()}
 
@@ -122,8 +124,10 @@ def many_streams() -> dict[str, float]:
             gaps = [gap for one in done for gap in one.late]
             tails[name] = quantile(ttft, 0.99) * 1000
             print(
-                f"{STREAMS} streams, 20/s       {name:<8} ttft p50 {median(ttft) * 1000:5.0f} ms  p99 {tails[name]:5.0f} ms   "
-                f"gap p99 {quantile(gaps, 0.99) * 1000:4.0f} ms   errors {len(bad)}{f' ({bad[0]})' if bad else ''}"
+                f"{STREAMS} streams, 20/s       {name:<8} ttft p50 {median(ttft) * 1000:5.0f} ms  p99 "
+                f"{tails[name]:5.0f} ms   "
+                f"gap p99 {quantile(gaps, 0.99) * 1000:4.0f} ms   errors "
+                f"{len(bad)}{f' ({bad[0]})' if bad else ''}"
             )
     return tails
 
@@ -143,7 +147,8 @@ def events_a_core() -> dict[str, float]:
             cpu = (after.user + after.system) - (before.user + before.system)
             rates[name] = events / cpu
             print(
-                f"events a core            {name:<8} {rates[name]:10,.0f} events/s/core   ({events} events, {cpu:.2f} s of CPU)"
+                f"events a core            {name:<8} {rates[name]:10,.0f} events/s/core   ({events} events, "
+                f"{cpu:.2f} s of CPU)"
             )
     return rates
 
@@ -165,7 +170,8 @@ def compare(rounds: int) -> None:
         if name in ratios:
             each = ", ".join(f"{one:.2f}" for one in ratios[name])
             print(
-                f"gateway over router: {name:<30} median {median(ratios[name]):.2f} (target: {target})   of {each}"
+                f"gateway over router: {name:<30} median {median(ratios[name]):.2f} (target: {target})   of "
+                f"{each}"
             )
 
 

@@ -148,11 +148,18 @@ def gateway(engine_ports: list[int], key: str = "k") -> Iterator[tuple[int, psut
             folder / "routes.json"
         )
         settings = {
-            "host": "127.0.0.1", "port": port, "queue_timeout": 30.0, "cors": [], "hosts": [], "key_file": None, "model": "m",
+            "host": "127.0.0.1",
+            "port": port,
+            "queue_timeout": 30.0,
+            "cors": [],
+            "hosts": [],
+            "key_file": None,
+            "model": "m",
             "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes),
-            "engine_key_file": str(folder / "engine.key"), "routes_file": str(folder / "routes.json"),
+            "engine_key_file": str(folder / "engine.key"),
+            "routes_file": str(folder / "routes.json"),
             "seen_file": str(folder / "seen.json"),
-        }  # fmt: skip
+        }
         (folder / "gateway.json").write_text(json.dumps(settings))
         with process(
             [sys.executable, "-m", "stoker.targets.gateway", str(folder / "gateway.json")]

@@ -1,7 +1,8 @@
 """How many specs a second become manifests, on one core: `python -m benchmarks.render`.
 
-Each spec is read from its text, planned for a model whose shape is at hand, rendered and written as YAML: what `up` and
-`render` do, but for the model's config.json. Beside it: the same objects through PyYAML's C dumper alone.
+Each spec is read from its text, planned for a model whose shape is at hand, rendered and written as YAML:
+what `up` and `render` do, but for the model's config.json. Beside it: the same objects through PyYAML's C
+dumper alone.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def main() -> int:
         print(f"  {part:8} {1000 * seconds / count:6.2f} ms a spec, {100 * seconds / spent:3.0f} %")
     ours = parts["write"] / objects
     print(
-        f"an object as text: {1e6 * ours:.0f} us; PyYAML's C dumper {1e6 * peer:.0f} us, {peer / ours:.1f} times as long"
+        f"an object as text: {1e6 * ours:.0f} us; PyYAML's C dumper {1e6 * peer:.0f} us, {peer / ours:.1f} "
+        f"times as long"
     )
     return 0
 

@@ -1,7 +1,8 @@
-"""Real vLLM: tokens/s through the endpoint over tokens/s straight at the engine; and Stoker's options over plain ones.
+"""Real vLLM: tokens/s through the endpoint over tokens/s straight at the engine; and Stoker's options over
+plain ones.
 
-`python -m benchmarks.serve [--options]`. Targets: 0.98 at 1, 8 and 32 streams; with `--options` 1.5 at 8 streams over
-plain `vllm serve DIR` on a CPU.
+`python -m benchmarks.serve [--options]`. Targets: 0.98 at 1, 8 and 32 streams; with `--options` 1.5 at 8
+streams over plain `vllm serve DIR` on a CPU.
 """
 
 import contextlib
@@ -23,9 +24,14 @@ from stoker.targets.local import machine
 from stoker.weights import fetch, peek
 
 BODY = {
-    "model": "m", "messages": [{"role": "user", "content": "Tell me a long story about a stoker on a steam ship."}],
-    "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True, "max_tokens": 64, "temperature": 0,
-}  # fmt: skip
+    "model": "m",
+    "messages": [{"role": "user", "content": "Tell me a long story about a stoker on a steam ship."}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "ignore_eos": True,
+    "max_tokens": 64,
+    "temperature": 0,
+}
 
 
 def folder() -> str:
@@ -82,7 +88,8 @@ def through_the_endpoint(rounds: int = 5) -> None:
             ratio = median(a / b for a, b in pairs)
             through, straight = median(a for a, _ in pairs), median(b for _, b in pairs)
             print(
-                f"{streams:>3} streams   endpoint {through:6.1f} tokens/s   straight {straight:6.1f}   ratio {ratio:.3f} (target 0.98)",
+                f"{streams:>3} streams   endpoint {through:6.1f} tokens/s   straight {straight:6.1f}   ratio "
+                f"{ratio:.3f} (target 0.98)",
                 flush=True,
             )
 

@@ -49,7 +49,8 @@ def main(rounds: int) -> None:
         for _ in range(rounds):
             pairs.append((with_stoker(home), bare(model)))
             print(
-                f"stoker up {pairs[-1][0]:5.1f} s   vllm serve {pairs[-1][1]:5.1f} s   ratio {pairs[-1][0] / pairs[-1][1]:.3f}",
+                f"stoker up {pairs[-1][0]:5.1f} s   vllm serve {pairs[-1][1]:5.1f} s   ratio "
+                f"{pairs[-1][0] / pairs[-1][1]:.3f}",
                 flush=True,
             )
         print(f"median ratio {median(a / b for a, b in pairs):.3f} (target 1.05)")

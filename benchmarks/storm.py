@@ -1,15 +1,16 @@
 """Bad days at random: `python -m benchmarks.storm [--minutes 30] [--fleets 6] [--seed N]`.
 
-Fleets of simulated engines with clients that never stop, while processes are killed and hung (for more than 20 s too),
-engines' cores stall, files are cut short, disks filled and changes rolled out that cannot start. Ends with 1 where a
-request was lost before its first event, a stream broke off without a word, a fleet could not be taken down or did not
-come back, a traceback was seen, something was left behind, or memory grew.
+Fleets of simulated engines with clients that never stop, while processes are killed and hung (for more than
+20 s too), engines' cores stall, files are cut short, disks filled and changes rolled out that cannot start.
+Ends with 1 where a request was lost before its first event, a stream broke off without a word, a fleet could
+not be taken down or did not come back, a traceback was seen, something was left behind, or memory grew.
 
-Excused, and counted apart, is what a gateway that was killed had in its hands, and only if it had connections: it goes
-with it, as with any server. Disks are filled by a limit on what a process may write; the last fleet has a home of its
-own on a small tmpfs, which is really filled, where mounting one is allowed.
+Excused, and counted apart, is what a gateway that was killed had in its hands, and only if it had
+connections: it goes with it, as with any server. Disks are filled by a limit on what a process may write; the
+last fleet has a home of its own on a small tmpfs, which is really filled, where mounting one is allowed.
 
-Memory is that of supervisors and gateways, in the calm after the storm, and of those that lived from a tenth into the
+Memory is that of supervisors and gateways, in the calm after the storm, and of those that lived from a tenth
+into the
 storm to its end: a fault where that span is LONG enough for a process to have filled its caches before.
 """
 
@@ -83,9 +84,15 @@ class Storm:
         )
         code += "from stoker.cli.main import main;main(sys.argv[1:])"
         made = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, *argv, env=env, cwd=self.home,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            sys.executable,
+            "-c",
+            code,
+            *argv,
+            env=env,
+            cwd=self.home,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         try:
             out, _ = await asyncio.wait_for(made.communicate(), 240)
         except TimeoutError:
@@ -134,10 +141,23 @@ class Storm:
     async def weather(self, fleet: Fleet, until: float) -> None:
         """One bad thing after another, with a pause in which a fleet may get well, or not."""
         kinds = [
-            self.kill_replica, self.hang_replica, self.hang_long, self.stall, self.kill_gateway, self.kill_supervisor, self.damage, self.full_disk,
-            self.bad_rollout, self.rollout, self.scale, self.restart, self.rollback, self.full_disk_verbs, self.again,
+            self.kill_replica,
+            self.hang_replica,
+            self.hang_long,
+            self.stall,
+            self.kill_gateway,
+            self.kill_supervisor,
+            self.damage,
+            self.full_disk,
+            self.bad_rollout,
+            self.rollout,
+            self.scale,
+            self.restart,
+            self.rollback,
+            self.full_disk_verbs,
+            self.again,
             self.remove,
-        ]  # fmt: skip
+        ]
         while time.monotonic() < until:
             kind = self.rng.choice(kinds)
             self.events[kind.__name__] += 1

@@ -57,13 +57,23 @@ class Fleet:
     def write(self) -> None:
         """Its spec."""
         simulate = {"start_seconds": 0.2, "ttft": 0.02, "itl": 0.01}
-        self.file.write_text(json.dumps({
-            "name": self.name, "model": "./model", "replicas": self.replicas, "drain_timeout": "20s",
-            "stall_timeout": "10s",
-            "engine": {"kind": "simulated", "simulate": simulate,
-                       "env": {"STOKER_SIMULATE_FILE": f"{self.home}/{{pid}}.sim"}},
-            "endpoint": {"port": self.port, "page": False},
-        }))  # fmt: skip
+        self.file.write_text(
+            json.dumps(
+                {
+                    "name": self.name,
+                    "model": "./model",
+                    "replicas": self.replicas,
+                    "drain_timeout": "20s",
+                    "stall_timeout": "10s",
+                    "engine": {
+                        "kind": "simulated",
+                        "simulate": simulate,
+                        "env": {"STOKER_SIMULATE_FILE": f"{self.home}/{{pid}}.sim"},
+                    },
+                    "endpoint": {"port": self.port, "page": False},
+                }
+            )
+        )
 
     def processes(self, part: str) -> list[psutil.Process]:
         """This fleet's processes whose command line has that part."""

@@ -1,8 +1,8 @@
 """What watching costs: `python -m benchmarks.watch`.
 
-First 200 replicas that serve vLLM's real page over HTTP, scraped and parsed once a second by the console's own watcher:
-cores used, beside prometheus-client reading the same pages. Then, with `--engine`, a real fleet's tokens a second with
-console and scraping over without.
+First 200 replicas that serve vLLM's real page over HTTP, scraped and parsed once a second by the console's
+own watcher: cores used, beside prometheus-client reading the same pages. Then, with `--engine`, a real
+fleet's tokens a second with console and scraping over without.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Serve(asyncio.Protocol):
     def connection_made(self, transport): self.transport = transport
     def data_received(self, data): self.transport.write(answer)
 async def main():
-    servers = [await asyncio.get_running_loop().create_server(Serve, "127.0.0.1", 0) for _ in range(int(sys.argv[2]))]
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(Serve, "127.0.0.1", 0) for _ in range(int(sys.argv[2]))]
     print(*(s.sockets[0].getsockname()[1] for s in servers), flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
@@ -55,16 +56,19 @@ def main() -> int:
         _seconds(lambda: list(text_string_to_metric_families(body.decode())), 10),
     )
     print(
-        f"{REPLICAS} replicas at 1 s: {cores:.2f} cores over {rounds} rounds, {silent} pages not read ({os.cpu_count()} cores here)"
+        f"{REPLICAS} replicas at 1 s: {cores:.2f} cores over {rounds} rounds, {silent} pages not read "
+        f"({os.cpu_count()} cores here)"
     )
     print(
-        f"a page of {len(body) // 1000} kB: {1e3 * ours:.2f} ms; prometheus-client {1e3 * peer:.2f} ms, {peer / ours:.0f} times as long"
+        f"a page of {len(body) // 1000} kB: {1e3 * ours:.2f} ms; prometheus-client {1e3 * peer:.2f} ms, "
+        f"{peer / ours:.0f} times as long"
     )
     return 0
 
 
 def over_an_engine(pairs: int = 8) -> int:
-    """A real engine's tokens a second while the console's process runs, over while it is stopped; and its CPU."""
+    """A real engine's tokens a second while the console's process runs, over while it is stopped; and its
+    CPU."""
     from benchmarks.load import answers, free_port, process
     from benchmarks.serve import folder, rate, stokers_engine
 
@@ -96,10 +100,12 @@ def over_an_engine(pairs: int = 8) -> int:
                 found.append(watched / rate(port, 8))
             console.resume()
     print(
-        f"tokens/s with console and 1 s scraping over without: {median(found):.3f} (target 0.99), pairs {min(found):.3f} to {max(found):.3f}"
+        f"tokens/s with console and 1 s scraping over without: {median(found):.3f} (target 0.99), pairs "
+        f"{min(found):.3f} to {max(found):.3f}"
     )
     print(
-        f"the console's process: {100 * idle / (os.cpu_count() or 1):.2f} % of the machine (1 % a replica asked)"
+        f"the console's process: {100 * idle / (os.cpu_count() or 1):.2f} % of the machine (1 % a replica "
+        f"asked)"
     )
     return 0
 

@@ -69,8 +69,14 @@ class Stoker:
     def __call__(self, *argv: str, timeout: float = 120, stdin: str | None = None, **env: str) -> Ran:
         done = subprocess.run(
             [sys.executable, "-m", "stoker", *argv],
-            capture_output=True, text=True, timeout=timeout, env={**self.env, **env}, cwd=self.home, input=stdin, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**self.env, **env},
+            cwd=self.home,
+            input=stdin,
+            check=False,
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert "unexpected:" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
@@ -80,8 +86,12 @@ class Stoker:
         with self._said.open("ab") as said:
             return subprocess.Popen(
                 [sys.executable, "-u", "-m", "stoker", *argv],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=self.env, cwd=self.home,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=self.env,
+                cwd=self.home,
+            )
 
     @property
     def said(self) -> str:

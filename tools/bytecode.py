@@ -1,6 +1,7 @@
 """Compiles what serving imports, on all cores, so that no process start pays for it.
 
-A third of the installed Python code is ever imported by a fleet and its page. The rest is left to Python, which
+A third of the installed Python code is ever imported by a fleet and its page. The rest is left to Python,
+which
 compiles a file the first time it is imported: 7 s instead of 21 s of two cores.
 Run by the Python whose packages these are: bytecode.py FOLDER.
 """
@@ -14,16 +15,45 @@ from functools import partial
 from pathlib import Path
 
 ANYWHERE = frozenset({"tests", "testing", "benchmarks", "distutils", "f2py", "_incubating"})
-# Imported by nothing that serves text, or by one model's folder in hundreds: seen with vLLM 0.32 and Gradio 6.31.
+# Imported by nothing that serves text, or by one model's folder in hundreds: seen with vLLM 0.32 and Gradio
+# 6.31.
 UNUSED = (
-    "anthropic", "dns", "gguf", "huggingface_hub/cli", "lark", "llvmlite", "mistral_common", "numba",
-    "openai/resources", "openai/types/admin", "openai/types/beta", "openai/types/realtime", "pip",
-    "pygments/lexers", "sentry_sdk", "setuptools", "supervisor", "sympy/combinatorics", "sympy/parsing",
-    "sympy/physics", "sympy/stats", "sympy/vector", "torch/_vendor", "torch/distributed/checkpoint",
-    "torch/distributed/elastic", "torch/distributed/pipelining", "torchgen", "transformers/exporters",
-    "transformers/models", "transformers/pipelines", "vllm/benchmarks", "vllm/distributed/kv_transfer",
-    "vllm/model_executor/models", "vllm/models", "vllm/v1/kv_offload",
-)  # fmt: skip
+    "anthropic",
+    "dns",
+    "gguf",
+    "huggingface_hub/cli",
+    "lark",
+    "llvmlite",
+    "mistral_common",
+    "numba",
+    "openai/resources",
+    "openai/types/admin",
+    "openai/types/beta",
+    "openai/types/realtime",
+    "pip",
+    "pygments/lexers",
+    "sentry_sdk",
+    "setuptools",
+    "supervisor",
+    "sympy/combinatorics",
+    "sympy/parsing",
+    "sympy/physics",
+    "sympy/stats",
+    "sympy/vector",
+    "torch/_vendor",
+    "torch/distributed/checkpoint",
+    "torch/distributed/elastic",
+    "torch/distributed/pipelining",
+    "torchgen",
+    "transformers/exporters",
+    "transformers/models",
+    "transformers/pipelines",
+    "vllm/benchmarks",
+    "vllm/distributed/kv_transfer",
+    "vllm/model_executor/models",
+    "vllm/models",
+    "vllm/v1/kv_offload",
+)
 
 
 def worth_it(folder: str) -> bool:

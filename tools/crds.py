@@ -1,8 +1,8 @@
 """Makes strict JSON schemas of custom resource definitions: `python tools/crds.py FOLDER NAME.yaml ...`.
 
-Writes tests/data/crds/KIND.json: the stored version's schema, without descriptions, unknown fields forbidden as a real
-API server forbids them under strict validation. Defaults and CEL rules are kept beside it (`default`,
-`x-kubernetes-validations`), but those about what an object was before.
+Writes tests/data/crds/KIND.json: the stored version's schema, without descriptions, unknown fields forbidden
+as a real API server forbids them under strict validation. Defaults and CEL rules are kept beside it
+(`default`, `x-kubernetes-validations`), but those about what an object was before.
 """
 
 import json
@@ -15,9 +15,26 @@ import yaml
 RULES = "x-kubernetes-validations"
 OUT = Path(__file__).resolve().parent.parent / "tests/data/crds"
 KEPT = {
-    "type", "properties", "items", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength",
-    "minItems", "maxItems", "additionalProperties", "anyOf", "oneOf", "allOf", "not", "format", "default",
-}  # fmt: skip
+    "type",
+    "properties",
+    "items",
+    "required",
+    "enum",
+    "pattern",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "additionalProperties",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+    "format",
+    "default",
+}
 
 
 def strict(schema: Any) -> Any:

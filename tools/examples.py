@@ -1,7 +1,7 @@
 """Writes what each example's plan is, `examples/*/expected/plan.json`: `make examples`. A test compares them.
 
-The models' config.json files are read from a folder of `org__name/config.json`, as on the hub: STOKER_CONFIGS, else
-`../shared/data/configs` beside the project.
+The models' config.json files are read from a folder of `org__name/config.json`, as on the hub:
+STOKER_CONFIGS, else `../shared/data/configs` beside the project.
 """
 
 from __future__ import annotations

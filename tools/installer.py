@@ -39,7 +39,8 @@ def version_of(lock: str, package: str) -> str:
 
 
 class Installer:
-    """Installs lock files into `.venv`: with uv where it can be had, with pip otherwise, from the same places."""
+    """Installs lock files into `.venv`: with uv where it can be had, with pip otherwise, from the same
+    places."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
@@ -96,7 +97,8 @@ class Installer:
 
 
 def install_packages(installer: Installer, flavour: str, dev: bool) -> None:
-    """Everything that the locks pin; a CPU build of PyTorch that pip can find is used, PyTorch's own otherwise."""
+    """Everything that the locks pin; a CPU build of PyTorch that pip can find is used, PyTorch's own
+    otherwise."""
     text = "pinned and hashed" + (", with the test tools" if dev else "")
     with stage("packages", text, installer.log) as told:
         try:

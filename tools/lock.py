@@ -1,8 +1,9 @@
-"""Writes the lock files: full, hashed, one for every Python from 3.11 to 3.14. `make lock`, or `make lock UPGRADE=1`.
+"""Writes the lock files: full, hashed, one for every Python from 3.11 to 3.14. `make lock`, or `make lock
+UPGRADE=1`.
 
-uv resolves against the package index alone (the one that pip is configured with, PyPI otherwise): extra places of this
-machine must not leak into files that others use. Only wheels are locked, so that an install never compiles C.
-locks/torch.txt alone is kept by hand: the CPU build of PyTorch is not on PyPI.
+uv resolves against the package index alone (the one that pip is configured with, PyPI otherwise): extra
+places of this machine must not leak into files that others use. Only wheels are locked, so that an install
+never compiles C. locks/torch.txt alone is kept by hand: the CPU build of PyTorch is not on PyPI.
 """
 
 from __future__ import annotations

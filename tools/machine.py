@@ -1,4 +1,5 @@
-"""What this machine is, and which engine fits it. Facts are gathered in one place; the choice is a function of them."""
+"""What this machine is, and which engine fits it. Facts are gathered in one place; the choice is a function
+of them."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 14)
 FLAVOURS = ("cpu", "cuda", "none")
-# What vLLM's AVX2 kernels are compiled for. It carries no others for older x86, where they stop with an illegal
+# What vLLM's AVX2 kernels are compiled for. It carries no others for older x86, where they stop with an
+# illegal
 # instruction.
 NEEDED_FLAGS = frozenset({"avx2", "fma", "f16c"})
 GLIBC = (2, 31)  # the newest that a wheel in locks/cpu.txt and cuda.txt asks for (llguidance)
@@ -53,7 +55,8 @@ def python_fix(system: str) -> str:
         return "brew install python@3.12, then make up PYTHON=python3.12"
     return (
         "sudo apt-get install python3.11 python3.11-venv, then make up PYTHON=python3.11\n"
-        "(Ubuntu before 22.04: sudo add-apt-repository ppa:deadsnakes/ppa first; anywhere: uv python install 3.12,\n"
+        "(Ubuntu before 22.04: sudo add-apt-repository ppa:deadsnakes/ppa first; anywhere: uv python install "
+        "3.12,\n"
         "then make up PYTHON=$(uv python find 3.12))"
     )
 

@@ -4,7 +4,8 @@
     python tools/read_vllm.py -                # prints it instead
 
 Options come from the argument parser of `vllm serve`, routes from its web application built with every task
-and every optional part, quantization methods from its registry, metric families from a checked-in page of a running engine. The same vLLM gives the
+and every optional part, quantization methods from its registry, metric families from a checked-in page of a
+running engine. The same vLLM gives the
 same file: its date changes only when something else does. A test compares the file with the installed vLLM.
 """
 
@@ -26,27 +27,67 @@ from typing import Any, get_args
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/stoker/catalog/data"
 KINDS = {
-    "int": "int", "float": "float", "human_readable_int": "tokens", "human_readable_int_or_auto": "tokens",
-    "loads": "json", "parse_dataclass": "json", "union_dict_and_str": "json",
-}  # fmt: skip
+    "int": "int",
+    "float": "float",
+    "human_readable_int": "tokens",
+    "human_readable_int_or_auto": "tokens",
+    "loads": "json",
+    "parse_dataclass": "json",
+    "union_dict_and_str": "json",
+}
 
 # The classes that `vllm serve` makes of its options, under the same names.
 CONFIGS = (
-    "ModelConfig", "LoadConfig", "ParallelConfig", "CacheConfig", "SchedulerConfig", "LoRAConfig", "MultiModalConfig",
-    "ObservabilityConfig", "UVAOffloadConfig", "PrefetchOffloadConfig", "VllmConfig",
-)  # fmt: skip
+    "ModelConfig",
+    "LoadConfig",
+    "ParallelConfig",
+    "CacheConfig",
+    "SchedulerConfig",
+    "LoRAConfig",
+    "MultiModalConfig",
+    "ObservabilityConfig",
+    "UVAOffloadConfig",
+    "PrefetchOffloadConfig",
+    "VllmConfig",
+)
 
 # Routes for users. Whatever changes, reveals or profiles the server is administration, and so is the unknown.
 INFERENCE = {
-    "/v1/chat/completions", "/v1/chat/completions/batch", "/v1/chat/completions/render",
-    "/v1/chat/completions/derender", "/v1/completions", "/v1/completions/render", "/v1/completions/derender",
-    "/v1/responses", "/v1/responses/render", "/v1/responses/{response_id}",
-    "/v1/responses/{response_id}/cancel", "/v1/messages", "/v1/messages/count_tokens", "/v1/messages/render",
-    "/cohere/v2/chat", "/inference/v1/generate", "/generative_scoring", "/v1/systemone", "/v1/embeddings",
-    "/v2/embed", "/pooling", "/classify", "/score", "/v1/score", "/rerank", "/v1/rerank", "/v2/rerank",
-    "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/realtime", "/tokenize", "/detokenize",
-    "/v1/models", "/version",
-}  # fmt: skip
+    "/v1/chat/completions",
+    "/v1/chat/completions/batch",
+    "/v1/chat/completions/render",
+    "/v1/chat/completions/derender",
+    "/v1/completions",
+    "/v1/completions/render",
+    "/v1/completions/derender",
+    "/v1/responses",
+    "/v1/responses/render",
+    "/v1/responses/{response_id}",
+    "/v1/responses/{response_id}/cancel",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/messages/render",
+    "/cohere/v2/chat",
+    "/inference/v1/generate",
+    "/generative_scoring",
+    "/v1/systemone",
+    "/v1/embeddings",
+    "/v2/embed",
+    "/pooling",
+    "/classify",
+    "/score",
+    "/v1/score",
+    "/rerank",
+    "/v1/rerank",
+    "/v2/rerank",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/realtime",
+    "/tokenize",
+    "/detokenize",
+    "/v1/models",
+    "/version",
+}
 
 
 def options() -> dict[str, dict[str, Any]]:
@@ -180,7 +221,8 @@ def router_routes() -> Iterator[Any]:
 
 
 def quantizations() -> dict[str, dict[str, Any]]:
-    """Every quantization method: the compute capability it needs (75 is 7.5), and the dtypes that it computes in."""
+    """Every quantization method: the compute capability it needs (75 is 7.5), and the dtypes that it computes
+    in."""
     from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS, get_quantization_config
 
     found = {}

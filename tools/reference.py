@@ -1,7 +1,7 @@
 """Writes the reference pages that are made from code: `make docs`. A test compares them with the code.
 
-docs/reference/spec.md from the models that read the file, cli.md from the commands' own help, json.md from the nouns
-that `-o json` prints.
+docs/reference/spec.md from the models that read the file, cli.md from the commands' own help, json.md from
+the nouns that `-o json` prints.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def command_page() -> str:
     lines += [
         "",
         "`STOKER_HOME` moves state and cache, `NO_COLOR` turns colours off, `STOKER_DEBUG` shows tracebacks.",
-        "`STOKER_OFFLINE=1` keeps from asking hubs and buckets for weights, `STOKER_LOG=json` makes logs JSON.",
+        "`STOKER_OFFLINE=1` keeps from asking hubs and buckets for weights, `STOKER_LOG=json` makes logs "
+        "JSON.",
     ]
     context = click.Context(cli, info_name="stoker", max_content_width=WIDTH, terminal_width=WIDTH)
     for group, verbs in GROUPS.items():
@@ -113,7 +114,10 @@ def _help(command: click.Command, name: str) -> list[str]:
 
 def json_page() -> str:
     """The nouns that `-o json` prints."""
-    said = "One noun a command, on standard output; everything else goes to standard error. Fields may be added; those"
+    said = (
+        "One noun a command, on standard output; everything else goes to standard error. Fields may be "
+        "added; those"
+    )
     lines = [
         "# What `-o json` prints",
         "",

@@ -1,7 +1,7 @@
 """Sets this checkout up: `.venv` with pinned, hashed dependencies, from wherever pip would take them.
 
-Standard library only; `make` calls it. Where nothing has changed it does nothing, in no time; an interrupted one goes
-on where it stopped. It must parse under old Pythons, to be able to say that they are too old.
+Standard library only; `make` calls it. Where nothing has changed it does nothing, in no time; an interrupted
+one goes on where it stopped. It must parse under old Pythons, to be able to say that they are too old.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ DISK = {"cpu": 4, "cuda": 14, "none": 1}  # GB that the packages take
 
 
 def stamps_of(root: Path, flavour: str, dev: bool, python: str) -> dict[str, str]:
-    """What the packages, and then the whole, depend on; `python` says which interpreter, by version and place."""
+    """What the packages, and then the whole, depend on; `python` says which interpreter, by version and
+    place."""
     locks = [root / "locks" / lock.name for lock in (LOCKS / "uv.txt", *locks_of(flavour, dev))]
     code = [root / "tools" / name for name in ("setup.py", "installer.py", "bytecode.py")]
     packages = _digest(str(root), flavour, str(dev), python, *map(_text, locks))

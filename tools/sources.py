@@ -40,7 +40,8 @@ def no_index(settings: dict[str, str]) -> bool:
 
 
 def uv_environment(settings: dict[str, str]) -> dict[str, str]:
-    """uv's variables that make it look where pip would; variables, as an index's address may hold a password."""
+    """uv's variables that make it look where pip would; variables, as an index's address may hold a
+    password."""
     several = {
         "UV_INDEX": (" ", "extra-index-url"),
         "UV_FIND_LINKS": (",", "find-links"),

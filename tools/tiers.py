@@ -1,4 +1,5 @@
-"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast cluster engine browser."""
+"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast cluster
+engine browser."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ NOTHING_COLLECTED = 5  # pytest's exit code where a folder holds no test yet
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a tier ended: passed, failed or skipped; `detail` is its time, what failed, or why it is skipped."""
+    """How a tier ended: passed, failed or skipped; `detail` is its time, what failed, or why it is
+    skipped."""
 
     tier: str
     how: str

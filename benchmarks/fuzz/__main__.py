@@ -1,4 +1,5 @@
-"""The command: runs cases, prints what failed with the number that makes it again, exits 1 where anything did."""
+"""The command: runs cases, prints what failed with the number that makes it again, exits 1 where anything
+did."""
 
 from __future__ import annotations
 
@@ -82,8 +83,10 @@ def report(ends: Iterator[Ended], failed: Path | None) -> int:
     for kind, count in counts.items():
         slow, large = slowest[kind], largest[kind]
         print(
-            f"{kind:10} {count:7,} cases, {sum(len(f) for k, f in found.items() if k.startswith(f'{kind}:')):5,} failed; "
-            f"slowest {slow.seconds:.2f} s ({kind}:{slow.number}), most memory {large.megabytes:.0f} MB ({kind}:{large.number})"
+            f"{kind:10} {count:7,} cases, "
+            f"{sum(len(f) for k, f in found.items() if k.startswith(f'{kind}:')):5,} failed; "
+            f"slowest {slow.seconds:.2f} s ({kind}:{slow.number}), most memory {large.megabytes:.0f} MB "
+            f"({kind}:{large.number})"
         )
     print(f"{counts.total():,} cases, {sum(map(len, found.values())):,} failed, {len(found)} ways")
     return 1 if found else 0

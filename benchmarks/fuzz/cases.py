@@ -1,4 +1,5 @@
-"""What all kinds of cases share: files for a moment, the command line in this process, a machine to plan for."""
+"""What all kinds of cases share: files for a moment, the command line in this process, a machine to plan
+for."""
 
 from __future__ import annotations
 

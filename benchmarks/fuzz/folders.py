@@ -1,4 +1,5 @@
-"""Model folders: a whole small one, of which a file is mutated, exchanged for something else, or taken away."""
+"""Model folders: a whole small one, of which a file is mutated, exchanged for something else, or taken
+away."""
 
 from __future__ import annotations
 
@@ -20,10 +21,25 @@ from benchmarks.fuzz.cases import ROOT, command, machine
 from stoker.errors import StokerError
 
 Files = dict[str, bytes]
-_PLACES = ("config.json", "model.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
-           "tokenizer_config.json", "tokenizer.json", "chat_template.jinja", "hf_quant_config.json", "generation_config.json",
-           "chat_template.json", "x.safetensors", "adapter_config.json", "adapter_model.safetensors")  # fmt: skip
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+_PLACES = (
+    "config.json",
+    "model.safetensors",
+    "model-00002-of-00002.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "chat_template.jinja",
+    "hf_quant_config.json",
+    "generation_config.json",
+    "chat_template.json",
+    "x.safetensors",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+)
+POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\noid "
+    b"sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
 
 
 @cache
@@ -37,20 +53,43 @@ def configs() -> tuple[dict[str, Any], ...]:
     ]
     found = [one | ({"layer_types": small["layer_types"]} if "layer_types" in one else {}) for one in found]
     quantized = {
-        "quant_method": "compressed-tensors", "ignore": ["lm_head", "re:.*router"], "kv_cache_scheme": {"num_bits": 8, "type": "float"},
+        "quant_method": "compressed-tensors",
+        "ignore": ["lm_head", "re:.*router"],
+        "kv_cache_scheme": {"num_bits": 8, "type": "float"},
         "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 128, "type": "int"}}},
-    }  # fmt: skip
-    return (*found, models.LLAMA_8B | {"num_hidden_layers": 2, "quantization_config": quantized},
-            *(json.loads(path.read_text()) for path in sorted(ROOT.glob("tests/data/configs/*.json"))))  # fmt: skip
+    }
+    return (
+        *found,
+        models.LLAMA_8B | {"num_hidden_layers": 2, "quantization_config": quantized},
+        *(json.loads(path.read_text()) for path in sorted(ROOT.glob("tests/data/configs/*.json"))),
+    )
 
 
 @cache
 def keys() -> tuple[str, ...]:
     """Every key of them, and some that other families have."""
     found = {str(key) for config in configs() for _, key in mutations.spots(config)}
-    more = ("vision_config", "audio_config", "layers_block_type", "moe_layers", "mlp_only_layers", "full_attention_interval",
-            "attention_chunk_size", "hf_quant", "per_layer_config", "use_sliding_window", "max_window_layers", "n_layer", "ignore",
-            "weight_block_size", "multi_query", "num_kv_shared_layers", "rope_parameters", "pixel_shuffle_ratio", "text_config")  # fmt: skip
+    more = (
+        "vision_config",
+        "audio_config",
+        "layers_block_type",
+        "moe_layers",
+        "mlp_only_layers",
+        "full_attention_interval",
+        "attention_chunk_size",
+        "hf_quant",
+        "per_layer_config",
+        "use_sliding_window",
+        "max_window_layers",
+        "n_layer",
+        "ignore",
+        "weight_block_size",
+        "multi_query",
+        "num_kv_shared_layers",
+        "rope_parameters",
+        "pixel_shuffle_ratio",
+        "text_config",
+    )
     return (*sorted(found), *more)
 
 
@@ -68,8 +107,10 @@ def header_of(config: dict[str, Any]) -> dict[str, Any]:
         at += 64
     size = 2 * text["hidden_size"] * text["vocab_size"]
     out["model.embed_tokens.weight"] = {
-        "dtype": "BF16", "shape": [text["vocab_size"], text["hidden_size"]], "data_offsets": [at, at + size],
-    }  # fmt: skip
+        "dtype": "BF16",
+        "shape": [text["vocab_size"], text["hidden_size"]],
+        "data_offsets": [at, at + size],
+    }
     return out
 
 
@@ -91,9 +132,12 @@ def make(chance: random.Random) -> dict[str, Any]:
     index = {"metadata": {}, "weight_map": dict.fromkeys(header, "model.safetensors")}
     tokenizer = {"chat_template": "{{ messages }}", "eos_token": "</s>"}
     trees: dict[str, Any] = {
-        "config.json": config, "model.safetensors": header, "model.safetensors.index.json": index, "tokenizer_config.json": tokenizer,
+        "config.json": config,
+        "model.safetensors": header,
+        "model.safetensors.index.json": index,
+        "tokenizer_config.json": tokenizer,
         "hf_quant_config.json": {"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}},
-    }  # fmt: skip
+    }
     case: dict[str, Any] = {
         "other": {},
         "whole": chance.random() < 0.04,

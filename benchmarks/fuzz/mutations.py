@@ -14,20 +14,153 @@ Path = tuple[Any, ...]
 RAW = "rawtext"
 _DIGITS = "9" * 420
 RAWS = (
-    "", "~", "null", "true", "yes", "no", "on", ".inf", "-.inf", ".nan", "NaN", "Infinity", "1e999", "-1e999", "1e-999",
-    _DIGITS, f"-{_DIGITS}", f"0.{_DIGITS}", f"1e{_DIGITS}", "0x1F", "0o17", "017", "1_000", "12:30:45", "2026-01-01",
-    "2026-01-01T00:00:00Z", "!!int 3", "!!binary aGk=", "!!python/none x", "!other x", "&a [*a]", "*nowhere", "<<",
-    "[[[[[[[[", "{a: {a: {a: {a: 1}}}}", "{}", "[]", "[1, 2", "'", '"', '"\\0"', '"\\x1b[2J"', '"\\ud800"', "|", ">", "@", "`", "%",
-    "- - - - -", "? : ?", "---", "...", "\t", "\x00", "\x1b", "\ufeff", "\u2028", "ä", "🙂", "{{ .Values.x }}", "${HOME}", "$(id)",
-)  # fmt: skip
+    "",
+    "~",
+    "null",
+    "true",
+    "yes",
+    "no",
+    "on",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "NaN",
+    "Infinity",
+    "1e999",
+    "-1e999",
+    "1e-999",
+    _DIGITS,
+    f"-{_DIGITS}",
+    f"0.{_DIGITS}",
+    f"1e{_DIGITS}",
+    "0x1F",
+    "0o17",
+    "017",
+    "1_000",
+    "12:30:45",
+    "2026-01-01",
+    "2026-01-01T00:00:00Z",
+    "!!int 3",
+    "!!binary aGk=",
+    "!!python/none x",
+    "!other x",
+    "&a [*a]",
+    "*nowhere",
+    "<<",
+    "[[[[[[[[",
+    "{a: {a: {a: {a: 1}}}}",
+    "{}",
+    "[]",
+    "[1, 2",
+    "'",
+    '"',
+    '"\\0"',
+    '"\\x1b[2J"',
+    '"\\ud800"',
+    "|",
+    ">",
+    "@",
+    "`",
+    "%",
+    "- - - - -",
+    "? : ?",
+    "---",
+    "...",
+    "\t",
+    "\x00",
+    "\x1b",
+    "\ufeff",
+    "\u2028",
+    "ä",
+    "🙂",
+    "{{ .Values.x }}",
+    "${HOME}",
+    "$(id)",
+)
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 3, 5, 95, 2**31, 2**63, 2**64, -(2**63), 10**9, 10**18, 0.0, -0.0, 0.5, 1.5, -2.5, 1e300, 1e-300,
-    "", " ", "x", "0", "-1", "1e9", "10%", "1..5", "5..1", "0..0", "3GiB", "-3GiB", "3 parsecs", "1h30m", "-5s", "0s", "50ms",
-    "auto", "l4:4", "l4:-1", "l4:999999999999", "env:X", "file:/x", "secret:a/b", "hf://a/b", "gs://b/p", "demo:x", "~nobody/x",
-    "a\nb", "a\x00b", "\x1b[31m", "\u202eabc", "é" * 40, "x" * 5000, "127.0.0.1", "[::1]", "::", "0.0.0.0", "300.1.2.3", "localhost",
-    "a..b", "../../etc/passwd", "/dev/zero", "-x", "--help", "{}", "[]", "[1", '{"a":', '{"a":1}', [], {}, [[]], [{}], {"": None}, {"a": []},
-    [None], [1, "a", None, {}], {"x": {"y": {"z": 1}}}, ["x"] * 50,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    3,
+    5,
+    95,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63),
+    10**9,
+    10**18,
+    0.0,
+    -0.0,
+    0.5,
+    1.5,
+    -2.5,
+    1e300,
+    1e-300,
+    "",
+    " ",
+    "x",
+    "0",
+    "-1",
+    "1e9",
+    "10%",
+    "1..5",
+    "5..1",
+    "0..0",
+    "3GiB",
+    "-3GiB",
+    "3 parsecs",
+    "1h30m",
+    "-5s",
+    "0s",
+    "50ms",
+    "auto",
+    "l4:4",
+    "l4:-1",
+    "l4:999999999999",
+    "env:X",
+    "file:/x",
+    "secret:a/b",
+    "hf://a/b",
+    "gs://b/p",
+    "demo:x",
+    "~nobody/x",
+    "a\nb",
+    "a\x00b",
+    "\x1b[31m",
+    "\u202eabc",
+    "é" * 40,
+    "x" * 5000,
+    "127.0.0.1",
+    "[::1]",
+    "::",
+    "0.0.0.0",
+    "300.1.2.3",
+    "localhost",
+    "a..b",
+    "../../etc/passwd",
+    "/dev/zero",
+    "-x",
+    "--help",
+    "{}",
+    "[]",
+    "[1",
+    '{"a":',
+    '{"a":1}',
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": None},
+    {"a": []},
+    [None],
+    [1, "a", None, {}],
+    {"x": {"y": {"z": 1}}},
+    ["x"] * 50,
+)
 
 
 def mutate_tree(tree: Tree, chance: random.Random, keys: Sequence[str]) -> Tree:
@@ -64,7 +197,10 @@ def _value(chance: random.Random) -> Any:
         return f"{RAW}{chance.randrange(len(RAWS))}{RAW}"
     if pick < 0.9:
         return chance.randint(-(10**6), 10**6) * 10.0 ** chance.randint(-6, 6)
-    return "".join(chr(chance.choice((chance.randint(0, 127), chance.randint(0, 0xD7FF)))) for _ in range(chance.randint(0, 30)))  # fmt: skip
+    return "".join(
+        chr(chance.choice((chance.randint(0, 127), chance.randint(0, 0xD7FF))))
+        for _ in range(chance.randint(0, 30))
+    )
 
 
 def _put(holder: Any, key: Any, chance: random.Random, keys: Sequence[str]) -> None:
@@ -109,8 +245,17 @@ def _number(holder: Any, key: Any, chance: random.Random, keys: Sequence[str]) -
 
 
 _CHANGES: tuple[Callable[[Any, Any, random.Random, Sequence[str]], None], ...] = (
-    _put, _put, _put, _drop, _rename, _add, _add, _wrap, _number, _number,
-)  # fmt: skip
+    _put,
+    _put,
+    _put,
+    _drop,
+    _rename,
+    _add,
+    _add,
+    _wrap,
+    _number,
+    _number,
+)
 
 
 def raw(text: str) -> str:
@@ -125,7 +270,8 @@ def raw(text: str) -> str:
 
 
 def mutate_bytes(text: bytes, chance: random.Random, other: bytes) -> bytes:
-    """Bytes flipped, cut, doubled, exchanged with those of another file, or with what trips a parser put in."""
+    """Bytes flipped, cut, doubled, exchanged with those of another file, or with what trips a parser put
+    in."""
     out = bytearray(text)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
         at = chance.randint(0, len(out))
@@ -143,7 +289,9 @@ def mutate_bytes(text: bytes, chance: random.Random, other: bytes) -> bytes:
             case 4:
                 out[at:at] = chance.choice(RAWS).encode("utf-8", "surrogatepass")
             case 5:
-                out[at:at] = chance.choice((b"[", b"{", b"- ", b"? ", b"&a ", b"*a ", b"'", b'"', b"\\", b": ", b"\n")) * chance.choice((1, 3, 150))  # fmt: skip
+                out[at:at] = chance.choice(
+                    (b"[", b"{", b"- ", b"? ", b"&a ", b"*a ", b"'", b'"', b"\\", b": ", b"\n")
+                ) * chance.choice((1, 3, 150))
             case _:
                 del out[at:]
     return bytes(out)

@@ -1,8 +1,9 @@
-"""Child processes that run cases, and a parent that measures them: what hangs or dies is a find, and the run goes on.
+"""Child processes that run cases, and a parent that measures them: what hangs or dies is a find, and the run
+goes on.
 
-A case's memory is its peak over what its child held when that began, after the fork and the imports: a child starts
-with all that its parent has loaded (hundreds of MB in a whole test run), and that is no case's. What earlier cases of
-the same child have left behind counts. `MEGABYTES` is the most that may be.
+A case's memory is its peak over what its child held when that began, after the fork and the imports: a child
+starts with all that its parent has loaded (hundreds of MB in a whole test run), and that is no case's. What
+earlier cases of the same child have left behind counts. `MEGABYTES` is the most that may be.
 """
 
 from __future__ import annotations

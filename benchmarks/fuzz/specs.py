@@ -87,7 +87,8 @@ def make(chance: random.Random) -> tuple[bytes, bool]:
 
 
 def plausible(chance: random.Random) -> Any:
-    """A spec that may well be read: fields left out, and options of vLLM with values of their kinds, however large."""
+    """A spec that may well be read: fields left out, and options of vLLM with values of their kinds, however
+    large."""
     tree = _thinned(spec_trees()[-1], chance)
     engine = tree.setdefault("engine", {})
     for option in chance.sample(_options(), chance.choice((0, 1, 2, 5))):
@@ -134,10 +135,23 @@ def _options() -> tuple[Any, ...]:
 def _value(option: Any, chance: random.Random) -> Any:
     number = chance.choice((1, 2, 3, 8, 100, 4096, 10**6, 2**31, 10**12, 2**62))
     kinds = {
-        "bool": chance.random() < 0.5, "int": number, "float": number / chance.choice((1, 10, 10**6)), "str": chance.choice(("x", "auto", "a/b", "")),
-        "json": chance.choice(({}, {"a": 1}, {"mode": 3}, [1], "{}", {"method": "ngram", "num_speculative_tokens": 3}, {"rope_type": "yarn", "factor": 4.0})),
+        "bool": chance.random() < 0.5,
+        "int": number,
+        "float": number / chance.choice((1, 10, 10**6)),
+        "str": chance.choice(("x", "auto", "a/b", "")),
+        "json": chance.choice(
+            (
+                {},
+                {"a": 1},
+                {"mode": 3},
+                [1],
+                "{}",
+                {"method": "ngram", "num_speculative_tokens": 3},
+                {"rope_type": "yarn", "factor": 4.0},
+            )
+        ),
         "tokens": chance.choice((number, f"{number % 10**6 + 1}K", "1M", "auto", "1.5k")),
-    }  # fmt: skip
+    }
     value = chance.choice(option.choices) if option.choices else kinds[option.kind]
     return [value, value] if option.many and chance.random() < 0.5 else value
 

@@ -1,4 +1,5 @@
-"""Takes a model's weights to a served, observed vLLM fleet: here in one command, on a cluster from the same file.
+"""Takes a model's weights to a served, observed vLLM fleet: here in one command, on a cluster from the same
+file.
 
     import stoker
 
@@ -55,12 +56,26 @@ _HOMES = {
     **dict.fromkeys(("Finding",), "stoker.findings"),
     **dict.fromkeys(
         (
-            "DoesNotFit", "EngineFailed", "FleetDiffers", "Interrupted", "MissingDependency", "UsageError", "NoSuchFleet",
-            "PortTaken", "SpecError", "StateBroken", "StateMoved", "StokerError", "TimedOut", "Unreachable", "WeightsFailed", "EnvironmentFailed",
+            "DoesNotFit",
+            "EngineFailed",
+            "FleetDiffers",
+            "Interrupted",
+            "MissingDependency",
+            "UsageError",
+            "NoSuchFleet",
+            "PortTaken",
+            "SpecError",
+            "StateBroken",
+            "StateMoved",
+            "StokerError",
+            "TimedOut",
+            "Unreachable",
+            "WeightsFailed",
+            "EnvironmentFailed",
         ),
         "stoker.errors",
     ),
-}  # fmt: skip
+}
 
 __version__ = "0.1.0"
 
@@ -95,7 +110,7 @@ __all__ = [
     "load",
     "plan",
     "up",
-]  # fmt: skip
+]
 
 
 def __getattr__(name: str) -> object:

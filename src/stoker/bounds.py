@@ -1,7 +1,8 @@
-"""How much of a text from outside is taken: its length, depth, parts and numbers, before anything is built of it.
+"""How much of a text from outside is taken: its length, depth, parts and numbers, before anything is built of
+it.
 
-The limits are far beyond any file that people or programs write for people: a Grafana dashboard of 5 MB, a list of
-a thousand objects and the header of a model with 100,000 tensors pass.
+The limits are far beyond any file that people or programs write for people: a Grafana dashboard of 5 MB, a
+list of a thousand objects and the header of a model with 100,000 tensors pass.
 """
 
 import json
@@ -16,7 +17,8 @@ DEPTH = 100
 NODES = 400_000
 DIGITS = 64
 
-# a JSON string, with or without its end: it always matches, so that nothing is read twice, and keeps no way back
+# a JSON string, with or without its end: it always matches, so that nothing is read twice, and keeps no way
+# back
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
 _BRACKET = re.compile(r"[\[\]{}]")
 # what no file needs and a terminal obeys: control characters but tab and the ends of lines

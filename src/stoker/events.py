@@ -12,7 +12,8 @@ Mark = Literal["ok", "...", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a story: a subject (`weights`, `replica 1`) and what happened to it; a finding says more below it."""
+    """One line of a story: a subject (`weights`, `replica 1`) and what happened to it; a finding says more
+    below it."""
 
     subject: str
     text: str
@@ -23,7 +24,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far something is. `total` is None where nobody knows; `rate` is per second, in the unit of `done`."""
+    """How far something is. `total` is None where nobody knows; `rate` is per second, in the unit of
+    `done`."""
 
     subject: str
     text: str

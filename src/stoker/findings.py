@@ -31,7 +31,8 @@ class Finding:
 
 
 def labelled(parts: Mapping[str, str], indent: str = "  ", width: int = 4) -> list[str]:
-    """Texts with their labels before them; further lines of a text stand under its first, empty ones are left out."""
+    """Texts with their labels before them; further lines of a text stand under its first, empty ones are left
+    out."""
     return [
         f"{indent}{label if n == 0 else '':<{width}} {line}"
         for label, text in parts.items()

@@ -1,7 +1,8 @@
 """What stands before an engine's own API: without its key nothing is answered but /health and /metrics.
 
-vLLM asks for the key under /v1 and a few other prefixes alone, and answers chats at /invocations, too. Loaded by vLLM
-itself (`--middleware`): here as `stoker.guard.Guard`, in pods out of a ConfigMap. Standard library only.
+vLLM asks for the key under /v1 and a few other prefixes alone, and answers chats at /invocations, too. Loaded
+by vLLM itself (`--middleware`): here as `stoker.guard.Guard`, in pods out of a ConfigMap. Standard library
+only.
 """
 
 import hmac

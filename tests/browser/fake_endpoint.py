@@ -82,7 +82,8 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 self._event(word + " ")
                 if select.select([self.connection], [], [], orders.every)[0]:
-                    raise ConnectionResetError  # a client that waits for an answer says nothing, unless it leaves
+                    # a client that waits for an answer says nothing, unless it leaves
+                    raise ConnectionResetError
             self._event("", "stop")
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:

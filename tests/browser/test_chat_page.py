@@ -110,7 +110,8 @@ def quiet_browser(browser: WebDriver) -> Iterator[None]:
 
 
 def outside(browser: WebDriver) -> set[str]:
-    """Addresses off this machine that the browser asked since the last look; what the page's policy held back is none."""
+    """Addresses off this machine that the browser asked since the last look; what the page's policy held back
+    is none."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked, held = {}, set()
     for message in messages:
@@ -298,9 +299,14 @@ def test_page_and_server_speak_to_this_machine_alone(chat: Chat, page: Page, fak
     assert page.hosts() <= {"127.0.0.1"}
 
 
-@pytest.mark.parametrize(("name", "width", "height", "theme"), [
-    ("phone", 390, 844, "light"), ("dark", 1200, 900, "dark"), ("phone-dark", 390, 844, "dark"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "width", "height", "theme"),
+    [
+        ("phone", 390, 844, "light"),
+        ("dark", 1200, 900, "dark"),
+        ("phone-dark", 390, 844, "dark"),
+    ],
+)
 def test_it_fits_a_phone_and_the_dark(
     chat: Chat, fake: Orders, name: str, width: int, height: int, theme: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""The console in headless Chromium, against a live fleet with simulated engines: what moves, what is shown, what is kept."""
+"""The console in headless Chromium, against a live fleet with simulated engines: what moves, what is shown,
+what is kept."""
 
 import json
 import os
@@ -32,7 +33,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stoker]:
     stoker = Stoker(tmp_path_factory.mktemp("console"))
     stoker.env["K"] = KEY
     page = free_port()
-    ran = stoker("up", "-d", "-f", stoker.spec(replicas=2, endpoint={"port": stoker.port, "page": True, "page_port": page, "api_key": "env:K"}))  # fmt: skip
+    ran = stoker(
+        "up",
+        "-d",
+        "-f",
+        stoker.spec(
+            replicas=2, endpoint={"port": stoker.port, "page": True, "page_port": page, "api_key": "env:K"}
+        ),
+    )
     assert ran.code == 0, ran.err
     stoker.page = f"http://127.0.0.1:{page}"  # type: ignore[attr-defined]
     done = Event()
@@ -57,7 +65,13 @@ def traffic(url: str, done: Event) -> None:
     }
     while not done.is_set():
         try:
-            with httpx2.stream("POST", f"{url}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {KEY}"}, timeout=10) as answer:  # fmt: skip
+            with httpx2.stream(
+                "POST",
+                f"{url}/v1/chat/completions",
+                json=body,
+                headers={"Authorization": f"Bearer {KEY}"},
+                timeout=10,
+            ) as answer:
                 for _ in answer.iter_bytes():
                     pass
         except httpx2.HTTPError:
@@ -123,7 +137,11 @@ def ask(stoker: Stoker, path: str, key: str | None = None, body: Any = None) -> 
 
 
 def test_the_page_is_small_and_painted_soon(console: Console) -> None:
-    script = "return performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).filter(e => /static|\\/$/.test(e.name)).reduce((sum, e) => sum + e.transferSize, 0)"
+    script = (
+        "const of = kind => performance.getEntriesByType(kind);"
+        "return [...of('resource'), ...of('navigation')].filter(e => /static|\\/$/.test(e.name))"
+        ".reduce((sum, e) => sum + e.transferSize, 0)"
+    )
     size = console.browser.execute_script(script)
     assert 60_000 < size < 150_000
     paints = console.browser.execute_script(

@@ -1,7 +1,8 @@
 """The same scenarios against any cluster that KUBECONFIG names, or against the double where it names none.
 
-Nodes need no GPU that is real: their pods follow the `fake/` annotations of the double. kubectl is the judge: what the
-product did is read with it, not with the product's own client. Every test has a namespace of its own.
+Nodes need no GPU that is real: their pods follow the `fake/` annotations of the double. kubectl is the judge:
+what the product did is read with it, not with the product's own client. Every test has a namespace of its
+own.
 """
 
 import json
@@ -37,8 +38,12 @@ class Kubectl:
         """One call, in the test's namespace."""
         return subprocess.run(
             ["kubectl", "--kubeconfig", str(self.config), "-n", self.namespace, *argv],
-            input=stdin, capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
 
     def ok(self, *argv: str, stdin: str | None = None) -> str:
         """One call that must succeed; what it printed."""
@@ -62,8 +67,8 @@ class Kubectl:
 
 @dataclass
 class Offer:
-    """What the cluster's nodes have: the catalog's name of a GPU, how many of it in all, the label of each GPU there, and
-    how many the largest of its nodes has.
+    """What the cluster's nodes have: the catalog's name of a GPU, how many of it in all, the label of each
+    GPU there, and how many the largest of its nodes has.
     """
 
     gpu: str
@@ -92,15 +97,23 @@ class Place:
         if self.offer.platform == "plain":
             known = [one for one in known if one != "stackdriver"]
         inside = {
-            "namespace": self.kubectl.namespace, "weights": "stream", "platform": self.offer.platform,
+            "namespace": self.kubectl.namespace,
+            "weights": "stream",
+            "platform": self.offer.platform,
             "metrics": known[0] if known else "none",
             "annotations": {"fake/start-seconds": "0", "fake/ready-seconds": "0", **(annotations or {})},
             **changes.pop("kubernetes", {}),
-        }  # fmt: skip
+        }
         spec = {
-            "name": self.name, "model": "gs://acme-models/gemma-ft", "hardware": f"{self.offer.gpu}:1",
-            "target": "kubernetes", "drain_timeout": "1s", "engine": {"max-model-len": "4K"}, "kubernetes": inside, **changes,
-        }  # fmt: skip
+            "name": self.name,
+            "model": "gs://acme-models/gemma-ft",
+            "hardware": f"{self.offer.gpu}:1",
+            "target": "kubernetes",
+            "drain_timeout": "1s",
+            "engine": {"max-model-len": "4K"},
+            "kubernetes": inside,
+            **changes,
+        }
         (self.stoker.home / "stoker.yaml").write_text(json.dumps(spec))
 
     def __call__(self, *argv: str, **env: str) -> Ran:
@@ -129,7 +142,16 @@ class Place:
     def marks(self) -> dict[str, Any]:
         """What changes when somebody writes an object: its generation, or its content's version."""
         out = {}
-        for kind in ("deployments", "services", "serviceaccounts", "networkpolicies", "poddisruptionbudgets", "configmaps", "secrets", "horizontalpodautoscalers"):  # fmt: skip
+        for kind in (
+            "deployments",
+            "services",
+            "serviceaccounts",
+            "networkpolicies",
+            "poddisruptionbudgets",
+            "configmaps",
+            "secrets",
+            "horizontalpodautoscalers",
+        ):
             for body in self.kubectl.get(kind, "-l", "app.kubernetes.io/managed-by=stoker"):
                 meta = body["metadata"]
                 out[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation", meta["resourceVersion"]))
@@ -158,14 +180,15 @@ def offer(kubeconfig: tuple[Path, bool]) -> Offer:
     """What the cluster's nodes have. Skips where no node has a GPU, real or fake."""
     kubectl = Kubectl(kubeconfig[0])
     kinds = frozenset(
-        kind for kind, crd in (
+        kind
+        for kind, crd in (
             ("PodMonitoring", "podmonitorings.monitoring.googleapis.com"),
             ("PodMonitor", "podmonitors.monitoring.coreos.com"),
             ("LeaderWorkerSet", "leaderworkersets.leaderworkerset.x-k8s.io"),
             ("VolumeSnapshot", "volumesnapshots.snapshot.storage.k8s.io"),
         )
         if kubectl.run("get", crd, "--ignore-not-found").returncode == 0
-    )  # fmt: skip
+    )
     found: dict[str, int] = {}
     most: dict[str, int] = {}
     names = {gpu.accelerator: name for name, gpu in gpus().items() if gpu.accelerator}

@@ -14,9 +14,17 @@ FAULTS = [
     ({"fake/fault": "ImagePullBackOff"}, "why-image-missing", "there is no such image"),
     ({"fake/fault": "OOMKilled"}, "why-host-memory", "the host's memory ran out"),
     ({"fake/fault": "CrashLoopBackOff", "fake/log": CUDA}, "why-gpu-memory", "the GPU's memory is too small"),
-    ({"fake/fault": "CrashLoopBackOff", "fake/log": FLAG}, "why-unknown-option", "does not know --no-such-flag"),
-    ({"fake/run-seconds": "0.5", "fake/exit-code": "1", "fake/log": CUDA}, "why-gpu-memory", "the GPU's memory is too small"),
-]  # fmt: skip
+    (
+        {"fake/fault": "CrashLoopBackOff", "fake/log": FLAG},
+        "why-unknown-option",
+        "does not know --no-such-flag",
+    ),
+    (
+        {"fake/run-seconds": "0.5", "fake/exit-code": "1", "fake/log": CUDA},
+        "why-gpu-memory",
+        "the GPU's memory is too small",
+    ),
+]
 
 
 @pytest.mark.parametrize(("annotations", "rule", "said"), FAULTS)
@@ -149,7 +157,10 @@ def test_an_hpa_without_its_metric(place: Place) -> None:
     deadline = time.monotonic() + 60
     while not any(rule.startswith("why-hpa") for rule in place.rules()):
         status = place.kubectl.get("horizontalpodautoscaler", "shop").get("status", {})
-        if any(one["type"] == "ScalingActive" and one["status"] == "True" for one in status.get("conditions") or ()):  # fmt: skip
+        if any(
+            one["type"] == "ScalingActive" and one["status"] == "True"
+            for one in status.get("conditions") or ()
+        ):
             pytest.skip("a metrics API of the cluster serves the metric")
         assert time.monotonic() < deadline
         time.sleep(1)
@@ -157,10 +168,27 @@ def test_an_hpa_without_its_metric(place: Place) -> None:
 
 LIMITS = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}}
 REFUSALS = [
-    ({**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]}}, "why-limit-range", "64Mi"),
-    ({**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"cpu": "10m"}}]}}, "why-limit-range", "10m"),
-    ({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cores"}, "spec": {"hard": {"limits.cpu": "10m"}}}, "why-namespace-quota", "cores"),
-]  # fmt: skip
+    (
+        {**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]}},
+        "why-limit-range",
+        "64Mi",
+    ),
+    (
+        {**LIMITS, "spec": {"limits": [{"type": "Container", "max": {"cpu": "10m"}}]}},
+        "why-limit-range",
+        "10m",
+    ),
+    (
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "cores"},
+            "spec": {"hard": {"limits.cpu": "10m"}},
+        },
+        "why-namespace-quota",
+        "cores",
+    ),
+]
 
 
 @pytest.mark.parametrize(("body", "rule", "said"), REFUSALS)
@@ -179,7 +207,9 @@ def test_pods_that_the_namespace_does_not_let_in(
 def test_limits_of_cores_where_the_namespace_asks_for_them(place: Place, real: None) -> None:
     place.kubectl.space()
     hard = {"limits.cpu": "64"}
-    place.kubectl.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cores"}, "spec": {"hard": hard}})  # fmt: skip
+    place.kubectl.create(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "cores"}, "spec": {"hard": hard}}
+    )
     place.up()
     (engine,) = place.pods()[0]["spec"]["containers"]
     assert engine["resources"]["limits"]["cpu"] == engine["resources"]["requests"]["cpu"]
@@ -198,8 +228,15 @@ def test_a_priority_class_that_is_not_there(place: Place, real: None) -> None:
 def test_an_admission_policy_on_pods(place: Place, real: None) -> None:
     name, label = place.kubectl.namespace, {"kubernetes.io/metadata.name": place.kubectl.namespace}
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
-    policy = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "'team' in object.metadata.labels", "message": "label the team"}]}  # fmt: skip
-    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": {"matchLabels": label}}}  # fmt: skip
+    policy = {
+        "matchConstraints": {"resourceRules": rules},
+        "validations": [{"expression": "'team' in object.metadata.labels", "message": "label the team"}],
+    }
+    binding = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": {"matchLabels": label}},
+    }
     group = "admissionregistration.k8s.io/v1"
     place.kubectl.space()
     for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
@@ -253,7 +290,11 @@ def test_a_finalizer_that_holds_down(place: Place) -> None:
 
 
 def test_a_route_without_a_controller(place: Place) -> None:
-    crds = ("gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "inferencepools.inference.networking.k8s.io")  # fmt: skip
+    crds = (
+        "gateways.gateway.networking.k8s.io",
+        "httproutes.gateway.networking.k8s.io",
+        "inferencepools.inference.networking.k8s.io",
+    )
     if not place.real or any(place.kubectl.run("get", one).returncode for one in crds):
         pytest.skip("the cluster does not know the Gateway API, or the double runs its controller")
     inside = {"routing": "gateway-api", "gateway": {"proxies": ["10.129.0.0/23"]}, "platform": "plain"}

@@ -1,4 +1,5 @@
-"""What others own, forbid or refuse: nothing is taken, nothing is half-applied, and every refusal says what to do."""
+"""What others own, forbid or refuse: nothing is taken, nothing is half-applied, and every refusal says what
+to do."""
 
 import json
 
@@ -14,10 +15,21 @@ from tests.support.manifests import rendered
 def test_a_field_in_another_hand_is_a_conflict_that_names_the_owner(place: Place) -> None:
     place.up()
     patch = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"},
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop"},
         "spec": {"progressDeadlineSeconds": 77},
-    }  # fmt: skip
-    place.kubectl.ok("apply", "--server-side", "--validate=false", "--force-conflicts", "--field-manager=acme-controller", "-f", "-", stdin=json.dumps(patch))  # fmt: skip
+    }
+    place.kubectl.ok(
+        "apply",
+        "--server-side",
+        "--validate=false",
+        "--force-conflicts",
+        "--field-manager=acme-controller",
+        "-f",
+        "-",
+        stdin=json.dumps(patch),
+    )
     ran = place.ok("up", "--dry-run")
     assert "progressDeadlineSeconds: 77 -> " in ran.out
     assert "others have set" not in ran.err
@@ -52,12 +64,18 @@ def test_a_name_that_is_taken_is_left_alone(place: Place) -> None:
     place.kubectl.space()
     labels = {"app": "theirs"}
     theirs = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"},
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop"},
         "spec": {
-            "replicas": 0, "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}},
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "c", "image": "busybox"}]},
+            },
         },
-    }  # fmt: skip
+    }
     place.kubectl.create(theirs)
     ran = place("up")
     assert ran.code == 2
@@ -116,28 +134,43 @@ def test_a_token_that_is_not_taken(place: Place, real: None) -> None:
 
 def test_pods_pass_pod_security_restricted(place: Place, real: None) -> None:
     place.kubectl.space()
-    place.kubectl.ok("label", "namespace", place.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")  # fmt: skip
+    place.kubectl.ok(
+        "label", "namespace", place.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted"
+    )
     assert "1 of 1 replicas ready" in place.up().out
 
 
 def test_a_policy_that_refuses_is_quoted(place: Place, real: None) -> None:
     """A ValidatingAdmissionPolicy refuses as a missing right does, with 403, and is something else."""
     name = place.kubectl.namespace
-    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}  # fmt: skip
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"],
+    }
     where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
-    place.kubectl.create({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]},
-            "validations": [{"expression": "false", "message": "no GPUs on Mondays"}],
-        },
-    })  # fmt: skip
-    try:
-        place.kubectl.create({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+    place.kubectl.create(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
             "metadata": {"name": name},
-            "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": where},
-        })  # fmt: skip
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": [{"expression": "false", "message": "no GPUs on Mondays"}],
+            },
+        }
+    )
+    try:
+        place.kubectl.create(
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "ValidatingAdmissionPolicyBinding",
+                "metadata": {"name": name},
+                "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": where},
+            }
+        )
         place.kubectl.space()
         import time
 
@@ -169,9 +202,15 @@ def test_the_api_server_admits_every_golden_manifest(place: Place, real: None, c
         if f"{resource.plural}.{resource.group}".rstrip(".") not in kinds:
             continue  # its definition is not installed there
         done = place.kubectl.run(
-            "apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=stoker", "-f", "-",
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "--validate=strict",
+            "--field-manager=stoker",
+            "-f",
+            "-",
             stdin=one.text(),
-        )  # fmt: skip
+        )
         assert done.returncode == 0, f"{one.kind} {one.name}: {done.stderr}"
         tried += 1
     assert tried >= 4

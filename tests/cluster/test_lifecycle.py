@@ -33,7 +33,11 @@ def test_from_an_empty_namespace_to_ready_and_away_again(place: Place) -> None:
     assert state["replicas"][0]["name"] == pod["metadata"]["name"]
     assert "nothing is wrong" in place.ok("why").out
     place.ok("down")
-    left = place.kubectl.get("deployments,replicasets,pods,services,jobs,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets", "-l", "app.kubernetes.io/managed-by=stoker")  # fmt: skip
+    left = place.kubectl.get(
+        "deployments,replicasets,pods,services,jobs,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets",
+        "-l",
+        "app.kubernetes.io/managed-by=stoker",
+    )
     assert [one["kind"] for one in left if not one["metadata"].get("deletionTimestamp")] == []
     assert place("status").code == 2
 
@@ -107,7 +111,13 @@ def test_a_pod_that_is_deleted_is_waited_for(place: Place) -> None:
 def test_an_interrupted_up_goes_on_by_itself_and_is_resumed(place: Place) -> None:
     place.write(annotations={"fake/ready-seconds": "20"})
     env = {**place.stoker.env, "KUBECONFIG": str(place.kubectl.config), "STOKER_OFFLINE": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "stoker", "up"], env=env, cwd=place.stoker.home, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stoker", "up"],
+        env=env,
+        cwd=place.stoker.home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while place.kubectl.run("get", "deployment", "shop").returncode:
         assert time.monotonic() < deadline

@@ -18,7 +18,9 @@ def begin(place: Place, *argv: str) -> "subprocess.Popen[str]":
     """A command that goes on beside the test."""
     env = {**place.stoker.env, "KUBECONFIG": str(place.kubectl.config), "STOKER_OFFLINE": "1"}
     argv = (sys.executable, "-m", "stoker", *argv)
-    return subprocess.Popen(argv, env=env, cwd=place.stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    return subprocess.Popen(
+        argv, env=env, cwd=place.stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def until(found: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
@@ -37,7 +39,12 @@ def waiting(place: Place) -> "subprocess.Popen[str]":
     """An `up` that has applied everything, and waits for a replica that is never ready."""
     place.write(annotations=NEVER)
     process = begin(place, "up")
-    until(lambda: holder(place) and place.kubectl.run("get", "deployment", "shop").returncode == 0 and place.pods(), process)  # fmt: skip
+    until(
+        lambda: (
+            holder(place) and place.kubectl.run("get", "deployment", "shop").returncode == 0 and place.pods()
+        ),
+        process,
+    )
     return process
 
 
@@ -87,7 +94,9 @@ def test_down_ends_an_up_that_waits(place: Place) -> None:
     code, err = ended(first)
     assert code == 1, err
     assert "`down`" in err
-    left = place.kubectl.get("deployments,services,configmaps,leases", "-l", "app.kubernetes.io/managed-by=stoker")  # fmt: skip
+    left = place.kubectl.get(
+        "deployments,services,configmaps,leases", "-l", "app.kubernetes.io/managed-by=stoker"
+    )
     assert [one["kind"] for one in left if not one["metadata"].get("deletionTimestamp")] == []
 
 
@@ -153,20 +162,34 @@ def test_each_verb_has_its_way_past_what_kubectl_has_set(place: Place) -> None:
 def test_nothing_is_applied_of_what_a_policy_refuses(place: Place, real: None) -> None:
     """In a namespace that is not there yet, too."""
     name = place.kubectl.namespace
-    rule = {"apiGroups": ["apps", "policy"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments", "poddisruptionbudgets"]}  # fmt: skip
-    place.kubectl.create({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]},
-            "validations": [{"expression": "false", "message": "no fleets on Mondays"}],
-        },
-    })  # fmt: skip
+    rule = {
+        "apiGroups": ["apps", "policy"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["deployments", "poddisruptionbudgets"],
+    }
+    place.kubectl.create(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": [{"expression": "false", "message": "no fleets on Mondays"}],
+            },
+        }
+    )
     try:
         where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
-        place.kubectl.create({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
-            "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": where},
-        })  # fmt: skip
+        place.kubectl.create(
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "ValidatingAdmissionPolicyBinding",
+                "metadata": {"name": name},
+                "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": where},
+            }
+        )
         time.sleep(10)  # a policy takes a moment to be in force
         ran = place("up", "--timeout", "30s")
         assert ran.code == 2, ran.err

@@ -1,4 +1,5 @@
-"""Where the endpoint listens: one address of the machine, all of them, a name, or several; each is found ready and used."""
+"""Where the endpoint listens: one address of the machine, all of them, a name, or several; each is found
+ready and used."""
 
 import contextlib
 import json
@@ -31,11 +32,17 @@ def needs(host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "url"),
     [
-        ("127.0.0.2", "127.0.0.2"), ("::1", "[::1]"), ("[::1]", "[::1]"), ("localhost", "localhost"),
-        (["127.0.0.1", "::1"], "127.0.0.1"), ("127.0.0.2,::1", "127.0.0.2"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("localhost", "localhost"),
+        (["127.0.0.1", "::1"], "127.0.0.1"),
+        ("127.0.0.2,::1", "127.0.0.2"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_endpoint_is_ready_and_used_where_it_was_asked_to_listen(
     stoker: Stoker, host: str | list[str], url: str
 ) -> None:

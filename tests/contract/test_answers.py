@@ -1,4 +1,5 @@
-"""The simulated engine answers as real vLLM does: each request of the contract against vLLM's recorded answer."""
+"""The simulated engine answers as real vLLM does: each request of the contract against vLLM's recorded
+answer."""
 
 import functools
 from collections.abc import Callable, Iterator

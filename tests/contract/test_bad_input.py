@@ -14,9 +14,13 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("vllm") is None, reason="without vLLM `up` says so before it looks at weights"
 )
 CONFIG: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_size": 64,
-    "vocab_size": 100, "max_position_embeddings": 512,
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "hidden_size": 64,
+    "vocab_size": 100,
+    "max_position_embeddings": 512,
+}
 
 
 def model(folder: Path, cut: int = 0, config: dict[str, Any] | None = None, parameters: int = 64) -> Path:

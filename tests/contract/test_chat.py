@@ -109,9 +109,17 @@ def test_kill_ends_a_conversation_where_ctrl_c_only_ends_an_answer(
     main, side = pty.openpty()
     # a runner that was begun by nohup hands its own way with SIGHUP down: here it is a terminal's
     process = subprocess.Popen(
-        [sys.executable, "-c", "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); from stoker.cli.main import main; main(['chat'])"],
-        stdin=side, stdout=side, stderr=side, env={**fleet.env, "TERM": "xterm"},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); from stoker.cli.main import main; "
+            "main(['chat'])",
+        ],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**fleet.env, "TERM": "xterm"},
+    )
     os.close(side)
     try:
         seen = ""

@@ -1,4 +1,5 @@
-"""Changes that take nothing away before they can: weights first, all or nothing, the count kept, a way past others' fields."""
+"""Changes that take nothing away before they can: weights first, all or nothing, the count kept, a way past
+others' fields."""
 
 import json
 import time
@@ -43,7 +44,11 @@ def part(user: User) -> Any:
 
 
 def claimed(user: User) -> str:
-    return str(next(v for v in part(user)["volumes"] if "persistentVolumeClaim" in v)["persistentVolumeClaim"]["claimName"])  # fmt: skip
+    return str(
+        next(v for v in part(user)["volumes"] if "persistentVolumeClaim" in v)["persistentVolumeClaim"][
+            "claimName"
+        ]
+    )
 
 
 def ready(user: User) -> int:
@@ -64,7 +69,10 @@ def test_replicas_stay_until_the_new_weights_are_there(user: User) -> None:
     process = user.begin("up")
     store = user.cluster.store
     until(lambda: len(store.list("Job")) == 2, process=process)
-    while not any(one["metadata"]["name"] not in (first, f"{first}-copy") and "dataSource" in one["spec"] for one in store.list("PersistentVolumeClaim")):  # fmt: skip
+    while not any(
+        one["metadata"]["name"] not in (first, f"{first}-copy") and "dataSource" in one["spec"]
+        for one in store.list("PersistentVolumeClaim")
+    ):
         live = user.live("Deployment")
         assert (claimed(user), live["metadata"]["generation"]) == (first, before)
         assert ready(user) == 1
@@ -91,7 +99,10 @@ def test_a_disk_that_is_still_being_made_is_waited_for(user: User) -> None:
     user.stoker.env["STOKER_OFFLINE"] = "1"
     process = user.begin("up")
     claims = user.cluster.store.list
-    until(lambda: sum("dataSource" in one["spec"] for one in claims("PersistentVolumeClaim")) == 2, process=process)  # fmt: skip
+    until(
+        lambda: sum("dataSource" in one["spec"] for one in claims("PersistentVolumeClaim")) == 2,
+        process=process,
+    )
     time.sleep(3)  # for looks that would have changed it
     assert (claimed(user), ready(user)) == (before, 1)
     lives._bind = bind  # type: ignore[method-assign]
@@ -147,7 +158,9 @@ def test_a_range_over_a_fleet_at_0_is_taken_to_its_low_end(user: User) -> None:
 def test_nothing_is_applied_of_what_is_refused_in_part(user: User) -> None:
     def deny(kind: str, _: Any) -> None:
         if kind in ("Deployment", "PodMonitoring"):
-            raise Refused(403, "Forbidden", f'admission webhook "policy.acme" denied the request: no {kind}s on Mondays')  # fmt: skip
+            raise Refused(
+                403, "Forbidden", f'admission webhook "policy.acme" denied the request: no {kind}s on Mondays'
+            )
 
     user.cluster.store.admit.append(deny)
     for space in ("default", "fresh"):
@@ -226,13 +239,23 @@ def test_a_count_that_kubectl_has_set(user: User) -> None:
 
 def test_all_rights_that_are_missing_are_told_at_once(user: User) -> None:
     user.cluster.forbidden |= {
-        ("create", "deployments"), ("patch", "deployments"), ("patch", "services"), ("get", "networkpolicies"), ("list", "pods"),
+        ("create", "deployments"),
+        ("patch", "deployments"),
+        ("patch", "services"),
+        ("get", "networkpolicies"),
+        ("list", "pods"),
         ("create", "persistentvolumes"),
-    }  # fmt: skip
+    }
     ran = user("up")
     assert ran.code == 2
     (said,) = [line for line in ran.err.splitlines() if line.startswith("error: ")]
-    for one in ("create or patch deployments", "patch services", "get networkpolicies", "list pods", "create persistentvolumes of the cluster"):  # fmt: skip
+    for one in (
+        "create or patch deployments",
+        "patch services",
+        "get networkpolicies",
+        "list pods",
+        "create persistentvolumes of the cluster",
+    ):
         assert one in said
     assert user.there() == set()
 

@@ -1,4 +1,5 @@
-"""What keeps a fleet of a cluster from being there, or from being reached: each named with its fix, nothing circular."""
+"""What keeps a fleet of a cluster from being there, or from being reached: each named with its fix, nothing
+circular."""
 
 import json
 import time
@@ -106,7 +107,8 @@ def test_a_refused_pod_of_the_copy_and_a_copy_that_is_held(
     looked.store.admit.append(
         refuse(
             "Pod",
-            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'all' denied request: label it",
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'all' denied request: "
+            "label it",
         )
     )
     monkeypatch.setenv("STOKER_OFFLINE", "1")
@@ -122,14 +124,26 @@ def test_a_refused_pod_of_the_copy_and_a_copy_that_is_held(
 
 def test_limits_of_cores_where_the_namespace_asks_for_them(looked: Looked) -> None:
     def counted(kind: str, body: Any) -> None:
-        lacking = [one["name"] for one in body["spec"]["containers"] if "cpu" not in one["resources"]["limits"]] if kind == "Pod" else []  # fmt: skip
+        lacking = (
+            [one["name"] for one in body["spec"]["containers"] if "cpu" not in one["resources"]["limits"]]
+            if kind == "Pod"
+            else []
+        )
         if lacking:
-            raise Refused(403, "Forbidden", f'pods "x" is forbidden: failed quota: cores: must specify limits.cpu for: {lacking[0]}')  # fmt: skip
+            raise Refused(
+                403,
+                "Forbidden",
+                f'pods "x" is forbidden: failed quota: cores: must specify limits.cpu for: {lacking[0]}',
+            )
 
     looked.store.admit.append(counted)
     assert "the namespace's quota cores wants limits.cpu in every container" in looked.late()
     assert "cpu_limit" in looked.why()[0].fix, "for who may not list the quotas"
-    looked.store.create(BY_KIND["ResourceQuota"], "default", {"metadata": {"name": "cores"}, "spec": {"hard": {"limits.cpu": "64"}}})  # fmt: skip
+    looked.store.create(
+        BY_KIND["ResourceQuota"],
+        "default",
+        {"metadata": {"name": "cores"}, "spec": {"hard": {"limits.cpu": "64"}}},
+    )
     looked.up()
     assert looked.rules() == []
     version = looked.store.objects[KEY]["metadata"]["resourceVersion"]
@@ -249,7 +263,11 @@ def test_a_namespace_that_is_being_deleted(looked: Looked) -> None:
     looked.up()
     looked.lives.store.sweep = lambda _: None  # type: ignore[method-assign]  # something in it does not go
     looked.store.end(("Namespace", "", "default"))
-    left = {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: pods. has 1"}  # fmt: skip
+    left = {
+        "type": "NamespaceContentRemaining",
+        "status": "True",
+        "message": "Some resources are remaining: pods. has 1",
+    }
     looked.store.status(("Namespace", "", "default"), conditions=[left])
     for key in [key for key in looked.store.objects if key[0] == "Pod"]:
         looked.store.delete(key)
@@ -260,7 +278,12 @@ def test_a_namespace_that_is_being_deleted(looked: Looked) -> None:
 def test_an_adapter_that_is_installed_and_down(looked: Looked) -> None:
     looked.user.write(replicas="1..3", scaling={"metrics": {"queue-depth": 5}})
     looked.up()
-    down = {"type": "Available", "status": "False", "reason": "MissingEndpoints", "message": "endpoints for service/custom-metrics have no addresses"}  # fmt: skip
+    down = {
+        "type": "Available",
+        "status": "False",
+        "reason": "MissingEndpoints",
+        "message": "endpoints for service/custom-metrics have no addresses",
+    }
     name = "v1beta1.custom.metrics.k8s.io"
     looked.store.create(BY_KIND["APIService"], "", {"metadata": {"name": name}})
     looked.store.status(("APIService", "", name), conditions=[down])

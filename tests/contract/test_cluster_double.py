@@ -54,12 +54,16 @@ def deployment(gpus: int = 1, replicas: int = 2, image: str = "a:1", **notes: st
     meta = {"labels": {"app": "x"}, "annotations": notes}
     rolling = {"maxSurge": 0, "maxUnavailable": 1}
     return {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"},
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "x"},
         "spec": {
-            "replicas": replicas, "selector": {"matchLabels": {"app": "x"}}, "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "x"}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
             "template": {"metadata": meta, "spec": {"containers": [container]}},
         },
-    }  # fmt: skip
+    }
 
 
 def until(found: Callable[[], object], seconds: float = 30) -> None:
@@ -113,9 +117,14 @@ def test_pods_live_and_a_rollout_replaces_them(client: Client) -> None:
     def images(ready: bool = True) -> list[str]:
         pods = client.get(PODS, labelSelector="app=x")["items"]
         return sorted(
-            p["spec"]["containers"][0]["image"] for p in pods
-            if not ready or any(c["type"] == "Ready" and c["status"] == "True" for c in p.get("status", {}).get("conditions", ()))
-        )  # fmt: skip
+            p["spec"]["containers"][0]["image"]
+            for p in pods
+            if not ready
+            or any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for c in p.get("status", {}).get("conditions", ())
+            )
+        )
 
     client.apply(DEPLOYMENTS, deployment())
     until(lambda: images() == ["a:1", "a:1"])
@@ -131,7 +140,12 @@ def test_a_pod_without_a_gpu_waits_and_says_why(client: Client) -> None:
             [p["status"]["phase"] for p in client.get(PODS)["items"] if "status" in p].count("Pending") == 1
         )
     )
-    until(lambda: any(e["reason"] == "FailedScheduling" for e in client.get("/api/v1/namespaces/default/events")["items"]))  # fmt: skip
+    until(
+        lambda: any(
+            e["reason"] == "FailedScheduling"
+            for e in client.get("/api/v1/namespaces/default/events")["items"]
+        )
+    )
     (event,) = client.get("/api/v1/namespaces/default/events", fieldSelector="reason=FailedScheduling")[
         "items"
     ]
@@ -142,8 +156,12 @@ def test_a_pod_without_a_gpu_waits_and_says_why(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("ImagePullBackOff", "ImagePullBackOff"), ("CrashLoopBackOff", "CrashLoopBackOff"), ("OOMKilled", "CrashLoopBackOff")],
-)  # fmt: skip
+    [
+        ("ImagePullBackOff", "ImagePullBackOff"),
+        ("CrashLoopBackOff", "CrashLoopBackOff"),
+        ("OOMKilled", "CrashLoopBackOff"),
+    ],
+)
 def test_faults(client: Client, fault: str, reason: str) -> None:
     client.apply(DEPLOYMENTS, deployment(replicas=1, **{"fake/fault": fault, "fake/log": "the last words"}))
 

@@ -89,7 +89,10 @@ def test_a_spec_out_of_the_cluster_reads_nothing_of_this_machine(user: User) -> 
     user.write(endpoint={"api_key": "env:SHOP_KEY"})
     user.ok("up", SHOP_KEY="the-real-key")
     (user.stoker.home / "stoker.yaml").unlink()
-    code = "from stoker.operate.cluster import connect_cluster as c; t = c('shop').target; print(t._key(t.spec.endpoint.api_key))"
+    code = (
+        "from stoker.operate.cluster import connect_cluster as c; t = c('shop').target; "
+        "print(t._key(t.spec.endpoint.api_key))"
+    )
     argv = [sys.executable, "-c", code]
     env = {**user.stoker.env, "KUBECONFIG": str(user.config), "SHOP_KEY": "of-this-machine"}
     ran = subprocess.run(argv, env=env, cwd=user.stoker.home, capture_output=True, text=True, check=False)

@@ -1,4 +1,5 @@
-"""gcloud's steps are a part of `up`: shown, run after a yes, or only printed; done ones are not done again."""
+"""gcloud's steps are a part of `up`: shown, run after a yes, or only printed; done ones are not done
+again."""
 
 import json
 import os

@@ -28,9 +28,14 @@ def test_what_others_put_in_is_named_and_stays(user: User) -> None:
     user.ok("up")
     for kind, change in (
         ("Deployment", lambda spec: spec["template"]["spec"].update(hostNetwork=True)),
-        ("Deployment", lambda spec: spec["template"]["spec"]["containers"][0]["env"].append({"name": "DEBUG", "value": "1"})),
+        (
+            "Deployment",
+            lambda spec: spec["template"]["spec"]["containers"][0]["env"].append(
+                {"name": "DEBUG", "value": "1"}
+            ),
+        ),
         ("Service", lambda spec: spec.update(externalIPs=["192.0.2.7"])),
-    ):  # fmt: skip
+    ):
         key = (kind, "default", "shop")
         live = json.loads(json.dumps(user.cluster.store.objects[key]))
         change(live["spec"])
@@ -48,7 +53,14 @@ def test_what_others_put_in_is_named_and_stays(user: User) -> None:
 
 
 def test_a_name_that_is_taken_is_left_alone(user: User) -> None:
-    user.cluster.store.create(BY_KIND["Deployment"], "default", {"metadata": {"name": "shop"}, "spec": {"replicas": 0, "template": {"metadata": {"labels": {}}, "spec": {"containers": []}}}})  # fmt: skip
+    user.cluster.store.create(
+        BY_KIND["Deployment"],
+        "default",
+        {
+            "metadata": {"name": "shop"},
+            "spec": {"replicas": 0, "template": {"metadata": {"labels": {}}, "spec": {"containers": []}}},
+        },
+    )
     ran = user("up")
     assert ran.code == 2
     assert "a Deployment named shop is there already" in ran.err

@@ -13,9 +13,13 @@ POD_LOG = {"annotations": {"fake/log": "one\ntwo"}}
 def started(user: User, *argv: str) -> "subprocess.Popen[str]":
     env = {**user.stoker.env, "KUBECONFIG": str(user.config)}
     return subprocess.Popen(
-        [sys.executable, "-m", "stoker", *argv], env=env, cwd=user.stoker.home, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", "stoker", *argv],
+        env=env,
+        cwd=user.stoker.home,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def until(found: Callable[[], object], seconds: float = 60) -> None:

@@ -24,8 +24,12 @@ def test_keys_that_may_not_be_written_stop_it_before_anything_is_made(user: User
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("ImagePullBackOff", "ImagePullBackOff"), ("OOMKilled", "the host's memory ran out"), ("NeverReady", "has been Starting")],
-)  # fmt: skip
+    [
+        ("ImagePullBackOff", "ImagePullBackOff"),
+        ("OOMKilled", "the host's memory ran out"),
+        ("NeverReady", "has been Starting"),
+    ],
+)
 def test_a_deadline_says_why(user: User, fault: str, said: str) -> None:
     user.write(kubernetes={**SPEC["kubernetes"], "annotations": {"fake/fault": fault}})
     ran = user("up", "--timeout", "10s")
@@ -81,9 +85,11 @@ def test_an_hpa_without_metrics_is_explained_link_by_link(user: User) -> None:
 def test_a_metric_that_the_engine_does_not_serve_and_a_target_it_never_reaches(user: User) -> None:
     notes = {"fake/metrics": "vllm:num_requests_waiting 0\n"}
     user.write(
-        replicas="1..3", scaling={"metrics": {"batch-size": 300}}, kubernetes={**SPEC["kubernetes"], "annotations": notes},
+        replicas="1..3",
+        scaling={"metrics": {"batch-size": 300}},
+        kubernetes={**SPEC["kubernetes"], "annotations": notes},
         engine={"max-model-len": "4K", "max-num-seqs": 64},
-    )  # fmt: skip
+    )
     user.ok("up")
     found = user.ok("why", "-o", "json").json()
     assert [one["rule"] for one in found] == ["why-hpa-page", "why-hpa-unreachable"]
@@ -294,10 +300,15 @@ def test_a_cluster_that_comes_back_is_resumed(user: User) -> None:
         ("", 2, "no kubeconfig can be used"),
         ("apiVersion: v1\nkind: Config\n", 2, "it has no 'clusters'"),
         ("nonsense: [", 2, "no kubeconfig can be used"),
-        ("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
-         "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n", 1, "does not answer"),
+        (
+            "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, "
+            "user: u}}]\n"
+            "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n",
+            1,
+            "does not answer",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_kubeconfig_that_leads_nowhere(user: User, config: str, code: int, said: str) -> None:
     user.config.write_text(config)
     begun = time.monotonic()
@@ -349,7 +360,13 @@ def test_ctrl_c_stops_the_waiting_only(user: User) -> None:
     import sys
 
     env = {**user.stoker.env, "KUBECONFIG": str(user.config)}
-    process = subprocess.Popen([sys.executable, "-m", "stoker", "up"], env=env, cwd=user.stoker.home, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stoker", "up"],
+        env=env,
+        cwd=user.stoker.home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while "Deployment/shop" not in user.there():
         assert time.monotonic() < deadline

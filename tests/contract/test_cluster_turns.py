@@ -1,4 +1,5 @@
-"""Two hands at one fleet of a cluster: the second is told of the first, and what was taken away stays away."""
+"""Two hands at one fleet of a cluster: the second is told of the first, and what was taken away stays
+away."""
 
 import json
 import signal
@@ -45,7 +46,9 @@ def test_the_second_of_two_ups_names_the_first_and_what_differs(user: User) -> N
     assert "max-model-len: 4K -> 8K" in ran.err
     assert "`stoker up --take-over`" in ran.err
     assert length(user) == "4K"
-    assert {one.partition("?")[0] for one in user.writes()[before:]} <= {f"PUT /apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE[2]}"}  # fmt: skip
+    assert {one.partition("?")[0] for one in user.writes()[before:]} <= {
+        f"PUT /apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE[2]}"
+    }
     assert "is changing the fleet since" in user.ok("up", "--dry-run").err
     ran = user.ok("up", "--take-over")
     assert "taken over from" in ran.err
@@ -140,7 +143,11 @@ def test_what_is_taken_away_is_not_made_anew(user: User, gone: str) -> None:
     assert code == 1, err
     assert "the fleet was taken away while this `up` was at work" in err
     assert ("the namespace ml" if gone == "Namespace" else f"{gone}/shop is gone") in err
-    assert ("Namespace" if gone == "Namespace" else gone, "" if gone == "Namespace" else "ml", "ml" if gone == "Namespace" else "shop") not in store.objects  # fmt: skip
+    assert (
+        "Namespace" if gone == "Namespace" else gone,
+        "" if gone == "Namespace" else "ml",
+        "ml" if gone == "Namespace" else "shop",
+    ) not in store.objects
 
 
 def test_an_interrupted_up_holds_nothing(user: User) -> None:

@@ -38,7 +38,11 @@ class Pods:
 
     def start(self) -> None:
         """Runs the gateway as its pod does, with the rendered settings."""
-        text = "model: {source: 'gs://b/m', served_name: m}\nname: shop\nhardware: l4\ntarget: kubernetes\nengine: {max-model-len: 4K}\nkubernetes: {routing: gateway, image: 'r/stoker:1'}\n"
+        text = (
+            "model: {source: 'gs://b/m', served_name: m}\nname: shop\nhardware: l4\ntarget: "
+            "kubernetes\nengine: {max-model-len: 4K}\nkubernetes: {routing: gateway, image: "
+            "'r/stoker:1'}\n"
+        )
         body = one(manifests(plan_of(text, None)), "ConfigMap", "shop-gateway")
         raw = json.loads(body["data"]["gateway.json"])
         raw |= {
@@ -76,7 +80,10 @@ class Pods:
         self.pod(f"shop-{number}", host)
 
     def pod(self, name: str, host: str, labels: dict[str, str] = LABELS) -> None:
-        body = {"metadata": {"name": name, "labels": labels}, "spec": {"nodeName": "n", "containers": [{"name": "engine", "image": "i"}]}}  # fmt: skip
+        body = {
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"nodeName": "n", "containers": [{"name": "engine", "image": "i"}]},
+        }
         store = self.cluster.store
         store.create(BY_KIND["Pod"], "default", body)
         store.status(("Pod", "default", name), phase="Running", podIP=host)
@@ -142,8 +149,10 @@ def test_pods_as_routes() -> None:
 
     given = [
         pod("b", podIP="10.0.0.2", meta={"deletionTimestamp": "2026-11-24T10:00:00Z"}),
-        pod("a", podIP="10.0.0.1"), pod("c"), pod("d", podIP="10.0.0.3", phase="Failed"),
-    ]  # fmt: skip
+        pod("a", podIP="10.0.0.1"),
+        pod("c"),
+        pod("d", podIP="10.0.0.3", phase="Failed"),
+    ]
     assert [(one.id, one.host, one.leaving) for one in routes(given, 8000)] == [
         ("a", "10.0.0.1", False),
         ("b", "10.0.0.2", True),

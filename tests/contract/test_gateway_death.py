@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,7 +36,8 @@ def with_standby(stoker: Stoker, wait_until: Any) -> None:
 
 @asynccontextmanager
 async def asking(stoker: Stoker) -> AsyncIterator[list[tuple[float, str]]]:
-    """New connections, one after another, as long as the block runs: how long each took, and what came of it."""
+    """New connections, one after another, as long as the block runs: how long each took, and what came of
+    it."""
     seen: list[tuple[float, str]] = []
     done = asyncio.Event()
 
@@ -61,7 +63,8 @@ async def asking(stoker: Stoker) -> AsyncIterator[list[tuple[float, str]]]:
 
 
 async def killed(stoker: Stoker) -> float:
-    """Kills the answering gateway: by how much its death was felt, in seconds. Nobody is refused meanwhile."""
+    """Kills the answering gateway: by how much its death was felt, in seconds. Nobody is refused
+    meanwhile."""
     victim = answering(stoker)
     async with asking(stoker) as seen:
         await asyncio.sleep(WINDOW)
@@ -160,3 +163,17 @@ def test_a_gateway_that_is_given_no_more_time_ends_its_streams_in_words(
     assert '"error"' in text
     assert text.rstrip().endswith("data: [DONE]")
     assert changing.wait(60) == 0
+
+
+def test_a_request_that_has_shown_nothing_yet_outlives_the_drain(stoker: Stoker, wait_until: Any) -> None:
+    spec = stoker.spec(simulate={"ttft": 6.0}, drain_timeout="1s")
+    stoker("up", "-d", "-f", spec)
+    before = answering(stoker)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx2.post, f"{stoker.url}/v1/chat/completions", json=BODY, timeout=60)
+        in_flight = 'stoker_gateway_requests_in_flight{replica="1"} 1'
+        wait_until(lambda: in_flight in httpx2.get(f"{stoker.url}/metrics", timeout=10).text)
+        ran = stoker("up", "-d", "-y", "-f", spec, "--set", "endpoint.queue_timeout=20")
+        assert ran.code == 0, ran.err
+        assert asked.result().status_code == 200
+    wait_until(lambda: not before.is_running())

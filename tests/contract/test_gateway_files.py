@@ -1,4 +1,5 @@
-"""The endpoint without file descriptors: it says so, blames no replica, and goes on when there are some again."""
+"""The endpoint without file descriptors: it says so, blames no replica, and goes on when there are some
+again."""
 
 import resource
 import socket

@@ -1,4 +1,5 @@
-"""Until something of the answer is shown: what vLLM sends ahead of it is held, and a lost replica costs nothing.
+"""Until something of the answer is shown: what vLLM sends ahead of it is held, and a lost replica costs
+nothing.
 
 The events are those of vLLM 0.32 on each route, in its order.
 """
@@ -226,7 +227,8 @@ BAD = {
     "LF alone": b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
     "no status": b"HTTP/1.1 OK\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
-    "a length and chunks": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "a length and chunks": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: "
+    b"chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     "another protocol": b"HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n",
     "a chunk that is none": EVENTS + b"zz\r\n",
     "a header without end": b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100000,
@@ -247,7 +249,8 @@ def test_an_answer_of_any_framing_is_read(endpoint: Endpoint) -> None:
     said = iter(
         [
             b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1;x=y\r\nk\r\n0\r\nsum: 1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1;x=y\r\nk\r\n0\r\nsum: "
+            b"1\r\n\r\n",
             b"HTTP/1.0 200 OK\r\n\r\nok",
             b"HTTP/1.1 200 OK\r\nconnection: x-secret\r\nx-secret: 1\r\n\r\nok",
         ]

@@ -12,7 +12,10 @@ from tests.support.endpoint import Endpoint, until
 from tests.support.wire import answers, say
 
 MIB = 1 << 20
-HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+HEAD = (
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: "
+    b"close\r\n"
+)
 PIECE = b"x" * MIB
 
 

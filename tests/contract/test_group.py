@@ -1,4 +1,5 @@
-"""The agents of a group: who may join, who is refused, and what ends it. Their engines are shell scripts here."""
+"""The agents of a group: who may join, who is refused, and what ends it. Their engines are shell scripts
+here."""
 
 import asyncio
 import contextlib
@@ -119,8 +120,12 @@ class Node:
         group = Group(2, rank, "127.0.0.1", port, str(key), **{"heartbeat_timeout": 5.0, "join": 30.0} | more)
         self.port = free_port()
         settings = {
-            "group": asdict(group), "tensor": 1, "port": self.port, "facts": facts, "ranks_file": str(folder / "ranks.json"),
-        }  # fmt: skip
+            "group": asdict(group),
+            "tensor": 1,
+            "port": self.port,
+            "facts": facts,
+            "ranks_file": str(folder / "ranks.json"),
+        }
         self.log = folder / f"node{rank}.log"
         argv = [
             sys.executable,
@@ -251,12 +256,24 @@ def test_a_master_waits_for_its_nodes(nodes: list[Node], tmp_path: Path) -> None
         (("--nnodes", "2", "--node-rank", "2", "--master-addr", "10.0.0.1"), "node 2 of 2 makes no sense"),
         (("--nnodes", "1", "--node-rank", "0", "--master-addr", "10.0.0.1"), "node 0 of 1 makes no sense"),
         (("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1"), "--group-key is missing"),
-        (("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "env:X"), "read it from a file"),
-        (("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "s3cret"), "is no reference"),
-        (("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "file:./none"), "cannot be read"),
-        (("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "file:./open"), "can be read by others"),
+        (
+            ("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "env:X"),
+            "read it from a file",
+        ),
+        (
+            ("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "s3cret"),
+            "is no reference",
+        ),
+        (
+            ("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "file:./none"),
+            "cannot be read",
+        ),
+        (
+            ("--nnodes", "2", "--node-rank", "0", "--master-addr", "10.0.0.1", "--group-key", "file:./open"),
+            "can be read by others",
+        ),
     ],
-)  # fmt: skip
+)
 def test_options_that_are_missing_or_make_no_sense(stoker: Stoker, argv: tuple[str, ...], said: str) -> None:
     (stoker.home / "open").write_text("s3cret")
     (stoker.home / "open").chmod(0o644)

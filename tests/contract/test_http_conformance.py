@@ -1,7 +1,8 @@
 """HTTP/1.1 at the endpoint, row by row, over real sockets: what RFC 9110 and 9112 ask of a server.
 
-The situations are those of the public list Http11Probe (its requirement dashboard, suites Compliance, Smuggling,
-Malformed and Normalization); sentences and bytes are ours. A row is: what is sent, the status, the RFC's section.
+The situations are those of the public list Http11Probe (its requirement dashboard, suites Compliance,
+Smuggling, Malformed and Normalization); sentences and bytes are ours. A row is: what is sent, the status, the
+RFC's section.
 """
 
 from collections.abc import Iterator
@@ -112,7 +113,12 @@ REFUSED = [
     ("a length and chunks", "9112 6.1", post(SIZE + CHUNKED, CHUNKS), 400),
     ("chunks and a length", "9112 6.1", post(CHUNKED + SIZE, CHUNKS), 400),
     ("chunks in HTTP/1.0", "9112 6.1", post(CHUNKED, CHUNKS, b"1.0"), 400),
-    ("chunked is not the last coding", "9112 6.3", post(b"Transfer-Encoding: chunked, gzip\r\n", CHUNKS), 400),
+    (
+        "chunked is not the last coding",
+        "9112 6.3",
+        post(b"Transfer-Encoding: chunked, gzip\r\n", CHUNKS),
+        400,
+    ),
     ("chunked twice", "9112 6.1", post(b"Transfer-Encoding: chunked, chunked\r\n", CHUNKS), 400),
     ("chunked twice, in two headers", "9112 6.1", post(CHUNKED + CHUNKED, CHUNKS), 400),
     ("chunked with a parameter", "9112 7", post(b"Transfer-Encoding: chunked;q=1\r\n", CHUNKS), 400),
@@ -145,21 +151,27 @@ REFUSED = [
     ("LF after a trailer", "9112 2.2", post(CHUNKED, CHUNKS[:-2] + b"X: 1\n\r\n"), 400),
     ("a trailer that is no header", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"nothing\r\n\r\n"), 400),
     ("trailers without end", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"X: 1\r\n" * 12000), 400),
-]  # fmt: skip
+]
 
 TAKEN = [
     ("a plain request", "9112 2", get()),
     ("empty lines before a request", "9112 2.2", b"\r\n\r\n" + get()),
     ("a minor version to come", "9112 2.3", get(b"GET /v1/models HTTP/1.2")),
     ("an address as target", "9112 3.2.2", get(b"GET http://localhost/v1/models HTTP/1.1")),
-    ("an address as target, under another Host", "9112 3.2.2",
-     get(b"GET http://localhost/v1/models HTTP/1.1", b"Host: elsewhere.example\r\n")),
+    (
+        "an address as target, under another Host",
+        "9112 3.2.2",
+        get(b"GET http://localhost/v1/models HTTP/1.1", b"Host: elsewhere.example\r\n"),
+    ),
     ("a Host with a port", "9110 7.2", get(headers=b"Host: localhost:8000\r\n")),
     ("no space after the colon", "9112 5", get(headers=b"Host:localhost\r\n")),
     ("space and tab around a value", "9112 5.1", get(headers=b"Host: \t localhost \t\r\n")),
     ("bytes over ASCII in a value", "9110 5.5", get(headers=HOST + b"X-A: \xc3\xa4\r\n")),
-    ("an offer of another protocol", "9110 7.8",
-     get(headers=HOST + b"Connection: upgrade\r\nUpgrade: foo/2\r\n")),
+    (
+        "an offer of another protocol",
+        "9110 7.8",
+        get(headers=HOST + b"Connection: upgrade\r\nUpgrade: foo/2\r\n"),
+    ),
     ("WebSocket without the connection option", "9110 7.8", get(headers=HOST + b"Upgrade: h2c\r\n")),
     ("a range", "9110 14.2", get(headers=HOST + b"Range: bytes=0-1,0-1\r\n")),
     ("a body with its length", "9112 6.2", post(SIZE)),
@@ -168,16 +180,31 @@ TAKEN = [
     ("a body in a chunk", "9112 7.1", post(CHUNKED, CHUNKS)),
     ("chunked in capitals", "9112 7", post(b"TRANSFER-ENCODING: Chunked\r\n", CHUNKS)),
     ("empty elements beside chunked", "9110 5.6.1", post(b"Transfer-Encoding: , chunked ,\r\n", CHUNKS)),
-    ("several chunks", "9112 7.1", post(CHUNKED, b"5\r\n" + BODY[:5] + b"\r\n1a\r\n" + BODY[5:] + b"\r\n0\r\n\r\n")),
-    ("sizes in capitals, with leading zeros", "9112 7.1", post(CHUNKED, b"001F\r\n" + BODY + b"\r\n000\r\n\r\n")),
+    (
+        "several chunks",
+        "9112 7.1",
+        post(CHUNKED, b"5\r\n" + BODY[:5] + b"\r\n1a\r\n" + BODY[5:] + b"\r\n0\r\n\r\n"),
+    ),
+    (
+        "sizes in capitals, with leading zeros",
+        "9112 7.1",
+        post(CHUNKED, b"001F\r\n" + BODY + b"\r\n000\r\n\r\n"),
+    ),
     ("extensions", "9112 7.1.1", post(CHUNKED, b'1f;a=b ;c="d;e"\r\n' + BODY + b"\r\n0;z\r\n\r\n")),
     ("trailers", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"X-Sum: 1\r\n\r\n")),
-    ("trailers with the names of framing", "9110 6.5.1",
-     post(CHUNKED, CHUNKS[:-2] + b"Content-Length: 5\r\nTransfer-Encoding: gzip\r\nHost: x\r\n\r\n")),
+    (
+        "trailers with the names of framing",
+        "9110 6.5.1",
+        post(CHUNKED, CHUNKS[:-2] + b"Content-Length: 5\r\nTransfer-Encoding: gzip\r\nHost: x\r\n\r\n"),
+    ),
     ("an expectation that is met", "9110 10.1.1", post(SIZE + b"Expect: 100-continue\r\n")),
-    ("headers that are named like framing", "9110 5.1", post(SIZE + b"Content_Length: 5\r\nTransfer_Encoding: x\r\n")),
+    (
+        "headers that are named like framing",
+        "9110 5.1",
+        post(SIZE + b"Content_Length: 5\r\nTransfer_Encoding: x\r\n"),
+    ),
     ("a body on GET", "9110 9.3.1", b"GET /v1/models HTTP/1.1\r\n" + HOST + SIZE + b"\r\n" + BODY),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")

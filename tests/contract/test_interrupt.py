@@ -17,8 +17,13 @@ def test_an_interrupt_while_modules_are_loaded(stoker: Stoker, module: str, verb
     """Python says which module it has loaded (-X importtime): that is when it comes."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "stoker", *verb],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=stoker.env, cwd=stoker.home,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=stoker.env,
+        cwd=stoker.home,
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if line.rpartition("|")[2].strip() == module:
@@ -41,7 +46,10 @@ def test_the_console_script_starts_the_same_way() -> None:
 
 def test_an_ignored_interrupt_stays_ignored(stoker: Stoker) -> None:
     """As a shell leaves it to a job in the background."""
-    code = "import signal, os, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, '-m', 'stoker', 'plan', '-h'])"
+    code = (
+        "import signal, os, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, "
+        "[sys.executable, '-m', 'stoker', 'plan', '-h'])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=stoker.env
     )

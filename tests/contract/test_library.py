@@ -24,12 +24,19 @@ def test_every_name_of_the_front_door_is_there() -> None:
 def test_every_error_is_at_the_front_door() -> None:
     from stoker import errors
 
-    tree = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.StokerError)}  # fmt: skip
+    tree = {
+        name
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, errors.StokerError)
+    }
     assert tree <= set(stoker.__all__)
 
 
 def test_importing_it_imports_nothing_heavy() -> None:
-    code = "import sys, stoker; print(*(m for m in ('pydantic', 'click', 'yaml', 'httpx2', 'asyncio', 'rich') if m in sys.modules))"
+    code = (
+        "import sys, stoker; print(*(m for m in ('pydantic', 'click', 'yaml', 'httpx2', 'asyncio', "
+        "'rich') if m in sys.modules))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "\n"

@@ -1,4 +1,5 @@
-"""A fleet on this machine, with simulated engines: every verb, every way to end, by real processes and sockets."""
+"""A fleet on this machine, with simulated engines: every verb, every way to end, by real processes and
+sockets."""
 
 import os
 import signal
@@ -249,8 +250,13 @@ def test_down_lets_a_long_answer_finish_and_refuses_new_requests_at_once(
     stoker: Stoker, wait_until: Wait
 ) -> None:
     stoker("up", "-d", "-f", stoker.spec(simulate={"itl": 0.05}))
-    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 300,
-            "ignore_eos": True}  # fmt: skip
+    body = {
+        "model": "model",
+        "messages": [{"role": "user", "content": "a"}],
+        "stream": True,
+        "max_tokens": 300,
+        "ignore_eos": True,
+    }
     with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
         lines = stream.iter_lines()
         next(lines)
@@ -285,8 +291,13 @@ def test_a_plan_that_changes_again_while_a_replica_starts_wastes_no_start(
 def test_a_second_ctrl_c_cuts_what_still_runs(stoker: Stoker, wait_until: Wait) -> None:
     attached = stoker.popen("up", "-f", stoker.spec(simulate={"itl": 0.5}))
     wait_until(lambda: "Ctrl-C" in stoker.said)  # it is attached
-    body = {"model": "model", "messages": [{"role": "user", "content": "a"}], "stream": True, "max_tokens": 500,
-            "ignore_eos": True}  # fmt: skip
+    body = {
+        "model": "model",
+        "messages": [{"role": "user", "content": "a"}],
+        "stream": True,
+        "max_tokens": 500,
+        "ignore_eos": True,
+    }
     with httpx2.stream("POST", f"{stoker.url}/v1/chat/completions", json=body, timeout=60) as stream:
         lines = stream.iter_lines()
         next(lines)

@@ -1,4 +1,5 @@
-"""A change that fails: the first replacement that does not come up stops it, and the fleet goes on as it was."""
+"""A change that fails: the first replacement that does not come up stops it, and the fleet goes on as it
+was."""
 
 import contextlib
 import time

@@ -1,4 +1,5 @@
-"""A fleet whose files are damaged, or cannot be written: it goes on, it is never killed, and it can be taken down."""
+"""A fleet whose files are damaged, or cannot be written: it goes on, it is never killed, and it can be taken
+down."""
 
 import contextlib
 import os
@@ -28,7 +29,8 @@ def folder(stoker: Stoker, name: str = "sim") -> Path:
 
 
 def remove(path: Path) -> None:
-    """Takes a folder away under programs that write into it: a file may come in between looking and removing."""
+    """Takes a folder away under programs that write into it: a file may come in between looking and
+    removing."""
     for _ in range(100):
         with contextlib.suppress(OSError):
             shutil.rmtree(path)

@@ -45,14 +45,27 @@ def test_a_model_and_a_gpu_are_enough(stoker: Stoker, folder: Path, named: str |
 
 def test_every_flag_of_vllm_that_bears_on_memory(stoker: Stoker, folder: Path) -> None:
     flags = {
-        "--max-model-len": "16K", "--gpu-memory-utilization": "0.85", "--tensor-parallel-size": "2",
-        "--pipeline-parallel-size": "2", "--dtype": "float16", "--quantization": "fp8", "--kv-cache-dtype": "fp8",
-        "--max-num-batched-tokens": "4096", "--max-num-seqs": "64",
-    }  # fmt: skip
+        "--max-model-len": "16K",
+        "--gpu-memory-utilization": "0.85",
+        "--tensor-parallel-size": "2",
+        "--pipeline-parallel-size": "2",
+        "--dtype": "float16",
+        "--quantization": "fp8",
+        "--kv-cache-dtype": "fp8",
+        "--max-num-batched-tokens": "4096",
+        "--max-num-seqs": "64",
+    }
     found = planned(
-        stoker, "--model", str(folder), "--gpu", "nvidia-h100-80gb", "--gpus", "4", "--enforce-eager",
+        stoker,
+        "--model",
+        str(folder),
+        "--gpu",
+        "nvidia-h100-80gb",
+        "--gpus",
+        "4",
+        "--enforce-eager",
         *(word for pair in flags.items() for word in pair),
-    )  # fmt: skip
+    )
     words = found["vllm_args"]
     for flag, value in flags.items():
         assert words[words.index(flag) + 1] in (value, "16384")
@@ -63,8 +76,18 @@ def test_every_flag_of_vllm_that_bears_on_memory(stoker: Stoker, folder: Path) -
 
 
 def test_another_release_is_planned_by_its_own_rules(stoker: Stoker, folder: Path) -> None:
-    argv = ("--model", str(folder), "--gpu", "h100-80gb", "--gpus", "1", "--max-model-len", "8192",
-            "--gpu-memory-utilization", "0.95")  # fmt: skip
+    argv = (
+        "--model",
+        str(folder),
+        "--gpu",
+        "h100-80gb",
+        "--gpus",
+        "1",
+        "--max-model-len",
+        "8192",
+        "--gpu-memory-utilization",
+        "0.95",
+    )
     old = planned(stoker, *argv, "--engine-version", "0.19.0")
     assert old["memory"]["kv_cache"] / 1024**3 == pytest.approx(58.11, rel=0.01)
     assert old["memory"]["cuda_graphs"] == 0
@@ -72,14 +95,18 @@ def test_another_release_is_planned_by_its_own_rules(stoker: Stoker, folder: Pat
 
 
 def test_gpus_side_by_side(stoker: Stoker, folder: Path) -> None:
-    ran = stoker("plan", "--model", str(folder), "--compare", "l4,a100-80gb:1,rtx-4090:1", "--max-model-len", "128K")  # fmt: skip
+    ran = stoker(
+        "plan", "--model", str(folder), "--compare", "l4,a100-80gb:1,rtx-4090:1", "--max-model-len", "128K"
+    )
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
     assert lines[1].split()[0] == "GPU"
     assert lines[2].startswith("  2 x l4")
     assert lines[3].startswith("  1 x a100-80gb")
     assert "does not fit" in lines[4]
-    both = stoker("plan", str(folder), "--compare", "l4,rtx-4090:1", "--max-model-len", "128K", "-o", "json").json()  # fmt: skip
+    both = stoker(
+        "plan", str(folder), "--compare", "l4,rtx-4090:1", "--max-model-len", "128K", "-o", "json"
+    ).json()
     assert [one["gpu"] for one in both] == ["l4", "rtx-4090:1"]
     assert both[1]["fits"] is False
 
@@ -132,7 +159,8 @@ def test_broken_and_missing_configs(stoker: Stoker, folder: Path) -> None:
 
 def test_a_file_for_a_cluster_is_planned_for_its_own_hardware(stoker: Stoker, folder: Path) -> None:
     (stoker.home / "stoker.yaml").write_text(
-        f"model: {folder}\nhardware: l4:2\ntarget: kubernetes\nreplicas: 1..5\nscaling: {{metrics: {{queue-depth: 5}}}}\n"
+        f"model: {folder}\nhardware: l4:2\ntarget: kubernetes\nreplicas: 1..5\nscaling: {{metrics: "
+        f"{{queue-depth: 5}}}}\n"
     )
     ran = stoker("plan")
     assert ran.code == 0, ran.err

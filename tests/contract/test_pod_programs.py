@@ -1,4 +1,5 @@
-"""What runs beside an engine in its pod: the witness of its requests, the liveness probe and the preStop that ask it."""
+"""What runs beside an engine in its pod: the witness of its requests, the liveness probe and the preStop that
+ask it."""
 
 import contextlib
 import http.client
@@ -102,12 +103,22 @@ def pod(start: Start) -> Pod:
 
 
 def test_every_route_of_clients_is_counted_and_no_other() -> None:
-    code = "import json, sys, stoker_witness as w; print(json.dumps([w.counted(p) for p in json.load(sys.stdin)]))"
+    code = (
+        "import json, sys, stoker_witness as w; print(json.dumps([w.counted(p) for p in "
+        "json.load(sys.stdin)]))"
+    )
     for version in vllm.KNOWN:
         release = vllm.release(version)
         routes = sorted(release.routes)
         env = {**os.environ, "PYTHONPATH": str(ROOT / "src/stoker/render/manifests/scripts")}
-        said = subprocess.run([sys.executable, "-c", code], input=json.dumps(routes), env=env, capture_output=True, text=True, check=True)  # fmt: skip
+        said = subprocess.run(
+            [sys.executable, "-c", code],
+            input=json.dumps(routes),
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         counted = {path for path, yes in zip(routes, json.loads(said.stdout), strict=True) if yes}
         quick = {"/version"}  # answered at once, by the API's process alone
         assert counted - {"/invocations"} == release.inference_routes - quick, (
@@ -167,11 +178,14 @@ def end(pod: Pod) -> None:
 @pytest.mark.parametrize(
     ("path", "last"),
     [
-        (CHAT, ['data: {"error": {"message": "', 'data: [DONE]']),
-        ("/v1/messages", ["event: error", 'data: {"type": "error", "error": {"type": "api_error", "message": "']),
+        (CHAT, ['data: {"error": {"message": "', "data: [DONE]"]),
+        (
+            "/v1/messages",
+            ["event: error", 'data: {"type": "error", "error": {"type": "api_error", "message": "'],
+        ),
         ("/v1/responses", ["event: error", 'data: {"type": "error", "code": "server_error", "message": "']),
     ],
-)  # fmt: skip
+)
 def test_what_is_open_when_the_pod_leaves_is_ended_in_words(pod: Pod, path: str, last: list[str]) -> None:
     pod.turn(hang=True)
     stream, silent, plain = pod.sent(path, stream=True, tokens=2), pod.sent(path, stream=True), pod.sent(path)

@@ -14,8 +14,12 @@ def test_any_endpoint_is_shown_by_its_address(stoker: Stoker) -> None:
     port = free_port()
     page = subprocess.Popen(
         [sys.executable, "-m", "stoker", "ui", "--url", f"{stoker.url}/v1", "--port", str(port)],
-        env=stoker.env, cwd=stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=stoker.env,
+        cwd=stoker.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert page.stdout is not None
         line = page.stdout.readline()

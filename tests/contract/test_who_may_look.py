@@ -1,4 +1,5 @@
-"""Who may look at what: logs are for the owner and for who holds the key; a process is not given what it does not need."""
+"""Who may look at what: logs are for the owner and for who holds the key; a process is not given what it does
+not need."""
 
 import contextlib
 import os
@@ -20,7 +21,8 @@ ROLES = ("stoker.targets.simulated", "stoker.targets.gateway", "stoker.ui.consol
 def asked(
     port: int, name: str, key: str = "", uid: int | None = None, more: str = "", path: str = "/api/log"
 ) -> int:
-    """The status that the console gives to who asks for a log: as that user, whose socket it is from its making on."""
+    """The status that the console gives to who asks for a log: as that user, whose socket it is from its
+    making on."""
     with _as(uid):
         client = socket.socket()
     with client:

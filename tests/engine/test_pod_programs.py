@@ -30,9 +30,16 @@ STORY = [{"role": "user", "content": "Tell me a long story."}]
 LONG = {"messages": STORY, "max_tokens": 1500, "ignore_eos": True}
 # Of a step few tokens, so that a long prompt takes many: as a very long one does with thousands
 SMALL = (
-    "--enforce-eager", "--dtype", "float32", "--kv-cache-memory-bytes", "536870912", "--max-model-len", "2048",
-    "--max-num-batched-tokens", "64",
-)  # fmt: skip
+    "--enforce-eager",
+    "--dtype",
+    "float32",
+    "--kv-cache-memory-bytes",
+    "536870912",
+    "--max-model-len",
+    "2048",
+    "--max-num-batched-tokens",
+    "64",
+)
 
 
 class Pod:
@@ -120,7 +127,11 @@ def test_a_long_prompt_is_in_flight_while_the_engine_says_nothing_and_its_steps_
 
 def test_a_hang_that_begins_while_it_is_idle_is_noticed(pod: Pod) -> None:
     wait(lambda: pod.facts()["in_flight"] == 0)
-    core = next(one for one in psutil.Process(pod.process.pid).children(recursive=True) if "EngineCore" in one.name() or "EngineCore" in " ".join(one.cmdline()))  # fmt: skip
+    core = next(
+        one
+        for one in psutil.Process(pod.process.pid).children(recursive=True)
+        if "EngineCore" in one.name() or "EngineCore" in " ".join(one.cmdline())
+    )
     core.suspend()
     try:
         wait(lambda: pod.facts()["canary_for"] > 2, 120)

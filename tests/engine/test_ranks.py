@@ -1,6 +1,8 @@
-"""One replica over several ranks, for real: on one host, and over two hosts in network namespaces of their own.
+"""One replica over several ranks, for real: on one host, and over two hosts in network namespaces of their
+own.
 
-Each answers with the same greedy text as one process; a rank that dies takes the group down at once, and it comes back.
+Each answers with the same greedy text as one process; a rank that dies takes the group down at once, and it
+comes back.
 """
 
 import importlib.util
@@ -61,9 +63,14 @@ class Host:
 
     def run(self, *argv: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [*self.before, sys.executable, "-m", "stoker", *argv], env=self.stoker.env, cwd=self.stoker.home,
-            capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+            [*self.before, sys.executable, "-m", "stoker", *argv],
+            env=self.stoker.env,
+            cwd=self.stoker.home,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
     def up(self, folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
         sets = (
@@ -72,12 +79,25 @@ class Host:
             "name=ranks",
             f"model.served_name={MODEL}",
         )
-        return self.run("up", "-d", str(folder), *(word for one in sets for word in ("--set", one)), *argv, timeout=START + 60)  # fmt: skip
+        return self.run(
+            "up",
+            "-d",
+            str(folder),
+            *(word for one in sets for word in ("--set", one)),
+            *argv,
+            timeout=START + 60,
+        )
 
     def ask(self, tokens: int = 16) -> dict[str, Any]:
         body = {"model": MODEL, "prompt": PROMPT, "max_tokens": tokens, "temperature": 0}
         url = f"http://127.0.0.1:{self.stoker.port}/v1/completions"
-        done = subprocess.run([*self.before, sys.executable, "-c", _ASK, url, json.dumps(body)], capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+        done = subprocess.run(
+            [*self.before, sys.executable, "-c", _ASK, url, json.dumps(body)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -183,12 +203,16 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
     names = (f"stoker-{os.getpid()}-a", f"stoker-{os.getpid()}-b")
     try:
         for line in (
-            f"ip netns add {names[0]}", f"ip netns add {names[1]}",
-            f"ip link add sa{os.getpid()} netns {names[0]} type veth peer name sb{os.getpid()} netns {names[1]}",
-            f"ip -n {names[0]} addr add {MASTER}/24 dev sa{os.getpid()}", f"ip -n {names[1]} addr add {OTHER}/24 dev sb{os.getpid()}",
+            f"ip netns add {names[0]}",
+            f"ip netns add {names[1]}",
+            f"ip link add sa{os.getpid()} netns {names[0]} type veth peer name sb{os.getpid()} netns "
+            f"{names[1]}",
+            f"ip -n {names[0]} addr add {MASTER}/24 dev sa{os.getpid()}",
+            f"ip -n {names[1]} addr add {OTHER}/24 dev sb{os.getpid()}",
             *(f"ip -n {name} link set lo up" for name in names),
-            f"ip -n {names[0]} link set sa{os.getpid()} up", f"ip -n {names[1]} link set sb{os.getpid()} up",
-        ):  # fmt: skip
+            f"ip -n {names[0]} link set sa{os.getpid()} up",
+            f"ip -n {names[1]} link set sb{os.getpid()} up",
+        ):
             subprocess.run(line.split(), check=True, capture_output=True)
         for name in ("a", "b"):
             (tmp_path / name).mkdir()

@@ -168,9 +168,17 @@ def test_an_adapter_is_served_under_its_own_name(real: Stoker) -> None:
 def test_the_guides_body_is_accepted(real: Stoker) -> None:
     body = {
         "model": MODEL,
-        "messages": [{"role": "user", "content": "I'm looking for comfortable cycling shorts for women, what are some good options?"}],
-        "temperature": 0.70, "top_p": 1.0, "top_k": 1.0, "max_tokens": 16,
-    }  # fmt: skip
+        "messages": [
+            {
+                "role": "user",
+                "content": "I'm looking for comfortable cycling shorts for women, what are some good options?",
+            }
+        ],
+        "temperature": 0.70,
+        "top_p": 1.0,
+        "top_k": 1.0,
+        "max_tokens": 16,
+    }
     answer = httpx2.post(f"{real.url}/v1/chat/completions", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
 

@@ -1,4 +1,5 @@
-"""Every example's plan is the one that is checked in, and what Google's own matrix runs fits as Google runs it."""
+"""Every example's plan is the one that is checked in, and what Google's own matrix runs fits as Google runs
+it."""
 
 import json
 from typing import Any
@@ -8,9 +9,16 @@ from tools import examples
 
 # Model, GPU, ranks: Google's matrix of models and GPUs (AI on GKE, inference reference).
 MATRIX = {
-    "l4-gemma-3-1b": 1, "l4-gemma-3-27b": 8, "l4-qwen3-32b": 8, "h100-gemma-3-27b": 1, "h100-gpt-oss-20b": 1,
-    "h100-qwen3-32b": 1, "h100-llama-3.3-70b": 4, "h100-llama-4-scout": 8, "h200-llama-3.3-70b": 4,
-}  # fmt: skip
+    "l4-gemma-3-1b": 1,
+    "l4-gemma-3-27b": 8,
+    "l4-qwen3-32b": 8,
+    "h100-gemma-3-27b": 1,
+    "h100-gpt-oss-20b": 1,
+    "h100-qwen3-32b": 1,
+    "h100-llama-3.3-70b": 4,
+    "h100-llama-4-scout": 8,
+    "h200-llama-3.3-70b": 4,
+}
 
 
 def plan_of(name: str) -> Any:

@@ -11,12 +11,43 @@ from tests.support.manifests import rendered
 
 from stoker.render.manifests.text import write
 
-WORDS = st.text() | st.sampled_from(["yes", "On", "1", "1.5", "0x1f", "1e3", "~", "-", "a: b", "a #b", "12:30:45", "2026-01-01", "=", "<<", "!x", "&a", "*a", "a\n b\n", "\n", "l1\nl2\n", "x:", ".inf", "1_000", "/a:b"])  # fmt: skip
+WORDS = st.text() | st.sampled_from(
+    [
+        "yes",
+        "On",
+        "1",
+        "1.5",
+        "0x1f",
+        "1e3",
+        "~",
+        "-",
+        "a: b",
+        "a #b",
+        "12:30:45",
+        "2026-01-01",
+        "=",
+        "<<",
+        "!x",
+        "&a",
+        "*a",
+        "a\n b\n",
+        "\n",
+        "l1\nl2\n",
+        "x:",
+        ".inf",
+        "1_000",
+        "/a:b",
+    ]
+)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(st.dictionaries(WORDS, VALUES, min_size=1, max_size=4))

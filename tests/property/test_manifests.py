@@ -19,17 +19,24 @@ CLUSTER = st.fixed_dictionaries(
     optional={
         "platform": st.sampled_from(["gke", "plain"]),
         "namespace": st.sampled_from(["default", "ml-serve"]),
-        "weights": st.sampled_from(["disk", "gcsfuse", "stream", "hub", {"disk": "projects/p/zones/z/disks/d"}, {"disk": "d"}]),
+        "weights": st.sampled_from(
+            ["disk", "gcsfuse", "stream", "hub", {"disk": "projects/p/zones/z/disks/d"}, {"disk": "d"}]
+        ),
         "disk": st.fixed_dictionaries(
             {},
             optional={
-                "type": st.sampled_from(["pd-ssd", "hyperdisk-ml"]), "size": st.just("300Gi"),
-                "zones": st.sampled_from([[], ["a"], ["a", "b"]]), "storage_class": st.just("fast"), "snapshot_class": st.just("snaps"),
+                "type": st.sampled_from(["pd-ssd", "hyperdisk-ml"]),
+                "size": st.just("300Gi"),
+                "zones": st.sampled_from([[], ["a"], ["a", "b"]]),
+                "storage_class": st.just("fast"),
+                "snapshot_class": st.just("snaps"),
             },
         ),
         "metrics": st.sampled_from(["stackdriver", "prometheus", "none"]),
         "service_account": st.just("mlp"),
-        "capacity": st.lists(st.sampled_from(["on-demand", "spot", "flex-start", "reservation:r"]), max_size=3, unique=True),
+        "capacity": st.lists(
+            st.sampled_from(["on-demand", "spot", "flex-start", "reservation:r"]), max_size=3, unique=True
+        ),
         "compute_class": st.just("gpus"),
         "surge": st.booleans(),
         "priority_class": st.just("high"),
@@ -43,18 +50,38 @@ CLUSTER = st.fixed_dictionaries(
         "logs": st.sampled_from(["text", "json"]),
         "routing": st.sampled_from(["service", "gateway", "gateway-api"]),
         "gateway": st.fixed_dictionaries(
-            {}, optional={"class_name": st.sampled_from(["gke-l7-rilb", "istio"]), "host": st.just("a.example"), "tls_secret": st.just("tls"), "proxies": st.just(["10.0.0.0/8"])},
+            {},
+            optional={
+                "class_name": st.sampled_from(["gke-l7-rilb", "istio"]),
+                "host": st.just("a.example"),
+                "tls_secret": st.just("tls"),
+                "proxies": st.just(["10.0.0.0/8"]),
+            },
         ),
     },
-)  # fmt: skip
-SCALED: dict[str, Any] = {"metrics": {"queue-depth": 5, "batch-size": 12.5}, "behavior": {"scaleUp": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}]}}}  # fmt: skip
+)
+SCALED: dict[str, Any] = {
+    "metrics": {"queue-depth": 5, "batch-size": 12.5},
+    "behavior": {
+        "scaleUp": {
+            "selectPolicy": "Max",
+            "policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}],
+        }
+    },
+}
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    hardware=HARDWARE, source=SOURCES, cluster=CLUSTER, scaled=st.booleans(),
-    key=st.sampled_from([None, "env:KEY", "secret:keys/api"]), read=st.booleans(), adapters=st.booleans(), objectives=st.booleans(),
-)  # fmt: skip
+    hardware=HARDWARE,
+    source=SOURCES,
+    cluster=CLUSTER,
+    scaled=st.booleans(),
+    key=st.sampled_from([None, "env:KEY", "secret:keys/api"]),
+    read=st.booleans(),
+    adapters=st.booleans(),
+    objectives=st.booleans(),
+)
 def test_every_spec_renders_valid_manifests(
     hardware: Any,
     source: str,
@@ -66,9 +93,13 @@ def test_every_spec_renders_valid_manifests(
     objectives: bool,
 ) -> None:
     spec: dict[str, Any] = {
-        "name": "f", "model": {"source": source, "token": "secret:hub/token"}, "hardware": hardware,
-        "engine": {"max-model-len": "4K"}, "target": "kubernetes", "kubernetes": cluster,
-    }  # fmt: skip
+        "name": "f",
+        "model": {"source": source, "token": "secret:hub/token"},
+        "hardware": hardware,
+        "engine": {"max-model-len": "4K"},
+        "target": "kubernetes",
+        "kubernetes": cluster,
+    }
     if adapters:
         spec["model"]["adapters"] = {"sql": source}
     if scaled:

@@ -22,7 +22,8 @@ def chunk(data: bytes) -> bytes:
 
 
 class Bare:
-    """A replica that answers /health, and everything else with the pieces that `says` makes of the request's head.
+    """A replica that answers /health, and everything else with the pieces that `says` makes of the request's
+    head.
 
     After the last piece it closes the connection. `heads` are the requests that it was sent.
     """

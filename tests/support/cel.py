@@ -1,4 +1,5 @@
-"""The CEL rules of a definition, evaluated as an API server does: over the object with its schema's defaults."""
+"""The CEL rules of a definition, evaluated as an API server does: over the object with its schema's
+defaults."""
 
 from typing import Any
 

@@ -1,7 +1,8 @@
-"""Requests whose answers are the same from the simulated engine and from real vLLM, and how answers are compared.
+"""Requests whose answers are the same from the simulated engine and from real vLLM, and how answers are
+compared.
 
-Served: one model by the name `demo` with a context of 160 tokens. Content varies from engine to engine, shapes do not:
-`shape` keeps what must be equal and replaces the rest.
+Served: one model by the name `demo` with a context of 160 tokens. Content varies from engine to engine,
+shapes do not: `shape` keeps what must be equal and replaces the rest.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,8 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request. body: JSON, or raw bytes. `whole`: the whole body of the answer is the same, not its shape alone."""
+    """One request. body: JSON, or raw bytes. `whole`: the whole body of the answer is the same, not its shape
+    alone."""
 
     name: str
     path: str
@@ -71,7 +73,15 @@ SERVED = (
     _chat("with a field that nobody knows", unknown_field=1),
     _chat("without a model", model=None),
     _chat("in parts", messages=[{"role": "user", "content": [{"type": "text", "text": "one two"}]}]),
-    _chat("of several roles", messages=[{"role": "system", "content": "be brief"}, *USER, {"role": "assistant", "content": "four"}, *USER]),
+    _chat(
+        "of several roles",
+        messages=[
+            {"role": "system", "content": "be brief"},
+            *USER,
+            {"role": "assistant", "content": "four"},
+            *USER,
+        ],
+    ),
     _chat("with token numbers", return_token_ids=True),
     _chat("with token numbers, streamed", return_token_ids=True, **STREAM),
     _chat("longer than the context", max_tokens=LEN, min_tokens=0, stream=False),
@@ -112,12 +122,18 @@ SERVED = (
     Case("ping by post", "/ping", {}, whole=True),
     Case("load", "/load", method="GET", whole=True),
     Case("events of the cache", "/kv_event_sources", method="GET", whole=True),
-    Case("response", RESPONSES, {"model": "demo", "input": "one two", "max_output_tokens": 3, "temperature": 0}),
-    Case("response, streamed", RESPONSES, {"model": "demo", "input": "one two", "max_output_tokens": 3, "temperature": 0, **STREAM}),
+    Case(
+        "response", RESPONSES, {"model": "demo", "input": "one two", "max_output_tokens": 3, "temperature": 0}
+    ),
+    Case(
+        "response, streamed",
+        RESPONSES,
+        {"model": "demo", "input": "one two", "max_output_tokens": 3, "temperature": 0, **STREAM},
+    ),
     Case("message", MESSAGES, {"model": "demo", "messages": USER, "max_tokens": 3}),
     Case("message, streamed", MESSAGES, {"model": "demo", "messages": USER, "max_tokens": 3, **STREAM}),
     Case("tokens of a message", "/v1/messages/count_tokens", {"model": "demo", "messages": USER}),
-)  # fmt: skip
+)
 
 
 def no_chat(name: str, **more: Any) -> Case:
@@ -151,7 +167,15 @@ REFUSED = (
     no_chat("a message that is a text", messages=["hi"]),
     no_chat("a message without a role", messages=[{"content": "hi"}]),
     no_chat("content that is a number", messages=[{"role": "user", "content": 1}]),
-    no_chat("an image", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]),
+    no_chat(
+        "an image",
+        messages=[
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+            }
+        ],
+    ),
     no_chat("max_tokens -1", max_tokens=-1),
     no_chat("max_tokens 0", max_tokens=0),
     no_chat("max_tokens beyond the model's length", max_tokens=LEN + 1),
@@ -230,16 +254,29 @@ REFUSED = (
     raw("a list for a body", b"[]"),
     raw("a text for a body", b'"hi"'),
     raw("null for a body", b"null"),
-    raw("a number that is none", b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}'),
+    raw(
+        "a number that is none",
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+    ),
     raw("a body of another type", b"{}", "text/plain"),
     raw("a body without a type", b"{}", ""),
     raw("a body that is no UTF-8", b'{"model": "\xff"}'),
     Case("response without input", RESPONSES, {"model": "demo"}, whole=True),
-    Case("response after one that is not kept", RESPONSES, {"model": "demo", "input": "a", "previous_response_id": "resp_x"}, whole=True),
+    Case(
+        "response after one that is not kept",
+        RESPONSES,
+        {"model": "demo", "input": "a", "previous_response_id": "resp_x"},
+        whole=True,
+    ),
     Case("response of another model", RESPONSES, {"model": "nobody", "input": "a"}, whole=True),
     Case("response that is not kept", f"{RESPONSES}/resp_x", method="GET", whole=True),
     Case("message without a limit", MESSAGES, {"model": "demo", "messages": USER}, whole=True),
-    Case("message of another model", MESSAGES, {"model": "nobody", "messages": USER, "max_tokens": 3}, whole=True),
+    Case(
+        "message of another model",
+        MESSAGES,
+        {"model": "nobody", "messages": USER, "max_tokens": 3},
+        whole=True,
+    ),
     Case("message of no messages", MESSAGES, {"model": "demo", "messages": [], "max_tokens": 3}, whole=True),
     Case("message without messages", MESSAGES, {"model": "demo", "max_tokens": 3}, whole=True),
     Case("tokenize nothing", "/tokenize", {}, whole=True),
@@ -248,18 +285,62 @@ REFUSED = (
     Case("detokenize nothing", "/detokenize", {}, whole=True),
     Case("detokenize a text", "/detokenize", {"tokens": "x"}, whole=True),
     Case("detokenize for another model", "/detokenize", {"model": "nobody", "tokens": [1]}, whole=True),
-    *(_nowhere("POST", path) for path in (
-        "/v1/embeddings", "/v1/rerank", "/rerank", "/v1/score", "/score", "/pooling", "/classify", "/v1/audio/transcriptions",
-        "/v1/images/generations", "/nothing", "/v1", "/sleep", "/wake_up", "/v1/load_lora_adapter", "/v1/unload_lora_adapter",
-        "/reset_prefix_cache", "/collective_rpc", "/pause", "/resume", "/start_profile", "/update_weights", "/abort_requests",
-        "/health", "/metrics", "/v1/models", "/version", "/load", "/inference/v1/generate", "/v2/embed",
-    )),
-    *(_nowhere("GET", path) for path in (
-        "/", "/nothing", CHAT, TEXT, RESPONSES, MESSAGES, "/tokenize", "/v1/embeddings", "/is_sleeping", "/server_info",
-        "/v1/models/demo", "/v1/models/", "/is_paused", "/favicon.ico", "/invocations",
-    )),
+    *(
+        _nowhere("POST", path)
+        for path in (
+            "/v1/embeddings",
+            "/v1/rerank",
+            "/rerank",
+            "/v1/score",
+            "/score",
+            "/pooling",
+            "/classify",
+            "/v1/audio/transcriptions",
+            "/v1/images/generations",
+            "/nothing",
+            "/v1",
+            "/sleep",
+            "/wake_up",
+            "/v1/load_lora_adapter",
+            "/v1/unload_lora_adapter",
+            "/reset_prefix_cache",
+            "/collective_rpc",
+            "/pause",
+            "/resume",
+            "/start_profile",
+            "/update_weights",
+            "/abort_requests",
+            "/health",
+            "/metrics",
+            "/v1/models",
+            "/version",
+            "/load",
+            "/inference/v1/generate",
+            "/v2/embed",
+        )
+    ),
+    *(
+        _nowhere("GET", path)
+        for path in (
+            "/",
+            "/nothing",
+            CHAT,
+            TEXT,
+            RESPONSES,
+            MESSAGES,
+            "/tokenize",
+            "/v1/embeddings",
+            "/is_sleeping",
+            "/server_info",
+            "/v1/models/demo",
+            "/v1/models/",
+            "/is_paused",
+            "/favicon.ico",
+            "/invocations",
+        )
+    ),
     *(_nowhere("DELETE", path) for path in ("/v1/models", CHAT, "/health")),
     *(_nowhere("PUT", path) for path in (CHAT, "/metrics")),
     *(_nowhere("HEAD", path) for path in ("/health", "/v1/models")),
     *(_nowhere("OPTIONS", path) for path in ("/health", CHAT)),
-)  # fmt: skip
+)

@@ -39,11 +39,19 @@ class Endpoint:
     def start(self, files: int = 0, **settings: Any) -> None:
         """Starts the gateway; `files` is how many it may have open, where that is to be few."""
         raw = {
-            "host": "127.0.0.1", "port": self.port, "queue_timeout": 5.0, "cors": [], "hosts": ["localhost", "127.0.0.1"],
-            "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes), "key_file": None,
-            "engine_key_file": str(self.folder / "engine.key"), "routes_file": str(self.folder / "routes.json"),
-            "seen_file": str(self.folder / "seen.json"), "model": "m", **settings,
-        }  # fmt: skip
+            "host": "127.0.0.1",
+            "port": self.port,
+            "queue_timeout": 5.0,
+            "cors": [],
+            "hosts": ["localhost", "127.0.0.1"],
+            "inference_routes": sorted(vllm.release(vllm.DEFAULT).inference_routes),
+            "key_file": None,
+            "engine_key_file": str(self.folder / "engine.key"),
+            "routes_file": str(self.folder / "routes.json"),
+            "seen_file": str(self.folder / "seen.json"),
+            "model": "m",
+            **settings,
+        }
         (self.folder / "gateway.json").write_text(json.dumps(raw))
         argv = [sys.executable, "-m", "stoker.targets.gateway", str(self.folder / "gateway.json")]
         if files:

@@ -17,9 +17,13 @@ from safetensors.numpy import save
 
 COMMIT = "c" * 40
 CONFIG = {
-    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 8,
-    "max_position_embeddings": 64, "vocab_size": 16,
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "hidden_size": 8,
+    "max_position_embeddings": 64,
+    "vocab_size": 16,
+}
 
 
 def tiny_model(size: int = 1000) -> dict[str, bytes]:

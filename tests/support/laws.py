@@ -1,4 +1,5 @@
-"""What must be true of an engine's answers whatever it says: asked of the simulated engine and of real vLLM."""
+"""What must be true of an engine's answers whatever it says: asked of the simulated engine and of real
+vLLM."""
 
 import contextlib
 import json
@@ -145,7 +146,10 @@ class Stream:
 
     def __init__(self, engine: Engine, path: str, body: dict[str, Any]) -> None:
         data = json.dumps({**body, "stream": True}).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: "
+            f"{len(data)}\r\n\r\n"
+        )
         self._socket = socket.create_connection(("127.0.0.1", engine.port), timeout=PATIENCE)
         self._socket.sendall(head.encode() + data)
         self._rest = b""
@@ -241,7 +245,8 @@ def a_dead_core_is_told_in_every_stream_and_ends_the_process(
 
 
 def sigterm_closes_the_port_and_finishes_no_stream(engine: Engine) -> str:
-    """Returns how its stream was left: `silent`, as nearly always, or `told`, where the front end was quick enough."""
+    """Returns how its stream was left: `silent`, as nearly always, or `told`, where the front end was quick
+    enough."""
     stream = open_stream(engine, TEXT, LONG)
     assert stream.readline()
     engine.process.send_signal(signal.SIGTERM)

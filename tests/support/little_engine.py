@@ -1,7 +1,7 @@
 """A tiny engine behind the pod's own witness, as vLLM loads it; `python -m tests.support.little_engine PORT`.
 
-A test turns it by POST /turn, with any of: hang (nothing comes any more), status (of every answer), tokens (counted, on the
-metrics page), kinds (the answer of /turn: the bodies that were asked for).
+A test turns it by POST /turn, with any of: hang (nothing comes any more), status (of every answer), tokens
+(counted, on the metrics page), kinds (the answer of /turn: the bodies that were asked for).
 """
 
 import asyncio
@@ -66,9 +66,12 @@ async def nothing_while_it_hangs() -> None:
 
 SERVED = ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings")
 ROUTES = [
-    *(Route(path, answer, methods=["POST"]) for path in SERVED), Route("/turn", turn, methods=["POST"]),
-    Route("/metrics", metrics), Route("/health", health), Route("/v1/models", models),
-]  # fmt: skip
+    *(Route(path, answer, methods=["POST"]) for path in SERVED),
+    Route("/turn", turn, methods=["POST"]),
+    Route("/metrics", metrics),
+    Route("/health", health),
+    Route("/v1/models", models),
+]
 
 if __name__ == "__main__":
     turned.update(json.loads(sys.argv[2]))

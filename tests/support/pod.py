@@ -1,4 +1,5 @@
-"""The programs of an engine's pod in a folder, as its ConfigMap mounts them, and how the probe and the preStop run."""
+"""The programs of an engine's pod in a folder, as its ConfigMap mounts them, and how the probe and the
+preStop run."""
 
 import importlib.util
 import os

@@ -55,9 +55,16 @@ class RealEngine(Engine):
 
 
 _FIXED = (
-    "--host", "127.0.0.1", "--served-model-name", "demo", "--max-model-len", str(LEN), "--enforce-eager",
-    "--kv-cache-memory-bytes", "300000000",
-)  # fmt: skip
+    "--host",
+    "127.0.0.1",
+    "--served-model-name",
+    "demo",
+    "--max-model-len",
+    str(LEN),
+    "--enforce-eager",
+    "--kv-cache-memory-bytes",
+    "300000000",
+)
 
 
 def _children(pid: int) -> list[int]:

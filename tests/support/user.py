@@ -12,9 +12,13 @@ from tests import models
 from tests.conftest import Ran, Stoker
 
 SPEC: dict[str, Any] = {
-    "name": "shop", "hardware": "l4:1", "engine": {"max-model-len": "4K"}, "target": "kubernetes", "drain_timeout": "1s",
+    "name": "shop",
+    "hardware": "l4:1",
+    "engine": {"max-model-len": "4K"},
+    "target": "kubernetes",
+    "drain_timeout": "1s",
     "kubernetes": {"weights": {"disk": "projects/p/zones/us-east4-a/disks/d"}},
-}  # fmt: skip
+}
 COPIED: dict[str, Any] = {"weights": "disk"}
 
 
@@ -42,7 +46,9 @@ class User:
         """A command that goes on beside the test."""
         env = {**self.stoker.env, "KUBECONFIG": str(self.config)}
         argv = (sys.executable, "-m", "stoker", *argv)
-        return subprocess.Popen(argv, env=env, cwd=self.stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        return subprocess.Popen(
+            argv, env=env, cwd=self.stoker.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def ok(self, *argv: str, **env: str) -> Ran:
         ran = self(*argv, **env)
@@ -65,7 +71,9 @@ class User:
         ]
 
 
-def until(found: Callable[[], object], seconds: float = 60, process: "subprocess.Popen[str] | None" = None) -> None:  # fmt: skip
+def until(
+    found: Callable[[], object], seconds: float = 60, process: "subprocess.Popen[str] | None" = None
+) -> None:
     """Waits for something; a process that ends meanwhile will not bring it about."""
     deadline = time.monotonic() + seconds
     while not found():

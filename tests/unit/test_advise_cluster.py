@@ -14,7 +14,10 @@ GOOD = ClusterFacts("gke_p_us-east4_c", nodes=(Node(L4, 4), Node({}, 0)), adapte
 
 
 def cluster(more: str = "", **kubernetes: Any) -> Cluster:
-    text = f"name: shop\nmodel: gs://b/m\nhardware: l4:4\nengine: {{max-model-len: 4K}}\ntarget: kubernetes\nkubernetes: {kubernetes}\n{more}"
+    text = (
+        f"name: shop\nmodel: gs://b/m\nhardware: l4:4\nengine: {{max-model-len: 4K}}\ntarget: "
+        f"kubernetes\nkubernetes: {kubernetes}\n{more}"
+    )
     return choose(plan_of(text))
 
 
@@ -87,8 +90,14 @@ def test_the_rollout_suits_the_spare_gpus() -> None:
 
 
 def test_a_node_fits_as_the_pods_select_it() -> None:
-    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 8, machine: a3-megagpu-8g}\ntarget: kubernetes\n"
-    mega = {"cloud.google.com/gke-accelerator": "nvidia-h100-mega-80gb", "node.kubernetes.io/instance-type": "a3-megagpu-8g"}  # fmt: skip
+    text = (
+        "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 8, machine: "
+        "a3-megagpu-8g}\ntarget: kubernetes\n"
+    )
+    mega = {
+        "cloud.google.com/gke-accelerator": "nvidia-h100-mega-80gb",
+        "node.kubernetes.io/instance-type": "a3-megagpu-8g",
+    }
     about = choose(plan_of(text))
     assert rules(replace(GOOD, nodes=(Node(mega, 8),)), about) == []
     (found,) = check_cluster(replace(GOOD, pools=()), about)
@@ -96,10 +105,16 @@ def test_a_node_fits_as_the_pods_select_it() -> None:
 
 
 def test_another_machine_with_the_same_gpu_does_not_fit() -> None:
-    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: l4, count: 4, machine: g2-standard-48}\ntarget: kubernetes\n"
+    text = (
+        "name: shop\nmodel: gs://b/m\nhardware: {gpu: l4, count: 4, machine: g2-standard-48}\ntarget: "
+        "kubernetes\n"
+    )
     about = choose(plan_of(text))
     (found,) = check_cluster(replace(GOOD, pools=(Pool("p", "nvidia-l4", 4, 3, "g2-standard-96"),)), about)
-    assert found.what == "no node has 4 x nvidia-l4 and the labels {'node.kubernetes.io/instance-type': 'g2-standard-48'}"  # fmt: skip
+    assert (
+        found.what
+        == "no node has 4 x nvidia-l4 and the labels {'node.kubernetes.io/instance-type': 'g2-standard-48'}"
+    )
     assert rules(replace(GOOD, pools=(Pool("p", "nvidia-l4", 4, 3, "g2-standard-48"),)), about) == []
 
 
@@ -125,7 +140,10 @@ def test_the_projects_quota_and_the_adapter_are_warnings() -> None:
 
 
 def test_several_nodes_of_machines_with_a_fabric_are_told() -> None:
-    text = "name: shop\nmodel: gs://b/m\nhardware: {{gpu: h100-80gb, count: {}, machine: a3-highgpu-8g}}\nstrategy: {}\ntarget: kubernetes\n"
+    text = (
+        "name: shop\nmodel: gs://b/m\nhardware: {{gpu: h100-80gb, count: {}, machine: "
+        "a3-highgpu-8g}}\nstrategy: {}\ntarget: kubernetes\n"
+    )
     ready = replace(GOOD, nodes=None)
     assert rules(ready, choose(plan_of(text.format(16, "multi-node")))) == ["warning kube-fabric"]
     assert rules(ready, choose(plan_of(text.format(8, "tensor-parallel")))) == []

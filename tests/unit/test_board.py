@@ -1,4 +1,5 @@
-"""What `status` prints: sentences never widen the table, a lost readiness is told, and so is how far the weights are."""
+"""What `status` prints: sentences never widen the table, a lost readiness is told, and so is how far the
+weights are."""
 
 import io
 
@@ -9,7 +10,10 @@ from stoker.ui.board import HEAD, text
 from stoker.ui.terminal import width, wrapped
 
 NOW = 10_000.0
-LONG = "0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 Insufficient nvidia.com/gpu. " + "preemption: 0/9 nodes are available: 9 Preemption is not helpful for scheduling."  # fmt: skip
+LONG = (
+    "0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 Insufficient nvidia.com/gpu. "
+    + "preemption: 0/9 nodes are available: 9 Preemption is not helpful for scheduling."
+)
 
 
 def board(*replicas: Replica, columns: int = 80, **more: object) -> list[str]:
@@ -40,7 +44,11 @@ def test_a_long_sentence_stands_under_its_row(columns: int) -> None:
 
 
 def test_a_short_word_stays_beside_its_phase() -> None:
-    (row,) = [line for line in board(Replica("shop-1", "Failed", NOW, detail="CrashLoopBackOff")) if line.startswith("shop-1")]  # fmt: skip
+    (row,) = [
+        line
+        for line in board(Replica("shop-1", "Failed", NOW, detail="CrashLoopBackOff"))
+        if line.startswith("shop-1")
+    ]
     assert "Failed CrashLoopBackOff" in row
 
 

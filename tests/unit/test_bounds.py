@@ -1,4 +1,5 @@
-"""What is taken of a text from outside: just within each limit it is read, just beyond it is refused, with its place."""
+"""What is taken of a text from outside: just within each limit it is read, just beyond it is refused, with
+its place."""
 
 import json
 

@@ -59,9 +59,13 @@ def test_environment_agrees_with_the_installed_vllm() -> None:
 
 @pytest.mark.parametrize(
     ("version", "absent"),
-    [("0.11.0", []), ("0.12.0", ["disable-log-requests"]), ("0.17.1", ["disable-log-requests"]),
-     ("0.18.0", ["disable-log-requests", "swap-space"])],
-)  # fmt: skip
+    [
+        ("0.11.0", []),
+        ("0.12.0", ["disable-log-requests"]),
+        ("0.17.1", ["disable-log-requests"]),
+        ("0.18.0", ["disable-log-requests", "swap-space"]),
+    ],
+)
 def test_what_a_release_does_not_have(version: str, absent: list[str]) -> None:
     found = missing("option", ["swap-space", "disable-log-requests", "max-model-len"], version)
     assert [row.name for row in found] == absent

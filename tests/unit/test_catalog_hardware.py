@@ -1,4 +1,5 @@
-"""The catalog's GPUs and machine types: every row has its source, and names are found as people write them."""
+"""The catalog's GPUs and machine types: every row has its source, and names are found as people write
+them."""
 
 import pytest
 
@@ -41,11 +42,19 @@ def test_no_two_gpus_have_one_name() -> None:
 @pytest.mark.parametrize(
     ("name", "key"),
     [
-        ("l4", "l4"), ("nvidia-l4", "l4"), ("NVIDIA-L4", "l4"), ("a100", "a100-40gb"), ("nvidia-tesla-t4", "t4"),
-        ("nvidia-h100-80gb", "h100-80gb"), ("nvidia-h100-mega-80gb", "h100-80gb"), ("rtx_4090", "rtx-4090"),
-        ("nvidia-h200-141gb", "h200-141gb"), ("nvidia-tesla-a100", "a100-40gb"), ("RTX PRO 6000", "rtx-pro-6000"),
+        ("l4", "l4"),
+        ("nvidia-l4", "l4"),
+        ("NVIDIA-L4", "l4"),
+        ("a100", "a100-40gb"),
+        ("nvidia-tesla-t4", "t4"),
+        ("nvidia-h100-80gb", "h100-80gb"),
+        ("nvidia-h100-mega-80gb", "h100-80gb"),
+        ("rtx_4090", "rtx-4090"),
+        ("nvidia-h200-141gb", "h200-141gb"),
+        ("nvidia-tesla-a100", "a100-40gb"),
+        ("RTX PRO 6000", "rtx-pro-6000"),
     ],
-)  # fmt: skip
+)
 def test_names_of_gpus(name: str, key: str) -> None:
     assert gpu(name).key == key
 
@@ -63,19 +72,29 @@ def test_an_unknown_gpu_names_the_nearest(name: str, near: str) -> None:
 @pytest.mark.parametrize(
     ("name", "key"),
     [
-        ("NVIDIA H100 80GB HBM3", "h100-80gb"), ("NVIDIA H200", "h200-141gb"), ("NVIDIA H100 NVL", "h100-94gb"),
-        ("NVIDIA A100-SXM4-80GB", "a100-80gb"), ("NVIDIA A100-SXM4-40GB", "a100-40gb"), ("Tesla T4", "t4"),
-        ("NVIDIA L40S", "l40s"), ("NVIDIA GeForce RTX 4090", "rtx-4090"), ("NVIDIA B200", "b200"),
-        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000"), ("AMD Instinct MI300X", "mi300x"),
+        ("NVIDIA H100 80GB HBM3", "h100-80gb"),
+        ("NVIDIA H200", "h200-141gb"),
+        ("NVIDIA H100 NVL", "h100-94gb"),
+        ("NVIDIA A100-SXM4-80GB", "a100-80gb"),
+        ("NVIDIA A100-SXM4-40GB", "a100-40gb"),
+        ("Tesla T4", "t4"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA GeForce RTX 4090", "rtx-4090"),
+        ("NVIDIA B200", "b200"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000"),
+        ("AMD Instinct MI300X", "mi300x"),
         ("NVIDIA GeForce GTX 1080", None),
     ],
-)  # fmt: skip
+)
 def test_what_a_driver_calls_it(name: str, key: str | None) -> None:
     found = by_device_name(name)
     assert (found.key if found else None) == key
 
 
-@pytest.mark.parametrize(("key", "count", "name"), [("l4", 4, "g2-standard-48"), ("h100-80gb", 8, "a3-highgpu-8g"), ("t4", 2, "n1-standard-16")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "count", "name"),
+    [("l4", 4, "g2-standard-48"), ("h100-80gb", 8, "a3-highgpu-8g"), ("t4", 2, "n1-standard-16")],
+)
 def test_the_smallest_machine_with_so_many(key: str, count: int, name: str) -> None:
     found = smallest_with(key, count)
     assert found is not None

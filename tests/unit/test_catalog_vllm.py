@@ -166,21 +166,48 @@ def test_every_option_has_a_short_help() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings",
-     "/tokenize", "/v1/responses/{response_id}", "/v1/models", "/version",
-     "/v2/rerank", "/v1/audio/transcriptions"],
-)  # fmt: skip
+    [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/embeddings",
+        "/tokenize",
+        "/v1/responses/{response_id}",
+        "/v1/models",
+        "/version",
+        "/v2/rerank",
+        "/v1/audio/transcriptions",
+    ],
+)
 def test_routes_for_users(path: str) -> None:
     assert path in RELEASE.inference_routes
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/sleep", "/wake_up", "/collective_rpc", "/v1/load_lora_adapter", "/adapters", "/scale_elastic_ep",
-     "/pause", "/reset_prefix_cache", "/update_weights", "/server_info", "/invocations", "/ping", "/load",
-     "/docs", "/openapi.json", "/metrics", "/start_profile",
-     "/abort_requests", "/inference/v1/abort_requests"],
-)  # fmt: skip
+    [
+        "/sleep",
+        "/wake_up",
+        "/collective_rpc",
+        "/v1/load_lora_adapter",
+        "/adapters",
+        "/scale_elastic_ep",
+        "/pause",
+        "/reset_prefix_cache",
+        "/update_weights",
+        "/server_info",
+        "/invocations",
+        "/ping",
+        "/load",
+        "/docs",
+        "/openapi.json",
+        "/metrics",
+        "/start_profile",
+        "/abort_requests",
+        "/inference/v1/abort_requests",
+    ],
+)
 def test_routes_that_no_user_may_reach(path: str) -> None:
     assert path in RELEASE.admin_routes
     assert path not in RELEASE.inference_routes

@@ -1,4 +1,5 @@
-"""What stands around a fleet's pods, read as the API has it: nodes, workloads, claims, ways in, what is deleted and stays."""
+"""What stands around a fleet's pods, read as the API has it: nodes, workloads, claims, ways in, what is
+deleted and stays."""
 
 from typing import Any
 
@@ -15,17 +16,27 @@ LABEL = "cloud.google.com/gke-accelerator"
 
 
 def node(name: str, gpus: str = "4", label: str = "nvidia-l4", **more: Any) -> dict[str, Any]:
-    conditions = [{"type": "Ready", "status": more.pop("ready", "True"), "message": "Kubelet stopped posting node status."}]  # fmt: skip
+    conditions = [
+        {
+            "type": "Ready",
+            "status": more.pop("ready", "True"),
+            "message": "Kubelet stopped posting node status.",
+        }
+    ]
     allocatable = {GPU: gpus, "cpu": "46", "memory": "180Gi"}
     return {
-        "metadata": {"name": name, "labels": {LABEL: label}}, "spec": more,
+        "metadata": {"name": name, "labels": {LABEL: label}},
+        "spec": more,
         "status": {"allocatable": allocatable, "conditions": conditions},
-    }  # fmt: skip
+    }
 
 
 def pod(gpus: str = "1", selector: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
     unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2"}
-    asked = {"requests": {"cpu": more.pop("cpu", "4"), "memory": more.pop("memory", "16Gi"), GPU: gpus}, "limits": {GPU: gpus}}  # fmt: skip
+    asked = {
+        "requests": {"cpu": more.pop("cpu", "4"), "memory": more.pop("memory", "16Gi"), GPU: gpus},
+        "limits": {GPU: gpus},
+    }
     spec = {
         "nodeSelector": selector or {LABEL: "nvidia-l4"},
         "containers": [{"name": "engine", "resources": asked}],
@@ -38,20 +49,36 @@ ONES: list[tuple[dict[str, Any], list[dict[str, Any]], list[tuple[str, str]]]] =
     (pod(), [node("a"), node("b")], []),
     (pod(), [], []),
     (pod("8"), [node("a"), node("b", "2")], [("NodesTooSmall", f"8 {GPU} asked for, 4 on the largest")]),
-    (pod(memory="200Gi"), [node("a")], [("NodesTooSmall", "200.0 GiB of memory asked for, 180.0 GiB on the largest")]),
+    (
+        pod(memory="200Gi"),
+        [node("a")],
+        [("NodesTooSmall", "200.0 GiB of memory asked for, 180.0 GiB on the largest")],
+    ),
     (pod(cpu="64"), [node("a")], [("NodesTooSmall", "64 cpu asked for, 46 on the largest")]),
     (pod(), [node("a", "0")], [("NodesWithoutDevice", f"{GPU} on a")]),
-    (pod(selector={LABEL: "nvidia-h100"}), [node("a"), node("b")], [("NoSuchNode", f"the GPU that was asked for, {LABEL}=nvidia-h100; there are: nvidia-l4 (2)")]),
-    (pod(selector={"acme/x": "y"}), [node("a")], [("NoSuchNode", "the label acme/x=y; there are: no node with it")]),
+    (
+        pod(selector={LABEL: "nvidia-h100"}),
+        [node("a"), node("b")],
+        [("NoSuchNode", f"the GPU that was asked for, {LABEL}=nvidia-h100; there are: nvidia-l4 (2)")],
+    ),
+    (
+        pod(selector={"acme/x": "y"}),
+        [node("a")],
+        [("NoSuchNode", "the label acme/x=y; there are: no node with it")],
+    ),
     (pod(), [node("a", unschedulable=True), node("b", unschedulable=True)], [("NodesCordoned", "a, b")]),
     (pod(), [node("a", unschedulable=True), node("b")], [("SomeNodesCordoned", "a")]),
     (pod(), [node("a", ready="Unknown")], [("NodesNotReady", "a: Kubelet stopped posting node status.")]),
     (pod(), [node("a", taints=[DEDICATED])], [("NodesTainted", "a had untolerated taint {dedicated: ml}")]),
     (pod(tolerations=[{"key": "dedicated", "operator": "Exists"}]), [node("a", taints=[DEDICATED])], []),
     (pod(tolerations=[{"key": "dedicated", "value": "ml"}]), [node("a", taints=[DEDICATED])], []),
-    (pod(tolerations=[{"key": "dedicated", "value": "other"}]), [node("a", taints=[DEDICATED])], [("NodesTainted", "a had untolerated taint {dedicated: ml}")]),
+    (
+        pod(tolerations=[{"key": "dedicated", "value": "other"}]),
+        [node("a", taints=[DEDICATED])],
+        [("NodesTainted", "a had untolerated taint {dedicated: ml}")],
+    ),
     (pod(), [node("a", taints=[{**DEDICATED, "effect": "PreferNoSchedule"}])], []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "there", "said"), ONES)
@@ -77,7 +104,10 @@ def test_a_node_affinity() -> None:
 
 
 def deployment(*conditions: tuple[str, str, str], **spec: Any) -> dict[str, Any]:
-    found = [{"type": kind, "status": status, "reason": reason, "message": "words"} for kind, status, reason in conditions]  # fmt: skip
+    found = [
+        {"type": kind, "status": status, "reason": reason, "message": "words"}
+        for kind, status, reason in conditions
+    ]
     return {
         "kind": "Deployment",
         "metadata": {"name": "shop"},
@@ -87,9 +117,15 @@ def deployment(*conditions: tuple[str, str, str], **spec: Any) -> dict[str, Any]
 
 
 def test_what_a_workload_says_of_itself() -> None:
-    good = deployment(("Available", "True", "MinimumReplicasAvailable"), ("Progressing", "True", "NewReplicaSetAvailable"))  # fmt: skip
+    good = deployment(
+        ("Available", "True", "MinimumReplicasAvailable"), ("Progressing", "True", "NewReplicaSetAvailable")
+    )
     assert workload_conditions.evidence([good]) == ()
-    bad = deployment(("Available", "False", "MinimumReplicasUnavailable"), ("Progressing", "False", "ProgressDeadlineExceeded"), ("ReplicaFailure", "True", "FailedCreate"))  # fmt: skip
+    bad = deployment(
+        ("Available", "False", "MinimumReplicasUnavailable"),
+        ("Progressing", "False", "ProgressDeadlineExceeded"),
+        ("ReplicaFailure", "True", "FailedCreate"),
+    )
     assert [(one.reason, one.text, one.subject) for one in workload_conditions.evidence([bad])] == [
         ("MinimumReplicasUnavailable", "words", "Deployment/shop"),
         ("ProgressDeadlineExceeded", "words", "Deployment/shop"),
@@ -137,9 +173,22 @@ def test_what_no_controller_and_no_scheduler_looks_at() -> None:
 
 def test_refusals_that_a_deployment_has_got_over() -> None:
     def refused(kind: str, name: str) -> dict[str, Any]:
-        return {"type": "Warning", "reason": "FailedCreate", "message": "x", "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": AT}  # fmt: skip
+        return {
+            "type": "Warning",
+            "reason": "FailedCreate",
+            "message": "x",
+            "involvedObject": {"kind": kind, "name": name},
+            "lastTimestamp": AT,
+        }
 
-    found = evidence([refused("ReplicaSet", "shop-7d9c"), refused("ReplicaSet", "shop-page-5c"), refused("Job", "shop-1-copy")], "shop")  # fmt: skip
+    found = evidence(
+        [
+            refused("ReplicaSet", "shop-7d9c"),
+            refused("ReplicaSet", "shop-page-5c"),
+            refused("Job", "shop-1-copy"),
+        ],
+        "shop",
+    )
     assert len(workload_conditions.over(deployment(("ReplicaFailure", "True", "FailedCreate")), found)) == 3
     assert len(workload_conditions.over(None, found)) == 3, "no workload yet: nothing is known"
     kept = workload_conditions.over(deployment(("Available", "True", "x")), found)
@@ -161,7 +210,12 @@ class Api:
 def claim(storage: str | None = "fast", selected: bool = True, phase: str = "Pending") -> dict[str, Any]:
     notes = {volumes.NODE: "a"} if selected else {}
     spec = {"storageClassName": storage} if storage else {}
-    return {"kind": "PersistentVolumeClaim", "metadata": {"name": "shop-1", "creationTimestamp": AT, "annotations": notes}, "spec": spec, "status": {"phase": phase}}  # fmt: skip
+    return {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "shop-1", "creationTimestamp": AT, "annotations": notes},
+        "spec": spec,
+        "status": {"phase": phase},
+    }
 
 
 LATE = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "pd.csi.storage.gke.io"}
@@ -170,16 +224,28 @@ NONE = {"provisioner": "kubernetes.io/no-provisioner"}
 DRIVER = {"pd.csi.storage.gke.io": {}}
 CLAIMS: list[tuple[dict[str, Any], Api, list[tuple[str, str]]]] = [
     (claim(), Api(StorageClass={"fast": LATE}, CSIDriver={}), [("NoDriver", "no CSI driver of that name")]),
-    (claim(), Api(StorageClass={"fast": TREE}, CSIDriver={}), [("NoDriver", "is served by pd.csi.storage.gke.io")]),
+    (
+        claim(),
+        Api(StorageClass={"fast": TREE}, CSIDriver={}),
+        [("NoDriver", "is served by pd.csi.storage.gke.io")],
+    ),
     (claim(), Api(StorageClass={"fast": NONE}, CSIDriver={}), [("NoDriver", "no free volume fits")]),
-    (claim(), Api(StorageClass={"fast": LATE}, CSIDriver=DRIVER), [("NoDriver", "is registered and has made nothing")]),
-    (claim(), Api(StorageClass={}, CSIDriver={}), [("NoClass", 'storageclass.storage.k8s.io "fast" not found')]),
+    (
+        claim(),
+        Api(StorageClass={"fast": LATE}, CSIDriver=DRIVER),
+        [("NoDriver", "is registered and has made nothing")],
+    ),
+    (
+        claim(),
+        Api(StorageClass={}, CSIDriver={}),
+        [("NoClass", 'storageclass.storage.k8s.io "fast" not found')],
+    ),
     (claim(selected=False), Api(StorageClass={"fast": LATE}, CSIDriver={}), []),
     (claim(phase="Bound"), Api(StorageClass={}, CSIDriver={}), []),
     (claim(), Api(), []),
     (claim(), Api(StorageClass={"fast": LATE}), []),
     (claim(None), Api(StorageClass={}, CSIDriver={}), []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "api", "said"), CLAIMS)
@@ -192,7 +258,11 @@ def test_a_claim_that_nobody_serves(one: Any, api: Any, said: list[tuple[str, st
 
 
 def test_a_snapshot_that_nobody_takes() -> None:
-    one = {"kind": "VolumeSnapshot", "metadata": {"name": "s", "creationTimestamp": AT}, "spec": {"volumeSnapshotClassName": "c"}}  # fmt: skip
+    one = {
+        "kind": "VolumeSnapshot",
+        "metadata": {"name": "s", "creationTimestamp": AT},
+        "spec": {"volumeSnapshotClassName": "c"},
+    }
     (found,) = volumes.unmade(Api(VolumeSnapshotClass={"c": {}}), [], [one], NOW)  # type: ignore[arg-type]
     assert (found.reason, found.text) == ("NoSnapshotter", "no controller has looked at it in 100 s")
     (found,) = volumes.unmade(Api(VolumeSnapshotClass={}), [], [one], NOW)  # type: ignore[arg-type]
@@ -212,8 +282,15 @@ def test_the_claim_of_a_snapshot_is_a_stage() -> None:
 
 
 def gateway(accepted: str, programmed: str, reason: str = "x") -> dict[str, Any]:
-    found = [{"type": kind, "status": status, "reason": reason, "message": "words"} for kind, status in (("Accepted", accepted), ("Programmed", programmed))]  # fmt: skip
-    return {"kind": "Gateway", "metadata": {"name": "shop", "creationTimestamp": AT}, "status": {"conditions": found}}  # fmt: skip
+    found = [
+        {"type": kind, "status": status, "reason": reason, "message": "words"}
+        for kind, status in (("Accepted", accepted), ("Programmed", programmed))
+    ]
+    return {
+        "kind": "Gateway",
+        "metadata": {"name": "shop", "creationTimestamp": AT},
+        "status": {"conditions": found},
+    }
 
 
 def route(**status: Any) -> dict[str, Any]:
@@ -223,7 +300,12 @@ def route(**status: Any) -> dict[str, Any]:
 GOOD = {
     "conditions": [{"type": kind, "status": "True", "reason": kind} for kind in ("Accepted", "ResolvedRefs")]
 }
-BAD = {"conditions": [{"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "message": "no pool"}]}  # fmt: skip
+BAD = {
+    "conditions": [
+        {"type": "Accepted", "status": "True"},
+        {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "message": "no pool"},
+    ]
+}
 
 
 @pytest.mark.parametrize(
@@ -231,17 +313,34 @@ BAD = {"conditions": [{"type": "Accepted", "status": "True"}, {"type": "Resolved
     [
         ([gateway("True", "True")], [route(parents=[GOOD])], "Ready", ""),
         ([gateway("True", "True")], [route(parents=[BAD, GOOD])], "Ready", ""),
-        ([gateway("Unknown", "Unknown", "Pending")], [route()], "Starting", "Gateway/shop: no controller has accepted it; HTTPRoute/shop: no controller has accepted it"),
-        ([gateway("True", "False", "AddressNotAssigned")], [route(parents=[GOOD])], "Starting", "Gateway/shop: AddressNotAssigned: words"),
-        ([gateway("True", "True")], [route(parents=[BAD])], "Starting", "HTTPRoute/shop: BackendNotFound: no pool"),
+        (
+            [gateway("Unknown", "Unknown", "Pending")],
+            [route()],
+            "Starting",
+            "Gateway/shop: no controller has accepted it; HTTPRoute/shop: no controller has accepted it",
+        ),
+        (
+            [gateway("True", "False", "AddressNotAssigned")],
+            [route(parents=[GOOD])],
+            "Starting",
+            "Gateway/shop: AddressNotAssigned: words",
+        ),
+        (
+            [gateway("True", "True")],
+            [route(parents=[BAD])],
+            "Starting",
+            "HTTPRoute/shop: BackendNotFound: no pool",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_route_serves_once_its_controller_says_so(
     gateways: Any, routed: Any, phase: str, said: str
 ) -> None:
     (found,) = routes.route(gateways, routed)
     assert (found.phase, found.detail) == (phase, said)
-    assert [one.reason for one in routes.route_evidence(gateways, routed)] == ["NoRoute"] * (said.count("; ") + bool(said))  # fmt: skip
+    assert [one.reason for one in routes.route_evidence(gateways, routed)] == ["NoRoute"] * (
+        said.count("; ") + bool(said)
+    )
 
 
 def test_no_route_was_asked_for() -> None:
@@ -281,7 +380,10 @@ def test_what_is_deleted_and_stays() -> None:
         deletion.evidence([going, {"kind": "Service", "metadata": {"name": "x", "finalizers": ["a"]}}], NOW)
         == ()
     )
-    drains = {"kind": "Pod", "metadata": {"name": "p", "deletionTimestamp": "2026-11-02T10:05:00Z", "finalizers": ["a"]}}  # fmt: skip
+    drains = {
+        "kind": "Pod",
+        "metadata": {"name": "p", "deletionTimestamp": "2026-11-02T10:05:00Z", "finalizers": ["a"]},
+    }
     assert deletion.evidence([drains], NOW) == (), "its grace period goes on"
 
 
@@ -290,8 +392,12 @@ def running(ready: str, since: str, started: str = AT) -> dict[str, Any]:
     return {
         "metadata": {"name": "shop-1", "labels": {}, "creationTimestamp": AT},
         "spec": {"nodeName": "n", "containers": [{"name": "engine"}]},
-        "status": {"phase": "Running", "containerStatuses": [status], "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]},
-    }  # fmt: skip
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [status],
+            "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}],
+        },
+    }
 
 
 def test_a_readiness_that_was_lost_is_no_start() -> None:
@@ -307,7 +413,13 @@ def test_a_readiness_that_was_lost_is_no_start() -> None:
     starting["status"]["containerStatuses"][0]["started"] = False
     assert phase(starting) == "Starting", "its startup probe has not held yet"
     found = replicas([running("False", LATER)], lambda _: ())
-    probe = {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: 503", "involvedObject": {"kind": "Pod", "name": "shop-1"}, "lastTimestamp": LATER}  # fmt: skip
+    probe = {
+        "type": "Warning",
+        "reason": "Unhealthy",
+        "message": "Readiness probe failed: 503",
+        "involvedObject": {"kind": "Pod", "name": "shop-1"},
+        "lastTimestamp": LATER,
+    }
     (told,) = probe_events.unready(found, evidence([probe], "shop"))
     assert told.detail == "it was ready before: Readiness probe failed: 503"
     assert told.since > found[0].started

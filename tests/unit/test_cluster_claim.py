@@ -7,7 +7,11 @@ from stoker.targets.kubernetes import claim
 from stoker.targets.kubernetes.replica_count import alone
 
 NOTES = {claim.VERB: "scale", claim.BY: "ada@desk", claim.WANTED: '{"name": "shop"}'}
-FIELDS = {"holderIdentity": "ada@desk/7-ab", "acquireTime": "2026-11-27T12:00:00.000000Z", "renewTime": "2026-11-27T12:00:05.250000Z"}  # fmt: skip
+FIELDS = {
+    "holderIdentity": "ada@desk/7-ab",
+    "acquireTime": "2026-11-27T12:00:00.000000Z",
+    "renewTime": "2026-11-27T12:00:05.250000Z",
+}
 
 
 def test_times_have_six_digits_of_a_second() -> None:
@@ -34,10 +38,22 @@ def test_one_that_somebody_has_spoilt_is_nobodys() -> None:
 @pytest.mark.parametrize(
     ("said", "only"),
     [
-        ('Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas', True),
-        ('Apply failed with 1 conflict: conflict with "kubectl-set" using apps/v1: .spec.template.spec.containers[name="engine"].image', False),
-        ('Apply failed with 2 conflicts: conflicts with "kubectl" using apps/v1:\n- .spec.replicas\n- .spec.paused', False),
+        (
+            'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: '
+            ".spec.replicas",
+            True,
+        ),
+        (
+            'Apply failed with 1 conflict: conflict with "kubectl-set" using apps/v1: '
+            '.spec.template.spec.containers[name="engine"].image',
+            False,
+        ),
+        (
+            'Apply failed with 2 conflicts: conflicts with "kubectl" using apps/v1:\n- .spec.replicas\n- '
+            ".spec.paused",
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_whether_the_count_alone_is_in_another_hand(said: str, only: bool) -> None:
     assert alone(UsageError("x", why=said)) is only

@@ -66,7 +66,12 @@ def test_what_the_namespace_asks(quotas: list[Any], ranges: list[Any], asked: Cp
 
 def test_a_default_that_is_enough_is_left() -> None:
     """Its own limit would only take cores away."""
-    spec = {"containers": [{"name": "a", "resources": {"requests": {"cpu": "500m"}}}, {"name": "b", "resources": {"requests": {"cpu": "2"}}}]}  # fmt: skip
+    spec = {
+        "containers": [
+            {"name": "a", "resources": {"requests": {"cpu": "500m"}}},
+            {"name": "b", "resources": {"requests": {"cpu": "2"}}},
+        ]
+    }
     job = Manifest({"kind": "Job", "metadata": {"name": "j"}, "spec": {"template": {"spec": spec}}})
     (found,) = limited([job], CpuLimits(below=Decimal(1)))
     assert [one["resources"].get("limits") for one in containers(found.body)] == [None, {"cpu": "2"}]

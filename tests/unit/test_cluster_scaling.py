@@ -30,10 +30,12 @@ def hpa(
         "metadata": {"name": "shop", "creationTimestamp": "2026-11-24T10:00:00Z"},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"},
-            "minReplicas": 1, "maxReplicas": high, "metrics": [{"type": "Pods", "pods": pods}],
+            "minReplicas": 1,
+            "maxReplicas": high,
+            "metrics": [{"type": "Pods", "pods": pods}],
         },
         "status": status,
-    }  # fmt: skip
+    }
 
 
 def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, str]:
@@ -43,15 +45,34 @@ def condition(kind: str, status: str, reason: str, message: str = "") -> dict[st
 CASES = [
     (hpa("0", 1, 1), "queue-depth is 0 a replica, 10 wanted: it keeps its minimum of 1"),
     (hpa("17", 1, 2), "queue-depth is 17 a replica, 10 wanted: it goes from 1 to 2"),
-    (hpa("17", 2, 2), "queue-depth is 17 a replica, 10 wanted: it keeps 2 for now; replicas that do not serve yet count as idle"),
+    (
+        hpa("17", 2, 2),
+        "queue-depth is 17 a replica, 10 wanted: it keeps 2 for now; replicas that do not serve yet count as "
+        "idle",
+    ),
     (hpa("10900m", 2, 2), "queue-depth is 10.9 a replica, 10 wanted: within 10 %, it keeps 2"),
     (hpa("1", 4, 3), "queue-depth is 1 a replica, 10 wanted: it goes from 4 down to 3"),
-    (hpa("1", 4, 4, condition("AbleToScale", "True", "ScaleDownStabilized")), "queue-depth is 1 a replica, 10 wanted: fewer would do, and it waits out the stabilization window"),
-    (hpa("70", 5, 5, condition("ScalingLimited", "True", "TooManyReplicas")), "queue-depth is 70 a replica, 10 wanted: more than its maximum of 5 would be needed"),
-    (hpa(None, 1, 1, condition("ScalingActive", "False", "FailedGetPodsMetric", "no metrics returned")), "no figure reaches it: no metrics returned"),
-    (hpa(None, 0, 0, condition("ScalingActive", "False", "ScalingDisabled")), "it is off: the fleet was scaled to 0"),
-    (hpa("1", 1, 1, condition("AbleToScale", "False", "FailedGetScale", "not found")), "it cannot scale: not found"),
-]  # fmt: skip
+    (
+        hpa("1", 4, 4, condition("AbleToScale", "True", "ScaleDownStabilized")),
+        "queue-depth is 1 a replica, 10 wanted: fewer would do, and it waits out the stabilization window",
+    ),
+    (
+        hpa("70", 5, 5, condition("ScalingLimited", "True", "TooManyReplicas")),
+        "queue-depth is 70 a replica, 10 wanted: more than its maximum of 5 would be needed",
+    ),
+    (
+        hpa(None, 1, 1, condition("ScalingActive", "False", "FailedGetPodsMetric", "no metrics returned")),
+        "no figure reaches it: no metrics returned",
+    ),
+    (
+        hpa(None, 0, 0, condition("ScalingActive", "False", "ScalingDisabled")),
+        "it is off: the fleet was scaled to 0",
+    ),
+    (
+        hpa("1", 1, 1, condition("AbleToScale", "False", "FailedGetScale", "not found")),
+        "it cannot scale: not found",
+    ),
+]
 
 
 @pytest.mark.parametrize(("body", "said"), CASES)
@@ -80,7 +101,12 @@ def test_what_a_real_controller_decided(row: dict[str, Any]) -> None:
 
 def test_a_stale_limit_is_not_told() -> None:
     """Above its maximum when the figure was lost: the condition stays True, and says nothing of now."""
-    missing = condition("ScalingActive", "False", "FailedGetPodsMetric", "the HPA was unable to compute the replica count: unable to get metric x: no metrics returned")  # fmt: skip
+    missing = condition(
+        "ScalingActive",
+        "False",
+        "FailedGetPodsMetric",
+        "the HPA was unable to compute the replica count: unable to get metric x: no metrics returned",
+    )
     body = hpa(None, 5, 5, missing, condition("ScalingLimited", "True", "TooManyReplicas"))
     assert read(body).reason == "no figure reaches it: unable to get metric x: no metrics returned"
     assert [one.reason for one in conditions([body])] == ["FailedGetPodsMetric"]

@@ -14,7 +14,10 @@ from stoker.targets.kubernetes.copying import Copying
 LOGS = Path(__file__).resolve().parents[1] / "data/logs"
 AT = "2026-11-02T10:00:00Z"
 JOB: dict[str, Any] = {"metadata": {"name": "j", "creationTimestamp": AT}}
-STATS = '{"level":"notice","msg":"","stats":{"bytes":1073741824,"totalBytes":3221225472,"speed":104857600,"eta":20}}'
+STATS = (
+    '{"level":"notice","msg":"","stats":'
+    '{"bytes":1073741824,"totalBytes":3221225472,"speed":104857600,"eta":20}}'
+)
 DENIED = '{"level":"error","msg":"googleapi: Error 403: shop does not have storage.objects.list access"}'
 
 

@@ -23,7 +23,10 @@ from stoker.ui.console.conversation import (
 )
 from stoker.ui.console.endpoint_client import Endpoint
 
-TEMPLATE_ERROR = "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template"
+TEMPLATE_ERROR = (
+    "As of transformers v4.44, default chat template is no longer allowed, so you must provide "
+    "a chat template"
+)
 
 
 def chunk(text: str, finish: str | None = None, **delta: str) -> bytes:
@@ -31,7 +34,8 @@ def chunk(text: str, finish: str | None = None, **delta: str) -> bytes:
 
 
 class Bytes(httpx2.AsyncByteStream):
-    """A stream in the given portions; an exception in it is raised. `closed` tells whether it was left early."""
+    """A stream in the given portions; an exception in it is raised. `closed` tells whether it was left
+    early."""
 
     def __init__(self, *portions: bytes | Exception) -> None:
         self.portions, self.closed = portions, False
@@ -111,40 +115,60 @@ def test_leaving_early_closes_the_stream() -> None:
     [
         (
             refused(503, {"error": {"message": "no replica is ready"}}, {"retry-after": "7"}),
-            "The endpoint is not ready (503)", "no replica is ready", "Try again in 7 s.",
+            "The endpoint is not ready (503)",
+            "no replica is ready",
+            "Try again in 7 s.",
         ),
         (
             refused(401, {"error": "Unauthorized"}),
-            "The endpoint wants another key (401)", "Unauthorized", "Start this page with the endpoint's key (--key-file).",
+            "The endpoint wants another key (401)",
+            "Unauthorized",
+            "Start this page with the endpoint's key (--key-file).",
         ),
         (
             refused(400, {"error": {"message": "This model's maximum context length is 8192 tokens."}}),
-            "The conversation is too long for this model (400)", "This model's maximum context length is 8192 tokens.",
+            "The conversation is too long for this model (400)",
+            "This model's maximum context length is 8192 tokens.",
             "Clear it, or lower max_tokens.",
         ),
         (
             refused(400, {"error": {"message": "top_p must be in (0, 1]"}}),
-            "The endpoint answered 400", "top_p must be in (0, 1]", "",
+            "The endpoint answered 400",
+            "top_p must be in (0, 1]",
+            "",
         ),
         (
             lambda _: httpx2.Response(500, text="<html>oops</html>"),
-            "The endpoint answered 500", "Internal Server Error", "Try again in a moment.",
+            "The endpoint answered 500",
+            "Internal Server Error",
+            "Try again in a moment.",
         ),
         (
             lambda _: httpx2.Response(404, json={"detail": "Not Found"}),
-            "The endpoint answered 404", "Not Found", "",
+            "The endpoint answered 404",
+            "Not Found",
+            "",
         ),
         (
             streamed(httpx2.ConnectError("refused")),
-            "Nobody answers at http://e", "refused", "Is the fleet up? See `stoker status`.",
+            "Nobody answers at http://e",
+            "refused",
+            "Is the fleet up? See `stoker status`.",
         ),
         (
             streamed(httpx2.ReadTimeout("")),
-            "http://e went silent", "ReadTimeout", "Try again, or see `stoker status`.",
+            "http://e went silent",
+            "ReadTimeout",
+            "Try again, or see `stoker status`.",
         ),
-        (streamed(b"data: [1]\n\n"), "The page failed to read the answer", "ValueError: a stream event is a JSON object, not '[1]'", ""),
+        (
+            streamed(b"data: [1]\n\n"),
+            "The page failed to read the answer",
+            "ValueError: a stream event is a JSON object, not '[1]'",
+            "",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_failure_is_said_in_words(answer: Answer, what: str, why: str, fix: str) -> None:
     [turn] = answered(answer)
     assert turn.failed == Finding(what, why, fix)

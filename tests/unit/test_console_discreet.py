@@ -21,16 +21,22 @@ from stoker.ui.console.settings import Settings
 
 SECRET = "ValueError: prompt of /home/anna/plan.txt: no such layer"
 FLEET = FleetState(
-    "shop", "local", clock.now(), 2, wanted=3,
+    "shop",
+    "local",
+    clock.now(),
+    2,
+    wanted=3,
     replicas=(
         Replica("1", "Failed", 1.0, detail=SECRET, last_error=SECRET, restarts=1),
         Replica("2", "Ready", 1.0, detail="2 requests to finish"),
         Replica("3", "Loading", 1.0, detail="weights 40 %"),
     ),
-    services=(Service("gateway", "Failed", 1.0, last_error=SECRET),
-              Service("weights", "Starting", 1.0, detail=f"the copy's container copy: CrashLoopBackOff: {SECRET}")),
+    services=(
+        Service("gateway", "Failed", 1.0, last_error=SECRET),
+        Service("weights", "Starting", 1.0, detail=f"the copy's container copy: CrashLoopBackOff: {SECRET}"),
+    ),
     stopped=Stopped(2, 1, "replica 1", SECRET),
-)  # fmt: skip
+)
 
 
 class Nowhere:
@@ -114,7 +120,9 @@ def test_all_else_is_as_before(live: Live) -> None:
     assert {one["why"] for one in bare["findings"]} == {""}
     assert all(one["what"] and one["fix"] for one in bare["findings"])
     changed = {"state", "findings"}
-    assert {k: v for k, v in bare.items() if k not in changed} == {k: v for k, v in full.items() if k not in changed}  # fmt: skip
+    assert {k: v for k, v in bare.items() if k not in changed} == {
+        k: v for k, v in full.items() if k not in changed
+    }
 
 
 @pytest.mark.asyncio

@@ -67,8 +67,10 @@ def test_a_port_in_use_is_an_error_like_any_other_and_exit_code_2() -> None:
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
     assert err.splitlines() == [
-        f"error: port {port} of 127.0.0.1 is in use", "  why  another process listens there", "  fix  another --port",
-    ]  # fmt: skip
+        f"error: port {port} of 127.0.0.1 is in use",
+        "  why  another process listens there",
+        "  fix  another --port",
+    ]
 
 
 def test_open_to_the_network_without_a_key_is_refused() -> None:

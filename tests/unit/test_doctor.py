@@ -21,9 +21,20 @@ CPU = Hardware(
     preload=("libtcmalloc.so",),
 )
 WELL = MachineFacts(
-    python=(3, 11), system="Linux", machine="x86_64", hardware=CPU, engine="0.32.0", engine_names_itself=True,
-    gateway=True, page=True, disk_free=Bytes(50 * GIB), cache="/c", open_files=65536, port=8000, port_owner=None,
-)  # fmt: skip
+    python=(3, 11),
+    system="Linux",
+    machine="x86_64",
+    hardware=CPU,
+    engine="0.32.0",
+    engine_names_itself=True,
+    gateway=True,
+    page=True,
+    disk_free=Bytes(50 * GIB),
+    cache="/c",
+    open_files=65536,
+    port=8000,
+    port_owner=None,
+)
 
 
 def test_a_good_machine_has_nothing_but_notes() -> None:

@@ -104,32 +104,55 @@ def test_what_it_says_of_its_memory(lines: list[str], sizes: tuple[float | None,
     ("line", "said"),
     [
         ("INFO [m.py:1] vLLM API server version 0.19.0", ("Starting", "starting vLLM 0.19.0")),
-        ("INFO [m.py:1] Model loading took 61.0312 GiB and 9.876543 seconds",
-         ("Warming", "model loaded: 61.03 GiB in 9.9 s")),
-        ("Loading pt checkpoint shards:  50% Completed | 1/2 [00:01<00:01,  1.1s/it]",
-         ("Loading", "loading weights 1 of 2 shards")),
-        ("Loading safetensors using Runai Model Streamer: 100% Completed | 291/291 [00:02<00:00, 99it/s]",
-         ("Loading", "loading weights 291 of 291 shards")),
-        ("Multi-thread loading shards:  25% Completed | 4/16 [00:01<00:03,  4.0it/s]",
-         ("Loading", "loading weights 4 of 16 shards")),
+        (
+            "INFO [m.py:1] Model loading took 61.0312 GiB and 9.876543 seconds",
+            ("Warming", "model loaded: 61.03 GiB in 9.9 s"),
+        ),
+        (
+            "Loading pt checkpoint shards:  50% Completed | 1/2 [00:01<00:01,  1.1s/it]",
+            ("Loading", "loading weights 1 of 2 shards"),
+        ),
+        (
+            "Loading safetensors using Runai Model Streamer: 100% Completed | 291/291 [00:02<00:00, 99it/s]",
+            ("Loading", "loading weights 291 of 291 shards"),
+        ),
+        (
+            "Multi-thread loading shards:  25% Completed | 4/16 [00:01<00:03,  4.0it/s]",
+            ("Loading", "loading weights 4 of 16 shards"),
+        ),
         ("INFO [monitor.py:76] torch.compile took 48.20 s in total", ("Warming", "compiled in 48 s")),
-        ("INFO [backends.py:399] Compiling a graph for compile range (1, 2048) takes 22.50 s",
-         ("Warming", "compiling")),
-        ("INFO [backends.py:296] Directly load the compiled graph(s) for compile range (1, 8192) from the cache",
-         ("Warming", "loading compiled graphs from the cache")),
+        (
+            "INFO [backends.py:399] Compiling a graph for compile range (1, 2048) takes 22.50 s",
+            ("Warming", "compiling"),
+        ),
+        (
+            "INFO [backends.py:296] Directly load the compiled graph(s) for compile range (1, 8192) from the "
+            "cache",
+            ("Warming", "loading compiled graphs from the cache"),
+        ),
         ("INFO [cpu_model_runner.py:87] Warming up model for the compilation...", ("Warming", "warming up")),
-        ("INFO [cpu_worker.py:260] Auto set (7.5/11.46) GiB for KV cache on node 0, with 9.0 GiB requested",
-         ("Warming", "KV cache: 7.5 GiB")),
-        ("INFO [kv_cache_utils.py:2327] GPU KV cache size: 460,496 tokens, Maximum concurrency for 131,072 tokens "
-         "per request: 3.51x", ("Warming", "KV cache: 460,496 tokens")),
-        ("vllm serve: error: argument --dtype: invalid choice: 'bf17'",
-         ("Failed", "argument --dtype: invalid choice: 'bf17'")),
-        ("RuntimeError: Engine core initialization failed. See root cause above.",
-         ("Failed", "the engine core did not start")),
+        (
+            "INFO [cpu_worker.py:260] Auto set (7.5/11.46) GiB for KV cache on node 0, with 9.0 GiB requested",
+            ("Warming", "KV cache: 7.5 GiB"),
+        ),
+        (
+            "INFO [kv_cache_utils.py:2327] GPU KV cache size: 460,496 tokens, Maximum concurrency for "
+            "131,072 tokens "
+            "per request: 3.51x",
+            ("Warming", "KV cache: 460,496 tokens"),
+        ),
+        (
+            "vllm serve: error: argument --dtype: invalid choice: 'bf17'",
+            ("Failed", "argument --dtype: invalid choice: 'bf17'"),
+        ),
+        (
+            "RuntimeError: Engine core initialization failed. See root cause above.",
+            ("Failed", "the engine core did not start"),
+        ),
         ("INFO [core.py:133] something else entirely", None),
         ("", None),
     ],
-)  # fmt: skip
+)
 def test_lines_and_what_they_announce(line: str, said: tuple[str, str] | None) -> None:
     assert phase_of(line) == said
 
@@ -146,7 +169,10 @@ def test_a_slower_rank_still_counts_for_the_sizes() -> None:
 
 
 def test_of_a_bar_that_redraws_itself_the_last_drawing_counts() -> None:
-    bar = "\rCapturing CUDA graphs:  1%|  | 1/67 [00:00<?]\rCapturing CUDA graphs: 99%|██| 66/67 [00:02<00:00]\n"
+    bar = (
+        "\rCapturing CUDA graphs:  1%|  | 1/67 [00:00<?]\rCapturing CUDA graphs: 99%|██| 66/67 "
+        "[00:02<00:00]\n"
+    )
     assert StartLog().feed(bar).detail == "capturing CUDA graphs 66 of 67"
 
 

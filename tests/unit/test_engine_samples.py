@@ -75,9 +75,12 @@ def test_two_engines_of_one_page_are_summed_and_their_caches_averaged() -> None:
         (b"vllm:num_requests_running +Inf\nvllm:num_requests_waiting 2\n", {"waiting": 2.0}),
         (b"vllm:num_requests_waiting 2\nvllm:num_requests_running 1", {"waiting": 2.0}),
         (b"vllm:num_requests_waiting two\nvllm:num_requests_running 1\n", {"running": 1.0}),
-        (b"vllm:num_requests_waiting_by_reason{reason=\"x\"} 9\nvllm:num_requests_running 1 1700000000\n", {"running": 1.0}),
+        (
+            b'vllm:num_requests_waiting_by_reason{reason="x"} 9\nvllm:num_requests_running 1 1700000000\n',
+            {"running": 1.0},
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_figure_counts_for_nothing(page: bytes, gauges: dict[str, float]) -> None:
     sample = read(page, 0.0)
     assert sample is not None
@@ -157,8 +160,10 @@ def test_half_a_page_says_the_truth_or_nothing(length: int) -> None:
 
 def test_labels_that_only_end_in_le_and_values_beyond_numbers() -> None:
     page = (
-        b'\nvllm:time_to_first_token_seconds_bucket{role="x",le="+Inf"} 1\nvllm:time_to_first_token_seconds_bucket{le="y"} 1\n'
-        b'vllm:time_to_first_token_seconds_count{role="x"} 1\nvllm:time_to_first_token_seconds_sum{role="x"} 1\n'
+        b'\nvllm:time_to_first_token_seconds_bucket{role="x",le="+Inf"} '
+        b'1\nvllm:time_to_first_token_seconds_bucket{le="y"} 1\n'
+        b'vllm:time_to_first_token_seconds_count{role="x"} 1\nvllm:time_to_first_token_seconds_sum{role="x"} '
+        b"1\n"
         b"vllm:num_requests_running 1e308\n"
     )
     found = read(page, 0.0)

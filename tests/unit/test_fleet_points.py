@@ -1,4 +1,5 @@
-"""Points out of samples: rates, shares and quantiles over a window, with restarts, silence and jumping clocks."""
+"""Points out of samples: rates, shares and quantiles over a window, with restarts, silence and jumping
+clocks."""
 
 import math
 
@@ -96,6 +97,11 @@ def test_an_engine_that_leaves_a_merged_page_is_no_reset_of_the_others() -> None
         return MetricSample(at, counters={"generation_tokens": sum(counts.values())}, series=series)
 
     window = Window(10.0)
-    looks = [look(0, a=1e6, b=1e6), look(1, a=1e6 + 100, b=1e6 + 100), look(2, a=1e6 + 200), look(3, a=1e6 + 300, b=1e6 + 300)]  # fmt: skip
+    looks = [
+        look(0, a=1e6, b=1e6),
+        look(1, a=1e6 + 100, b=1e6 + 100),
+        look(2, a=1e6 + 200),
+        look(3, a=1e6 + 300, b=1e6 + 300),
+    ]
     rates = [window.add(one.at, one.at, {"1": one})[0].generation_tokens_rate for one in looks]
     assert all(rate is None or rate <= 200 for rate in rates), rates

@@ -62,7 +62,14 @@ def test_a_state_and_settings_written_by_the_release_before() -> None:
     assert state.stopped is not None
     assert state.stopped.last_error == "error: it died"
     settings = {
-        "host": "127.0.0.1", "port": 1, "hold": 9.0, "cors": [], "hosts": [], "inference_routes": [],
-        "key_file": None, "engine_key_file": None, "model": "m",
-    }  # fmt: skip
+        "host": "127.0.0.1",
+        "port": 1,
+        "hold": 9.0,
+        "cors": [],
+        "hosts": [],
+        "inference_routes": [],
+        "key_file": None,
+        "engine_key_file": None,
+        "model": "m",
+    }
     assert Settings.parse(json.dumps(settings)).queue_timeout == 9.0

@@ -30,10 +30,19 @@ def ask(path: str, *headers: tuple[bytes, bytes], method: str = "POST", **scope:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/health", 200), ("/metrics", 200), ("/metrics/", 200), ("/invocations", 401), ("/tokenize", 401), ("/v1/models", 401),
-        ("/", 401), ("/docs", 401), ("/health/../invocations", 401), ("//health", 401), ("/healthz", 401),
+        ("/health", 200),
+        ("/metrics", 200),
+        ("/metrics/", 200),
+        ("/invocations", 401),
+        ("/tokenize", 401),
+        ("/v1/models", 401),
+        ("/", 401),
+        ("/docs", 401),
+        ("/health/../invocations", 401),
+        ("//health", 401),
+        ("/healthz", 401),
     ],
-)  # fmt: skip
+)
 def test_what_is_open(path: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "sesame")
     assert ask(path, method="GET") == status

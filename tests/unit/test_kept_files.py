@@ -1,4 +1,5 @@
-"""Files that must not be lost: written whole, checked when they are read, with the version before beside them."""
+"""Files that must not be lost: written whole, checked when they are read, with the version before beside
+them."""
 
 import contextlib
 import json

@@ -1,4 +1,5 @@
-"""Several kubeconfigs as one: the first counts, paths hold from their own file, what is not there is left out."""
+"""Several kubeconfigs as one: the first counts, paths hold from their own file, what is not there is left
+out."""
 
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ def written(folder: Path, **parts: Any) -> str:
 def named(name: str, server: str, **user: str) -> dict[str, Any]:
     cluster = {"server": server, "certificate-authority": "ca.crt"}
     return {
-        "clusters": [{"name": name, "cluster": cluster}], "users": [{"name": name, "user": user}],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-    }  # fmt: skip
+    }
 
 
 def test_the_first_counts_and_paths_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

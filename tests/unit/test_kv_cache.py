@@ -1,4 +1,5 @@
-"""The KV cache's groups, blocks and capacity. Expected figures are vLLM's own, out of its logs and its docstrings."""
+"""The KV cache's groups, blocks and capacity. Expected figures are vLLM's own, out of its logs and its
+docstrings."""
 
 from typing import Any
 
@@ -82,7 +83,9 @@ def test_the_stage_with_the_fewest_blocks_decides() -> None:
     assert one.blocks == GIB // 2 // (16 * 2 * 8 * 128 * 2 * 16)
 
 
-@pytest.mark.parametrize(("count", "pipeline", "sizes"), [(32, 2, [16, 16]), (61, 2, [31, 30]), (7, 3, [2, 3, 2])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "pipeline", "sizes"), [(32, 2, [16, 16]), (61, 2, [31, 30]), (7, 3, [2, 3, 2])]
+)
 def test_layers_of_the_stages(count: int, pipeline: int, sizes: list[int]) -> None:
     assert [len(stage) for stage in stages(count, pipeline)] == sizes
     assert [layer for stage in stages(count, pipeline) for layer in stage] == list(range(count))

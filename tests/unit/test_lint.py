@@ -21,19 +21,32 @@ def guide() -> dict[str, str]:
 def test_what_is_wrong_with_the_guides_manifests() -> None:
     found = {(one.rule, one.at.rpartition(":")[0]) for one in lint(guide())}
     assert found == {
-        ("lint-public", "gradio.yaml:6"), ("lint-service-selector", "gradio.yaml:7"),
-        ("lint-hpa-behavior", "hpa_running.yaml:5"), ("lint-hpa-behavior", "hpa_waiting.yaml:5"), ("lint-twice", "hpa_waiting.yaml:4"),
-        ("lint-budget", "model_deployment.yaml:3"), ("lint-strategy", "model_deployment.yaml:8"),
-        ("lint-placeholder", "model_deployment.yaml:5"), ("lint-placeholder", "model_deployment.yaml:19"),
-        ("lint-placeholder", "model_deployment.yaml:46"), ("lint-placeholder", "volume.yaml:18"),
-        ("lint-hpa-replicas", "model_deployment.yaml:9"), ("lint-drain", "model_deployment.yaml:17"),
-        ("lint-service-links", "model_deployment.yaml:17"), ("lint-readiness", "model_deployment.yaml:21"),
-        ("lint-startup", "model_deployment.yaml:21"), ("lint-root", "model_deployment.yaml:21"),
-        ("lint-image-old", "model_deployment.yaml:22"), ("lint-shm-limit", "model_deployment.yaml:37"),
-        ("lint-volume-mode", "model_deployment.yaml:39"), ("lint-volume-mode", "volume.yaml:8"),
-        ("lint-monitoring-namespace", "monitoring.yaml:3"), ("lint-empty", "multi_node.yaml:1"),
-        ("lint-image-tag", "volume.yaml:37"), ("lint-privileged", "volume.yaml:40"),
-    }  # fmt: skip
+        ("lint-public", "gradio.yaml:6"),
+        ("lint-service-selector", "gradio.yaml:7"),
+        ("lint-hpa-behavior", "hpa_running.yaml:5"),
+        ("lint-hpa-behavior", "hpa_waiting.yaml:5"),
+        ("lint-twice", "hpa_waiting.yaml:4"),
+        ("lint-budget", "model_deployment.yaml:3"),
+        ("lint-strategy", "model_deployment.yaml:8"),
+        ("lint-placeholder", "model_deployment.yaml:5"),
+        ("lint-placeholder", "model_deployment.yaml:19"),
+        ("lint-placeholder", "model_deployment.yaml:46"),
+        ("lint-placeholder", "volume.yaml:18"),
+        ("lint-hpa-replicas", "model_deployment.yaml:9"),
+        ("lint-drain", "model_deployment.yaml:17"),
+        ("lint-service-links", "model_deployment.yaml:17"),
+        ("lint-readiness", "model_deployment.yaml:21"),
+        ("lint-startup", "model_deployment.yaml:21"),
+        ("lint-root", "model_deployment.yaml:21"),
+        ("lint-image-old", "model_deployment.yaml:22"),
+        ("lint-shm-limit", "model_deployment.yaml:37"),
+        ("lint-volume-mode", "model_deployment.yaml:39"),
+        ("lint-volume-mode", "volume.yaml:8"),
+        ("lint-monitoring-namespace", "monitoring.yaml:3"),
+        ("lint-empty", "multi_node.yaml:1"),
+        ("lint-image-tag", "volume.yaml:37"),
+        ("lint-privileged", "volume.yaml:40"),
+    }
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.yaml")), ids=lambda path: path.stem)
@@ -45,28 +58,43 @@ def test_stokers_own_manifests_are_clean(path: Path) -> None:
 def pod(**more: Any) -> dict[str, Any]:
     """A Deployment with nothing wrong, changed."""
     container = {
-        "name": "engine", "image": "vllm/vllm-openai:v0.32.0", "command": ["vllm", "serve", "/m"],
-        "resources": {"limits": {"nvidia.com/gpu": 1}}, "startupProbe": {"tcpSocket": {"port": 8000}},
-        "readinessProbe": {"tcpSocket": {"port": 8000}}, "livenessProbe": {"tcpSocket": {"port": 8000}},
-        "lifecycle": {"preStop": {"sleep": {"seconds": 15}}}, **more.pop("container", {}),
-    }  # fmt: skip
+        "name": "engine",
+        "image": "vllm/vllm-openai:v0.32.0",
+        "command": ["vllm", "serve", "/m"],
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+        "startupProbe": {"tcpSocket": {"port": 8000}},
+        "readinessProbe": {"tcpSocket": {"port": 8000}},
+        "livenessProbe": {"tcpSocket": {"port": 8000}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 15}}},
+        **more.pop("container", {}),
+    }
     spec = {
-        "terminationGracePeriodSeconds": 330, "enableServiceLinks": False, "securityContext": {"runAsNonRoot": True},
-        "containers": [{k: v for k, v in container.items() if v is not None}], **more.pop("pod", {}),
-    }  # fmt: skip
+        "terminationGracePeriodSeconds": 330,
+        "enableServiceLinks": False,
+        "securityContext": {"runAsNonRoot": True},
+        "containers": [{k: v for k, v in container.items() if v is not None}],
+        **more.pop("pod", {}),
+    }
     strategy = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     template = {
         "metadata": {"labels": {"app": "v"}},
         "spec": {k: v for k, v in spec.items() if v is not None},
     }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "v"}, "spec": {"strategy": strategy, "template": template, **more}}  # fmt: skip
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "v"},
+        "spec": {"strategy": strategy, "template": template, **more},
+    }
 
 
 BUDGET = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "v"}}
 HPA = {
-    "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "v"},
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "v"},
     "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "v"}, "behavior": {}, "metrics": []},
-}  # fmt: skip
+}
 
 
 def args(*words: str, gpus: int = 1, **more: Any) -> dict[str, Any]:
@@ -90,7 +118,17 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("root", [pod(pod={"securityContext": None})]),
     ("strategy", [pod(strategy={})]),
     ("ranks", [pod(container=args("--tensor-parallel-size", "1", gpus=4))]),
-    ("ranks", [pod(container=args("--tensor-parallel-size=4", gpus=2, volumeMounts=[{"name": "s", "mountPath": "/dev/shm"}]), pod={"volumes": [{"name": "s", "emptyDir": {"medium": "Memory", "sizeLimit": "3Gi"}}]})]),
+    (
+        "ranks",
+        [
+            pod(
+                container=args(
+                    "--tensor-parallel-size=4", gpus=2, volumeMounts=[{"name": "s", "mountPath": "/dev/shm"}]
+                ),
+                pod={"volumes": [{"name": "s", "emptyDir": {"medium": "Memory", "sizeLimit": "3Gi"}}]},
+            )
+        ],
+    ),
     ("shm", [pod(container=args("--tensor-parallel-size=2", gpus=2))]),
     ("no-gpu", [pod(container={"resources": {}})]),
     ("option", [pod(container=args("--swap-space", "4"))]),
@@ -99,18 +137,114 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("remote-code", [pod(container=args("--trust-remote-code"))]),
     ("secret-argument", [pod(container=args("--api-key", "abc"))]),
     ("secret-value", [pod(container={"env": [{"name": "HF_TOKEN", "value": "hf_abc"}]})]),
-    ("hpa-target", [pod(), {**HPA, "spec": {**HPA["spec"], "scaleTargetRef": {"kind": "Deployment", "name": "w"}}}]),
+    (
+        "hpa-target",
+        [pod(), {**HPA, "spec": {**HPA["spec"], "scaleTargetRef": {"kind": "Deployment", "name": "w"}}}],
+    ),
     ("hpa-target", [pod(), {**HPA, "spec": {"behavior": {}, "metrics": [], "maxReplicas": 3}}]),
-    ("hpa-resource", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Resource", "resource": {"name": "cpu"}}]}}]),
-    ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:gpu_cache_usage_perc"}}}]}}]),
-    ("metric", [pod(), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:nonsense"}}}]}}]),
-    ("monitoring-selector", [pod(), {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": {"name": "v"}, "spec": {"selector": {"matchLabels": {"app": "w"}}}}]),
+    (
+        "hpa-resource",
+        [
+            pod(),
+            {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Resource", "resource": {"name": "cpu"}}]}},
+        ],
+    ),
+    (
+        "metric",
+        [
+            pod(),
+            {
+                **HPA,
+                "spec": {
+                    **HPA["spec"],
+                    "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:gpu_cache_usage_perc"}}}],
+                },
+            },
+        ],
+    ),
+    (
+        "metric",
+        [
+            pod(),
+            {
+                **HPA,
+                "spec": {
+                    **HPA["spec"],
+                    "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:nonsense"}}}],
+                },
+            },
+        ],
+    ),
+    (
+        "monitoring-selector",
+        [
+            pod(),
+            {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": "PodMonitor",
+                "metadata": {"name": "v"},
+                "spec": {"selector": {"matchLabels": {"app": "w"}}},
+            },
+        ],
+    ),
     ("two-scalers", [pod(), HPA, {**HPA, "metadata": {"name": "w"}}]),
-    ("two-scalers", [pod(), HPA, {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "v"}, "spec": {"scaleTargetRef": {"name": "v"}}}]),
-    ("hpa-unreachable", [pod(container=args("--max-num-seqs", "64")), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_running"}, "target": {"type": "AverageValue", "averageValue": "60"}}}]}}]),
-    ("hpa-unreachable", [pod(container=args("--max-num-seqs", "64")), {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_running"}, "target": {"type": "AverageValue", "averageValue": "62500m"}}}]}}]),
+    (
+        "two-scalers",
+        [
+            pod(),
+            HPA,
+            {
+                "apiVersion": "keda.sh/v1alpha1",
+                "kind": "ScaledObject",
+                "metadata": {"name": "v"},
+                "spec": {"scaleTargetRef": {"name": "v"}},
+            },
+        ],
+    ),
+    (
+        "hpa-unreachable",
+        [
+            pod(container=args("--max-num-seqs", "64")),
+            {
+                **HPA,
+                "spec": {
+                    **HPA["spec"],
+                    "metrics": [
+                        {
+                            "type": "Pods",
+                            "pods": {
+                                "metric": {"name": "vllm:num_requests_running"},
+                                "target": {"type": "AverageValue", "averageValue": "60"},
+                            },
+                        }
+                    ],
+                },
+            },
+        ],
+    ),
+    (
+        "hpa-unreachable",
+        [
+            pod(container=args("--max-num-seqs", "64")),
+            {
+                **HPA,
+                "spec": {
+                    **HPA["spec"],
+                    "metrics": [
+                        {
+                            "type": "Pods",
+                            "pods": {
+                                "metric": {"name": "vllm:num_requests_running"},
+                                "target": {"type": "AverageValue", "averageValue": "62500m"},
+                            },
+                        }
+                    ],
+                },
+            },
+        ],
+    ),
     ("placeholder", [pod(pod={"nodeSelector": {"gpu": "<your-gpu>"}})]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rule", "bodies"), CASES)
@@ -130,8 +264,18 @@ def test_a_script_may_use_its_own_variables() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: [", "a: &x [*x]", "\x00", "kind: 3", "apiVersion: v1\nkind: Pod\nspec: 7", "kind: Deployment\nspec: {template: {spec: {containers: [3, {image: vllm, args: 3}]}}}", "- 1", "kind: List\nitems: 3", "[" * 200],
-)  # fmt: skip
+    [
+        "a: [",
+        "a: &x [*x]",
+        "\x00",
+        "kind: 3",
+        "apiVersion: v1\nkind: Pod\nspec: 7",
+        "kind: Deployment\nspec: {template: {spec: {containers: [3, {image: vllm, args: 3}]}}}",
+        "- 1",
+        "kind: List\nitems: 3",
+        "[" * 200,
+    ],
+)
 def test_whatever_a_file_holds_it_is_read(text: str) -> None:
     for one in lint({"m.yaml": text}):
         assert one.at.startswith("m.yaml:")

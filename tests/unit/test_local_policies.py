@@ -1,4 +1,5 @@
-"""What the supervisor decides, as values: who is replaced, when it stops, how a child leaves, what counts as hung."""
+"""What the supervisor decides, as values: who is replaced, when it stops, how a child leaves, what counts as
+hung."""
 
 import asyncio
 import time

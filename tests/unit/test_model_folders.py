@@ -1,4 +1,5 @@
-"""A model's folder, as strange as folders are: each shape ends in an exact error, and nothing but files is opened."""
+"""A model's folder, as strange as folders are: each shape ends in an exact error, and nothing but files is
+opened."""
 
 import json
 import os
@@ -18,9 +19,13 @@ from stoker.spec import load
 from stoker.spec.nouns import LocalDir, ModelRef
 
 CONFIG: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_size": 64,
-    "vocab_size": 100, "max_position_embeddings": 512,
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "hidden_size": 64,
+    "vocab_size": 100,
+    "max_position_embeddings": 512,
+}
 TENSOR = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
@@ -97,8 +102,14 @@ def test_headers_are_checked_as_the_format_wants_them(folder: Path, header: Any,
 
 @pytest.mark.parametrize(
     ("length", "said"),
-    [(2**63, "at most are read"), (2**24 + 1, "at most are read"), (0, "ends within"), (1, "ends within"), (4096, "ends within")],
-)  # fmt: skip
+    [
+        (2**63, "at most are read"),
+        (2**24 + 1, "at most are read"),
+        (0, "ends within"),
+        (1, "ends within"),
+        (4096, "ends within"),
+    ],
+)
 def test_a_header_of_an_absurd_length(folder: Path, length: int, said: str) -> None:
     (folder / "model.safetensors").write_bytes(safetensors({"a": TENSOR}, length=length))
     refused(folder, WeightsFailed, "weights-truncated", said)
@@ -121,8 +132,15 @@ def test_a_dtype_that_is_newer_than_this_is_taken(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "index",
-    [[], {"weight_map": []}, {"weight_map": "x"}, {"weight_map": {"a": 1}}, {"weight_map": {"a": None}}, {"weight_map": {"a": ["x"]}}],
-)  # fmt: skip
+    [
+        [],
+        {"weight_map": []},
+        {"weight_map": "x"},
+        {"weight_map": {"a": 1}},
+        {"weight_map": {"a": None}},
+        {"weight_map": {"a": ["x"]}},
+    ],
+)
 def test_an_index_of_another_shape(folder: Path, index: Any) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     refused(folder, WeightsFailed, "weights-broken", "model.safetensors.index.json")
@@ -212,8 +230,14 @@ def test_what_is_no_text(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[" * 101 + "]" * 101, "levels"), ('{"a": ' + "9" * 300 + "}", "digits"), ("[]", "it is a list"), ("", "Expecting value"), ('{"a": "\\ud800"}', "surrogate")],
-)  # fmt: skip
+    [
+        ("[" * 101 + "]" * 101, "levels"),
+        ('{"a": ' + "9" * 300 + "}", "digits"),
+        ("[]", "it is a list"),
+        ("", "Expecting value"),
+        ('{"a": "\\ud800"}', "surrogate"),
+    ],
+)
 def test_a_config_that_is_none(folder: Path, text: str, said: str) -> None:
     (folder / "config.json").write_text(text)
     refused(folder, WeightsFailed, "weights-broken", said)
@@ -248,17 +272,29 @@ def test_a_config_that_is_far_too_long(folder: Path) -> None:
         ({"layer_types": []}, ""),
         ({"num_hidden_layers": 3, "layer_types": ["full_attention"]}, "1 entries for 3 layers"),
         ({"layer_types": {"0": "full_attention"}}, "layer_types"),
-        ({"full_attention_interval": 2, "linear_num_key_heads": -2, "linear_key_head_dim": 4}, "is not shaped as one of"),
+        (
+            {"full_attention_interval": 2, "linear_num_key_heads": -2, "linear_key_head_dim": 4},
+            "is not shaped as one of",
+        ),
         ({"num_key_value_heads": 0}, "would keep nothing of a token"),
         ({"kv_lora_rank": 8, "qk_rope_head_dim": -8}, "qk_rope_head_dim in config.json is -8"),
         ({"num_local_experts": 2**20, "intermediate_size": 2**24, "hidden_size": 2**24}, "parameters"),
-        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, "is not shaped as one of LlamaForCausalLM"),
+        (
+            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}},
+            "is not shaped as one of LlamaForCausalLM",
+        ),
         ({"quantization_config": {"quant_method": "awq", "bits": -4}}, "gives a parameter"),
-        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [float("nan"), 128]}}, "gives a parameter"),
+        (
+            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [float("nan"), 128]}},
+            "gives a parameter",
+        ),
         ({"quantization_config": {"quant_method": "awq", "bits": "four"}}, "is not shaped as one of"),
-        ({"quantization_config": {"quant_method": "compressed-tensors", "config_groups": [1]}}, "is not shaped as one of"),
+        (
+            {"quantization_config": {"quant_method": "compressed-tensors", "config_groups": [1]}},
+            "is not shaped as one of",
+        ),
     ],
-)  # fmt: skip
+)
 def test_fields_of_a_config_that_make_no_sense(folder: Path, fields: dict[str, Any], said: str) -> None:
     (folder / "config.json").write_text(json.dumps(CONFIG | fields))
     if not said:

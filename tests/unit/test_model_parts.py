@@ -1,4 +1,5 @@
-"""What models are made of: parameters against the published counts, caches against vLLM's specs, quantization."""
+"""What models are made of: parameters against the published counts, caches against vLLM's specs,
+quantization."""
 
 from typing import Any
 
@@ -42,9 +43,12 @@ def test_parameters_are_the_published_ones(config: dict[str, Any], billions: flo
         (models.LLAMA_8B | {"attention_chunk_size": 8192}, {"chunked": 24, "full": 8}),
         (models.LLAMA_8B | {"sliding_window": 4096}, {"sliding": 32}),
         (models.QWEN3_32B | {"sliding_window": 4096}, {"full": 64}),
-        (models.QWEN3_32B | {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 60}, {"full": 60, "sliding": 4}),
+        (
+            models.QWEN3_32B | {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 60},
+            {"full": 60, "sliding": 4},
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_layer_keeps_what_it_needs(config: dict[str, Any], kinds: dict[str, int]) -> None:
     found: dict[str, int] = {}
     for cache in models.shape(config).caches:
@@ -54,7 +58,9 @@ def test_each_layer_keeps_what_it_needs(config: dict[str, Any], kinds: dict[str,
 
 def test_layers_that_read_an_earlier_cache_keep_none_and_have_no_key_weights() -> None:
     types = ["sliding_attention", "full_attention"] * 3
-    shared = models.shape(models.GEMMA2_9B | {"num_hidden_layers": 6, "layer_types": types, "num_kv_shared_layers": 2})  # fmt: skip
+    shared = models.shape(
+        models.GEMMA2_9B | {"num_hidden_layers": 6, "layer_types": types, "num_kv_shared_layers": 2}
+    )
     assert [layer.cache is None for layer in shared.decoder] == [False] * 4 + [True] * 2
     assert "self_attn.k_proj" not in {part.name for part in shared.decoder[5].parts}
 
@@ -75,11 +81,15 @@ def test_full_layers_may_have_heads_of_their_own() -> None:
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes", 0.5625),
         ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt_fp4", 0.5625),
         (
-            {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 8, "type": "int"}}}},
-            "compressed-tensors", 1.0,
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"a": {"weights": {"num_bits": 8, "type": "int"}}},
+            },
+            "compressed-tensors",
+            1.0,
         ),
     ],
-)  # fmt: skip
+)
 def test_bytes_of_a_quantized_parameter(raw: dict[str, Any], method: str, bytes_each: float) -> None:
     found = read_quantization({"quantization_config": raw})
     assert found is not None

@@ -15,9 +15,15 @@ from stoker.units import Bytes
 from stoker.weights import adapter_rank, fetch
 
 CONFIG = {
-    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "hidden_size": 64, "vocab_size": 100, "max_position_embeddings": 512, "torch_dtype": "float16",
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "hidden_size": 64,
+    "vocab_size": 100,
+    "max_position_embeddings": 512,
+    "torch_dtype": "float16",
+}
 
 
 def files(

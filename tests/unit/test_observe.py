@@ -42,9 +42,12 @@ def http(body: bytes, status: str = "200 OK") -> bytes:
 def test_each_replica_is_told_apart_and_none_holds_up_the_others() -> None:
     async def run() -> None:
         answers = {
-            "good": (http(GOOD), 0.0), "hangs": (http(GOOD), 30.0), "html": (http(b"<html>"), 0.0),
-            "error": (http(b"", "500 Internal Server Error"), 0.0), "noise": (b"\x00\x01nonsense\r\n\r\n", 0.0),
-        }  # fmt: skip
+            "good": (http(GOOD), 0.0),
+            "hangs": (http(GOOD), 30.0),
+            "html": (http(b"<html>"), 0.0),
+            "error": (http(b"", "500 Internal Server Error"), 0.0),
+            "noise": (b"\x00\x01nonsense\r\n\r\n", 0.0),
+        }
         servers = {name: await served(*answer) for name, answer in answers.items()}
         pages: dict[str, Page] = {name: page(url) for name, (_, url) in servers.items()}
         pages["gone"] = page("http://127.0.0.1:1")

@@ -28,10 +28,14 @@ def plan(config: dict[str, Any], text: str, version: str = "0.32.0") -> Plan:
     [
         (models.GPT_OSS_20B, "hardware: t4", "vLLM 0.32.0 needs compute capability 8.0 for it, T4 has 7.5"),
         (AWQ, "hardware: v100-16gb", "vLLM 0.32.0 needs compute capability 7.5 for it, V100-16GB has 7.0"),
-        (models.LLAMA_8B, "hardware: v100-32gb\nengine: {quantization: fp8, max-model-len: 8K}", "7.5 for it"),
+        (
+            models.LLAMA_8B,
+            "hardware: v100-32gb\nengine: {quantization: fp8, max-model-len: 8K}",
+            "7.5 for it",
+        ),
         (AWQ, "hardware: l4\nengine: {dtype: float32}", "computes it in bfloat16 or float16, not in float32"),
     ],
-)  # fmt: skip
+)
 def test_a_gpu_that_cannot_run_the_quantization(config: dict[str, Any], text: str, why: str) -> None:
     with pytest.raises(DoesNotFit) as caught:
         plan(config, text)
@@ -45,7 +49,10 @@ def test_the_fix_names_gpus_that_can() -> None:
     assert caught.value.finding.fix.startswith("hardware: l4, or another of a10g, a100-40gb")
 
 
-@pytest.mark.parametrize(("config", "gpu"), [(AWQ, "t4"), (NVFP4, "t4"), (models.GPT_OSS_20B, "l4"), (models.GPT_OSS_20B, "mi300x")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "gpu"),
+    [(AWQ, "t4"), (NVFP4, "t4"), (models.GPT_OSS_20B, "l4"), (models.GPT_OSS_20B, "mi300x")],
+)
 def test_gpus_that_can(config: dict[str, Any], gpu: str) -> None:
     assert plan(config, f"hardware: {gpu}\nengine: {{max-model-len: 4K}}").fit
 

@@ -26,20 +26,45 @@ def layout(made: Plan) -> tuple[int, int, int]:
         (models.LLAMA_8B, "hardware: l4\nengine: {max-model-len: 8K}", "single-gpu", (1, 1, 1)),
         (models.LLAMA_8B, "hardware: l4\nengine: {max-model-len: 128K}", "tensor-parallel", (2, 1, 1)),
         (models.LLAMA_70B, "hardware: l4\nengine: {max-model-len: 8K}", "multi-node", (8, 2, 2)),
-        (models.LLAMA_70B, "hardware: h100-80gb\nengine: {max-model-len: 128K}", "tensor-parallel", (4, 1, 1)),
+        (
+            models.LLAMA_70B,
+            "hardware: h100-80gb\nengine: {max-model-len: 128K}",
+            "tensor-parallel",
+            (4, 1, 1),
+        ),
         (models.QWEN3_32B, "hardware: h100-80gb\nengine: {max-model-len: 32K}", "single-gpu", (1, 1, 1)),
         (models.GPT_OSS_20B, "hardware: h100-80gb\nengine: {max-model-len: 32K}", "single-gpu", (1, 1, 1)),
         (models.DEEPSEEK_V3, "hardware: h100-80gb\nengine: {max-model-len: 32K}", "multi-node", (8, 2, 2)),
-        (models.DEEPSEEK_V3, "hardware: h200-141gb\nengine: {max-model-len: 32K}", "tensor-parallel", (8, 1, 1)),
+        (
+            models.DEEPSEEK_V3,
+            "hardware: h200-141gb\nengine: {max-model-len: 32K}",
+            "tensor-parallel",
+            (8, 1, 1),
+        ),
         (models.LLAMA_8B, "hardware: l4:4", "tensor-parallel", (4, 1, 1)),
         (models.LLAMA_70B, "hardware: h100-80gb:16", "multi-node", (8, 2, 2)),
         (models.LLAMA_8B, "hardware: l4\nstrategy: tensor-parallel", "tensor-parallel", (2, 1, 1)),
         (models.LLAMA_8B, "hardware: l4:2\nstrategy: multi-node", "multi-node", (1, 2, 2)),
-        (models.LLAMA_8B, "hardware: l4\nengine: {tensor-parallel-size: 2, pipeline-parallel-size: 2}", "tensor-parallel", (2, 2, 1)),
-        (models.LLAMA_8B, "hardware: {machine: g2-standard-24}\nengine: {max-model-len: 128K}", "tensor-parallel", (2, 1, 1)),
-        (models.LLAMA_8B | {"num_attention_heads": 9, "num_key_value_heads": 3, "hidden_size": 4608}, "hardware: l4:2", "tensor-parallel", (1, 2, 1)),
+        (
+            models.LLAMA_8B,
+            "hardware: l4\nengine: {tensor-parallel-size: 2, pipeline-parallel-size: 2}",
+            "tensor-parallel",
+            (2, 2, 1),
+        ),
+        (
+            models.LLAMA_8B,
+            "hardware: {machine: g2-standard-24}\nengine: {max-model-len: 128K}",
+            "tensor-parallel",
+            (2, 1, 1),
+        ),
+        (
+            models.LLAMA_8B | {"num_attention_heads": 9, "num_key_value_heads": 3, "hidden_size": 4608},
+            "hardware: l4:2",
+            "tensor-parallel",
+            (1, 2, 1),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_smallest_layout_that_serves_what_was_asked(
     config: dict[str, Any], text: str, strategy: str, expected: tuple[int, int, int]
 ) -> None:
@@ -149,7 +174,10 @@ def test_the_price_is_the_machines_or_the_specs_or_unknown() -> None:
 
 
 def test_the_table() -> None:
-    text = "name: shop\nhardware: l4\nreplicas: 1..3\nscaling: {metrics: {queue-depth: 5}}\nengine: {max-model-len: 32K}"
+    text = (
+        "name: shop\nhardware: l4\nreplicas: 1..3\nscaling: {metrics: {queue-depth: 5}}\nengine: "
+        "{max-model-len: 32K}"
+    )
     made = plan(models.QWEN3_32B, text)
     said = explain(made, "vllm serve /m").splitlines()
     assert said[0] == "shop   smollm2-135m-instruct (32.8 B, bf16) on 8 x L4, vLLM 0.32.0"
@@ -171,12 +199,16 @@ def test_an_unknown_architecture_is_said_and_its_band_is_wider() -> None:
 
 def test_adapters_take_memory_of_their_own() -> None:
     plain = plan(models.LLAMA_8B, "hardware: l4:1\nengine: {max-model-len: 8K}")
-    text = "model: {source: ./m, adapters: {a: ./a, b: ./b}}\nhardware: l4:1\nengine: {max-model-len: 8K, max-lora-rank: 64}"
+    text = (
+        "model: {source: ./m, adapters: {a: ./a, b: ./b}}\nhardware: l4:1\nengine: {max-model-len: 8K, "
+        "max-lora-rank: 64}"
+    )
     tuned = plan(models.LLAMA_8B, text)
     assert (tuned.options["enable-lora"], tuned.options["max-loras"]) == (True, 2)
     assert tuned.memory is not None
     assert plain.memory is not None
-    # Rank 64 of Llama 8B: 4096+4096, 2 x (4096+1024), 4096+4096 and 3 x (4096+14336) columns and rows a layer, in bf16.
+    # Rank 64 of Llama 8B: 4096+4096, 2 x (4096+1024), 4096+4096 and 3 x (4096+14336) columns and rows a
+    # layer, in bf16.
     each = 64 * 32 * (8192 + 2 * 5120 + 8192 + 3 * 18432) * 2
     assert tuned.memory.size("lora") == 2 * each
     assert tuned.memory.kv_cache == plain.memory.kv_cache - 2 * each

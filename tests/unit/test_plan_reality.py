@@ -21,10 +21,14 @@ OLD = (
     "INFO Model loading took 14.99 GiB memory and 4.1 seconds",
     "INFO Available KV cache memory: {kv} GiB",
     "INFO GPU KV cache size: {tokens:,} tokens, Maximum concurrency for 8,192 tokens per request: 58.1x",
-    "INFO Actual usage is 14.99 GiB for weight, 1.89 GiB for peak activation, 0.25 GiB for non-torch memory, and"
+    "INFO Actual usage is 14.99 GiB for weight, 1.89 GiB for peak activation, 0.25 GiB for non-torch memory, "
+    "and"
     " 0.31 GiB for CUDAGraph memory.",
 )
-TEXT = "model: {source: ./m, served_name: m}\nhardware: h100-80gb:1\nengine: {max-model-len: 8K, gpu-memory-utilization: 0.95}"
+TEXT = (
+    "model: {source: ./m, served_name: m}\nhardware: h100-80gb:1\nengine: {max-model-len: 8K, "
+    "gpu-memory-utilization: 0.95}"
+)
 
 
 def plan(version: str = "0.19.0", text: str = TEXT) -> Plan:

@@ -18,10 +18,17 @@ from stoker.units import Bytes
 
 GIB = 1024**3
 CONFIG: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
-    "hidden_size": 576, "intermediate_size": 1536, "vocab_size": 49152, "max_position_embeddings": 8192,
-    "tie_word_embeddings": True, "torch_dtype": "bfloat16",
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+}
 SMOL = read_shape(ModelFiles(CONFIG, {}))
 EIGHT = read_shape(
     ModelFiles(CONFIG | {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64}, {})

@@ -1,6 +1,7 @@
 """The plan's memory against what vLLM printed at real starts, and the rules that hold whatever the figures.
 
-Expected figures are vLLM's own logs: llm-d-planner's accuracy runs (0.19 and 0.11 on H100) and a 0.31 start on A100.
+Expected figures are vLLM's own logs: llm-d-planner's accuracy runs (0.19 and 0.11 on H100) and a 0.31 start
+on A100.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ ONE = Layout()
 
 def fit(
     config: dict[str, Any], gib: float, version: str, layout: Layout = ONE, device: str = "", **options: Any
-) -> Fit:  # fmt: skip
+) -> Fit:
     shape = models.shape(config)
     total = Bytes(int(gib * GIB))
     named = {name.replace("_", "-"): value for name, value in options.items()}
@@ -35,10 +36,11 @@ H100 = {"gib": 79.19, "version": "0.19.0", "gpu_memory_utilization": 0.95, "max_
 OLD = {"gib": 79.18, "version": "0.11.0", "gpu_memory_utilization": 0.9, "max_model_len": 16000}
 FP8 = models.LLAMA_70B | {
     "quantization_config": {
-        "quant_method": "compressed-tensors", "ignore": ["lm_head"],
+        "quant_method": "compressed-tensors",
+        "ignore": ["lm_head"],
         "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float", "group_size": None}}},
     }
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -56,13 +58,24 @@ FP8 = models.LLAMA_70B | {
         (models.LLAMA_8B, OLD, 14.99, 4.76, 51.38, None),
         (models.QWEN3_32B, OLD, 61.03, 5.64, 4.45, None),
         (models.GPT_OSS_20B, OLD, 13.47, 7.38, 50.28, None),
-        (models.LLAMA_8B, {"gib": 79.25, "version": "0.31.0", "device": "a100-80gb"}, 15.0, None, 56.21, None),
+        (
+            models.LLAMA_8B,
+            {"gib": 79.25, "version": "0.31.0", "device": "a100-80gb"},
+            15.0,
+            None,
+            56.21,
+            None,
+        ),
     ],
-)  # fmt: skip
+)
 def test_memory_is_what_vllm_printed(
-    config: dict[str, Any], case: dict[str, Any], weights: float | None, activations: float | None,
-    kv: float | None, blocks: int | None,
-) -> None:  # fmt: skip
+    config: dict[str, Any],
+    case: dict[str, Any],
+    weights: float | None,
+    activations: float | None,
+    kv: float | None,
+    blocks: int | None,
+) -> None:
     made = fit(config, **case)
     rank = made.tightest
     for name, expected in (("weights", weights), ("activations", activations)):
@@ -98,8 +111,9 @@ def test_the_defaults_of_a_batch_follow_the_device(gib: float, device: str, toke
 
 
 @pytest.mark.parametrize(
-    ("version", "since"), [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.17.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.27.0")]
-)  # fmt: skip
+    ("version", "since"),
+    [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.17.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.27.0")],
+)
 def test_the_rules_of_a_release(version: str, since: str) -> None:
     assert memory_rules(version).since == since
 

@@ -36,7 +36,8 @@ def test_a_range_leaves_the_number_of_replicas_to_the_hpa() -> None:
 
 @pytest.mark.parametrize("case", ["single-gpu", "multi-node"])
 def test_a_pod_outlives_its_drain(case: str) -> None:
-    """Its preStop drains, and not vLLM: that would take new requests meanwhile, and leave open streams without an end."""
+    """Its preStop drains, and not vLLM: that would take new requests meanwhile, and leave open streams
+    without an end."""
     text, model = CASES[case]
     leader, *workers = engines(rendered(text + "drain_timeout: 120s\n", model))
     engine = leader["containers"][0]
@@ -94,8 +95,13 @@ def test_the_start_budget_grows_with_the_weights_and_a_slower_source() -> None:
 
 def test_another_source_has_other_weights_and_the_same_source_the_same() -> None:
     other = BASE.replace("-ft,", "-v2,")
-    tuned, retuned = (BASE.replace("served_name: gemma-ft", f"adapters: {{sql: gs://acme-models/sql-{n}}}") for n in "12")  # fmt: skip
-    names = [one(rendered(text), "Job")["metadata"]["name"] for text in (BASE, BASE + SCALED, other, tuned, retuned)]  # fmt: skip
+    tuned, retuned = (
+        BASE.replace("served_name: gemma-ft", f"adapters: {{sql: gs://acme-models/sql-{n}}}") for n in "12"
+    )
+    names = [
+        one(rendered(text), "Job")["metadata"]["name"]
+        for text in (BASE, BASE + SCALED, other, tuned, retuned)
+    ]
     assert names[0] == names[1]
     assert len(set(names)) == 4, "an adapter is a part of what a disk holds"
 
@@ -154,11 +160,17 @@ def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("kubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-global-external-managed}}\n", "routes to no InferencePool"),
+        (
+            "kubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-global-external-managed}}\n",
+            "routes to no InferencePool",
+        ),
         ("kubernetes: {weights: hub}\n", "weights: hub does not go with gs://"),
-        ("replicas: 1..2\nscaling: {metrics: {queue-depth: 1}}\nkubernetes: {metrics: none}\n", "kubernetes.metrics is none"),
+        (
+            "replicas: 1..2\nscaling: {metrics: {queue-depth: 1}}\nkubernetes: {metrics: none}\n",
+            "kubernetes.metrics is none",
+        ),
     ],
-)  # fmt: skip
+)
 def test_choices_that_do_not_go_together(change: str, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         rendered(BASE + change)
@@ -213,7 +225,11 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(theirs: str, tmp_path: Path)
 
 
 def test_traces_reach_the_collector_from_every_rank() -> None:
-    text = "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 16, machine: a3-highgpu-8g}\nstrategy: multi-node\ntarget: kubernetes\nengine: {otlp-traces-endpoint: 'grpc://collector.obs:4327', max-model-len: 4K}\n"
+    text = (
+        "name: shop\nmodel: gs://b/m\nhardware: {gpu: h100-80gb, count: 16, machine: "
+        "a3-highgpu-8g}\nstrategy: multi-node\ntarget: kubernetes\nengine: {otlp-traces-endpoint: "
+        "'grpc://collector.obs:4327', max-model-len: 4K}\n"
+    )
     objects = rendered(text)
     group = one(objects, "LeaderWorkerSet")["spec"]["leaderWorkerTemplate"]
     for role in ("leaderTemplate", "workerTemplate"):
@@ -229,10 +245,18 @@ def test_traces_reach_the_collector_from_every_rank() -> None:
 
 @pytest.mark.parametrize(
     ("address", "ports"),
-    [("https://otel.example/v1/traces", [443]), ("grpc://collector.obs", [443]), ("http://collector.obs/v1/traces", [80, 443]), ("http://[::1]:4318", [4318])],
-)  # fmt: skip
+    [
+        ("https://otel.example/v1/traces", [443]),
+        ("grpc://collector.obs", [443]),
+        ("http://collector.obs/v1/traces", [80, 443]),
+        ("http://[::1]:4318", [4318]),
+    ],
+)
 def test_the_port_of_a_collector_without_one_is_its_protocols(address: str, ports: list[int]) -> None:
-    text = f"name: shop\nmodel: gs://b/m\nhardware: l4\ntarget: kubernetes\nengine: {{otlp-traces-endpoint: '{address}', max-model-len: 4K}}\n"
+    text = (
+        f"name: shop\nmodel: gs://b/m\nhardware: l4\ntarget: kubernetes\nengine: {{otlp-traces-endpoint: "
+        f"'{address}', max-model-len: 4K}}\n"
+    )
     policy = one(rendered(text), "NetworkPolicy", "shop-engine")
     assert {"ports": [{"port": port, "protocol": "TCP"} for port in ports]} in policy["spec"]["egress"]
 

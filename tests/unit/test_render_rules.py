@@ -1,4 +1,5 @@
-"""Rules and dashboards: promtool reads them, alerts fire and do not fire, and every name is one of the release's."""
+"""Rules and dashboards: promtool reads them, alerts fire and do not fire, and every name is one of the
+release's."""
 
 import json
 import re
@@ -44,9 +45,16 @@ def test_every_metric_is_one_of_the_release(scope: Scope) -> None:
 def test_the_guides_nine_panels_come_first() -> None:
     titles = [panel.title for panel in panels(HERE)][:9]
     assert titles == [
-        "End-to-end request latency", "Token throughput", "Inter-token latency", "Scheduler state", "Time to first token",
-        "Cache utilization", "Prompt length", "Generation length", "Finish reason",
-    ]  # fmt: skip
+        "End-to-end request latency",
+        "Token throughput",
+        "Inter-token latency",
+        "Scheduler state",
+        "Time to first token",
+        "Cache utilization",
+        "Prompt length",
+        "Generation length",
+        "Finish reason",
+    ]
     rows = {panel.row for panel in panels(THERE)}
     assert rows == {"Engine", "Fleet", "Autoscaling", "GPU"}
 
@@ -76,7 +84,13 @@ def test_promtool_takes_rules_and_configuration(scope: Scope, tmp_path: Path) ->
     (tmp_path / "rules.yaml").write_text(rules(scope, PROMISE))
     (tmp_path / "prometheus.yaml").write_text(prometheus(scope, str(tmp_path / "targets.json")))
     (tmp_path / "targets.json").write_text("[]")
-    ran = subprocess.run(["promtool", "check", "config", "prometheus.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+    ran = subprocess.run(
+        ["promtool", "check", "config", "prometheus.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     queries = [query.expr.replace("$RATE", "5m") for panel in panels(scope) for query in panel.queries]
     body = {
@@ -85,7 +99,13 @@ def test_promtool_takes_rules_and_configuration(scope: Scope, tmp_path: Path) ->
         ]
     }
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump(body))
-    ran = subprocess.run(["promtool", "check", "rules", "queries.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+    ran = subprocess.run(
+        ["promtool", "check", "rules", "queries.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -107,31 +127,81 @@ QUICK = [
     one("vllm:time_to_first_token_seconds_count", "0+100x200"),
 ]
 ALERTS: list[tuple[str, str, list[dict[str, str]], list[dict[str, str]]]] = [
-    ("StokerNoReplica", "10m", [one("up", "0x20"), one("up", "1x20", namespace="stage")], [one("up", "1x20"), one("up", "0x20", namespace="stage")]),
-    ("StokerQueueGrowing", "30m", [one("vllm:num_requests_waiting", "1+2x60")], [one("vllm:num_requests_waiting", "9x60")]),
-    ("StokerTtftObjectiveBurning", "90m", SLOW, QUICK),
     (
-        "StokerItlObjectiveBurning", "90m",
-        [one("vllm:inter_token_latency_seconds_bucket", "0+10x200", le="0.05"), one("vllm:inter_token_latency_seconds_count", "0+100x200")],
-        [one("vllm:inter_token_latency_seconds_bucket", "0+999x200", le="0.05"), one("vllm:inter_token_latency_seconds_count", "0+1000x200")],
+        "StokerNoReplica",
+        "10m",
+        [one("up", "0x20"), one("up", "1x20", namespace="stage")],
+        [one("up", "1x20"), one("up", "0x20", namespace="stage")],
     ),
     (
-        "StokerKvCacheFull", "30m",
+        "StokerQueueGrowing",
+        "30m",
+        [one("vllm:num_requests_waiting", "1+2x60")],
+        [one("vllm:num_requests_waiting", "9x60")],
+    ),
+    ("StokerTtftObjectiveBurning", "90m", SLOW, QUICK),
+    (
+        "StokerItlObjectiveBurning",
+        "90m",
+        [
+            one("vllm:inter_token_latency_seconds_bucket", "0+10x200", le="0.05"),
+            one("vllm:inter_token_latency_seconds_count", "0+100x200"),
+        ],
+        [
+            one("vllm:inter_token_latency_seconds_bucket", "0+999x200", le="0.05"),
+            one("vllm:inter_token_latency_seconds_count", "0+1000x200"),
+        ],
+    ),
+    (
+        "StokerKvCacheFull",
+        "30m",
         [one("vllm:kv_cache_usage_perc", "0.99x60"), one("vllm:num_preemptions_total", "0+3x60")],
         [one("vllm:kv_cache_usage_perc", "0.99x60"), one("vllm:num_preemptions_total", "5x60")],
     ),
     ("StokerStartTooLong", "15m", [one("up", "0x30")], [one("up", "0x5 1x25")]),
-    ("StokerCrashLoop", "20m", [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")], [one("process_start_time_seconds", "1x10 2x10"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-big-7d9c-x2k", container="engine"), one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-eu-0", container="engine")]),
     (
-        "StokerHpaAtMax", "30m",
-        [{"series": f'kube_horizontalpodautoscaler_{name}{{namespace="ml",horizontalpodautoscaler="shop"}}', "values": "5x60"} for name in ("status_current_replicas", "spec_max_replicas")],
+        "StokerCrashLoop",
+        "20m",
+        [one("process_start_time_seconds", "1x5 2x5 3x5 4x5")],
         [
-            {"series": 'kube_horizontalpodautoscaler_status_current_replicas{namespace="ml",horizontalpodautoscaler="shop"}', "values": "4x60"},
-            {"series": 'kube_horizontalpodautoscaler_spec_max_replicas{namespace="ml",horizontalpodautoscaler="shop"}', "values": "5x60"},
+            one("process_start_time_seconds", "1x10 2x10"),
+            one(
+                "kube_pod_container_status_restarts_total",
+                "0+1x20",
+                pod="shop-big-7d9c-x2k",
+                container="engine",
+            ),
+            one("kube_pod_container_status_restarts_total", "0+1x20", pod="shop-eu-0", container="engine"),
         ],
     ),
-    ("StokerMetricsMissing", "15m", [one("up", "1x30")], [one("up", "1x30"), one("vllm:num_requests_running", "0x30")]),
-]  # fmt: skip
+    (
+        "StokerHpaAtMax",
+        "30m",
+        [
+            {
+                "series": f'kube_horizontalpodautoscaler_{name}{{namespace="ml",horizontalpodautoscaler="shop"}}',
+                "values": "5x60",
+            }
+            for name in ("status_current_replicas", "spec_max_replicas")
+        ],
+        [
+            {
+                "series": 'kube_horizontalpodautoscaler_status_current_replicas{namespace="ml",horizontalpodautoscaler="shop"}',
+                "values": "4x60",
+            },
+            {
+                "series": 'kube_horizontalpodautoscaler_spec_max_replicas{namespace="ml",horizontalpodautoscaler="shop"}',
+                "values": "5x60",
+            },
+        ],
+    ),
+    (
+        "StokerMetricsMissing",
+        "15m",
+        [one("up", "1x30")],
+        [one("up", "1x30"), one("vllm:num_requests_running", "0x30")],
+    ),
+]
 
 
 @needs_promtool
@@ -143,21 +213,31 @@ def test_each_alert_fires_when_it_should_and_not_otherwise(tmp_path: Path) -> No
             count = f'count(ALERTS{{alertname="{name}",alertstate="firing"}})'
             tests.append(
                 {
-                    "interval": "1m", "input_series": series,
+                    "interval": "1m",
+                    "input_series": series,
                     "promql_expr_test": [
-                        {"expr": f"{count} > bool 0", "eval_time": at, "exp_samples": [{"labels": "{}", "value": 1}] if expected else []}
+                        {
+                            "expr": f"{count} > bool 0",
+                            "eval_time": at,
+                            "exp_samples": [{"labels": "{}", "value": 1}] if expected else [],
+                        }
                     ],
                 }
-            )  # fmt: skip
+            )
     body = {"rule_files": ["rules.yaml"], "evaluation_interval": "30s", "tests": tests}
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(body))
-    ran = subprocess.run(["promtool", "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+    ran = subprocess.run(
+        ["promtool", "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     alerts = {rule["alert"] for group in groups(THERE, PROMISE) for rule in group["rules"] if "alert" in rule}
     assert alerts == {name for name, *_ in ALERTS}, "each has a test"
 
 
-OLD = '{"panels": [{"expr": "vllm:gpu_cache_usage_perc"},\n {"expr": "rate(vllm:time_per_output_token_seconds_sum[5m])"},\n {"expr": "vllm:num_requests_swapped"}]}'
+OLD = (
+    '{"panels": [{"expr": "vllm:gpu_cache_usage_perc"},\n {"expr": '
+    '"rate(vllm:time_per_output_token_seconds_sum[5m])"},\n {"expr": "vllm:num_requests_swapped"}]}'
+)
 
 
 def test_dead_names_of_a_dashboard_are_found_and_written_anew() -> None:

@@ -1,4 +1,5 @@
-"""The set-up: which engine fits a machine, where packages come from, what is pinned, and when nothing is left to do."""
+"""The set-up: which engine fits a machine, where packages come from, what is pinned, and when nothing is left
+to do."""
 
 import ast
 import re

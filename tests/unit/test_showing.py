@@ -1,4 +1,5 @@
-"""What a stream's events show a client: the table that decides whether a request may still go to another replica."""
+"""What a stream's events show a client: the table that decides whether a request may still go to another
+replica."""
 
 import json
 from typing import Any

@@ -214,16 +214,32 @@ def test_an_override_inside_the_short_form_of_hardware(
 @pytest.mark.parametrize(
     ("text", "at", "what"),
     [
-        ("kubernetes:\n  platform: plain\n  weights: gcsfuse\n", "stoker.yaml:3:3", "a plain cluster has no weights: gcsfuse"),
-        ("kubernetes:\n  platform: plain\n  metrics: stackdriver\n", "stoker.yaml:3:3", "no metrics: stackdriver"),
-        ("kubernetes:\n  platform: plain\n  weights: disk\n", "stoker.yaml:3:3", "needs classes of the cluster"),
-        ("kubernetes:\n  disk: {type: pd-ssd, zones: [a, b]}\n", "stoker.yaml:2:3", "a pd-ssd stands in one zone, not in 2"),
+        (
+            "kubernetes:\n  platform: plain\n  weights: gcsfuse\n",
+            "stoker.yaml:3:3",
+            "a plain cluster has no weights: gcsfuse",
+        ),
+        (
+            "kubernetes:\n  platform: plain\n  metrics: stackdriver\n",
+            "stoker.yaml:3:3",
+            "no metrics: stackdriver",
+        ),
+        (
+            "kubernetes:\n  platform: plain\n  weights: disk\n",
+            "stoker.yaml:3:3",
+            "needs classes of the cluster",
+        ),
+        (
+            "kubernetes:\n  disk: {type: pd-ssd, zones: [a, b]}\n",
+            "stoker.yaml:2:3",
+            "a pd-ssd stands in one zone, not in 2",
+        ),
         ("kubernetes:\n  capacity: [spot]\n  compute_class: x\n", "stoker.yaml:2:3", "stand together"),
         ("kubernetes:\n  capacity: [sometimes]\n", "stoker.yaml:2:14", "kubernetes.capacity.0"),
         ("kubernetes:\n  tolerations: [{kee: x}]\n", "stoker.yaml:2:3", "unknown key 'kee' in a toleration"),
         ("kubernetes:\n  namespace: Ml\n", "stoker.yaml:2:3", "kubernetes.namespace is 'Ml'"),
     ],
-)  # fmt: skip
+)
 def test_choices_of_a_cluster_that_do_not_go_together(text: str, at: str, what: str) -> None:
     with pytest.raises(SpecError) as caught:
         load(text, "stoker.yaml")

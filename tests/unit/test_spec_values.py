@@ -1,4 +1,5 @@
-"""Every value of a spec: what is no value of its field is refused with file, line, column, why, fix and rule."""
+"""Every value of a spec: what is no value of its field is refused with file, line, column, why, fix and
+rule."""
 
 from typing import Any
 
@@ -22,13 +23,44 @@ def every_model() -> list[type[BaseModel]]:
 
 
 WRONG = {
-    "drain_timeout": ["", "[]", "{}", "[1s]", "{a: 1}", "true", "-5s", '"-5s"', ".inf", "1e999", '"1e9"', LONG, f'"{LONG}s"', "1000d", "NaN"],
+    "drain_timeout": [
+        "",
+        "[]",
+        "{}",
+        "[1s]",
+        "{a: 1}",
+        "true",
+        "-5s",
+        '"-5s"',
+        ".inf",
+        "1e999",
+        '"1e9"',
+        LONG,
+        f'"{LONG}s"',
+        "1000d",
+        "NaN",
+    ],
     "memory": ["3", "0", "-1GiB", "true", "[]", "3 apples", LONG, f'"{LONG}GiB"', "9999999TiB"],
     "replicas": ["1000000000", "1001", "-1", "1.5", "true", "", "[]", "{}", '"1..5..7"', "5..1", LONG, '"١"'],
     "name": ["Shop", "-a", "a" * 41, '"a\\nb"', "[]", '""'],
     "strategy": ["tp", "[]", "1"],
     "target": ["docker", "[]", "true"],
-    "model": ["[]", "", '""', "ftp://x", "hf://x", "hf://../..", "hf://a/..", "gs://", "gs://UP/x", "gs://b/../x", '"a\\nb"', "demo:", "demo:../x", "hf://a/b@"],
+    "model": [
+        "[]",
+        "",
+        '""',
+        "ftp://x",
+        "hf://x",
+        "hf://../..",
+        "hf://a/..",
+        "gs://",
+        "gs://UP/x",
+        "gs://b/../x",
+        '"a\\nb"',
+        "demo:",
+        "demo:../x",
+        "hf://a/b@",
+    ],
     "model.revision": ['""', "a b", "../x", "[]", '"a\\nb"'],
     "model.served_name": ['"a b"', '""', '"a\\nb"', "[]", "a" * 257],
     "model.adapters": ["[]", "x", "{'a b': ./x}", "{'a=b': ./x}", "{'': ./x}", "{a: []}"],
@@ -42,7 +74,19 @@ WRONG = {
     "engine.kind": ["[]", "vllm2", "true"],
     "engine.version": ["[]", "latest", '""'],
     "engine.env": ["[]", "{A: []}", "{'A=B': x}", "{'': x}", "{'A B': x}", '{A: "\\0"}', "{API_KEY: x}"],
-    "engine.max-num-seqs": ["-1", "1000000000", "0", "1.5", "true", "[]", "", LONG, '"-1"', f'"{LONG}"', "99999999999999999999"],
+    "engine.max-num-seqs": [
+        "-1",
+        "1000000000",
+        "0",
+        "1.5",
+        "true",
+        "[]",
+        "",
+        LONG,
+        '"-1"',
+        f'"{LONG}"',
+        "99999999999999999999",
+    ],
     "engine.gpu-memory-utilization": ["5", "0", "-0.1", "1.01", "true", ".nan", "1e999", '"5"', "[]", "90%"],
     "engine.kv-cache-memory-bytes": ["4611686018427387904", "0"],
     "engine.max-model-len": ["4294967296", "0", "-2", "1.5K", "true", "[]", LONG, "abc"],
@@ -53,7 +97,23 @@ WRONG = {
     "engine.compilation-config": ["'{'", "[]", f"'{'[' * 101}'", "3"],
     "engine.dtype": ["float12", "[]", "true"],
     "endpoint": ["[]", "8000", ""],
-    "endpoint.host": ["300.1.2.3", "1.2.3", "127.1", "'a b'", "'*'", '""', "http://x", "[[127.0.0.1]]", "[]", '"[127.0.0.1]"', "a..b", "x:80", "-a", "a_b", "0x7f000001"],
+    "endpoint.host": [
+        "300.1.2.3",
+        "1.2.3",
+        "127.1",
+        "'a b'",
+        "'*'",
+        '""',
+        "http://x",
+        "[[127.0.0.1]]",
+        "[]",
+        '"[127.0.0.1]"',
+        "a..b",
+        "x:80",
+        "-a",
+        "a_b",
+        "0x7f000001",
+    ],
     "endpoint.port": ["0", "-1", "65536", "true", "1.5", '"80"', "[]"],
     "endpoint.queue_timeout": ["true", "", "[]", "{}", "-1s", ".inf", "1e999", LONG],
     "endpoint.max_body": ["0", "1", "1023", "17GiB", "-1", "true", "[]", "much"],
@@ -61,7 +121,16 @@ WRONG = {
     "endpoint.page": ["1", "'yes'", "[]"],
     "slo.ttft": ["0", "0s", "-1s", "true", "[]", ".inf", "1e999"],
     "slo.itl": ["0", "0ms", "fast"],
-    "scaling.metrics": ["{}", "[]", "{queue-depth: 0}", "{queue-depth: -1}", "{queue-depth: true}", "{queue-depth: .inf}", "{x: 1}", "{queue-depth: 1e300}"],
+    "scaling.metrics": [
+        "{}",
+        "[]",
+        "{queue-depth: 0}",
+        "{queue-depth: -1}",
+        "{queue-depth: true}",
+        "{queue-depth: .inf}",
+        "{x: 1}",
+        "{queue-depth: 1e300}",
+    ],
     "kubernetes.namespace": ["A", '""', "[]", "a" * 64],
     "kubernetes.context": ['""', '"a\\nb"', "[]"],
     "kubernetes.image": ['"a\\0b"', "'a b'", "[]"],
@@ -69,10 +138,23 @@ WRONG = {
     "kubernetes.disk": ["{size: 3}", "{size: -1Gi}", "{zones: [A b]}", "{storage_class: 'a b'}", "[]"],
     "kubernetes.labels": ["{a: 1}", "{'a b': c}", "{a: 'b c'}", "{'': x}", "[]", "{a: '-'}"],
     "kubernetes.node_selector": ["{a: true}", "{'/x': y}"],
-    "kubernetes.tolerations": ["[{key: 1}]", "[{operator: Maybe}]", "[{effect: Never}]", "[{tolerationSeconds: x}]", "[x]", "{}"],
-    "kubernetes.gateway": ["{proxies: [10.0.0.0/99]}", "{proxies: [x]}", "{host: 'a b'}", "{picker_image: 'a b'}", "[]"],
+    "kubernetes.tolerations": [
+        "[{key: 1}]",
+        "[{operator: Maybe}]",
+        "[{effect: Never}]",
+        "[{tolerationSeconds: x}]",
+        "[x]",
+        "{}",
+    ],
+    "kubernetes.gateway": [
+        "{proxies: [10.0.0.0/99]}",
+        "{proxies: [x]}",
+        "{host: 'a b'}",
+        "{picker_image: 'a b'}",
+        "[]",
+    ],
     "kubernetes.service_account": ["'A b'", '""', "[]"],
-}  # fmt: skip
+}
 
 
 DESCRIPTIONS = {info.description for model in every_model() for info in model.model_fields.values()} | {
@@ -121,19 +203,35 @@ def test_what_is_no_value_is_refused_at_its_place(path: str, value: str) -> None
     ("path", "value", "fix"),
     [
         ("drain_timeout", "", "a duration from 0 to a year: write `drain_timeout: 5m`, or leave it out"),
-        ("replicas", "-1", "a whole number from 0 to 1,000, or a range such as 1..5: write `replicas: 1`, or leave it out"),
+        (
+            "replicas",
+            "-1",
+            "a whole number from 0 to 1,000, or a range such as 1..5: write `replicas: 1`, or leave it out",
+        ),
         ("endpoint.port", "0", "a whole number from 1 to 65,535: write `port: 8000`, or leave it out"),
         ("endpoint.max_body", "1", "a size from 1KiB to 16GiB: write `max_body: 256MiB`, or leave it out"),
         ("hardware.price", "-1", "a number from 0 to 1,000,000: write `price: 2.5`, or leave it out"),
         ("target", "docker", "one of local, kubernetes: write `target: local`, or leave it out"),
         ("scaling.metrics", "{}", "write `metrics: {queue-depth: 5}`"),
         ("engine.max-num-seqs", "-1", "write a whole number from 1 to 1,048,576, or leave it out"),
-        ("engine.gpu-memory-utilization", "5", "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out"),
-        ("engine.gpu-memory-utilization", "0", "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out"),
-        ("engine.dtype", "float12", "one of auto, bfloat16, float, float16, float32, half: write `dtype: auto`, or leave it out"),
+        (
+            "engine.gpu-memory-utilization",
+            "5",
+            "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out",
+        ),
+        (
+            "engine.gpu-memory-utilization",
+            "0",
+            "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out",
+        ),
+        (
+            "engine.dtype",
+            "float12",
+            "one of auto, bfloat16, float, float16, float32, half: write `dtype: auto`, or leave it out",
+        ),
         ("engine.env", "{A: []}", "write `A: text`, or leave it out"),
     ],
-)  # fmt: skip
+)
 def test_a_fix_is_something_to_write(path: str, value: str, fix: str) -> None:
     with pytest.raises(SpecError) as caught:
         load(text_of(path, value), "f.yaml")
@@ -198,17 +296,37 @@ def test_what_a_fix_offers_for_an_option_is_taken() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "drain_timeout: 0\n", "drain_timeout: 1h30m\n", "memory: 512MiB\n", "memory: 3221225472\n", "replicas: 1000\n", "replicas: 0\n",
-        "engine: {gpu-memory-utilization: 1}\n", "engine: {gpu-memory-utilization: '0.9'}\n", "engine: {max-num-seqs: 1}\n",
-        "engine: {max-model-len: auto}\n", "engine: {max-model-len: -1}\n", "engine: {cpu-offload-gb: 0}\n", "engine: {seed: -1}\n",
-        "engine: {image: 'reg.example:5000/a/b_c@sha256:0123456789abcdef'}\n", "engine: {env: {VLLM_USE_X: '1'}}\n",
-        "endpoint: {host: localhost}\n", "endpoint: {host: '::1'}\n", "endpoint: {host: '[::1]'}\n", "endpoint: {host: 127.0.0.2}\n",
-        "endpoint: {host: node-7.example.com, api_key: 'env:K'}\n", "endpoint: {host: '::', api_key: 'env:K'}\n",
-        "endpoint: {cors: ['*', 'http://localhost:3000', 'https://[::1]:8443', 'chrome-extension://abc']}\n", "endpoint: {queue_timeout: 0}\n",
-        "kubernetes: {labels: {app.kubernetes.io/part-of: shop, a: ''}}\n", "kubernetes: {tolerations: [{operator: Exists}]}\n",
-        "slo: {ttft: 0.3}\n", "model: {source: hf://org/repo, revision: refs/pr/3}\n", "model: hf://org/repo@v1.0\n", "hardware: {gpu: l4, price: 0}\n",
+        "drain_timeout: 0\n",
+        "drain_timeout: 1h30m\n",
+        "memory: 512MiB\n",
+        "memory: 3221225472\n",
+        "replicas: 1000\n",
+        "replicas: 0\n",
+        "engine: {gpu-memory-utilization: 1}\n",
+        "engine: {gpu-memory-utilization: '0.9'}\n",
+        "engine: {max-num-seqs: 1}\n",
+        "engine: {max-model-len: auto}\n",
+        "engine: {max-model-len: -1}\n",
+        "engine: {cpu-offload-gb: 0}\n",
+        "engine: {seed: -1}\n",
+        "engine: {image: 'reg.example:5000/a/b_c@sha256:0123456789abcdef'}\n",
+        "engine: {env: {VLLM_USE_X: '1'}}\n",
+        "endpoint: {host: localhost}\n",
+        "endpoint: {host: '::1'}\n",
+        "endpoint: {host: '[::1]'}\n",
+        "endpoint: {host: 127.0.0.2}\n",
+        "endpoint: {host: node-7.example.com, api_key: 'env:K'}\n",
+        "endpoint: {host: '::', api_key: 'env:K'}\n",
+        "endpoint: {cors: ['*', 'http://localhost:3000', 'https://[::1]:8443', 'chrome-extension://abc']}\n",
+        "endpoint: {queue_timeout: 0}\n",
+        "kubernetes: {labels: {app.kubernetes.io/part-of: shop, a: ''}}\n",
+        "kubernetes: {tolerations: [{operator: Exists}]}\n",
+        "slo: {ttft: 0.3}\n",
+        "model: {source: hf://org/repo, revision: refs/pr/3}\n",
+        "model: hf://org/repo@v1.0\n",
+        "hardware: {gpu: l4, price: 0}\n",
     ],
-)  # fmt: skip
+)
 def test_what_is_sane_is_taken_and_survives_being_stored(text: str) -> None:
     spec = load(text, "f.yaml")
     assert load_stored(dump(spec)) == spec
@@ -216,9 +334,19 @@ def test_what_is_sane_is_taken_and_survives_being_stored(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "open"),
-    [("127.0.0.1", False), ("127.9.9.9", False), ("::1", False), ("0:0:0:0:0:0:0:1", False), ("localhost", False),
-     ("127.example.com", True), ("0.0.0.0", True), ("::", True), ("localhost.example.com", True), ("10.0.0.1", True)],
-)  # fmt: skip
+    [
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("::1", False),
+        ("0:0:0:0:0:0:0:1", False),
+        ("localhost", False),
+        ("127.example.com", True),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("localhost.example.com", True),
+        ("10.0.0.1", True),
+    ],
+)
 def test_an_open_endpoint_needs_a_key(host: str, open: bool) -> None:
     if not open:
         assert load(f"endpoint: {{host: '{host}'}}").endpoint.loopback
@@ -259,9 +387,16 @@ def test_the_longest_body() -> None:
 
 @pytest.mark.parametrize(
     ("sets", "at"),
-    [("replicas", "--set"), ("=1", "--set"), ("replicas.low=1", "--set replicas.low"), ("name=A b", "--set name"),
-     ("a\udcffb=1", "--set"), ("name=\udcff", "--set"), ("name=\x1b", "--set")],
-)  # fmt: skip
+    [
+        ("replicas", "--set"),
+        ("=1", "--set"),
+        ("replicas.low=1", "--set replicas.low"),
+        ("name=A b", "--set name"),
+        ("a\udcffb=1", "--set"),
+        ("name=\udcff", "--set"),
+        ("name=\x1b", "--set"),
+    ],
+)
 def test_overrides_are_checked_too(sets: str, at: str) -> None:
     with pytest.raises(SpecError) as caught:
         load("", "f.yaml", [sets])

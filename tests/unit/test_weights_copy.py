@@ -72,7 +72,8 @@ def test_killed_at_any_moment_it_goes_on_from_there(world: World, tmp_path: Path
     world.files = tiny_model(1_500_000)  # 6 MB in ranges of 1 MiB
     world.delay = 0.1
     code = (
-        "import sys; from pathlib import Path; from stoker.weights import fetch, transfer; from stoker.spec.nouns import Hub\n"
+        "import sys; from pathlib import Path; from stoker.weights import fetch, transfer; from "
+        "stoker.spec.nouns import Hub\n"
         "transfer.RANGE = 1 << 20; fetch(Hub('org/repo'), cache=Path(sys.argv[1]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
@@ -194,13 +195,17 @@ def test_a_whole_commit_needs_no_hub_the_second_time(world: World, tmp_path: Pat
 @pytest.mark.parametrize(
     ("said", "rule"),
     [
-        ("GET http://169.254.169.254/token in 839.404µs - Server returned non-2xx status code: 403 Forbidden", "bucket-denied"),
+        (
+            "GET http://169.254.169.254/token in 839.404µs - Server returned non-2xx status code: 403 "
+            "Forbidden",
+            "bucket-denied",
+        ),
         ("GET https://storage.googleapis.com/b in 1.403ms - connection refused", "bucket-network"),
         ("Server returned non-2xx status code: 404 Not Found", "bucket-missing"),
         ("Object at location x not found: NoSuchBucket", "bucket-missing"),
         ("Server returned non-2xx status code: 401", "bucket-denied"),
     ],
-)  # fmt: skip
+)
 def test_why_a_bucket_cannot_be_read(said: str, rule: str) -> None:
     """Times in an error's text are no status codes."""
     assert _failed(Bucket("gs", "b", "m"), OSError(said)).finding.rule == rule

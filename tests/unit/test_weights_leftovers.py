@@ -1,4 +1,5 @@
-"""What copies that did not finish have left: shown, gone on with, and removed; never under a copy that runs."""
+"""What copies that did not finish have left: shown, gone on with, and removed; never under a copy that
+runs."""
 
 import json
 import os
@@ -28,9 +29,12 @@ FOLDER, OTHER = Bucket("gs", "bucket", "folder"), Bucket("s3", "bucket", "folder
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with hub() as made:
         for name, value in {
-            "AWS_ENDPOINT_URL": made.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1", "STORAGE_EMULATOR_HOST": made.url,
-        }.items():  # fmt: skip
+            "AWS_ENDPOINT_URL": made.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "STORAGE_EMULATOR_HOST": made.url,
+        }.items():
             monkeypatch.setenv(name, value)
         yield made
 
@@ -106,8 +110,11 @@ def test_what_a_copy_works_on_is_left_alone(broken_off: Path, world: World) -> N
 
 
 def test_models_list_shows_it_and_rm_removes_it(
-    broken_off: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> None:  # fmt: skip
+    broken_off: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     monkeypatch.setattr("stoker.system.paths.weights", lambda: broken_off)
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert run(["models", "list"]) == 0

@@ -1,4 +1,5 @@
-"""Why no pod is made: what admission, quotas and controllers of 1.30 to 1.36 say, and that something is always said."""
+"""Why no pod is made: what admission, quotas and controllers of 1.30 to 1.36 say, and that something is
+always said."""
 
 from dataclasses import replace
 
@@ -10,30 +11,107 @@ from stoker.fleet.state import Evidence, FleetState, Replica, Service
 NOW = 1000.0
 FORBIDDEN = 'Error creating: pods "shop-7d9c-" is forbidden: '
 REFUSALS = [
-    ("limit-range", FORBIDDEN + "[maximum cpu usage per Container is 4, but limit is 6, maximum memory usage per Container is 1Gi, but limit is 16Gi]", "maximum cpu usage per Container is 4"),
-    ("limit-range", FORBIDDEN + "minimum memory usage per Container is 64Gi, but request is 16Gi", "minimum memory usage"),
+    (
+        "limit-range",
+        FORBIDDEN
+        + "[maximum cpu usage per Container is 4, but limit is 6, maximum memory usage per Container is 1Gi, "
+        "but limit is 16Gi]",
+        "maximum cpu usage per Container is 4",
+    ),
+    (
+        "limit-range",
+        FORBIDDEN + "minimum memory usage per Container is 64Gi, but request is 16Gi",
+        "minimum memory usage",
+    ),
     ("limit-range", FORBIDDEN + "maximum cpu usage per Pod is 2, but limit is 4", "per Pod is 2"),
-    ("limit-range", FORBIDDEN + "cpu max limit to request ratio per Container is 1, but provided ratio is 2.000000", "cpu max limit to request ratio"),
-    ("limit-range", 'Error creating: Pod "shop-7d9c-x2x" is invalid: spec.containers[0].resources.requests: Invalid value: "4": must be less than or equal to cpu limit of 2', "must be less than or equal to cpu limit of 2"),
-    ("quota-asks", FORBIDDEN + "failed quota: cores: must specify limits.cpu for: engine", "the namespace's quota cores wants limits.cpu"),
-    ("namespace-quota", FORBIDDEN + "exceeded quota: cores, requested: limits.cpu=4, used: limits.cpu=0, limited: limits.cpu=2", "cores"),
+    (
+        "limit-range",
+        FORBIDDEN + "cpu max limit to request ratio per Container is 1, but provided ratio is 2.000000",
+        "cpu max limit to request ratio",
+    ),
+    (
+        "limit-range",
+        'Error creating: Pod "shop-7d9c-x2x" is invalid: spec.containers[0].resources.requests: Invalid '
+        'value: "4": must be less than or equal to cpu limit of 2',
+        "must be less than or equal to cpu limit of 2",
+    ),
+    (
+        "quota-asks",
+        FORBIDDEN + "failed quota: cores: must specify limits.cpu for: engine",
+        "the namespace's quota cores wants limits.cpu",
+    ),
+    (
+        "namespace-quota",
+        FORBIDDEN
+        + "exceeded quota: cores, requested: limits.cpu=4, used: limits.cpu=0, limited: limits.cpu=2",
+        "cores",
+    ),
     ("quota-unready", FORBIDDEN + "status unknown for quota: cores, resources: limits.cpu", "cores"),
-    ("policy-denied", FORBIDDEN + "ValidatingAdmissionPolicy 'team-label' with binding 'all' denied request: pods need the label team", "team-label refuses the pods: pods need the label team"),
-    ("priority-class", FORBIDDEN + "no PriorityClass with name serving was found", "the priority class serving"),
-    ("runtime-class", FORBIDDEN + 'pod rejected: RuntimeClass "nvidia" not found', "the runtime class nvidia"),
-    ("webhook-denied", 'Error creating: admission webhook "policy.acme" denied the request: no', "policy.acme"),
-    ("webhook-down", 'Error creating: Internal error occurred: failed calling webhook "policy.acme": failed to call webhook: Post "https://p.acme.svc:443/?timeout=10s": no endpoints available for service "p"', "policy.acme"),
-    ("pod-security", FORBIDDEN + 'violates PodSecurity "restricted:latest": hostNetwork=true', "Pod Security"),
-    ("pod-invalid", 'Error creating: Pod "shop-7d9c-x2x" is invalid: spec.hostPort: Invalid value: 99999999', "spec.hostPort"),
-    ("no-service-account", FORBIDDEN + 'error looking up service account ml/shop: serviceaccount "shop" not found', "shop"),
-    ("create-refused", "Error creating: etcdserver: mvcc: database space exceeded", "database space exceeded"),
-    ("create-refused", FORBIDDEN + "something that nobody has thought of", "something that nobody has thought of"),
-]  # fmt: skip
+    (
+        "policy-denied",
+        FORBIDDEN
+        + "ValidatingAdmissionPolicy 'team-label' with binding 'all' denied request: pods need the label team",
+        "team-label refuses the pods: pods need the label team",
+    ),
+    (
+        "priority-class",
+        FORBIDDEN + "no PriorityClass with name serving was found",
+        "the priority class serving",
+    ),
+    (
+        "runtime-class",
+        FORBIDDEN + 'pod rejected: RuntimeClass "nvidia" not found',
+        "the runtime class nvidia",
+    ),
+    (
+        "webhook-denied",
+        'Error creating: admission webhook "policy.acme" denied the request: no',
+        "policy.acme",
+    ),
+    (
+        "webhook-down",
+        'Error creating: Internal error occurred: failed calling webhook "policy.acme": failed to call '
+        'webhook: Post "https://p.acme.svc:443/?timeout=10s": no endpoints available for service "p"',
+        "policy.acme",
+    ),
+    (
+        "pod-security",
+        FORBIDDEN + 'violates PodSecurity "restricted:latest": hostNetwork=true',
+        "Pod Security",
+    ),
+    (
+        "pod-invalid",
+        'Error creating: Pod "shop-7d9c-x2x" is invalid: spec.hostPort: Invalid value: 99999999',
+        "spec.hostPort",
+    ),
+    (
+        "no-service-account",
+        FORBIDDEN + 'error looking up service account ml/shop: serviceaccount "shop" not found',
+        "shop",
+    ),
+    (
+        "create-refused",
+        "Error creating: etcdserver: mvcc: database space exceeded",
+        "database space exceeded",
+    ),
+    (
+        "create-refused",
+        FORBIDDEN + "something that nobody has thought of",
+        "something that nobody has thought of",
+    ),
+]
 OWNERS = ["ReplicaSet/shop-7d9c", "Job/shop-1a2b-copy", "StatefulSet/shop"]
 
 
-def fleet(*evidence: Evidence, wanted: int = 2, replicas: tuple[Replica, ...] = (), services: tuple[Service, ...] = ()) -> FleetState:  # fmt: skip
-    return FleetState("shop", "kubernetes/ml", NOW, wanted=wanted, replicas=replicas, services=services, evidence=evidence)  # fmt: skip
+def fleet(
+    *evidence: Evidence,
+    wanted: int = 2,
+    replicas: tuple[Replica, ...] = (),
+    services: tuple[Service, ...] = (),
+) -> FleetState:
+    return FleetState(
+        "shop", "kubernetes/ml", NOW, wanted=wanted, replicas=replicas, services=services, evidence=evidence
+    )
 
 
 def event(reason: str, text: str, subject: str) -> Evidence:
@@ -49,7 +127,12 @@ def test_a_refused_pod_of_the_workload(rule: str, text: str, said: str) -> None:
     assert "{" not in found.what + found.fix.replace("{spec", "").replace("cpu_limit", "").replace(
         "kubernetes: {", ""
     )
-    (found,) = why(fleet(Evidence("condition", "Deployment/shop", "FailedCreate", text.removeprefix("Error creating: "))), NOW)  # fmt: skip
+    (found,) = why(
+        fleet(
+            Evidence("condition", "Deployment/shop", "FailedCreate", text.removeprefix("Error creating: "))
+        ),
+        NOW,
+    )
     assert found.rule == f"why-{rule}", (
         "the workload's own condition says the same where events may not be read"
     )
@@ -91,10 +174,34 @@ def test_what_somebody_holds() -> None:
 
 LEFT = [
     ((), "nothing is said of it yet"),
-    ((Evidence("condition", "Deployment/shop", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),), "minimum availability"),
-    ((Evidence("condition", "Deployment/shop", "MinimumReplicasUnavailable", "no"), Evidence("condition", "Deployment/shop", "ProgressDeadlineExceeded", 'ReplicaSet "shop-7d9c" has timed out progressing.')), "timed out progressing"),
-    ((event("Odd", "an event of a kind that nobody knows", "Deployment/shop"),), "an event of a kind that nobody knows"),
-]  # fmt: skip
+    (
+        (
+            Evidence(
+                "condition",
+                "Deployment/shop",
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.",
+            ),
+        ),
+        "minimum availability",
+    ),
+    (
+        (
+            Evidence("condition", "Deployment/shop", "MinimumReplicasUnavailable", "no"),
+            Evidence(
+                "condition",
+                "Deployment/shop",
+                "ProgressDeadlineExceeded",
+                'ReplicaSet "shop-7d9c" has timed out progressing.',
+            ),
+        ),
+        "timed out progressing",
+    ),
+    (
+        (event("Odd", "an event of a kind that nobody knows", "Deployment/shop"),),
+        "an event of a kind that nobody knows",
+    ),
+]
 
 
 @pytest.mark.parametrize(("evidence", "said"), LEFT)

@@ -1,4 +1,5 @@
-"""Is this cluster ready for this fleet? Rules over facts about it: findings, each with a fix. Errors come first."""
+"""Is this cluster ready for this fleet? Rules over facts about it: findings, each with a fix. Errors come
+first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from stoker.render.manifests.scaling import VALUES
 
 # What installs a kind that is not every cluster's.
 INSTALLS = {
-    "LeaderWorkerSet": "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml",
+    "LeaderWorkerSet": "kubectl apply --server-side -f "
+    "https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml",
     "VolumeSnapshot": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
     "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
     "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
@@ -19,17 +21,21 @@ INSTALLS = {
     "PrometheusRule": "install the Prometheus operator, or --set kubernetes.metrics=none",
     "Gateway": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
     "HTTPRoute": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
-    "InferencePool": "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.4.0/manifests.yaml",
+    "InferencePool": "kubectl apply -f "
+    "https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.4.0/manifests.yaml",
     "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
-}  # fmt: skip
+}
 FUSE = "gcsfuse.csi.storage.gke.io"
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
-    "stackdriver": "kubectl apply -f https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
-    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f DIR/" + VALUES + " (which `stoker render -O DIR` writes)",
-}  # fmt: skip
+    "stackdriver": "kubectl apply -f "
+    "https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
+    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f DIR/"
+    + VALUES
+    + " (which `stoker render -O DIR` writes)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One node pool: its GPUs a node, how many nodes it may have (None: as many as it has), and their machine type."""
+    """One node pool: its GPUs a node, how many nodes it may have (None: as many as it has), and their machine
+    type."""
 
     name: str
     accelerator: str
@@ -74,8 +81,8 @@ class Denied:
 class ClusterFacts:
     """What was asked before `up`. None: nobody could tell.
 
-    release: the API server's, such as (1, 36). missing: kinds without a definition. running: GPUs that the fleet holds already. growing: whether nodes are made as pods ask for
-    them (Autopilot, auto-provisioning).
+    release: the API server's, such as (1, 36). missing: kinds without a definition. running: GPUs that the
+    fleet holds already. growing: whether nodes are made as pods ask for them (Autopilot, auto-provisioning).
     """
 
     context: str
@@ -128,9 +135,11 @@ def _release(facts: ClusterFacts) -> list[Finding]:
     return [
         Finding(
             f"the cluster {facts.context} runs Kubernetes {have}, and the fleet needs {wanted}",
-            "its pods have fields that older releases do not know", f"upgrade the cluster to {wanted} or newer", rule="kube-release",
+            "its pods have fields that older releases do not know",
+            f"upgrade the cluster to {wanted} or newer",
+            rule="kube-release",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _kinds(facts: ClusterFacts) -> list[Finding]:
@@ -138,10 +147,12 @@ def _kinds(facts: ClusterFacts) -> list[Finding]:
         return []
     return [
         Finding(
-            f"the cluster {facts.context} has no {', '.join(facts.missing)}", "the definition is not installed",
-            "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing)), rule="kube-missing",
+            f"the cluster {facts.context} has no {', '.join(facts.missing)}",
+            "the definition is not installed",
+            "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing)),
+            rule="kube-missing",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -161,10 +172,12 @@ def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     said = [f"{verbs} {' and '.join(kinds)}" for verbs, kinds in where.items()]
     return [
         Finding(
-            f"you may not {'; nor '.join(said)}", "the cluster's own answer to a SelfSubjectAccessReview of each",
-            f"{', and '.join(roles)}, bound to you", rule="kube-forbidden",
+            f"you may not {'; nor '.join(said)}",
+            "the cluster's own answer to a SelfSubjectAccessReview of each",
+            f"{', and '.join(roles)}, bound to you",
+            rule="kube-forbidden",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _verbs(denied: list[Denied]) -> dict[str, list[str]]:
@@ -179,7 +192,10 @@ def _verbs(denied: list[Denied]) -> dict[str, list[str]]:
 
 
 def _rule(denied: Denied) -> str:
-    return f'{{apiGroups: ["{denied.group}"], resources: ["{denied.plural}"], verbs: ["get", "list", "create", "patch", "delete"]}}'
+    return (
+        f'{{apiGroups: ["{denied.group}"], resources: ["{denied.plural}"], verbs: ["get", "list", '
+        f'"create", "patch", "delete"]}}'
+    )
 
 
 def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -187,11 +203,13 @@ def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     return [
         Finding(
-            f"the cluster {facts.context} cannot mount buckets", f"it has no CSI driver {FUSE}",
-            "gcloud container clusters update NAME --location PLACE --update-addons GcsFuseCsiDriver=ENABLED, or weights: stream",
+            f"the cluster {facts.context} cannot mount buckets",
+            f"it has no CSI driver {FUSE}",
+            "gcloud container clusters update NAME --location PLACE --update-addons "
+            "GcsFuseCsiDriver=ENABLED, or weights: stream",
             rule="kube-gcsfuse",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -199,7 +217,14 @@ def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not asked or facts.classes is None or asked in facts.classes:
         return []
     known = ", ".join(facts.classes) or "none"
-    return [Finding(f"there is no ComputeClass {asked}", f"there are: {known}", "kubernetes.compute_class, or kubernetes.capacity, which makes one", rule="kube-compute-class")]  # fmt: skip
+    return [
+        Finding(
+            f"there is no ComputeClass {asked}",
+            f"there are: {known}",
+            "kubernetes.compute_class, or kubernetes.capacity, which makes one",
+            rule="kube-compute-class",
+        )
+    ]
 
 
 def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -210,11 +235,13 @@ def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         if left < wanted:
             out.append(
                 Finding(
-                    f"{quota.where} of {cluster.namespace} leaves {max(0, left)} GPUs, and the fleet needs {wanted}",
+                    f"{quota.where} of {cluster.namespace} leaves {max(0, left)} GPUs, and the fleet needs "
+                    f"{wanted}",
                     f"{quota.used} of {quota.limit} are used, {facts.running} of them by this fleet",
-                    "raise the ResourceQuota, or fewer replicas", rule="kube-quota",
+                    "raise the ResourceQuota, or fewer replicas",
+                    rule="kube-quota",
                 )
-            )  # fmt: skip
+            )
     return out
 
 
@@ -224,7 +251,11 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     each, wanted = cluster.gpus_per_node, accelerator(cluster) if cluster.gke else None
     asked = cluster.spec.hardware.machine
-    pools = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted and asked in (None, p.machine or asked)]  # fmt: skip
+    pools = [
+        p
+        for p in facts.pools or ()
+        if p.gpus >= each and p.accelerator == wanted and asked in (None, p.machine or asked)
+    ]
     if pools or any(fits(node, cluster) for node in facts.nodes):
         return []
     more = {key: value for key, value in node_selector(cluster).items() if key != LABEL}
@@ -240,8 +271,10 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     fix = "another hardware.gpu, or nodes that have it"
     if cluster.gke:
         fix = (
-            f"gcloud container node-pools create {wanted} --cluster NAME --location PLACE --machine-type {machine.machine if machine else 'TYPE'} "
-            f"--accelerator type={wanted},count={each},gpu-driver-version=default --enable-autoscaling --min-nodes 0 --max-nodes {cluster.spec.replicas.high * cluster.plan.nodes}; "
+            f"gcloud container node-pools create {wanted} --cluster NAME --location PLACE --machine-type "
+            f"{machine.machine if machine else 'TYPE'} "
+            f"--accelerator type={wanted},count={each},gpu-driver-version=default --enable-autoscaling "
+            f"--min-nodes 0 --max-nodes {cluster.spec.replicas.high * cluster.plan.nodes}; "
             "or kubernetes: {capacity: [on-demand, spot]}"
         )
     return [Finding(what, why, fix, severity="warning", rule="kube-no-gpu-node")]
@@ -263,18 +296,24 @@ def _rollout(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return [
             Finding(
                 f"a rollout will need {more} GPUs, and the nodes that fit have {have}",
-                "kubernetes.surge: true starts a replica before it stops one; where no node is added, that one waits",
-                "kubernetes: {surge: false}, or one more node", severity="note", rule="kube-rollout",
+                "kubernetes.surge: true starts a replica before it stops one; where no node is added, that "
+                "one waits",
+                "kubernetes: {surge: false}, or one more node",
+                severity="note",
+                rule="kube-rollout",
             )
-        ]  # fmt: skip
+        ]
     if not cluster.ask.surge and cluster.spec.replicas.low == 1 and have >= more:
         return [
             Finding(
                 "a rollout will stop the only replica before it starts the next one",
-                f"kubernetes.surge is false, though the nodes that fit have {have} GPUs and a replica takes {cluster.plan.gpus_per_replica}",
-                "kubernetes: {surge: true}, where no other work holds them", severity="note", rule="kube-rollout",
+                f"kubernetes.surge is false, though the nodes that fit have {have} GPUs and a replica takes "
+                f"{cluster.plan.gpus_per_replica}",
+                "kubernetes: {surge: true}, where no other work holds them",
+                severity="note",
+                rule="kube-rollout",
             )
-        ]  # fmt: skip
+        ]
     return []
 
 
@@ -284,15 +323,19 @@ def _project_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     return [
         Finding(
-            f"the quota {quota.where} leaves {max(0, quota.limit - quota.used)} GPUs, and the fleet needs {wanted}",
-            f"{quota.used} of {quota.limit} are used", "ask for more at https://console.cloud.google.com/iam-admin/quotas, or another GPU or region",
-            severity="warning", rule="kube-gpu-quota",
+            f"the quota {quota.where} leaves {max(0, quota.limit - quota.used)} GPUs, and the fleet needs "
+            f"{wanted}",
+            f"{quota.used} of {quota.limit} are used",
+            "ask for more at https://console.cloud.google.com/iam-admin/quotas, or another GPU or region",
+            severity="warning",
+            rule="kube-gpu-quota",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _fabric(cluster: Cluster) -> list[Finding]:
-    """Machines whose GPUs have network cards of their own, which a pod has only where the cluster was set up for it."""
+    """Machines whose GPUs have network cards of their own, which a pod has only where the cluster was set up
+    for it."""
     machine = cluster.plan.hardware.machine
     if (
         not cluster.gke
@@ -304,11 +347,14 @@ def _fabric(cluster: Cluster) -> list[Finding]:
     return [
         Finding(
             f"the ranks on {machine} speak over the node's plain network, not over its GPUs' own cards",
-            "GPUDirect wants node pools with extra networks, and pods that ask for them, which are not rendered",
-            "https://cloud.google.com/kubernetes-engine/docs/how-to/gpu-bandwidth-gpudirect-tcpx sets the pools up; or a plan of one node",
-            severity="warning", rule="kube-fabric",
+            "GPUDirect wants node pools with extra networks, and pods that ask for them, which are not "
+            "rendered",
+            "https://cloud.google.com/kubernetes-engine/docs/how-to/gpu-bandwidth-gpudirect-tcpx sets the "
+            "pools up; or a plan of one node",
+            severity="warning",
+            rule="kube-fabric",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _adapter(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -316,7 +362,10 @@ def _adapter(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     return [
         Finding(
-            "the cluster serves no custom metrics, so the HPA will not move the replicas", "custom.metrics.k8s.io is not there",
-            ADAPTERS.get(cluster.metrics, "install the metrics adapter"), severity="warning", rule="kube-adapter",
+            "the cluster serves no custom metrics, so the HPA will not move the replicas",
+            "custom.metrics.k8s.io is not there",
+            ADAPTERS.get(cluster.metrics, "install the metrics adapter"),
+            severity="warning",
+            rule="kube-adapter",
         )
-    ]  # fmt: skip
+    ]

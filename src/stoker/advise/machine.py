@@ -15,7 +15,8 @@ LEAST_DISK = Bytes(4 * 1024**3)
 class MachineFacts:
     """What `doctor` looked at. `engine` is the installed vLLM's version, None where there is none.
 
-    groups are the fleets here that spread over several hosts, by name. wrong: what keeps Stoker from its own folders.
+    groups are the fleets here that spread over several hosts, by name. wrong: what keeps Stoker from its own
+    folders.
     """
 
     python: tuple[int, int]
@@ -225,9 +226,12 @@ def _groups(facts: MachineFacts) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             f"the ranks of {name} speak with other hosts without authentication",
-            why=f"vLLM's own ports ask for no key; they are bound to {group.interface or f'the interface that leads to {group.master}'}",
-            fix=f"let only the group's hosts reach that network; --interface names it (port {group.port} asks for the group's key)",
-            severity="warning", rule="group-open-ports",
+            why=f"vLLM's own ports ask for no key; they are bound to "
+            f"{group.interface or f'the interface that leads to {group.master}'}",
+            fix=f"let only the group's hosts reach that network; --interface names it (port {group.port} "
+            f"asks for the group's key)",
+            severity="warning",
+            rule="group-open-ports",
         )
         for name, group in facts.groups
-    )  # fmt: skip
+    )

@@ -17,9 +17,11 @@ def sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
     """One run; `version` is Stoker's own. A finding without a place is a result without a location."""
     rules = list(dict.fromkeys(one.rule or "stoker" for one in findings))
     driver = {
-        "name": "stoker", "version": version, "informationUri": "https://github.com/stoker-ai/stoker",
+        "name": "stoker",
+        "version": version,
+        "informationUri": "https://github.com/stoker-ai/stoker",
         "rules": [{"id": rule} for rule in rules],
-    }  # fmt: skip
+    }
     results = [_result(one, rules.index(one.rule or "stoker")) for one in findings]
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
 
@@ -27,8 +29,11 @@ def sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
 def _result(one: Finding, index: int) -> dict[str, Any]:
     text = ". ".join(part for part in (one.what, one.why, f"Fix: {one.fix}" if one.fix else "") if part)
     out: dict[str, Any] = {
-        "ruleId": one.rule or "stoker", "ruleIndex": index, "level": one.severity, "message": {"text": text},
-    }  # fmt: skip
+        "ruleId": one.rule or "stoker",
+        "ruleIndex": index,
+        "level": one.severity,
+        "message": {"text": text},
+    }
     if match := _PLACE.match(one.at):
         region = {"startLine": max(1, int(match[2]))} | ({"startColumn": int(match[3])} if match[3] else {})
         place = {"artifactLocation": {"uri": match[1].replace("\\", "/")}, "region": region}

@@ -17,7 +17,8 @@ Kind = Literal["option", "metric", "environment", "default"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is not in every release: there from `since` on, and gone in `until`; either may be empty."""
+    """One thing that is not in every release: there from `since` on, and gone in `until`; either may be
+    empty."""
 
     kind: Kind
     name: str

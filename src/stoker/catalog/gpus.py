@@ -1,4 +1,5 @@
-"""GPUs by name: memory as CUDA reports it, bandwidth, arithmetic, interconnect. Source: `data/gpus.toml`, each row with its own."""
+"""GPUs by name: memory as CUDA reports it, bandwidth, arithmetic, interconnect. Source: `data/gpus.toml`,
+each row with its own."""
 
 import difflib
 import tomllib
@@ -18,7 +19,8 @@ class GpuType:
 
     memory is what CUDA reports as total. bandwidth in bytes/s; tflops by dtype, dense, in 10^12 operations/s.
     interconnect_bandwidth in bytes/s, both directions of one GPU. compute_capability as NVIDIA counts it, or
-    AMD's target. accelerator: GKE's node label of it, None where GKE has none. unsure names the fields whose figure no page states as it stands.
+    AMD's target. accelerator: GKE's node label of it, None where GKE has none. unsure names the fields whose
+    figure no page states as it stands.
     """
 
     key: str

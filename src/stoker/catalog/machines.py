@@ -1,4 +1,5 @@
-"""Machine types of GKE with GPUs: how many, host memory, network, and the on-demand price where a page states it.
+"""Machine types of GKE with GPUs: how many, host memory, network, and the on-demand price where a page states
+it.
 
 Source: `data/machines.toml`, each row with its own.
 """
@@ -19,7 +20,8 @@ HYPERDISK_ONLY = ("a3-ultragpu", "a4-", "a4x-", "g4-")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine type. price is in dollars an hour for the whole machine, on demand; None where no page states it."""
+    """One machine type. price is in dollars an hour for the whole machine, on demand; None where no page
+    states it."""
 
     key: str
     machine: str

@@ -11,9 +11,10 @@ from typing import Any, Literal
 class MemoryRules:
     """The rules that hold since a release.
 
-    sampler: bytes for each sampled row and vocabulary entry at the profile run's peak. graphs_counted: whether
-    the memory of CUDA graphs is taken from the KV cache. in_flight_batches: batches whose tokens a sliding window
-    may still hold. capacity: whether the log's tokens are blocks, or concurrency times length. non_torch and
+    sampler: bytes for each sampled row and vocabulary entry at the profile run's peak. graphs_counted:
+    whether the memory of CUDA graphs is taken from the KV cache. in_flight_batches: batches whose tokens a
+    sliding window may still hold. capacity: whether the log's tokens are blocks, or concurrency times length.
+    non_torch and
     non_torch_parallel: GiB beside PyTorch's, for one rank and for more.
     """
 

@@ -110,7 +110,8 @@ def between(
     most: float | None = None,
     below: float | None = None,
 ) -> str:
-    """A range in words: `a number from 0 to 1`, `a number above 0 and at most 1`, `a whole number, 1 or more`."""
+    """A range in words: `a number from 0 to 1`, `a number above 0 and at most 1`, `a whole number, 1 or
+    more`."""
     noun = "a whole number" if kind == "int" else "a number"
     if least is not None and most is not None:
         return f"{noun} from {_count(least)} to {_count(most)}"

@@ -144,7 +144,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A quantization method: the compute capability it needs (7.5 is 75), and the dtypes that it computes in."""
+    """A quantization method: the compute capability it needs (7.5 is 75), and the dtypes that it computes
+    in."""
 
     capability: int
     dtypes: tuple[str, ...]
@@ -154,7 +155,8 @@ class Method:
 class Release:
     """One release of vLLM. `metrics` are its metric families with their types.
 
-    quantizations: its quantization methods. not_in_float16: model types that it refuses to compute in float16.
+    quantizations: its quantization methods. not_in_float16: model types that it refuses to compute in
+    float16.
     """
 
     version: str

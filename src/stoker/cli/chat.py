@@ -31,9 +31,18 @@ from stoker.ui.terminal import ProgressPrinter
 )
 @click.option("--stats", is_flag=True, help="Time to first token and tokens/s after each answer.")
 def command(
-    words: tuple[str, ...], file: str | None, name: str | None, target: str | None, namespace: str | None, url: str | None, model: str | None, key: str | None,
-    system: str, params: tuple[str, ...], stats: bool,
-) -> None:  # fmt: skip
+    words: tuple[str, ...],
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    url: str | None,
+    model: str | None,
+    key: str | None,
+    system: str,
+    params: tuple[str, ...],
+    stats: bool,
+) -> None:
     """A conversation, or one answer to PROMPT (or to what is piped in).
 
     MODEL (hf://…, gs://…, demo:…, or a folder) is served first where no such fleet runs.
@@ -80,8 +89,14 @@ def _is_source(word: str) -> bool:
 
 
 def _endpoint(
-    stack: ExitStack, source: str | None, file: str | None, name: str | None, url: str | None, model: str | None, key: str | None
-) -> Endpoint:  # fmt: skip
+    stack: ExitStack,
+    source: str | None,
+    file: str | None,
+    name: str | None,
+    url: str | None,
+    model: str | None,
+    key: str | None,
+) -> Endpoint:
     if url is not None:
         return given_endpoint(url, model, key)
     if source is not None:

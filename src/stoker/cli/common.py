@@ -24,7 +24,7 @@ from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
 from stoker.system import reading
 from stoker.system.reading import Unreadable
-from stoker.ui.findings import plain
+from stoker.ui import findings as shapes
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def read_spec(
     """The spec, as `parse_spec` has it; what reading it found is told. Raises: SpecError."""
     spec = parse_spec(model, file, sets, target, namespace)
     for note in spec.notes:
-        click.echo(plain(note), err=True)
+        click.echo(shapes.plain(note), err=True)
     return spec
 
 
@@ -169,7 +169,8 @@ def _model(model: str) -> str:
 
 
 def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:
-    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the only one.
+    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the
+    only one.
 
     looking: nothing is changed, and a broken stoker.yaml is no reason not to look at what runs here.
     """
@@ -190,8 +191,13 @@ def chosen_name(name: str | None, file: str | None, *, looking: bool = False) ->
 
 
 def cluster_fleet(
-    name: str | None, file: str | None, target: str | None = None, namespace: str | None = None, *, looking: bool = False,
-) -> "ClusterFleet | None":  # fmt: skip
+    name: str | None,
+    file: str | None,
+    target: str | None = None,
+    namespace: str | None = None,
+    *,
+    looking: bool = False,
+) -> "ClusterFleet | None":
     """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine.
 
     Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
@@ -225,7 +231,8 @@ def every_cluster(file: str | None, target: str | None, *, looking: bool = False
 def _spec_or_none(
     file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, looking: bool
 ) -> ServeSpec | None:
-    """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises: SpecError."""
+    """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises:
+    SpecError."""
     try:
         return read_spec(None, file, sets, target, namespace)
     except UsageError:
@@ -244,7 +251,8 @@ def terminate_as_interrupt() -> None:
 
 
 def terminate_in_order() -> None:
-    """A closed terminal and `kill` end it where Ctrl-C does not, and leave nothing behind that it had started."""
+    """A closed terminal and `kill` end it where Ctrl-C does not, and leave nothing behind that it had
+    started."""
     heard = threading.Event()
 
     def leave(number: int, _: FrameType | None) -> None:
@@ -256,7 +264,8 @@ def terminate_in_order() -> None:
 
 
 def _repeat_unheard(heard: threading.Event) -> None:
-    """Sends a signal again that came between the prompt and the wait for a line: readline sleeps on through it."""
+    """Sends a signal again that came between the prompt and the wait for a line: readline sleeps on through
+    it."""
     read_fd, write_fd = os.pipe()
     os.set_blocking(write_fd, False)
     signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
@@ -278,7 +287,8 @@ def _on_end(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text of others as a terminal may show it: without what would move its cursor, set its title or its clipboard."""
+    """Text of others as a terminal may show it: without what would move its cursor, set its title or its
+    clipboard."""
     return _CONTROL.sub("", text) if sys.stdout.isatty() else text
 
 

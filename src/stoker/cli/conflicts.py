@@ -1,4 +1,5 @@
-"""What others hold of a fleet in a cluster, fields or the whole of it: the options, and the question at a terminal."""
+"""What others hold of a fleet in a cluster, fields or the whole of it: the options, and the question at a
+terminal."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def conflict_options(function: F) -> F:
-    """--force-conflicts and --take-over: what others hold of a fleet in a cluster, fields or the whole of it."""
+    """--force-conflicts and --take-over: what others hold of a fleet in a cluster, fields or the whole of
+    it."""
     function = click.option(
         "--take-over",
         "over",
@@ -23,12 +25,16 @@ def conflict_options(function: F) -> F:
         help="In a cluster: end another command that is changing the fleet.",
     )(function)
     return click.option(
-        "--force-conflicts", "force", is_flag=True, help="In a cluster: take fields out of other managers' hands."
-    )(function)  # fmt: skip
+        "--force-conflicts",
+        "force",
+        is_flag=True,
+        help="In a cluster: take fields out of other managers' hands.",
+    )(function)
 
 
 def asked(printer: Callable[[], None]) -> Callable[[str], bool]:
-    """Asks a question of the person at the terminal; no, where there is none. story: ends the line that is being written."""
+    """Asks a question of the person at the terminal; no, where there is none. story: ends the line that is
+    being written."""
 
     def ask(text: str) -> bool:
         if not sys.stdin.isatty():

@@ -12,7 +12,8 @@ from stoker.ui.findings import checked
 @click.command("doctor")
 @output_option("text", "json", "sarif")
 def command(output: str) -> None:
-    """Looks at this machine: Python, engine, CPU or GPU, memory, disk, ports. Exit 1 where something is broken."""
+    """Looks at this machine: Python, engine, CPU or GPU, memory, disk, ports. Exit 1 where something is
+    broken."""
     found = doctor()
     print_findings(found, output, checked)
     if any(one.severity == "error" for one in found):

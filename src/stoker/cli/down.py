@@ -34,14 +34,21 @@ if TYPE_CHECKING:
 )
 @output_option("text", "json")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, every: bool, now: bool, weights: bool,
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    every: bool,
+    now: bool,
+    weights: bool,
     output: str,
-) -> None:  # fmt: skip
+) -> None:
     """Drains and stops a fleet: requests in progress finish first (`drain_timeout`).
 
-    In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights, and what fleets
-    share: storage and snapshot classes, and the namespace. An `up` that still waits for the fleet is ended first; at a
-    terminal, somebody else's after a yes.
+    In a cluster everything that `up` made is deleted, but the claims and snapshots that hold weights, and
+    what fleets
+    share: storage and snapshot classes, and the namespace. An `up` that still waits for the fleet is ended
+    first; at a terminal, somebody else's after a yes.
     -o json prints the names of the fleets that were taken down.
     """
     printer = ProgressPrinter()
@@ -69,7 +76,8 @@ def command(
 def _each(
     fleets: "list[Fleet | ClusterFleet]", printer: ProgressPrinter, now: bool, output: str
 ) -> tuple[list[str], list[StokerError]]:
-    """Takes each down, whatever becomes of the others: the names of those that are, and what stood in the way."""
+    """Takes each down, whatever becomes of the others: the names of those that are, and what stood in the
+    way."""
     ended: list[str] = []
     failed: list[StokerError] = []
     for fleet in fleets:
@@ -92,23 +100,31 @@ def _each(
 
 
 def _check_all(file: str | None, target: str | None, namespace: str | None) -> None:
-    """Raises: UsageError, where -A would be about a cluster: nobody takes down by one word what others run there."""
+    """Raises: UsageError, where -A would be about a cluster: nobody takes down by one word what others run
+    there."""
     spec = every_cluster(file, target)
     if spec is not None or namespace is not None:
         raise UsageError(
-            "-A takes down the fleets of this machine, not a cluster's", why="others may run theirs in it",
-            fix="each by its name: --target kubernetes -n NAMESPACE --name NAME; --target local -A for this machine's", rule="down-all",
-        )  # fmt: skip
+            "-A takes down the fleets of this machine, not a cluster's",
+            why="others may run theirs in it",
+            fix="each by its name: --target kubernetes -n NAMESPACE --name NAME; --target local -A for this "
+            "machine's",
+            rule="down-all",
+        )
 
 
 def _check_flags(cluster: bool, now: bool, weights: bool) -> None:
     if cluster and now:
         raise UsageError(
-            "--now is for fleets of this machine", why="in a cluster each pod drains as its grace period says",
-            fix="leave it out; drain_timeout in the file is the grace", rule="down-now",
-        )  # fmt: skip
+            "--now is for fleets of this machine",
+            why="in a cluster each pod drains as its grace period says",
+            fix="leave it out; drain_timeout in the file is the grace",
+            rule="down-now",
+        )
     if weights and not cluster:
         raise UsageError(
-            "--weights is for fleets of a cluster", why="what was downloaded to this machine belongs to no fleet",
-            fix="`stoker models rm NAME` deletes weights here", rule="down-weights",
-        )  # fmt: skip
+            "--weights is for fleets of a cluster",
+            why="what was downloaded to this machine belongs to no fleet",
+            fix="`stoker models rm NAME` deletes weights here",
+            rule="down-weights",
+        )

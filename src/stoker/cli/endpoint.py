@@ -8,7 +8,8 @@ from stoker.system import keys
 
 
 def given_endpoint(url: str, model: str | None, key: str | None) -> Endpoint:
-    """The endpoint at an address, with or without /v1, and the first model that it lists. Raises: UsageError, EnvironmentFailed."""
+    """The endpoint at an address, with or without /v1, and the first model that it lists. Raises: UsageError,
+    EnvironmentFailed."""
     secret = keys.read(_key(key), "--key") if key else None
     base = url.rstrip("/").removesuffix("/v1")
     if not base.startswith(("http://", "https://")):

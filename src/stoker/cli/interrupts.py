@@ -1,4 +1,5 @@
-"""What Ctrl-C does before a verb has begun, and after it is done: the process ends at once, there is nothing to clean up."""
+"""What Ctrl-C does before a verb has begun, and after it is done: the process ends at once, there is nothing
+to clean up."""
 
 import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without what that imports first
 import os

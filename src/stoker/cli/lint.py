@@ -40,11 +40,13 @@ def command(
     mend: bool,
     output: str,
 ) -> None:
-    """Checks spec files (stoker.yaml, if none is named), Kubernetes manifests and dashboards, whoever wrote them.
+    """Checks spec files (stoker.yaml, if none is named), Kubernetes manifests and dashboards, whoever wrote
+    them.
 
-    A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for metrics that a
-    release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a claim is checked
-    against the pods it is for. Exit 2 where there is an error; warnings and notes leave it 0.
+    A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for
+    metrics that a release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a
+    claim is checked against the pods it is for. Exit 2 where there is an error; warnings and notes leave it
+    0.
     """
     found: list[Finding] = []
     manifests: dict[str, str] = {}
@@ -92,7 +94,8 @@ def _sum(found: list[Finding], manifests: list[str]) -> None:
 
 
 def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding, ...]:
-    """What is wrong with a dashboard, after what can be mended was, where that is asked. Raises: EnvironmentFailed."""
+    """What is wrong with a dashboard, after what can be mended was, where that is asked. Raises:
+    EnvironmentFailed."""
     if mend:
         text, count = fixed(text, release)
         try:

@@ -29,10 +29,11 @@ def command(
     namespace: str | None,
     output: str,
 ) -> None:
-    """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster), `gateway`,
-    `page` or `supervisor`.
+    """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster),
+    `gateway`, `page` or `supervisor`.
 
-    A process that was started again has a log of each life; --previous shows the one before, as the crash left it.
+    A process that was started again has a log of each life; --previous shows the one before, as the crash
+    left it.
 
     -o json prints one object a line, as it comes: the process it is of, and the text.
     """

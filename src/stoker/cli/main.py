@@ -1,4 +1,5 @@
-"""The command line: verbs, loaded when they are called. Errors become text and exit codes here and nowhere else."""
+"""The command line: verbs, loaded when they are called. Errors become text and exit codes here and nowhere
+else."""
 
 import importlib
 import os
@@ -76,12 +77,14 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits: 0 done, 1 the world failed, 2 your mistake, 3 does not fit, 4 deadline, 130 interrupted."""
+    """Runs the command line and exits: 0 done, 1 the world failed, 2 your mistake, 3 does not fit, 4
+    deadline, 130 interrupted."""
     sys.exit(run(argv))
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code. No traceback reaches the user unless STOKER_DEBUG is set."""
+    """Runs the command line and returns its exit code. No traceback reaches the user unless STOKER_DEBUG is
+    set."""
     from stoker.errors import StokerError
 
     try:
@@ -122,7 +125,10 @@ def _of_the_system(error: OSError) -> int:
     what = f"{names[0]} cannot be used" if names else "the system refuses"
     fix = "free space, or grant the right to it; STOKER_HOME puts Stoker's folders elsewhere"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        fix = "move away the file that stands where a folder should; STOKER_HOME puts Stoker's folders elsewhere"
+        fix = (
+            "move away the file that stands where a folder should; STOKER_HOME puts Stoker's folders "
+            "elsewhere"
+        )
     why = error.strerror or str(error) or type(error).__name__
     click.echo(plain(Finding(what, why, fix, " -> ".join(names), rule="system")), err=True)
     return 1

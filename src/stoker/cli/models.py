@@ -13,9 +13,22 @@ from stoker.units import Bytes
 
 # The fields of a ModelShape that `models show -o json` prints.
 SHOWN = (
-    "architecture", "layers", "heads", "kv_heads", "head_dim", "hidden", "vocabulary", "max_len", "dtype",
-    "weight_bytes", "parameters", "tied", "quantization", "has_chat_template", "known",
-)  # fmt: skip
+    "architecture",
+    "layers",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "hidden",
+    "vocabulary",
+    "max_len",
+    "dtype",
+    "weight_bytes",
+    "parameters",
+    "tied",
+    "quantization",
+    "has_chat_template",
+    "known",
+)
 
 
 @click.group("models")
@@ -90,7 +103,8 @@ def show(model: str, output: str) -> None:
 def rm(model: str | None, partial: bool) -> None:
     """Removes MODEL from the cache, and what copies of it have left.
 
-    A copy goes on from what one before it has left, and removes what is older than a week or of another revision.
+    A copy goes on from what one before it has left, and removes what is older than a week or of another
+    revision.
     """
     from stoker.weights.entries import remove, remove_partial
 

@@ -70,11 +70,22 @@ def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @spec_options
 @output_option("table", "json")
 def command(
-    model: str | None, named: str | None, gpu: str | None, gpus: str | None, machine: str | None,
-    engine_version: str | None, concurrency: float, compared: str | None, enforce_eager: bool,
-    file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, output: str,
+    model: str | None,
+    named: str | None,
+    gpu: str | None,
+    gpus: str | None,
+    machine: str | None,
+    engine_version: str | None,
+    concurrency: float,
+    compared: str | None,
+    enforce_eager: bool,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None,
+    namespace: str | None,
+    output: str,
     **engine: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Decides without running: how the model spreads over GPUs, memory, what it holds, the price, and why.
 
     With --gpu, --machine or --compare the plan is for that hardware, and no weights are read.
@@ -131,9 +142,11 @@ FIELDS = {
     "machine": "the machine type that holds a node's GPUs, if the catalog has one",
     "replicas": "list of {name, cores, gpus, shared}: what each replica gets here",
     "parameters": "of the model, all of them",
-    "memory": "bytes of one rank: {total, usable, weights, activations, cuda_graphs, other, lora, kv_cache, kv_cache_band}; lora stands "
+    "memory": "bytes of one rank: {total, usable, weights, activations, cuda_graphs, other, lora, kv_cache, "
+    "kv_cache_band}; lora stands "
     "where there are adapters; "
-    "usable is the sum of the parts and kv_cache, unless an option sets the cache's size; kv_cache_band is how far "
+    "usable is the sum of the parts and kv_cache, unless an option sets the cache's size; kv_cache_band is "
+    "how far "
     "kv_cache may be off, either way",
     "memory_items": "list of {name, bytes, band, formula, source}",
     "kv_cache_tokens": "tokens that the KV cache holds, as vLLM's log counts them",
@@ -145,14 +158,17 @@ FIELDS = {
     "env": "environment of the engine",
     "cost_per_hour": "dollars for one replica; null where no page at hand states the price",
     "reasons": "list of sentences",
-    "rejected": "list of {tensor_parallel_size, pipeline_parallel_size, nodes, why}: smaller layouts that do not do",
-    "measured": "what vLLM printed at the last start of this plan here (GiB of one rank, tokens), with its date; or null",
+    "rejected": "list of {tensor_parallel_size, pipeline_parallel_size, nodes, why}: smaller layouts that do "
+    "not do",
+    "measured": "what vLLM printed at the last start of this plan here (GiB of one rank, tokens), with its "
+    "date; or null",
     "warnings": "list of sentences",
 }
 
 
 def as_json(plan: Plan) -> dict[str, object]:
-    """What was decided. memory, kv_cache_tokens and the like are null where nothing is computed (simulated engines)."""
+    """What was decided. memory, kv_cache_tokens and the like are null where nothing is computed (simulated
+    engines)."""
     return {
         "name": plan.spec.name,
         "spec": dump(plan.spec),
@@ -167,7 +183,13 @@ def as_json(plan: Plan) -> dict[str, object]:
         "parameters": plan.shape.parameters if plan.shape else None,
         "memory": _memory(plan),
         "memory_items": [
-            {"name": i.name, "bytes": int(i.size), "band": int(i.band), "formula": i.formula, "source": i.source}
+            {
+                "name": i.name,
+                "bytes": int(i.size),
+                "band": int(i.band),
+                "formula": i.formula,
+                "source": i.source,
+            }
             for i in (plan.memory.items if plan.memory else ())
         ],
         "kv_cache_tokens": plan.kv_cache_tokens,
@@ -181,14 +203,16 @@ def as_json(plan: Plan) -> dict[str, object]:
         "reasons": list(plan.reasons),
         "rejected": [
             {
-                "tensor_parallel_size": fit.layout.tensor, "pipeline_parallel_size": fit.layout.pipeline,
-                "nodes": fit.layout.nodes, "why": fit.why,
+                "tensor_parallel_size": fit.layout.tensor,
+                "pipeline_parallel_size": fit.layout.pipeline,
+                "nodes": fit.layout.nodes,
+                "why": fit.why,
             }
             for fit in plan.rejected
         ],
         "measured": plan.measured,
         "warnings": list(plan.warnings),
-    }  # fmt: skip
+    }
 
 
 def _replicas(plan: Plan) -> list[dict[str, object]]:
@@ -198,16 +222,23 @@ def _replicas(plan: Plan) -> list[dict[str, object]]:
 
 
 def _memory(plan: Plan) -> dict[str, int] | None:
-    """One rank's bytes: the parts and `kv_cache` add up to `usable`, unless the options set the cache's size."""
+    """One rank's bytes: the parts and `kv_cache` add up to `usable`, unless the options set the cache's
+    size."""
     memory = plan.memory
     if memory is None or plan.fit is None:
         return None
     graphs = memory.size("cuda_graphs") if plan.fit.settings.rules.graphs_counted else 0
     parts = {name: int(memory.size(name)) for name in ("weights", "activations")}
     return {
-        "total": int(memory.total), "usable": int(memory.usable), **parts, "cuda_graphs": int(graphs),
-        "other": int(memory.size("other")), **({"lora": int(memory.size("lora"))} if memory.size("lora") else {}), "kv_cache": int(memory.kv_cache), "kv_cache_band": int(memory.band),
-    }  # fmt: skip
+        "total": int(memory.total),
+        "usable": int(memory.usable),
+        **parts,
+        "cuda_graphs": int(graphs),
+        "other": int(memory.size("other")),
+        **({"lora": int(memory.size("lora"))} if memory.size("lora") else {}),
+        "kv_cache": int(memory.kv_cache),
+        "kv_cache_band": int(memory.band),
+    }
 
 
 def text(plan: Plan, asked: bool = False) -> str:
@@ -216,7 +247,10 @@ def text(plan: Plan, asked: bool = False) -> str:
     if asked:
         following = "`stoker plan --compare l4,a100-80gb,h100-80gb` shows other GPUs"
     else:
-        following = f"`stoker up` starts {count} engine{'s' * (count != 1)} and the endpoint on port {plan.spec.endpoint.port}"
+        following = (
+            f"`stoker up` starts {count} engine{'s' * (count != 1)} and the endpoint on port "
+            f"{plan.spec.endpoint.port}"
+        )
     return f"{explain(plan, shown(plan))}\n  {'next':<10} {following}"
 
 
@@ -247,7 +281,8 @@ def _compare(spec: ServeSpec, names: str, concurrency: float, output: str) -> No
     first = next((one for _, one in found if isinstance(one, Plan)), None)
     if first is not None and first.shape is not None:
         click.echo(
-            f"{spec.name}   {spec.model.served_name}, {first.shape.parameters / 1e9:.1f} B, vLLM {spec.engine.version}"
+            f"{spec.name}   {spec.model.served_name}, {first.shape.parameters / 1e9:.1f} B, vLLM "
+            f"{spec.engine.version}"
         )
     for row in rows:
         click.echo(
@@ -264,7 +299,11 @@ def _row(name: str, one: Plan | DoesNotFit) -> tuple[str, ...]:
     cost = f"{one.cost_per_hour:.2f}" if one.cost_per_hour is not None else "unknown"
     length = one.fit.settings.max_model_len if one.fit else 0
     return (
-        f"{one.gpus_per_replica} x {name.partition(':')[0]}", str(one.fit.layout) if one.fit else "",
-        str(one.memory.size("weights")), str(one.memory.kv_cache), f"{one.kv_cache_tokens:,} tokens",
-        f"{one.max_concurrency:.1f} of {length:,}", cost,
-    )  # fmt: skip
+        f"{one.gpus_per_replica} x {name.partition(':')[0]}",
+        str(one.fit.layout) if one.fit else "",
+        str(one.memory.size("weights")),
+        str(one.memory.kv_cache),
+        f"{one.kv_cache_tokens:,} tokens",
+        f"{one.max_concurrency:.1f} of {length:,}",
+        cost,
+    )

@@ -9,16 +9,28 @@ from stoker.cli.common import read_spec, spec_options
 
 @click.command("render")
 @click.argument("model", required=False)
-@click.option("-O", "--output-dir", "folder", type=click.Path(path_type=Path), help="A folder to write; without it, they are printed.")  # fmt: skip
+@click.option(
+    "-O",
+    "--output-dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="A folder to write; without it, they are printed.",
+)
 @spec_options
 def command(
-    model: str | None, folder: Path | None, file: str | None, sets: tuple[str, ...], target: str | None,
+    model: str | None,
+    folder: Path | None,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None,
     namespace: str | None,
-) -> None:  # fmt: skip
-    """Writes the Kubernetes manifests of a fleet: one file an object and a kustomization.yaml, as `up` applies them.
+) -> None:
+    """Writes the Kubernetes manifests of a fleet: one file an object and a kustomization.yaml, as `up`
+    applies them.
 
-    Beside them a dashboard for Grafana, and for Cloud Monitoring. With --target local: what a Prometheus on this
-    machine needs to watch the fleet, and the dashboard. Nothing is reached but the model's config.json. Secrets are not
+    Beside them a dashboard for Grafana, and for Cloud Monitoring. With --target local: what a Prometheus on
+    this machine needs to watch the fleet, and the dashboard. Nothing is reached but the model's config.json.
+    Secrets are not
     written: `up` makes them.
     """
     from stoker.operate.render import CLOUD, beside_local, rendered, write

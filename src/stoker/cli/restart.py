@@ -22,9 +22,15 @@ from stoker.units import Seconds
 @timeout_option("all are replaced")
 @output_option("text", "json")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, force: bool, over: bool,
-    timeout: Seconds | None, output: str,
-) -> None:  # fmt: skip
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    force: bool,
+    over: bool,
+    timeout: Seconds | None,
+    output: str,
+) -> None:
     """Replaces every replica, one after another, without losing a request."""
     printer = ProgressPrinter()
     cluster = cluster_fleet(name, file, target, namespace)

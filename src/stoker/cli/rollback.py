@@ -39,7 +39,8 @@ def command(
     timeout: Seconds | None,
     output: str,
 ) -> None:
-    """Goes back to the previous revision that was ready, weights included; the number of replicas and the file stay.
+    """Goes back to the previous revision that was ready, weights included; the number of replicas and the
+    file stay.
 
     On this machine, where a change was stopped since it failed, this drops the change.
     """

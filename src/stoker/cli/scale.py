@@ -28,9 +28,17 @@ from stoker.units import Seconds
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
-    replicas: int, file: str | None, name: str | None, target: str | None, namespace: str | None, no_rebind: bool,
-    force: bool, over: bool, timeout: Seconds | None, output: str,
-) -> None:  # fmt: skip
+    replicas: int,
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    no_rebind: bool,
+    force: bool,
+    over: bool,
+    timeout: Seconds | None,
+    output: str,
+) -> None:
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
     printer = ProgressPrinter()
     cluster = cluster_fleet(name, file, target, namespace)

@@ -1,6 +1,7 @@
 """The program `stoker`: from its first line on, Ctrl-C ends it without a traceback.
 
-Until a verb has begun the process ends at once; then Ctrl-C is KeyboardInterrupt; and once the verb is done, no more.
+Until a verb has begun the process ends at once; then Ctrl-C is KeyboardInterrupt; and once the verb is done,
+no more.
 """
 
 from stoker.cli.interrupts import INTERRUPTED, end_at_once
@@ -9,7 +10,8 @@ end_at_once()
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 the world failed, 2 your mistake, 3 does not fit, 4 deadline, 130 interrupted."""
+    """Runs the command line and exits: 0 done, 1 the world failed, 2 your mistake, 3 does not fit, 4
+    deadline, 130 interrupted."""
     import sys
 
     code = INTERRUPTED

@@ -55,9 +55,15 @@ Look = Callable[[], list[FleetState]]
 )
 @output_option("table", "json", "csv")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, watch: bool, every: bool,
-    since: Seconds | None, output: str,
-) -> None:  # fmt: skip
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    watch: bool,
+    every: bool,
+    since: Seconds | None,
+    output: str,
+) -> None:
     """Shows a fleet: its endpoint, and each replica with phase and load.
 
     Rates and times are over the last 10 seconds; in the figures of --since, over 15.
@@ -90,7 +96,8 @@ def command(
 
 
 def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -> None:
-    """Looks once, or once a second. A cluster that is away for a while is said to be, once, and looked at again."""
+    """Looks once, or once a second. A cluster that is away for a while is said to be, once, and looked at
+    again."""
     seen = away = False
     while True:
         try:
@@ -156,9 +163,11 @@ def _since(history: Path, seconds: float, output: str) -> None:
         return
     if not points:
         raise UsageError(
-            "no figures are kept of that time", why="the web page beside the fleet writes them, or `stoker ui` for a cluster",
-            fix="endpoint: {page: true}, or a longer --since", rule="no-history",
-        )  # fmt: skip
+            "no figures are kept of that time",
+            why="the web page beside the fleet writes them, or `stoker ui` for a cluster",
+            fix="endpoint: {page: true}, or a longer --since",
+            rule="no-history",
+        )
     whole = [one for one in points if not one.replica]
     click.echo(
         "\n".join(
@@ -188,9 +197,12 @@ def _board(cluster: "ClusterFleet | None", name: str | None, file: str | None) -
         fleet.status()
         source = Local(fleet.name)
     watcher = Watcher(
-        source.state, source.pages,
-        interval=source.interval, state_every=source.state_every, stamp=source.stamp,
-    )  # fmt: skip
+        source.state,
+        source.pages,
+        interval=source.interval,
+        state_every=source.state_every,
+        stamp=source.stamp,
+    )
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_show(watcher))
 

@@ -32,13 +32,20 @@ STOP_SECONDS = 10.0
 @click.option("--port", type=click.IntRange(1, 65535), help="Local port of the page. Default: a free one.")
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser.")
 def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, url: str | None, model: str | None, key: str | None,
-    port: int | None, browser: bool,
-) -> None:  # fmt: skip
+    file: str | None,
+    name: str | None,
+    target: str | None,
+    namespace: str | None,
+    url: str | None,
+    model: str | None,
+    key: str | None,
+    port: int | None,
+    browser: bool,
+) -> None:
     """Opens the console and the chat page: beside a fleet here, or on this machine for a cluster's fleet.
 
-    A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both. With --url it shows what
-    an endpoint says of itself.
+    A cluster's is reached through a port-forward, for as long as this runs; Ctrl-C ends both. With --url it
+    shows what an endpoint says of itself.
     """
     terminate_as_interrupt()
     with ExitStack() as stack:
@@ -73,9 +80,11 @@ def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place
     """Runs the page until Ctrl-C. Raises: MissingDependency, EnvironmentFailed."""
     if find_spec("gradio") is None or find_spec("uvicorn") is None:
         raise MissingDependency(
-            "the web page is not installed", why="gradio or uvicorn is not here", fix="pip install 'stoker[page]'",
+            "the web page is not installed",
+            why="gradio or uvicorn is not here",
+            fix="pip install 'stoker[page]'",
             rule="page-missing",
-        )  # fmt: skip
+        )
     argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint.url, "--model", endpoint.model]
     argv += ["--host", "127.0.0.1", "--port", str(port), *place]
     if endpoint.key:

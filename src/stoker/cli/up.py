@@ -58,16 +58,27 @@ LOOK_SECONDS = 0.5
 @group_options
 @output_option("text", "json")
 def command(
-    model: str | None, file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None,
-    detach: bool, yes: bool, by_hand: bool, dry: bool, force: bool, over: bool, timeout: Seconds | None, output: str,
+    model: str | None,
+    file: str | None,
+    sets: tuple[str, ...],
+    target: str | None,
+    namespace: str | None,
+    detach: bool,
+    yes: bool,
+    by_hand: bool,
+    dry: bool,
+    force: bool,
+    over: bool,
+    timeout: Seconds | None,
+    output: str,
     **node: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Serves MODEL (a folder, hf://org/repo, gs://…), the file's model, or the demo.
 
     Over several hosts: the same command on each, with --nnodes, --master-addr and the host's own --node-rank.
 
-    Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready. In a cluster it returns when
-    the fleet is ready, and Ctrl-C stops the waiting only.
+    Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready. In a cluster it
+    returns when the fleet is ready, and Ctrl-C stops the waiting only.
     """
     spec = read_spec(model, file, sets, target, namespace)
     group = read_group(node)
@@ -100,9 +111,11 @@ def _agreement(printer: ProgressPrinter, yes: bool, by_hand: bool) -> "Agree":
         listing = "\n".join(f"  {step.subject}\n      {step.why}" for step in steps)
         if not sys.stdin.isatty():
             raise UsageError(
-                "gcloud has something to do first, and nobody is asked", why="\n".join(step.subject for step in steps),
-                fix="-y runs it, --no-gcloud goes on without", rule="gcloud-agree",
-            )  # fmt: skip
+                "gcloud has something to do first, and nobody is asked",
+                why="\n".join(step.subject for step in steps),
+                fix="-y runs it, --no-gcloud goes on without",
+                rule="gcloud-agree",
+            )
         click.echo(f"outside of the cluster, gcloud would run:\n{listing}", err=True)
         return click.confirm("run it?", err=True)
 
@@ -154,8 +167,10 @@ def _in_cluster(
     box(
         [
             _served(state),
-            f"endpoint  {state.endpoint}/v1   {'inside the cluster' if f'.{space}:' in str(state.endpoint) else 'the Gateway'}",
-            f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} {spec.endpoint.port} -n {space}",
+            f"endpoint  {state.endpoint}/v1   "
+            f"{'inside the cluster' if f'.{space}:' in str(state.endpoint) else 'the Gateway'}",
+            f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} "
+            f"{spec.endpoint.port} -n {space}",
             f"stop      {_me()} down",
         ]
     )
@@ -234,7 +249,8 @@ def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
         f"endpoint  {state.endpoint}/v1",
         *([f"console   {(state.page or '').removesuffix('chat')}", f"chat      {chat}"] if chat else []),
         f"          {_me()} chat",
-        f"try       curl {shlex.quote(f'{state.endpoint}/v1/chat/completions')}{header} -H 'Content-Type: application/json' \\",
+        f"try       curl {shlex.quote(f'{state.endpoint}/v1/chat/completions')}{header} -H 'Content-Type: "
+        f"application/json' \\",
         f"            -d {shlex.quote(body)}",
         f"runs      {state.command}",
         f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",

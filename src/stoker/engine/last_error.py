@@ -51,7 +51,8 @@ def last_error(lines: Sequence[str]) -> Finding:
 
 
 def explained(words: str) -> Finding | None:
-    """The finding again, of what alone was kept of it; None for words that are nobody's, or whose fix needs the log."""
+    """The finding again, of what alone was kept of it; None for words that are nobody's, or whose fix needs
+    the log."""
     for cause in (*CAUSES, *SILENT):
         numbers = re.findall(r"\{(\d)\}", cause.what)
         parts = [re.escape(part) for part in re.split(r"\{\d\}", cause.what)]

@@ -1,7 +1,9 @@
-"""One look at an engine's metrics page, as values under names of their own: the same for every release of vLLM.
+"""One look at an engine's metrics page, as values under names of their own: the same for every release of
+vLLM.
 
 Only the families that are used are read: a page of 57 kB takes a third of a millisecond, not nine.
-Source: Prometheus text format 0.0.4; metric names of vLLM `v1/metrics/loggers.py`, their changes in the catalog.
+Source: Prometheus text format 0.0.4; metric names of vLLM `v1/metrics/loggers.py`, their changes in the
+catalog.
 """
 
 import math
@@ -10,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-# Ours, and vLLM's of this release and of earlier ones; where a page has both, the first wins. Units are vLLM's own.
+# Ours, and vLLM's of this release and of earlier ones; where a page has both, the first wins. Units are
+# vLLM's own.
 GAUGES = {
     "running": ("num_requests_running",),
     "waiting": ("num_requests_waiting",),
@@ -37,7 +40,8 @@ _PARTS = tuple(
     for part in ("_bucket", "_count", "_sum")
 )
 _FAMILIES = (*(family for known in (*GAUGES.values(), *COUNTERS.values()) for family in known), *_PARTS)
-# The page with just these: `name[]` is prometheus-client's own way to ask for it. vLLM's plain /metrics is another handler,
+# The page with just these: `name[]` is prometheus-client's own way to ask for it. vLLM's plain /metrics is
+# another handler,
 # which writes everything whatever is asked; the one with a slash is prometheus-client's.
 NARROW = "/metrics/?" + "&".join(f"name%5B%5D=vllm:{family}" for family in _FAMILIES)
 MEANS = frozenset({"kv_cache_usage"})  # over engines; everything else is summed
@@ -95,10 +99,11 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """What one engine said of itself at a moment (`at`, seconds). A figure that its page lacks is absent, never zero.
+    """What one engine said of itself at a moment (`at`, seconds). A figure that its page lacks is absent,
+    never zero.
 
-    counters and histograms are summed over labels; series and shapes are the same by their labels, since of several
-    engines on one page each begins anew by itself.
+    counters and histograms are summed over labels; series and shapes are the same by their labels, since of
+    several engines on one page each begins anew by itself.
     """
 
     at: float
@@ -112,7 +117,8 @@ class MetricSample:
 def read(page: bytes, at: float) -> MetricSample | None:
     """The sample of a page; None where it has none of vLLM's families.
 
-    A line that is cut off counts for nothing, nor does a histogram without its end, or a value that is no finite number.
+    A line that is cut off counts for nothing, nor does a histogram without its end, or a value that is no
+    finite number.
     """
     whole = b"\n" + page[: page.rfind(b"\n") + 1]
     gauges = {
@@ -158,7 +164,10 @@ def _histograms(page: bytes, known: tuple[str, ...]) -> dict[bytes, Histogram]:
             if bound is not None:
                 mine = buckets.setdefault(_apart(labels), {})
                 mine[bound] = mine.get(bound, 0.0) + value
-        counts, sums = ({_apart(labels): value for labels, value in _lines(page, f"{family}{end}")} for end in ("_count", "_sum"))  # fmt: skip
+        counts, sums = (
+            {_apart(labels): value for labels, value in _lines(page, f"{family}{end}")}
+            for end in ("_count", "_sum")
+        )
         for labels, found in buckets.items():
             if math.inf in found and labels in counts and labels in sums:
                 bounds = tuple(sorted(found))

@@ -11,11 +11,18 @@ from typing import Any
 
 OPENINGS = frozenset(
     {
-        "response.created", "response.in_progress", "response.queued", "response.output_item.added",
-        "response.content_part.added", "response.reasoning_part.added", "response.reasoning_summary_part.added",
-        "message_start", "content_block_start", "ping",
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_part.added",
+        "response.reasoning_summary_part.added",
+        "message_start",
+        "content_block_start",
+        "ping",
     }
-)  # fmt: skip
+)
 _SERVER_ERRORS = frozenset(
     {"internal_error", "api_error", "overloaded_error", "server_error", "InternalServerError"}
 )
@@ -31,7 +38,8 @@ class Shows(Enum):
 
 
 def shows(events: bytes) -> Shows:
-    """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms do."""
+    """What whole events show: the first that shows anything decides. Comments show nothing, unknown forms
+    do."""
     if b'"error"' not in events and _TEXT.search(events):
         return Shows.CONTENT
     for event in events.replace(b"\r\n", b"\n").split(b"\n\n"):

@@ -16,7 +16,8 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 class Point:
     """One row of a fleet's history: of the whole fleet (`replica` empty) or of one replica.
 
-    Rates are a second's, times in seconds, shares 0 to 1. None: nobody told, or nothing happened that has such a figure.
+    Rates are a second's, times in seconds, shares 0 to 1. None: nobody told, or nothing happened that has
+    such a figure.
     """
 
     at: float
@@ -70,7 +71,8 @@ class _Seen:
 
 
 def _step(now: MetricSample, before: MetricSample) -> _Seen:
-    """What happened between two samples. An engine that began anew counts from zero; one that has joined, from its next look."""
+    """What happened between two samples. An engine that began anew counts from zero; one that has joined,
+    from its next look."""
     counters = {
         name: sum(_more(value, earlier[labels]) for labels, value in found.items() if labels in earlier)
         for name, found in _by_labels(now.series, now.counters).items()
@@ -106,9 +108,13 @@ class Window:
         self._marks: dict[str, deque[tuple[float, _Seen]]] = {}
 
     def add(
-        self, clock: float, wall: float, samples: Mapping[str, MetricSample | None],
-        ready: int | None = None, wanted: int | None = None,
-    ) -> tuple[Point, ...]:  # fmt: skip
+        self,
+        clock: float,
+        wall: float,
+        samples: Mapping[str, MetricSample | None],
+        ready: int | None = None,
+        wanted: int | None = None,
+    ) -> tuple[Point, ...]:
         """The fleet's point and one a replica. A replica that did not answer has a point without figures."""
         for name in self._last.keys() - samples.keys():
             del self._last[name]
@@ -124,8 +130,11 @@ class Window:
         whole = _with(whole, ready, wanted)
         return (
             whole,
-            *(self._point(name, clock, wall, sample.gauges if sample else {}, sample is not None) for name, sample in samples.items()),
-        )  # fmt: skip
+            *(
+                self._point(name, clock, wall, sample.gauges if sample else {}, sample is not None)
+                for name, sample in samples.items()
+            ),
+        )
 
     def _take(self, name: str, sample: MetricSample) -> None:
         before = self._last.get(name)

@@ -20,8 +20,8 @@ class Process:
     key_env names environment variables and the private files that hold their values.
     health is the path that answers 200 once it serves. routed ones receive requests through the gateway
     and are drained before they stop. after names a role of which one must be ready first.
-    surge lets a replacement start beside the one it replaces. grace: seconds from SIGTERM to SIGKILL; stall: seconds
-    in which requests wait there and nothing moves, after which it counts as hung.
+    surge lets a replacement start beside the one it replaces. grace: seconds from SIGTERM to SIGKILL; stall:
+    seconds in which requests wait there and nothing moves, after which it counts as hung.
     """
 
     role: Role
@@ -54,7 +54,8 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything the supervisor is to keep, at one revision. group is this node's place among several, if any."""
+    """Everything the supervisor is to keep, at one revision. group is this node's place among several, if
+    any."""
 
     revision: int
     name: str
@@ -72,6 +73,12 @@ class Wanted:
     def replicas(self) -> int:
         """How many routed processes are wanted."""
         return sum(process.routed for process in self.processes)
+
+    @property
+    def queue_timeout(self) -> float:
+        """Seconds that a request may wait for a replica; 0 where the fleet is to go."""
+        endpoint = self.spec.get("endpoint") or {}
+        return float(endpoint.get("queue_timeout") or endpoint.get("hold") or 0) if self.processes else 0.0
 
     def stamp(self, process: Process) -> str:
         """Which life of the process is wanted: a running one with another stamp is replaced."""

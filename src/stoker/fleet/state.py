@@ -51,8 +51,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One copy of the model behind the endpoint. `started` is when its process was started, `since` when its phase
-    began (epoch seconds); `detail` says more in words.
+    """One copy of the model behind the endpoint. `started` is when its process was started, `since` when its
+    phase began (epoch seconds); `detail` says more in words.
 
     current is False for one that runs an older plan and is about to be replaced.
     """
@@ -75,7 +75,8 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What stands beside the replicas: the gateway, the web page, the copy of the weights; `detail` in words."""
+    """What stands beside the replicas: the gateway, the web page, the copy of the weights; `detail` in
+    words."""
 
     role: str
     phase: Phase
@@ -102,7 +103,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ScaledBy:
-    """A metric that moves the number of replicas: its average a replica, and the target of that. None: no figure yet."""
+    """A metric that moves the number of replicas: its average a replica, and the target of that. None: no
+    figure yet."""
 
     metric: str
     value: float | None
@@ -142,7 +144,8 @@ class Stopped:
 class FleetState:
     """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas.
 
-    stopped: the newest change, where it failed and was stopped. trouble: what keeps the fleet's keeper from its work.
+    stopped: the newest change, where it failed and was stopped. trouble: what keeps the fleet's keeper from
+    its work.
     """
 
     name: str

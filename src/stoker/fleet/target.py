@@ -49,7 +49,8 @@ class Target(Protocol):
         """The steps towards a plan; None takes the fleet down."""
 
     def apply(self, changes: Changes) -> None:
-        """Starts what can start now, and returns. Raises: StateMoved, where somebody else changed it since `changes`."""
+        """Starts what can start now, and returns. Raises: StateMoved, where somebody else changed it since
+        `changes`."""
 
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False

@@ -1,4 +1,5 @@
-"""Values out of plain ones, by the types that their classes name: what was written to a file, read back and checked."""
+"""Values out of plain ones, by the types that their classes name: what was written to a file, read back and
+checked."""
 
 import types
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """One layer's attention, out of config.json: its weights, and what it keeps of each token.
 
-Sources: Hugging Face config classes; vLLM `model_executor/models/` (which splits what) and `v1/kv_cache_interface.py`.
+Sources: Hugging Face config classes; vLLM `model_executor/models/` (which splits what) and
+`v1/kv_cache_interface.py`.
 """
 
 from dataclasses import dataclass
@@ -118,7 +119,8 @@ def _cache(config: Config, kind: str, heads: Heads) -> Cache:
 def _latent(config: Config) -> tuple[tuple[Part, ...], Cache]:
     """Multi-head latent attention: one latent a token, which every rank holds whole.
 
-    vLLM keeps the up-projection twice: as it is for prefill, and split in the model's dtype to be absorbed in decode.
+    vLLM keeps the up-projection twice: as it is for prefill, and split in the model's dtype to be absorbed in
+    decode.
     """
     width, heads = hidden(config), number(config, "num_attention_heads")
     latent, rope = number(config, "kv_lora_rank"), number(config, "qk_rope_head_dim")
@@ -146,7 +148,8 @@ def _latent(config: Config) -> tuple[tuple[Part, ...], Cache]:
 
 
 def _delta_net(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """Gated delta net, as in Qwen3-Next. Source: vLLM `layers/mamba/mamba_utils.py`, gated_delta_net_state_shape."""
+    """Gated delta net, as in Qwen3-Next. Source: vLLM `layers/mamba/mamba_utils.py`,
+    gated_delta_net_state_shape."""
     width = hidden(config)
     keys = number(config, "linear_num_key_heads") * number(config, "linear_key_head_dim")
     value_heads, value = number(config, "linear_num_value_heads"), number(config, "linear_value_head_dim")
@@ -167,8 +170,14 @@ def _delta_net(config: Config) -> tuple[tuple[Part, ...], Cache]:
 def _mamba(config: Config) -> tuple[tuple[Part, ...], Cache]:
     """Mamba 2, as in Granite 4. Source: vLLM `layers/mamba/mamba_utils.py`, mamba2_state_shape."""
     width = hidden(config)
-    heads, size = number(config, "mamba_n_heads", "mamba_num_heads"), number(config, "mamba_d_head", "mamba_head_dim")  # fmt: skip
-    groups, state = number(config, "mamba_n_groups", "n_groups", default=1), number(config, "mamba_d_state", "ssm_state_size")  # fmt: skip
+    heads, size = (
+        number(config, "mamba_n_heads", "mamba_num_heads"),
+        number(config, "mamba_d_head", "mamba_head_dim"),
+    )
+    groups, state = (
+        number(config, "mamba_n_groups", "n_groups", default=1),
+        number(config, "mamba_d_state", "ssm_state_size"),
+    )
     kernel = number(config, "mamba_d_conv", "conv_kernel", default=4)
     inner = heads * size
     mixed = inner + 2 * groups * state

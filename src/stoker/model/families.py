@@ -1,4 +1,5 @@
-"""What config.json leaves unsaid, by architecture: the defaults of Hugging Face's config classes and of vLLM's models.
+"""What config.json leaves unsaid, by architecture: the defaults of Hugging Face's config classes and of
+vLLM's models.
 
 Source: transformers `models/*/configuration_*.py`, vLLM `model_executor/models/`.
 """
@@ -30,7 +31,8 @@ _LLAMA = Family()
 _GEMMA = Family(tied=True)
 _GEMMA2 = Family(tied=True, norms=4, windows="alternate")
 _GEMMA3 = Family(tied=True, norms=4, qk_norm=True, windows="pattern")
-# Checkpoints of 4B and more stretch their positions eightfold, which makes vLLM's rotary table eight times as long.
+# Checkpoints of 4B and more stretch their positions eightfold, which makes vLLM's rotary table eight times as
+# long.
 _GEMMA3_IMAGES = Family(tied=True, norms=4, qk_norm=True, windows="pattern", rope_factor=8.0)
 _QWEN2 = Family(qkv_bias=True, windows="asked")
 _QWEN3 = Family(qk_norm=True, windows="asked")

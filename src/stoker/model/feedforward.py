@@ -19,9 +19,15 @@ def feedforward(config: Config, family: Family, index: int) -> tuple[tuple[Part,
     )
     shared = _shared_width(config)
     parts = [
-        Part("mlp.experts", count * _matrices(family) * hidden(config) * experts.width, "shard", "expert", rows=experts.width),
+        Part(
+            "mlp.experts",
+            count * _matrices(family) * hidden(config) * experts.width,
+            "shard",
+            "expert",
+            rows=experts.width,
+        ),
         Part("mlp.router", count * hidden(config), "copy", "other"),
-    ]  # fmt: skip
+    ]
     if config.get("model_type") == "gpt_oss":
         parts.append(Part("mlp.biases", count * (2 * experts.width + hidden(config)), "shard", "other"))
     if shared:

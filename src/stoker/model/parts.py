@@ -20,7 +20,8 @@ Config = Mapping[str, Any]
 class Part:
     """Weights that are split and quantized alike. `name` is the module's, as quantization configs name it.
 
-    `rows` is the dimension that quantized kernels pad, 0 where none does; `heads` are the KV heads of a `kv` split.
+    `rows` is the dimension that quantized kernels pad, 0 where none does; `heads` are the KV heads of a `kv`
+    split.
     """
 
     name: str
@@ -33,7 +34,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A part of what a linear-attention or Mamba layer remembers: elements before sharding, and their size in bytes.
+    """A part of what a linear-attention or Mamba layer remembers: elements before sharding, and their size in
+    bytes.
 
     `element` 0 means the model's own dtype; vLLM keeps the recurrent state in float32.
     """
@@ -47,8 +49,9 @@ class Cache:
     """What one layer keeps. `window` is in tokens: of a sliding window, or a chunk of local attention.
 
     kind full, sliding, chunked: K and V of `kv_heads` heads, `head_dim` and `value_dim` wide.
-    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length, of which a request
-    keeps `kept` where prefixes are cached: the newest, one to go back to, and one more where a prefill marks its own.
+    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length, of which a
+    request keeps `kept` where prefixes are cached: the newest, one to go back to, and one more where a
+    prefill marks its own.
     """
 
     kind: Kind

@@ -1,4 +1,5 @@
-"""Quantization: how many bytes a parameter takes, out of a checkpoint's `quantization_config` or `--quantization`."""
+"""Quantization: how many bytes a parameter takes, out of a checkpoint's `quantization_config` or
+`--quantization`."""
 
 import fnmatch
 import re
@@ -122,7 +123,9 @@ def _by_weights(method: str, raw: Mapping[str, Any], ignore: tuple[str, ...], kv
     weights = next((g["weights"] for g in groups.values() if g.get("weights")), None)
     if weights:
         size = int(weights.get("group_size") or 0)
-        return Quantization(method, _grouped(int(weights["num_bits"]), size, str(weights.get("type"))), ignore, kv=kv)  # fmt: skip
+        return Quantization(
+            method, _grouped(int(weights["num_bits"]), size, str(weights.get("type"))), ignore, kv=kv
+        )
     if algorithm in ("FP8", "FP8_PER_CHANNEL_PER_TOKEN"):
         return Quantization(method, 1.0, ignore, kv=kv)
     if "NVFP4" in algorithm:

@@ -26,10 +26,10 @@ class ModelShape:
     """A decoder's dimensions and parts.
 
     layers is their number, decoder the layers themselves; first, last and every are the parts on the first
-    pipeline stage, on the last one, and on each. parameters counts what is served: from the safetensors headers
-    where there are some, else computed. weight_bytes is what stands on disk. known is false where the
-    architecture is not in Stoker's table, or the headers count other parameters than it: figures are an estimate. has_chat_template is true where nothing
-    is known of a tokenizer either.
+    pipeline stage, on the last one, and on each. parameters counts what is served: from the safetensors
+    headers where there are some, else computed. weight_bytes is what stands on disk. known is false where the
+    architecture is not in Stoker's table, or the headers count other parameters than it: figures are an
+    estimate. has_chat_template is true where nothing is known of a tokenizer either.
     """
 
     architecture: str
@@ -56,7 +56,8 @@ class ModelShape:
     model_type: str = ""
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
-        """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads * size."""
+        """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads *
+        size."""
         return Bytes(sum(_token_bytes(layer.cache, element) for layer in self.decoder if layer.cache))
 
     @property
@@ -75,7 +76,8 @@ def _token_bytes(cache: Cache, element: int) -> int:
 
 
 def read_shape(files: ModelFiles) -> ModelShape:
-    """Reads the shape. Raises: UsageError, naming the field of config.json that is missing or makes no sense."""
+    """Reads the shape. Raises: UsageError, naming the field of config.json that is missing or makes no
+    sense."""
     text = validation.text_of(files.config)
     validation.check(files.config, text)
     architecture = str((files.config.get("architectures") or ["unknown"])[0])[:200]
@@ -141,7 +143,8 @@ def _layer(text: Mapping[str, Any], family: Family, index: int) -> Layer:
 def _ends(
     config: Mapping[str, Any], text: Mapping[str, Any], family: Family
 ) -> tuple[tuple[Part, ...], tuple[Part, ...], Vision | None, bool]:
-    """What stands before the decoder and after it, the image encoder's figures, and whether the head is tied."""
+    """What stands before the decoder and after it, the image encoder's figures, and whether the head is
+    tied."""
     width, vocabulary = hidden(text), number(text, "vocab_size")
     says = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
     tied = family.tied if says is None else bool(says)
@@ -160,7 +163,8 @@ def _ends(
 
 
 def _rotary_tables(text: Mapping[str, Any], family: Family) -> tuple[Part, ...]:
-    """vLLM's tables of cosines and sines, one for each set of rotary parameters, on every rank; not in the weights.
+    """vLLM's tables of cosines and sines, one for each set of rotary parameters, on every rank; not in the
+    weights.
 
     Rows are the positions, times the factor of linear scaling; columns the rotary dimensions.
     Source: vLLM `model_executor/layers/rotary_embedding/`.
@@ -184,13 +188,21 @@ def _rotary_tables(text: Mapping[str, Any], family: Family) -> tuple[Part, ...]:
 
 def _count(decoder: tuple[Layer, ...]) -> int:
     """Parameters of the layers; vLLM's second copy of a latent's up-projection is none of the model's."""
-    return sum(part.parameters for layer in decoder for part in layer.parts if not part.name.endswith("absorbed"))  # fmt: skip
+    return sum(
+        part.parameters for layer in decoder for part in layer.parts if not part.name.endswith("absorbed")
+    )
 
 
 def _length(text: Mapping[str, Any]) -> int:
     return number(
-        text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length", default=2048
-    )  # fmt: skip
+        text,
+        "max_position_embeddings",
+        "n_positions",
+        "max_seq_len",
+        "seq_length",
+        "model_max_length",
+        default=2048,
+    )
 
 
 def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
@@ -202,7 +214,8 @@ def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
 
 
 def _in_headers(files: ModelFiles) -> int:
-    """Parameters in the safetensors headers; 0 without headers, or where quantized tensors pack several in one."""
+    """Parameters in the safetensors headers; 0 without headers, or where quantized tensors pack several in
+    one."""
     if not files.tensors or any(tensor.dtype not in _FLOATS for tensor in files.tensors.values()):
         return 0
     total = 0
@@ -215,7 +228,8 @@ def _in_headers(files: ModelFiles) -> int:
 
 
 def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
-    """Whether the weights are of the model that config.json describes: vLLM would serve others without a word.
+    """Whether the weights are of the model that config.json describes: vLLM would serve others without a
+    word.
 
     Raises: UsageError, where layers are missing or too many, or the embedding has another size.
     """
@@ -238,13 +252,18 @@ def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any
     if not found:
         raise _other_weights(f"{name} is a single number", at)
     if hidden_size and len(found) == 2 and found[1] != hidden_size:
-        raise _other_weights(f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden_size}", at)  # fmt: skip
+        raise _other_weights(
+            f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden_size}", at
+        )
     if vocabulary and found[0] < vocabulary:
         raise _other_weights(f"{name} has {found[0]} rows, config.json has vocab_size {vocabulary}", at)
 
 
 def _other_weights(why: str, at: str) -> UsageError:
     return UsageError(
-        "the weights are not those of config.json", at=at, why=why,
-        fix="copy config.json and the safetensors files of one and the same model", rule="weights-differ",
-    )  # fmt: skip
+        "the weights are not those of config.json",
+        at=at,
+        why=why,
+        fix="copy config.json and the safetensors files of one and the same model",
+        rule="weights-differ",
+    )

@@ -1,4 +1,5 @@
-"""config.json before it is read: fields that bear on the shape hold what they may, in numbers that a model can have."""
+"""config.json before it is read: fields that bear on the shape hold what they may, in numbers that a model
+can have."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,24 +11,59 @@ from stoker.model.parts import Cache, Layer, Part
 LAYERS = 2_000
 # Fields that a loop or a power is made of, and the most that any model could have of each.
 _MOST = {
-    "num_hidden_layers": LAYERS, "n_layer": LAYERS, "n_layers": LAYERS, "depth": LAYERS, "layers": LAYERS,
-    "encoder_layers": LAYERS, "num_attention_heads": 65_536, "n_head": 65_536, "n_heads": 65_536,
-    "num_key_value_heads": 65_536, "num_kv_heads": 65_536, "vocab_size": 2**31, "max_position_embeddings": 2**31,
+    "num_hidden_layers": LAYERS,
+    "n_layer": LAYERS,
+    "n_layers": LAYERS,
+    "depth": LAYERS,
+    "layers": LAYERS,
+    "encoder_layers": LAYERS,
+    "num_attention_heads": 65_536,
+    "n_head": 65_536,
+    "n_heads": 65_536,
+    "num_key_value_heads": 65_536,
+    "num_kv_heads": 65_536,
+    "vocab_size": 2**31,
+    "max_position_embeddings": 2**31,
     "n_positions": 2**31,
     **dict.fromkeys(
         (
-            "hidden_size", "n_embd", "d_model", "intermediate_size", "moe_intermediate_size", "ffn_dim", "n_inner", "head_dim",
-            "global_head_dim", "v_head_dim", "qk_nope_head_dim", "qk_rope_head_dim", "kv_lora_rank", "q_lora_rank",
-            "num_experts", "num_local_experts", "n_routed_experts", "num_experts_per_tok", "n_shared_experts",
-            "shared_expert_intermediate_size", "image_size", "patch_size", "num_global_key_value_heads",
+            "hidden_size",
+            "n_embd",
+            "d_model",
+            "intermediate_size",
+            "moe_intermediate_size",
+            "ffn_dim",
+            "n_inner",
+            "head_dim",
+            "global_head_dim",
+            "v_head_dim",
+            "qk_nope_head_dim",
+            "qk_rope_head_dim",
+            "kv_lora_rank",
+            "q_lora_rank",
+            "num_experts",
+            "num_local_experts",
+            "n_routed_experts",
+            "num_experts_per_tok",
+            "n_shared_experts",
+            "shared_expert_intermediate_size",
+            "image_size",
+            "patch_size",
+            "num_global_key_value_heads",
         ),
         2**24,
     ),
-}  # fmt: skip
+}
 _TABLES = (
-    "text_config", "llm_config", "vision_config", "audio_config", "quantization_config", "compression_config",
-    "rope_scaling", "rope_parameters",
-)  # fmt: skip
+    "text_config",
+    "llm_config",
+    "vision_config",
+    "audio_config",
+    "quantization_config",
+    "compression_config",
+    "rope_scaling",
+    "rope_parameters",
+)
 _LISTS = (
     "architectures",
     "layer_types",
@@ -109,7 +145,8 @@ def _wrong(name: str, value: Any, why: str) -> UsageError:
 
 
 def check_layers(decoder: Sequence[Layer], ends: Sequence[Part]) -> None:
-    """Raises: ValueError, for layers that keep nothing of a token or have a negative size: no model is like that."""
+    """Raises: ValueError, for layers that keep nothing of a token or have a negative size: no model is like
+    that."""
     for layer in {id(one): one for one in decoder}.values():
         cache = layer.cache
         if cache is not None and not _keeps(cache):
@@ -119,7 +156,8 @@ def check_layers(decoder: Sequence[Layer], ends: Sequence[Part]) -> None:
 
 
 def hollow(decoder: Sequence[Layer]) -> bool:
-    """Whether some layers' state has no size, since config.json has it under names that are not known here."""
+    """Whether some layers' state has no size, since config.json has it under names that are not known
+    here."""
     caches = [one.cache for one in decoder if one.cache is not None and one.cache.kind == "state"]
     return any(not any(state.elements for state in cache.states) for cache in caches)
 

@@ -19,7 +19,9 @@ def vision(config: Config, text_width: int) -> tuple[tuple[Part, ...], Vision | 
     edge = edge or 896
     patches = (edge // patch) ** 2
     merged = number(raw, "spatial_merge_size", "pooling_kernel_size", default=2) ** 2
-    tokens = number(config, "mm_tokens_per_image", "vision_soft_tokens_per_image") or _tokens(raw, patches, merged)  # fmt: skip
+    tokens = number(config, "mm_tokens_per_image", "vision_soft_tokens_per_image") or _tokens(
+        raw, patches, merged
+    )
     table = patches * width if fixed else number(raw, "position_embedding_size") * width * 2
     matrices = 3 if raw.get("model_type") in ("gemma4_vision", "qwen2_5_vl", "pixtral") else 2
     tower = layers * (4 * width * width + matrices * width * middle) + 3 * patch * patch * width + table

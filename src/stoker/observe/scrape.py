@@ -47,7 +47,8 @@ def _over_tls(url: str, key: str | None) -> Page:
 
 
 class Narrowed:
-    """An engine's page, with the families that are read alone where it can do that: its whole page costs it four times as much.
+    """An engine's page, with the families that are read alone where it can do that: its whole page costs it
+    four times as much.
 
     get: a path's status and body.
     """
@@ -88,7 +89,8 @@ class Scraper:
         self._began = time.monotonic()
 
     async def round(self, pages: Mapping[str, Page]) -> dict[str, MetricSample | None]:
-        """One sample a replica; None for one that does not answer, or answers something else. Never raises."""
+        """One sample a replica; None for one that does not answer, or answers something else. Never
+        raises."""
         self.why = {}
         samples = await asyncio.gather(*(self._one(name, get) for name, get in pages.items()))
         return dict(zip(pages, samples, strict=True))

@@ -82,7 +82,8 @@ class History:
         return tuple(name for name in self._rings if name)
 
     def points(self, since: float = 0.0, replica: str = "", most: int | None = None) -> tuple[Point, ...]:
-        """The points of the fleet or of one replica since a time, the oldest first; at most so many, evenly thinned."""
+        """The points of the fleet or of one replica since a time, the oldest first; at most so many, evenly
+        thinned."""
         ring = self._rings.get(replica)
         if ring is None:
             return ()

@@ -24,7 +24,8 @@ GLANCE = 0.2  # seconds between two looks at whether the state has moved
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One round: the state, the points (the fleet's first), what has happened, and why a replica gave no figures."""
+    """One round: the state, the points (the fleet's first), what has happened, and why a replica gave no
+    figures."""
 
     at: float
     state: FleetState
@@ -35,16 +36,23 @@ class Look:
 
 
 class Watcher:
-    """Looks once an interval until it is cancelled. `state` is asked in a thread; `pages` names where to scrape.
+    """Looks once an interval until it is cancelled. `state` is asked in a thread; `pages` names where to
+    scrape.
 
-    stamp: something cheap that differs once the state may, so that what happens between two rounds is told at once.
+    stamp: something cheap that differs once the state may, so that what happens between two rounds is told at
+    once.
     """
 
     def __init__(
-        self, state: Callable[[], FleetState], pages: Callable[[FleetState], Mapping[str, Page]], *,
-        interval: float = 1.0, state_every: float = 1.0, file: File | None = None,
+        self,
+        state: Callable[[], FleetState],
+        pages: Callable[[FleetState], Mapping[str, Page]],
+        *,
+        interval: float = 1.0,
+        state_every: float = 1.0,
+        file: File | None = None,
         stamp: Callable[[], object] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._state, self._pages, self._file, self._stamp = state, pages, file, stamp
         self._seen: object = None
         self._state_every = state_every
@@ -88,7 +96,8 @@ class Watcher:
             self._news.notify_all()
 
     async def _rest(self, until: float) -> None:
-        """Until the next round. What happens meanwhile is told; what goes wrong is the next round's to tell."""
+        """Until the next round. What happens meanwhile is told; what goes wrong is the next round's to
+        tell."""
         await asyncio.sleep(0.05)
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(left, GLANCE))
@@ -151,11 +160,15 @@ class Watcher:
         """What to say where the machine does not keep up; empty where it does."""
         if self._scraper.interval <= self._scraper.asked:
             return ""
-        return f"this machine is busy: figures every {self._scraper.interval:g} s instead of {self._scraper.asked:g} s"
+        return (
+            f"this machine is busy: figures every {self._scraper.interval:g} s instead of "
+            f"{self._scraper.asked:g} s"
+        )
 
 
 def _happened(before: FleetState | None, after: FleetState) -> tuple[Event, ...]:
-    """What is worth a line: phases and restarts, not how far a start-up is; and how many replicas are wanted."""
+    """What is worth a line: phases and restarts, not how far a start-up is; and how many replicas are
+    wanted."""
     if before is None:
         return ()
     out = [one for one in events(before, after) if one.mark != "..." or "  " not in one.text]

@@ -56,7 +56,8 @@ class ClusterFleet:
         return sampled(self.target.api, self.target.namespace, state) if figures else state
 
     def _half(self, state: FleetState) -> FleetState:
-        """The state of a fleet that has objects and no workload: what a first `up` waits with, or left behind."""
+        """The state of a fleet that has objects and no workload: what a first `up` waits with, or left
+        behind."""
         left, last = self.target.left(), self.target.claim.last()
         if not left and (last is None or not last.holder):
             if any(one.reason == "FinalizerHolds" for one in state.evidence):
@@ -66,15 +67,22 @@ class ClusterFleet:
         begun = f"; left by {last}, begun {last.at}" if last else ""
         detail = f"{there}{begun}: `stoker up` goes on, `stoker down` takes it away"
         goes = last is not None and bool(last.holder)
-        made = Service("objects", "Starting" if goes else "Failed", last.since if last else state.at, detail=there if goes else "", last_error=None if goes else detail)  # fmt: skip
+        made = Service(
+            "objects",
+            "Starting" if goes else "Failed",
+            last.since if last else state.at,
+            detail=there if goes else "",
+            last_error=None if goes else detail,
+        )
         asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.spec.replicas.low
         return replace(state, wanted=asked, services=(made, *state.services))
 
     def _none(self) -> NoSuchFleet:
         return NoSuchFleet(
             f"no fleet {self.name} is in {self.target.namespace} of {self.target.api.context}",
-            why="no Deployment and no LeaderWorkerSet of that name is Stoker's", fix="`stoker up` starts it, or name its namespace: -n",
-        )  # fmt: skip
+            why="no Deployment and no LeaderWorkerSet of that name is Stoker's",
+            fix="`stoker up` starts it, or name its namespace: -n",
+        )
 
     def scale(
         self, count: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
@@ -88,10 +96,13 @@ class ClusterFleet:
         self.status()
         spec = self.running()
         if not spec.replicas.fixed:
+            metrics = spec.scaling.metrics if spec.scaling else ()
             raise UsageError(
-                f"an HPA moves the replicas of {self.name}", why=f"replicas: {spec.replicas}, on {', '.join(spec.scaling.metrics if spec.scaling else ())}",
-                fix="another range in the file, and `stoker up`", rule="hpa-scales",
-            )  # fmt: skip
+                f"an HPA moves the replicas of {self.name}",
+                why=f"replicas: {spec.replicas}, on {', '.join(metrics)}",
+                fix="another range in the file, and `stoker up`",
+                rule="hpa-scales",
+            )
         return self._led("scale", replace(spec, replicas=Range(count, count)), report, timeout)
 
     def _led(self, verb: str, spec: ServeSpec, report: Report, timeout: float | None) -> FleetState:
@@ -102,15 +113,18 @@ class ClusterFleet:
             return converge(self.target, plan, report, seconds)
 
     def running(self) -> ServeSpec:
-        """The spec of what runs now, whatever the file says since. Raises: UsageError, where nobody kept it."""
+        """The spec of what runs now, whatever the file says since. Raises: UsageError, where nobody kept
+        it."""
         if not self.target.history.differs(self.spec):
             return self.spec
         found = self.target.history.running()
         if found is None:
             raise UsageError(
-                f"{self.name} runs another spec than this one, which was never ready", why="only a spec that was ready is kept",
-                fix="`stoker up` applies the file", rule="fleet-differs",
-            )  # fmt: skip
+                f"{self.name} runs another spec than this one, which was never ready",
+                why="only a spec that was ready is kept",
+                fix="`stoker up` applies the file",
+                rule="fleet-differs",
+            )
         return load_stored(found)
 
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
@@ -124,8 +138,8 @@ class ClusterFleet:
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
-        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says. Raises: UsageError,
-        where none is kept.
+        It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says.
+        Raises: UsageError, where none is kept.
         """
         before = self.status()
         found = self.target.history.before(number)
@@ -147,7 +161,8 @@ class ClusterFleet:
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
     ) -> Iterator[LogLine]:
-        """Lines of its pods' logs; previous: of the life before each container's last restart. Raises: NoSuchFleet; UsageError, where this user may not read them."""
+        """Lines of its pods' logs; previous: of the life before each container's last restart. Raises:
+        NoSuchFleet; UsageError, where this user may not read them."""
         if not self.target.api.list("Pod", self.target.namespace, self.target.selector):
             self.status()
         return self.target.logs(replica, follow, previous)
@@ -160,10 +175,11 @@ class ClusterFleet:
 def connect_cluster(
     name: str | None, namespace: str | None = None, context: str | None = None
 ) -> ClusterFleet:
-    """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is named.
+    """The fleet of that name, by what the cluster keeps of it; the only one of the namespace, where none is
+    named.
 
-    A named one may not be there: its `status` says so. Raises: NoSuchFleet, where none is named; UsageError, EnvironmentFailed,
-    where the cluster cannot be asked.
+    A named one may not be there: its `status` says so. Raises: NoSuchFleet, where none is named; UsageError,
+    EnvironmentFailed, where the cluster cannot be asked.
     """
     place = [f"kubernetes.namespace={namespace}"] if namespace else []
     place += [f"kubernetes.context={context}"] if context else []
@@ -172,10 +188,16 @@ def connect_cluster(
         found = names(Api(context), asked.kubernetes.namespace)
         if len(found) != 1:
             raise NoSuchFleet(
-                f"which fleet of {asked.kubernetes.namespace}?" if found else f"no fleet is in {asked.kubernetes.namespace}",
-                why=f"there are {', '.join(found)}" if found else "no Deployment and no LeaderWorkerSet there is Stoker's",
-                fix="--name NAME" if found else "-n NAMESPACE, or -f FILE; `stoker status -A --target kubernetes` lists all",
-            )  # fmt: skip
+                f"which fleet of {asked.kubernetes.namespace}?"
+                if found
+                else f"no fleet is in {asked.kubernetes.namespace}",
+                why=f"there are {', '.join(found)}"
+                if found
+                else "no Deployment and no LeaderWorkerSet there is Stoker's",
+                fix="--name NAME"
+                if found
+                else "-n NAMESPACE, or -f FILE; `stoker status -A --target kubernetes` lists all",
+            )
         asked = replace(asked, name=found[0])
     target = KubernetesTarget(asked)
     kept, last = target.history.running(), target.claim.last()
@@ -191,7 +213,8 @@ def connect_cluster(
 
 
 def every_fleet(context: str | None = None, namespace: str | None = None) -> tuple[FleetState, ...]:
-    """The state of each fleet of a namespace, or of the whole cluster; of those included that a first `up` left half made."""
+    """The state of each fleet of a namespace, or of the whole cluster; of those included that a first `up`
+    left half made."""
     spec, api = load("", "<command line>", ("target=kubernetes",)), Api(context)
     found = dict.fromkeys(_placed(one) for one in workloads(api, namespace))
     states = []

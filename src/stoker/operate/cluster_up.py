@@ -1,4 +1,5 @@
-"""`up` in a cluster: the checks before it, within its deadline, gcloud's part, and the loop; its dry run, too."""
+"""`up` in a cluster: the checks before it, within its deadline, gcloud's part, and the loop; its dry run,
+too."""
 
 import shlex
 from collections.abc import Callable
@@ -35,16 +36,24 @@ def print_only(_: tuple[Step, ...]) -> bool:
 
 
 def up_cluster(
-    spec: ServeSpec, *, report: Report = silent, timeout: float | None = None, force: bool = False,
-    agree: Agree = print_only, over: bool = False, ask: Request = nobody,
-) -> FleetState:  # fmt: skip
+    spec: ServeSpec,
+    *,
+    report: Report = silent,
+    timeout: float | None = None,
+    force: bool = False,
+    agree: Agree = print_only,
+    over: bool = False,
+    ask: Request = nobody,
+) -> FleetState:
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
 
-    The checks before it are within the timeout. over: another command that changes the fleet is not waited for; ask says
-    so when it is met. What a failed first `up` has made is named, and known to `status` and `down`.
+    The checks before it are within the timeout. over: another command that changes the fleet is not waited
+    for; ask says so when it is met. What a failed first `up` has made is named, and known to `status` and
+    `down`.
 
-    force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be made, and says
-    whether to make them; where it does not, they are reported. Raises: UsageError, EnvironmentFailed, DoesNotFit, TimedOut.
+    force takes fields out of other managers' hands. agree is shown the gcloud calls that are still to be
+    made, and says whether to make them; where it does not, they are reported. Raises: UsageError,
+    EnvironmentFailed, DoesNotFit, TimedOut.
     """
     deadline = clock.monotonic() + limit(timeout, START_TIMEOUT)
 
@@ -69,7 +78,8 @@ def up_cluster(
 
 
 def _named(error: StokerError, target: KubernetesTarget, there: bool) -> StokerError:
-    """The error of a first `up`, with what it made until then; as it is, where the fleet was there, or is waited for."""
+    """The error of a first `up`, with what it made until then; as it is, where the fleet was there, or is
+    waited for."""
     if there or not target.made or isinstance(error, TimedOut | StateMoved):
         return error
     made = f"made in {target.namespace} before that: {', '.join(target.made)}"
@@ -96,7 +106,8 @@ def dry_run_cluster(spec: ServeSpec, report: Report = silent) -> Changes:
 
 
 def _outside(target: KubernetesTarget, plan: Plan, report: Report) -> tuple[Call, ...]:
-    """gcloud's calls that can be made from here. Where they cannot, a fleet that is not there yet has them reported."""
+    """gcloud's calls that can be made from here. Where they cannot, a fleet that is not there yet has them
+    reported."""
     cloud = Cloud(choose(plan), target.api.context)
     if not cloud.missing:
         return cloud.pending()
@@ -112,7 +123,8 @@ def _by_hand(calls: tuple[Call, ...], report: Report) -> None:
 
 
 def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTarget, Plan]:
-    """The target and the plan, after the checks. Raises: UsageError, DoesNotFit, for what would keep it from coming up."""
+    """The target and the plan, after the checks. Raises: UsageError, DoesNotFit, for what would keep it from
+    coming up."""
     target = KubernetesTarget(spec, force=force)
     target.lifts = True
     target.api.version()
@@ -131,7 +143,8 @@ def _checked(spec: ServeSpec, report: Report, force: bool) -> tuple[KubernetesTa
 
 
 def _acts(target: KubernetesTarget, plan: Plan) -> bool:
-    """Whether there is anything to do; so, too, where the cluster is away for a moment: that is waited for later."""
+    """Whether there is anything to do; so, too, where the cluster is away for a moment: that is waited for
+    later."""
     try:
         return bool(target.changes(plan).acting)
     except Unreachable:

@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 
 def bounded(ask: Callable[[Report], T], report: Report, seconds: float, what: str) -> T:
-    """What `ask` returns or raises, asked on a thread of its own; it only asks, so that nobody waits for its end.
+    """What `ask` returns or raises, asked on a thread of its own; it only asks, so that nobody waits for its
+    end.
 
     Raises: TimedOut after `seconds`; what it reports later is dropped.
     """
@@ -34,9 +35,12 @@ def bounded(ask: Callable[[Report], T], report: Report, seconds: float, what: st
     if thread.is_alive():
         over.set()
         raise TimedOut(
-            f"{what} were not done after {seconds:.0f} s", why="what they ask, the cluster, gcloud or the model's source, has not answered yet; nothing was applied",
-            fix="`kubectl cluster-info` shows whether the cluster answers; a longer --timeout", rule="checks-late",
-        )  # fmt: skip
+            f"{what} were not done after {seconds:.0f} s",
+            why="what they ask, the cluster, gcloud or the model's source, has not answered yet; nothing was "
+            "applied",
+            fix="`kubectl cluster-info` shows whether the cluster answers; a longer --timeout",
+            rule="checks-late",
+        )
     if "error" in found:
         raise found["error"]
     value: T = found["value"]

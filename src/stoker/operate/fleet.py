@@ -119,7 +119,8 @@ class Fleet:
     def scale(
         self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
-        """Runs so many replicas and returns when they are ready. Raises: NoSuchFleet, DoesNotFit, TimedOut."""
+        """Runs so many replicas and returns when they are ready. Raises: NoSuchFleet, DoesNotFit,
+        TimedOut."""
         if replicas < 0:
             raise UsageError(
                 f"{replicas} replicas cannot be had", why="the count is negative", fix="0 or more"
@@ -186,17 +187,20 @@ class Fleet:
             found = [one for one in known if one.revision == revision]
         if not found:
             raise UsageError(
-                f"{self.name} has no revision {revision} that was ready" if revision else f"{self.name} was ready with no other spec",
+                f"{self.name} has no revision {revision} that was ready"
+                if revision
+                else f"{self.name} was ready with no other spec",
                 why=f"kept: {', '.join(str(one.revision) for one in known) or 'none'}",
-                fix="change the file back, and `stoker up -y`", rule="no-revision",
-            )  # fmt: skip
+                fix="change the file back, and `stoker up -y`",
+                rule="no-revision",
+            )
         return found[-1]
 
     def down(self, report: Report = silent, timeout: float | None = None, now: bool = False) -> None:
         """Drains and stops everything. `now` cuts what still runs.
 
-        Where its files cannot be read or written, it is ended by what runs: its supervisor is told, or its process
-        groups are, and the report says so.
+        Where its files cannot be read or written, it is ended by what runs: its supervisor is told, or its
+        process groups are, and the report says so.
         """
         try:
             self._led_down(report, timeout, now)
@@ -278,17 +282,22 @@ def check_same(fleet: Fleet, spec: ServeSpec, replace_running: bool) -> int | No
         if replace_running:
             return None
         raise FleetDiffers(
-            f"a fleet named {spec.name!r} runs, and its files do not tell which", why=error.finding.why, at=error.finding.at,
-            fix="-y leads what runs to this spec; `stoker down` ends it", rule="fleet-differs",
-        ) from None  # fmt: skip
+            f"a fleet named {spec.name!r} runs, and its files do not tell which",
+            why=error.finding.why,
+            at=error.finding.at,
+            fix="-y leads what runs to this spec; `stoker down` ends it",
+            rule="fleet-differs",
+        ) from None
     if wanted is None or not wanted.processes:
         return None
     changed = differences(as_dumped_now(wanted.spec), read_back(dump(spec)))
     if changed and not replace_running:
         raise FleetDiffers(
-            f"a fleet named {spec.name!r} runs another spec", why="\n".join(changed),
-            fix="-y changes it, replica by replica; --set name=OTHER starts a second fleet", rule="fleet-differs",
-        )  # fmt: skip
+            f"a fleet named {spec.name!r} runs another spec",
+            why="\n".join(changed),
+            fix="-y changes it, replica by replica; --set name=OTHER starts a second fleet",
+            rule="fleet-differs",
+        )
     return wanted.replicas if wanted.replicas in spec.replicas or not changed else None
 
 
@@ -301,7 +310,8 @@ def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
 
 
 def connect(name: str | None = None) -> Fleet:
-    """A handle on a running fleet; without a name, on the only one there is. Raises: NoSuchFleet, UsageError."""
+    """A handle on a running fleet; without a name, on the only one there is. Raises: NoSuchFleet,
+    UsageError."""
     known = names()
     if name not in known:
         known = (*known, *strays())

@@ -19,7 +19,8 @@ def up(
     replace_running: bool = False,
     gcloud: bool = False,
 ) -> "Fleet | ClusterFleet":
-    """Brings a fleet up, here or in the spec's cluster, and returns when it is ready; a second call does nothing.
+    """Brings a fleet up, here or in the spec's cluster, and returns when it is ready; a second call does
+    nothing.
 
     As a context manager it is taken down at the end of the block here, and left running in a cluster.
     timeout: seconds until ready; None is half an hour here, and an hour in a cluster.

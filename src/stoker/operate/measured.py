@@ -17,7 +17,8 @@ READ = 4 << 20  # bytes of a log in which a start is told
 
 
 def after_start(plan: Plan, state: FleetState, since: float, report: Report) -> None:
-    """Compares replicas that were started after `since` with the plan, says what differs, and keeps the figures."""
+    """Compares replicas that were started after `since` with the plan, says what differs, and keeps the
+    figures."""
     if plan.fit is None or plan.shape is None:
         return
     for replica in state.replicas:

@@ -1,4 +1,5 @@
-"""`plan`: what would run, decided without running it: on this machine, or on hardware that is only asked for."""
+"""`plan`: what would run, decided without running it: on this machine, or on hardware that is only asked
+for."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,7 +47,8 @@ def plan(
 
 
 def plan_cluster(spec: ServeSpec) -> Plan:
-    """The plan for a cluster. Where the model cannot be read from here, the file's own sizes are taken as they are.
+    """The plan for a cluster. Where the model cannot be read from here, the file's own sizes are taken as
+    they are.
 
     Raises: DoesNotFit, UsageError, WeightsFailed.
     """

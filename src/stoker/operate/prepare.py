@@ -23,9 +23,11 @@ def check_target(spec: ServeSpec) -> None:
     """Raises: UsageError, for a cluster, where `operate.cluster` serves."""
     if spec.target != "local":
         raise UsageError(
-            f"target {spec.target} is not this machine", why="this call runs fleets here",
-            fix="`stoker up` serves clusters; --target local serves here", at=str(spec.origin.get("target") or ""),
-        )  # fmt: skip
+            f"target {spec.target} is not this machine",
+            why="this call runs fleets here",
+            fix="`stoker up` serves clusters; --target local serves here",
+            at=str(spec.origin.get("target") or ""),
+        )
 
 
 def staged(source: Source, token: KeyRef | None, report: Report, *, adapter: bool | None = False) -> Path:
@@ -90,9 +92,11 @@ def prepare(
 def _check_engine(spec: ServeSpec) -> None:
     if importlib.util.find_spec("vllm") is None:
         raise MissingDependency(
-            "vLLM is not installed here", why="this environment has no package vllm",
-            fix="`make up` installs it; `engine: {kind: simulated}` runs without", rule="engine-missing",
-        )  # fmt: skip
+            "vLLM is not installed here",
+            why="this environment has no package vllm",
+            fix="`make up` installs it; `engine: {kind: simulated}` runs without",
+            rule="engine-missing",
+        )
 
 
 def _with_template(spec: ServeSpec) -> ServeSpec:

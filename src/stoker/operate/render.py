@@ -87,6 +87,8 @@ def _before(folder: Path) -> set[str]:
             names = takewhile(lambda line: line.startswith("#   "), lines[1:])
             return {line.removeprefix("#   ") for line in names} & here
     raise UsageError(
-        f"{folder} holds something else", why=f"no {' or '.join(INDEXES)} there says that `stoker render` wrote it",
-        fix="an empty folder: -O DIR", rule="render-folder",
-    )  # fmt: skip
+        f"{folder} holds something else",
+        why=f"no {' or '.join(INDEXES)} there says that `stoker render` wrote it",
+        fix="an empty folder: -O DIR",
+        rule="render-folder",
+    )

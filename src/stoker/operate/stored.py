@@ -1,4 +1,5 @@
-"""The spec that a running fleet was started from, as its files keep it: read again, and held against another one."""
+"""The spec that a running fleet was started from, as its files keep it: read again, and held against another
+one."""
 
 import json
 from typing import Any
@@ -15,9 +16,12 @@ def load_stored(raw: dict[str, Any]) -> ServeSpec:
         text = json.dumps(_as_file(raw))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise StateBroken(
-            "the running fleet's spec cannot be read", why=f"{type(error).__name__}: {error}", at="wanted.json",
-            fix="`stoker up -y -f FILE` leads it to a file's spec", rule="state-broken",
-        ) from None  # fmt: skip
+            "the running fleet's spec cannot be read",
+            why=f"{type(error).__name__}: {error}",
+            at="wanted.json",
+            fix="`stoker up -y -f FILE` leads it to a file's spec",
+            rule="state-broken",
+        ) from None
     return load(text, "<the running fleet>")
 
 
@@ -49,7 +53,8 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def as_dumped_now(spec: Any) -> Any:
-    """A running fleet's spec with every field of this Stoker: one that an older one did not know has its default."""
+    """A running fleet's spec with every field of this Stoker: one that an older one did not know has its
+    default."""
     try:
         return read_back(dump(load_stored(dict(spec))))
     except StokerError:  # of a release that meant something else by it

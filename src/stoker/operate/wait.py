@@ -1,4 +1,5 @@
-"""The one loop of every verb that changes something: compute, apply, observe, report, until nothing is left."""
+"""The one loop of every verb that changes something: compute, apply, observe, report, until nothing is
+left."""
 
 from dataclasses import replace
 
@@ -23,9 +24,10 @@ def limit(timeout: float | None, default: float) -> float:
 def converge(target: Target, plan: Plan | None, report: Report, timeout: float) -> FleetState:
     """Leads the target to the plan (None: down) and returns the last state.
 
-    Level-triggered: an interrupted one resumes, and one with nothing to do returns at once. A cluster that has answered
-    and is away for a while, as while its control plane is upgraded, is waited for.
-    Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` and `target.apply` raise.
+    Level-triggered: an interrupted one resumes, and one with nothing to do returns at once. A cluster that
+    has answered and is away for a while, as while its control plane is upgraded, is waited for.
+    Raises: TimedOut after `timeout` seconds, saying what was waited for; what `target.changes` and
+    `target.apply` raise.
     """
     deadline = clock.monotonic() + timeout
     state: FleetState | None = None

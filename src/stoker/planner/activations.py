@@ -52,7 +52,8 @@ def _forward(shape: ModelShape, layout: Layout, settings: Settings) -> Peak:
 
 
 def _between(shape: ModelShape, layer: Layer, tensor: int) -> float:
-    """Elements a token between a layer's input and output: gate, up and their product; or its experts' turn."""
+    """Elements a token between a layer's input and output: gate, up and their product; or its experts'
+    turn."""
     dense = 3 * layer.width / tensor
     if layer.experts is None:
         return dense

@@ -29,10 +29,12 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
     dtype = _PLAIN.get(str(options.get("dtype")), shape.dtype)
     if dtype == "float16" and shape.model_type in release.not_in_float16:
         raise UsageError(
-            f"dtype {options['dtype']} does not do for {shape.model_type}", at=at(spec, "engine.dtype"),
+            f"dtype {options['dtype']} does not do for {shape.model_type}",
+            at=at(spec, "engine.dtype"),
             why=f"vLLM {release.version} refuses it: the model is numerically unstable in float16",
-            fix="dtype: bfloat16, or float32 where the GPU has no bfloat16", rule="dtype",
-        )  # fmt: skip
+            fix="dtype: bfloat16, or float32 where the GPU has no bfloat16",
+            rule="dtype",
+        )
     name = _quantization(shape, options)
     method = release.quantizations.get(name or "")
     if method is None:
@@ -40,18 +42,24 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
     if kind.capability is not None and kind.capability < method.capability:
         able = [one.key for one in gpus().values() if (one.capability or 0) >= method.capability]
         raise DoesNotFit(
-            f"{kind} cannot run the quantization {name}", at=at(spec, "hardware"),
-            why=f"vLLM {release.version} needs compute capability {method.capability / 10:.1f} for it, {kind} has {kind.compute_capability}",
-            fix=f"hardware: {able[0]}, or another of {', '.join(able[1:5])}; or a checkpoint that is not quantized",
+            f"{kind} cannot run the quantization {name}",
+            at=at(spec, "hardware"),
+            why=f"vLLM {release.version} needs compute capability {method.capability / 10:.1f} for it, "
+            f"{kind} has {kind.compute_capability}",
+            fix=f"hardware: {able[0]}, or another of {', '.join(able[1:5])}; or a checkpoint that is not "
+            f"quantized",
             rule="gpu-quantization",
-        )  # fmt: skip
+        )
     if dtype not in method.dtypes:
         raise DoesNotFit(
-            f"{kind} cannot run the quantization {name}" if not kind.supports("bf16") else f"the quantization {name} does not go with {dtype}",
+            f"{kind} cannot run the quantization {name}"
+            if not kind.supports("bf16")
+            else f"the quantization {name} does not go with {dtype}",
             at=at(spec, "engine.dtype") or at(spec, "hardware"),
             why=f"vLLM {release.version} computes it in {' or '.join(method.dtypes)}, not in {dtype}",
-            fix="another dtype, a GPU that has it, or a checkpoint that is not quantized", rule="gpu-quantization",
-        )  # fmt: skip
+            fix="another dtype, a GPU that has it, or a checkpoint that is not quantized",
+            rule="gpu-quantization",
+        )
 
 
 _PLAIN = {
@@ -72,11 +80,15 @@ def _quantization(shape: ModelShape, options: Mapping[str, Any]) -> str | None:
 def gpu_warning(
     spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """What to say of a GPU that the published builds have left behind, and of a method that vLLM does not name."""
+    """What to say of a GPU that the published builds have left behind, and of a method that vLLM does not
+    name."""
     release = vllm.nearest_release(spec.engine.version)
     out: tuple[str, ...] = ()
     if kind.capability is not None and kind.capability < 75 and numbers(spec.engine.version) >= (0, 20, 0):
-        out += (f"vLLM's image is built with CUDA 13 since 0.20.0, which has no kernels for {kind} (compute capability {kind.compute_capability}): take its CUDA 12.9 build",)  # fmt: skip
+        out += (
+            f"vLLM's image is built with CUDA 13 since 0.20.0, which has no kernels for {kind} (compute "
+            f"capability {kind.compute_capability}): take its CUDA 12.9 build",
+        )
     name = _quantization(shape, options)
     if name and name not in release.quantizations:
         out += (f"vLLM {release.version} names no quantization {name}: it may refuse the checkpoint",)

@@ -14,7 +14,8 @@ from stoker.units import Tokens
 
 @contextmanager
 def placed(spec: ServeSpec) -> Iterator[None]:
-    """Where the planner below knows a field by its path alone, the mistake leaves with its place in the file."""
+    """Where the planner below knows a field by its path alone, the mistake leaves with its place in the
+    file."""
     try:
         yield
     except UsageError as error:
@@ -28,9 +29,10 @@ def check_model(spec: ServeSpec, shape: ModelShape) -> None:
     if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
         raise UsageError(
             f"max-model-len {asked} is above the model's {shape.max_len}",
-            at=at(spec, "engine.max-model-len"), why="the model was not made for longer texts",
+            at=at(spec, "engine.max-model-len"),
+            why="the model was not made for longer texts",
             fix=f"max-model-len: {shape.max_len}, or less",
-        )  # fmt: skip
+        )
 
 
 def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
@@ -41,13 +43,19 @@ def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
     fits = [str(n) for n in range(1, shape.heads + 1) if divides(shape, n) is None]
     what = f"tensor-parallel-size {size}"
     if shape.heads % size:
-        what, why = f"{what} does not divide the model's {shape.heads} attention heads", "each rank takes as many heads"  # fmt: skip
+        what, why = (
+            f"{what} does not divide the model's {shape.heads} attention heads",
+            "each rank takes as many heads",
+        )
     else:
         what = f"{what} cannot split the model"
     raise UsageError(
-        what, at=at(spec, "engine.tensor-parallel-size") or at(spec, "hardware"), why=why,
-        fix=f"one of {', '.join(fits)}", rule="tensor-parallel-heads",
-    )  # fmt: skip
+        what,
+        at=at(spec, "engine.tensor-parallel-size") or at(spec, "hardware"),
+        why=why,
+        fix=f"one of {', '.join(fits)}",
+        rule="tensor-parallel-heads",
+    )
 
 
 def template_warning(spec: ServeSpec, shape: ModelShape) -> tuple[str, ...]:
@@ -55,7 +63,8 @@ def template_warning(spec: ServeSpec, shape: ModelShape) -> tuple[str, ...]:
     if shape.has_chat_template or "chat-template" in spec.engine.options:
         return ()
     return (
-        "the model has no chat template: chat falls back to completions; `chat-template` under engine takes a file",
+        "the model has no chat template: chat falls back to completions; `chat-template` under engine takes "
+        "a file",
     )
 
 

@@ -1,4 +1,5 @@
-"""Fit on a CPU: host memory divided between replicas and ranks, and a KV cache of the size that Stoker sets."""
+"""Fit on a CPU: host memory divided between replicas and ranks, and a KV cache of the size that Stoker
+sets."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,8 @@ from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
 
-# Resident memory of vLLM 0.32's three CPU processes beside weights and KV cache: measured 1.9 to 2.4 GiB; a rank
+# Resident memory of vLLM 0.32's three CPU processes beside weights and KV cache: measured 1.9 to 2.4 GiB; a
+# rank
 # more is a process more.
 ENGINE_OVERHEAD = Bytes(int(2.4 * GIB))
 RANK_OVERHEAD = Bytes(int(0.8 * GIB))
@@ -29,7 +31,8 @@ def cpu_fit(
 ) -> Fit:
     """What one of `count` replicas holds that share `memory`. Raises: DoesNotFit, with figures.
 
-    Source of the layout of blocks: vLLM `v1/core/kv_cache_utils.py`, as on GPUs; of the size: Stoker's own option.
+    Source of the layout of blocks: vLLM `v1/core/kv_cache_utils.py`, as on GPUs; of the size: Stoker's own
+    option.
     """
     settings = resolve(
         options, shape, spec.engine.version, ranks=layout.gpus, pipeline=layout.pipeline, cpu=True
@@ -44,9 +47,21 @@ def cpu_fit(
     if weights + other + kv > total:
         raise _does_not_fit(spec, memory, count, layout, weights, kv, other)
     items = (
-        MemoryItem("weights", weights, Bytes(int(weights * 0.02)), f"{shape.parameters / 1e9:.2f} B parameters in {settings.dtype}", "config.json, safetensors headers"),
-        MemoryItem("other", other, Bytes(int(0.3 * GIB)), "processes of the engine, without weights and KV cache", "measured with vLLM 0.32"),
-    )  # fmt: skip
+        MemoryItem(
+            "weights",
+            weights,
+            Bytes(int(weights * 0.02)),
+            f"{shape.parameters / 1e9:.2f} B parameters in {settings.dtype}",
+            "config.json, safetensors headers",
+        ),
+        MemoryItem(
+            "other",
+            other,
+            Bytes(int(0.3 * GIB)),
+            "processes of the engine, without weights and KV cache",
+            "measured with vLLM 0.32",
+        ),
+    )
     settings = replace(settings, kv_cache_memory=kv)
     laid = groups(pages([layer.cache for layer in shape.decoder], settings, layout.tensor))
     held = capacity(laid, [(layers, kv) for layers in parts], settings)
@@ -81,7 +96,9 @@ def _does_not_fit(
     asked_more = kv * ranks > KV_LEAST
     return DoesNotFit(
         f"{spec.model.served_name} does not fit: {count} replica{'s' * (count > 1)} need {need}",
-        why=f"each: weights {Bytes(weights * ranks)}, KV cache {Bytes(kv * ranks)}, engine {Bytes(other * ranks)}; this machine has {memory}",
+        why=f"each: weights {Bytes(weights * ranks)}, KV cache {Bytes(kv * ranks)}, engine "
+        f"{Bytes(other * ranks)}; this machine has {memory}",
         fix="fewer replicas, a smaller model" + (", or less `memory`" if asked_more else ""),
-        at=at(spec, "replicas"), rule="fit-memory",
-    )  # fmt: skip
+        at=at(spec, "replicas"),
+        rule="fit-memory",
+    )

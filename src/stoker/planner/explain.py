@@ -1,4 +1,5 @@
-"""A plan in words: what was chosen, why, what it holds and costs. Pure text; who prints it decides on color."""
+"""A plan in words: what was chosen, why, what it holds and costs. Pure text; who prints it decides on
+color."""
 
 from stoker.planner.memory import RankMemory
 from stoker.planner.plan import Plan
@@ -106,10 +107,15 @@ def _replicas(plan: Plan) -> str:
 
 
 def _cost(plan: Plan) -> str:
-    """Dollars an hour, for the least and the most replicas; `unknown` where no page at hand states a price."""
+    """Dollars an hour, for the least and the most replicas; `unknown` where no page at hand states a
+    price."""
     machine, each = plan.hardware.machine, plan.cost_per_hour
     if each is None:
-        return "unknown: no page at hand states the price" + (f" of {machine}" if machine else "") + "; `price` under hardware sets it"  # fmt: skip
+        return (
+            "unknown: no page at hand states the price"
+            + (f" of {machine}" if machine else "")
+            + "; `price` under hardware sets it"
+        )
     low, high = plan.spec.replicas.low * each, plan.spec.replicas.high * each
     text = f"${low:,.2f} an hour" if low == high else f"${low:,.2f} to ${high:,.2f} an hour"
     if plan.spec.hardware.price is not None:

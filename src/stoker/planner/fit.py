@@ -45,7 +45,8 @@ def _widest(laid: tuple[Group, ...], rank: RankMemory) -> int:
 def weigh(
     shape: ModelShape, total: Bytes, layout: Layout, settings: Settings, concurrency: float = 1.0
 ) -> Fit:
-    """Weighs a layout on GPUs of `total` bytes each, for `concurrency` requests of the longest length at once."""
+    """Weighs a layout on GPUs of `total` bytes each, for `concurrency` requests of the longest length at
+    once."""
     ranks = tuple(
         rank_memory(shape, total, layout, stage, held, settings)
         for stage, held in enumerate(stages(shape.layers, layout.pipeline))
@@ -67,9 +68,15 @@ def _why_not(fit: Fit, concurrency: float) -> str:
     if weights >= usable:
         return f"weights {weights} a GPU > {usable} usable"
     if rank.kv_cache <= 0:
-        return f"weights {weights} + activations {rank.size('activations')} + other {rank.size('other')} a GPU > {usable} usable"
+        return (
+            f"weights {weights} + activations {rank.size('activations')} + other {rank.size('other')} a "
+            f"GPU > {usable} usable"
+        )
     if fit.longest < length:
         return f"KV cache {rank.kv_cache} a GPU holds {fit.longest:,} tokens of one request < {length:,}"
     if fit.held.concurrency < concurrency:
-        return f"KV cache {rank.kv_cache} a GPU holds {fit.held.concurrency:.1f} requests of {length:,} at once < {concurrency:g}"
+        return (
+            f"KV cache {rank.kv_cache} a GPU holds {fit.held.concurrency:.1f} requests of {length:,} at "
+            f"once < {concurrency:g}"
+        )
     return ""

@@ -13,9 +13,9 @@ JOIN = 600.0
 class Group:
     """One replica over `nodes` hosts, seen from node `rank`. The master is node 0's address.
 
-    port is where the nodes' agents speak, key_file what they prove to know. heartbeat_timeout is the seconds after which a
-    node that says nothing counts as dead, join those that nodes are waited for. interface is the network
-    interface that vLLM binds to, None to take the one that leads to the master.
+    port is where the nodes' agents speak, key_file what they prove to know. heartbeat_timeout is the seconds
+    after which a node that says nothing counts as dead, join those that nodes are waited for. interface is
+    the network interface that vLLM binds to, None to take the one that leads to the master.
     """
 
     nodes: int

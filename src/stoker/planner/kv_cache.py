@@ -61,7 +61,8 @@ class Group:
 
 
 def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> dict[int, Page]:
-    """Each layer's page on one rank of a tensor-parallel group, by the layer's index; none for those that share."""
+    """Each layer's page on one rank of a tensor-parallel group, by the layer's index; none for those that
+    share."""
     block = _block_size(caches, settings, tensor)
     sized = replace(settings, block_size=block)
     made = {id(cache): _page(cache, sized, tensor) for cache in _distinct(caches) if cache is not None}
@@ -72,7 +73,8 @@ def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> di
 
 
 def _distinct(values: Sequence[T]) -> tuple[T, ...]:
-    """Each value once, told apart by what it is in memory: layers that are alike are one value, and hashing is slow."""
+    """Each value once, told apart by what it is in memory: layers that are alike are one value, and hashing
+    is slow."""
     return tuple({id(value): value for value in values}.values())
 
 
@@ -100,7 +102,8 @@ def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int)
 
 
 def groups(by_layer: dict[int, Page]) -> tuple[Group, ...]:
-    """Layers grouped as vLLM does: one group where all need the same tokens kept, else groups of equal size."""
+    """Layers grouped as vLLM does: one group where all need the same tokens kept, else groups of equal
+    size."""
     layers, found = tuple(by_layer), tuple(by_layer.values())
     if not found or _uniform(found):
         return (Group(layers, found),) if found else ()
@@ -125,7 +128,8 @@ def _uniform(found: Sequence[Page]) -> bool:
 
 
 def _unified(by_layer: dict[int, Page]) -> dict[int, Page]:
-    """All pages of one size: smaller ones hold more tokens, or are padded where that does not come out even."""
+    """All pages of one size: smaller ones hold more tokens, or are padded where that does not come out
+    even."""
     widest = max(page.size for page in by_layer.values())
     return {i: page if page.size == widest else _widened(page, widest) for i, page in by_layer.items()}
 
@@ -138,7 +142,8 @@ def _widened(page: Page, widest: int) -> Page:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a KV cache holds. concurrency counts requests of the longest length; needed, the blocks of one such."""
+    """What a KV cache holds. concurrency counts requests of the longest length; needed, the blocks of one
+    such."""
 
     blocks: int
     needed: int
@@ -147,8 +152,11 @@ class Capacity:
 
 
 def capacity(
-    laid: tuple[Group, ...], stages: Sequence[tuple[range, Bytes]], settings: Settings, length: int | None = None
-) -> Capacity:  # fmt: skip
+    laid: tuple[Group, ...],
+    stages: Sequence[tuple[range, Bytes]],
+    settings: Settings,
+    length: int | None = None,
+) -> Capacity:
     """The capacity of all ranks together: that of the pipeline stage with the fewest blocks.
 
     stages: each stage's layers, and the bytes that one of its ranks has for the cache.

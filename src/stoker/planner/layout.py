@@ -35,7 +35,8 @@ class Layout:
 
 
 def stages(layers: int, pipeline: int) -> tuple[range, ...]:
-    """The layers of each stage; what does not divide goes to the last but one first. Source: vLLM get_pp_indices."""
+    """The layers of each stage; what does not divide goes to the last but one first. Source: vLLM
+    get_pp_indices."""
     counts = [layers // pipeline] * pipeline
     for index in range(2, layers % pipeline + 2):
         counts[-index] += 1

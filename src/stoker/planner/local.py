@@ -1,4 +1,5 @@
-"""The plan for one machine: the replicas' shares of cores or GPUs, and the engine options that are fastest here."""
+"""The plan for one machine: the replicas' shares of cores or GPUs, and the engine options that are fastest
+here."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,14 +37,17 @@ def plan_local(
 
     group is this machine's place, where the replica spreads over several.
 
-    Raises: DoesNotFit, where memory or GPUs do not suffice; UsageError, for options that contradict the model.
+    Raises: DoesNotFit, where memory or GPUs do not suffice; UsageError, for options that contradict the
+    model.
     """
     count = spec.replicas.low if replicas is None else replicas
     if group is not None and count != 1:
         raise UsageError(
-            f"a group of {group.nodes} nodes runs one replica, not {count}", at=at(spec, "replicas"),
-            why="each replica over several hosts is a fleet of its own", fix="replicas: 1",
-        )  # fmt: skip
+            f"a group of {group.nodes} nodes runs one replica, not {count}",
+            at=at(spec, "replicas"),
+            why="each replica over several hosts is a fleet of its own",
+            fix="replicas: 1",
+        )
     if spec.engine.kind == "simulated":
         return _simulated(spec, shape, offer, model_dir, count)
     assert shape is not None
@@ -110,15 +114,29 @@ def _on_cpu(
     if offer.preload:
         env["LD_PRELOAD"] = ":".join(offer.preload)
     return Plan(
-        spec, shape, offer, model_dir, shares, options | dict(spec.engine.options), env | dict(spec.engine.env),
-        fit, layout.strategy, layout.tensor, layout.pipeline, layout.nodes, adapters=adapters, reasons=reasons,
-        warnings=_warnings(spec, shape, offer), group=group,
-    )  # fmt: skip
+        spec,
+        shape,
+        offer,
+        model_dir,
+        shares,
+        options | dict(spec.engine.options),
+        env | dict(spec.engine.env),
+        fit,
+        layout.strategy,
+        layout.tensor,
+        layout.pipeline,
+        layout.nodes,
+        adapters=adapters,
+        reasons=reasons,
+        warnings=_warnings(spec, shape, offer),
+        group=group,
+    )
 
 
 _UNCOMPILED = {
     "enforce-eager": "enforce-eager: compiling for a CPU takes minutes at each start",
-    "compilation-config": "compilation-config: eager as well; with enforce-eager vLLM skips the warm-up that a pipeline needs",
+    "compilation-config": "compilation-config: eager as well; with enforce-eager vLLM skips the warm-up that "
+    "a pipeline needs",
 }
 
 
@@ -130,7 +148,8 @@ def _uncompiled(layout: Layout) -> dict[str, Any]:
 
 
 def _cpu_layout(spec: ServeSpec, shape: ModelShape, nodes: int) -> Layout:
-    """Ranks of one replica, each a process: as the options say, or `hardware: cpu:2`, or the strategy; else one a node.
+    """Ranks of one replica, each a process: as the options say, or `hardware: cpu:2`, or the strategy; else
+    one a node.
 
     Over several nodes a pipeline stage stands on each, and tensor parallel ranks within one.
     """
@@ -143,25 +162,31 @@ def _cpu_layout(spec: ServeSpec, shape: ModelShape, nodes: int) -> Layout:
         count = asked.count if asked.gpu == "cpu" and asked.count else least
     if count % nodes:
         raise UsageError(
-            f"{count} rank{'s' * (count > 1)} cannot be spread over {nodes} nodes", at=at(spec, "engine.tensor-parallel-size"),
-            why="each node has as many", fix=f"tensor-parallel-size: {nodes}, or pipeline-parallel-size: {nodes}",
-        )  # fmt: skip
+            f"{count} rank{'s' * (count > 1)} cannot be spread over {nodes} nodes",
+            at=at(spec, "engine.tensor-parallel-size"),
+            why="each node has as many",
+            fix=f"tensor-parallel-size: {nodes}, or pipeline-parallel-size: {nodes}",
+        )
     if sized:
         return Layout(nodes, int(pipeline or 1), int(tensor or 1))
     if nodes > 1:
         return Layout(nodes, nodes, count // nodes)
     if spec.strategy == "multi-node":
         raise UsageError(
-            "strategy multi-node needs more hosts than this one", at=at(spec, "strategy"),
-            why="one node was named", fix="`stoker up --nnodes 2 --node-rank R --master-addr A` on each host",
-        )  # fmt: skip
+            "strategy multi-node needs more hosts than this one",
+            at=at(spec, "strategy"),
+            why="one node was named",
+            fix="`stoker up --nnodes 2 --node-rank R --master-addr A` on each host",
+        )
     if divides(shape, count) is None:
         return Layout(tensor=count)
     if count > shape.layers:
         raise UsageError(
-            f"{count} ranks are more than the model's {shape.layers} layers", at=at(spec, "hardware"),
-            why="each stage of a pipeline takes a layer at least", fix=f"hardware: cpu:{shape.layers}, or less",
-        )  # fmt: skip
+            f"{count} ranks are more than the model's {shape.layers} layers",
+            at=at(spec, "hardware"),
+            why="each stage of a pipeline takes a layer at least",
+            fix=f"hardware: cpu:{shape.layers}, or less",
+        )
     return Layout(pipeline=count)
 
 
@@ -184,9 +209,11 @@ def _lora(adapters: Mapping[str, Adapter]) -> dict[str, Any]:
     if not fits:
         name = next(name for name, adapter in adapters.items() if adapter.rank == rank)
         raise UsageError(
-            f"the adapter {name!r} has rank {rank}", why=f"vLLM takes {LORA_RANKS[-1]} at most",
-            fix="merge it into the model's weights", rule="lora-rank",
-        )  # fmt: skip
+            f"the adapter {name!r} has rank {rank}",
+            why=f"vLLM takes {LORA_RANKS[-1]} at most",
+            fix="merge it into the model's weights",
+            rule="lora-rank",
+        )
     return {"enable-lora": True, "max-loras": len(adapters), "max-lora-rank": fits[0]}
 
 
@@ -250,13 +277,31 @@ def _on_gpus(
     options = added_options(spec, shape, kind, choice, choice.fit) | _lora(adapters)
     if ray:
         options.pop("nnodes", None)  # Ray knows its nodes
-    reasons = (*reasons_of(spec, shape, kind, choice, choice.fit), f"{each} GPU{'s' * (each > 1)} a replica, on {offer}")  # fmt: skip
+    reasons = (
+        *reasons_of(spec, shape, kind, choice, choice.fit),
+        f"{each} GPU{'s' * (each > 1)} a replica, on {offer}",
+    )
     return Plan(
-        spec, shape, offer, model_dir, shares, options | dict(spec.engine.options),
-        _engine_env() | dict(spec.engine.env), choice.fit, layout.strategy, layout.tensor, layout.pipeline,
-        rejected=choice.rejected, adapters=adapters, reasons=reasons,
-        warnings=(*_warnings(spec, shape, offer), *gpu_warning(spec, shape, kind, options), *unsure(shape, choice.fit)),
-    )  # fmt: skip
+        spec,
+        shape,
+        offer,
+        model_dir,
+        shares,
+        options | dict(spec.engine.options),
+        _engine_env() | dict(spec.engine.env),
+        choice.fit,
+        layout.strategy,
+        layout.tensor,
+        layout.pipeline,
+        rejected=choice.rejected,
+        adapters=adapters,
+        reasons=reasons,
+        warnings=(
+            *_warnings(spec, shape, offer),
+            *gpu_warning(spec, shape, kind, options),
+            *unsure(shape, choice.fit),
+        ),
+    )
 
 
 def _group_on_gpus(
@@ -285,11 +330,28 @@ def _group_on_gpus(
     )
     options.pop("nnodes", None)  # written with the node's own rank
     return Plan(
-        spec, shape, offer, model_dir, (share,), options, _engine_env() | dict(spec.engine.env), choice.fit,
-        layout.strategy, layout.tensor, layout.pipeline, layout.nodes, choice.rejected, adapters=adapters,
+        spec,
+        shape,
+        offer,
+        model_dir,
+        (share,),
+        options,
+        _engine_env() | dict(spec.engine.env),
+        choice.fit,
+        layout.strategy,
+        layout.tensor,
+        layout.pipeline,
+        layout.nodes,
+        choice.rejected,
+        adapters=adapters,
         reasons=reasons_of(spec, shape, kind, choice, choice.fit),
-        warnings=(*_warnings(spec, shape, offer), *gpu_warning(spec, shape, kind, options), *unsure(shape, choice.fit)), group=group,
-    )  # fmt: skip
+        warnings=(
+            *_warnings(spec, shape, offer),
+            *gpu_warning(spec, shape, kind, options),
+            *unsure(shape, choice.fit),
+        ),
+        group=group,
+    )
 
 
 def _on_ray(spec: ServeSpec) -> bool:
@@ -300,13 +362,16 @@ def _on_ray(spec: ServeSpec) -> bool:
 def _too_few(spec: ServeSpec, offer: Hardware, count: int, each: int) -> DoesNotFit:
     return DoesNotFit(
         f"{count} replica{'s' * (count > 1)} of {each} GPU{'s' * (each > 1)} need {each * count}",
-        why=f"this machine has {offer}", fix=f"replicas: {max(0, len(offer.gpus) // each)}, or fewer GPUs a replica",
-        at=at(spec, "replicas"), rule="fit-gpus",
-    )  # fmt: skip
+        why=f"this machine has {offer}",
+        fix=f"replicas: {max(0, len(offer.gpus) // each)}, or fewer GPUs a replica",
+        at=at(spec, "replicas"),
+        rule="fit-gpus",
+    )
 
 
 def _kind(offer: Hardware) -> GpuType:
-    """The catalog's GPU of that name, with the memory that is really here; a nameless one where it has none."""
+    """The catalog's GPU of that name, with the memory that is really here; a nameless one where it has
+    none."""
     here = min(offer.gpus, key=lambda gpu: gpu.memory)
     found = by_device_name(here.name)
     if found is None:

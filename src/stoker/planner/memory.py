@@ -20,7 +20,8 @@ CONTEXT = Bytes(int(0.5 * GIB))  # held by the driver and CUDA's context before 
 
 @dataclass(frozen=True, slots=True)
 class MemoryItem:
-    """One use of a rank's memory. `band` is how far the real figure may be from `size`, either way, in bytes."""
+    """One use of a rank's memory. `band` is how far the real figure may be from `size`, either way, in
+    bytes."""
 
     name: str
     size: Bytes
@@ -31,7 +32,8 @@ class MemoryItem:
 
 @dataclass(frozen=True, slots=True)
 class RankMemory:
-    """One rank's memory. usable is what vLLM may take of `total`; kv_cache is what is left of it, or below zero.
+    """One rank's memory. usable is what vLLM may take of `total`; kv_cache is what is left of it, or below
+    zero.
 
     band: how far the KV cache may be off, either way, in bytes.
     """
@@ -79,7 +81,13 @@ def _weights(shape: ModelShape, layout: Layout, stage: int, held: range, setting
         share += 0.02 if settings.quantization.known else 0.25
     how = settings.quantization.method if settings.quantization else settings.dtype
     formula = f"{shape.parameters / 1e9:.2f} B parameters in {how}, {layout}, and rotary tables"
-    return MemoryItem("weights", size, Bytes(int(size * share)), formula, "config.json, safetensors headers; vLLM model_executor/models")  # fmt: skip
+    return MemoryItem(
+        "weights",
+        size,
+        Bytes(int(size * share)),
+        formula,
+        "config.json, safetensors headers; vLLM model_executor/models",
+    )
 
 
 def _activations(shape: ModelShape, layout: Layout, stage: int, settings: Settings) -> MemoryItem:
@@ -93,10 +101,12 @@ def _activations(shape: ModelShape, layout: Layout, stage: int, settings: Settin
 
 
 def _graphs(shape: ModelShape, held: range, settings: Settings) -> MemoryItem:
-    """CUDA graphs: sizes 1, 2, 4, then by 8 to 256, by 16 to 512; captured in pieces, and whole for decode batches.
+    """CUDA graphs: sizes 1, 2, 4, then by 8 to 256, by 16 to 512; captured in pieces, and whole for decode
+    batches.
 
-    The bytes of one captured layer are measured: 0.18 to 0.20 MiB on vLLM 0.19, 0.08 MiB since the model runner V2.
-    Since 0.21 vLLM captures some before it sizes the cache, and takes what that took: more than the graphs keep.
+    The bytes of one captured layer are measured: 0.18 to 0.20 MiB on vLLM 0.19, 0.08 MiB since the model
+    runner V2. Since 0.21 vLLM captures some before it sizes the cache, and takes what that took: more than
+    the graphs keep.
     """
     if settings.eager or settings.cpu:
         return MemoryItem("cuda_graphs", Bytes(0), Bytes(0), "none: enforce-eager", "vLLM")
@@ -110,7 +120,10 @@ def _graphs(shape: ModelShape, held: range, settings: Settings) -> MemoryItem:
         source = "logs of vLLM 0.19 on H100; not taken from the KV cache before 0.21"
         return MemoryItem("cuda_graphs", Bytes(size), Bytes(0), formula, source)
     formula += f" + {TRIAL / GIB:.2f} GiB for the trial capture"
-    source = "vLLM v1/worker/gpu/cudagraph_utils.py; logs of 0.31 on A100 (0.9 GiB more than kept) and of a B200 (0.86)"
+    source = (
+        "vLLM v1/worker/gpu/cudagraph_utils.py; logs of 0.31 on A100 (0.9 GiB more than kept) and of a "
+        "B200 (0.86)"
+    )
     return MemoryItem("cuda_graphs", Bytes(size + TRIAL), Bytes(size // 2 + TRIAL // 2), formula, source)
 
 
@@ -122,7 +135,10 @@ def _lora(shape: ModelShape, layout: Layout, held: range, settings: Settings) ->
     if not settings.max_loras:
         return ()
     size = lora_buffers(shape, layout, held, settings)
-    formula = f"{settings.max_loras} adapters x rank {settings.max_lora_rank} x the linear layers' inputs and outputs"
+    formula = (
+        f"{settings.max_loras} adapters x rank {settings.max_lora_rank} x the linear layers' inputs "
+        f"and outputs"
+    )
     return (MemoryItem("lora", size, Bytes(size // 5), formula, "vLLM lora/layers"),)
 
 
@@ -132,4 +148,6 @@ def _other(layout: Layout, settings: Settings) -> MemoryItem:
     gib = settings.rules.non_torch if ranks == 1 else settings.rules.non_torch_parallel + 0.015 * ranks
     band = 0.1 if ranks == 1 else 0.6
     formula = f"{gib:.2f} GiB, measured with {'one rank' if ranks == 1 else 'tensor parallel ranks'}"
-    return MemoryItem("other", Bytes(int(gib * GIB)), Bytes(int(band * GIB)), formula, "logs of vLLM 0.11 and 0.19 on H100")  # fmt: skip
+    return MemoryItem(
+        "other", Bytes(int(gib * GIB)), Bytes(int(band * GIB)), formula, "logs of vLLM 0.11 and 0.19 on H100"
+    )

@@ -27,7 +27,8 @@ class Gpu:
 class Hardware:
     """What a target offers, or what a spec asks for.
 
-    features are the CPU's flags that matter; preload faster libraries, if any. gpu_type and machine stand where
+    features are the CPU's flags that matter; preload faster libraries, if any. gpu_type and machine stand
+    where
     the hardware is asked of a catalog rather than found: `per_node` GPUs a node, as many nodes as it takes.
     """
 
@@ -78,10 +79,11 @@ class Adapter:
 class Plan:
     """One decided fleet. `options` are vLLM's, as they will stand on the command line; `reasons` say why.
 
-    fit is the layout weighed: memory a rank and what the KV cache holds, None where nothing is computed; rejected
-    are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only asked has none.
-    cost_per_hour is one replica's, in dollars; None where no page states a price. measured is what vLLM printed at
-    the last start of this very plan on this machine. group is this node's place among the nodes of one replica.
+    fit is the layout weighed: memory a rank and what the KV cache holds, None where nothing is computed;
+    rejected are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only
+    asked has none. cost_per_hour is one replica's, in dollars; None where no page states a price. measured is
+    what vLLM printed at the last start of this very plan on this machine. group is this node's place among
+    the nodes of one replica.
     """
 
     spec: ServeSpec
@@ -129,7 +131,8 @@ class Plan:
 
     @property
     def kv_cache_tokens(self) -> int | None:
-        """Tokens the KV cache of one replica holds, as vLLM's log will count them; None where it is not sized here."""
+        """Tokens the KV cache of one replica holds, as vLLM's log will count them; None where it is not sized
+        here."""
         return self.fit.held.tokens if self.fit else None
 
     @property

@@ -1,4 +1,5 @@
-"""What runs against what was planned: vLLM's own figures of a start beside the plan's, and whether the band held."""
+"""What runs against what was planned: vLLM's own figures of a start beside the plan's, and whether the band
+held."""
 
 import hashlib
 import json

@@ -30,7 +30,8 @@ class Place:
 def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: float = 1.0) -> Plan:
     """Decides for the spec's `hardware`. `model` is what the command line names.
 
-    Raises: UsageError, for fields that contradict the model or each other; DoesNotFit, naming the nearest that does.
+    Raises: UsageError, for fields that contradict the model or each other; DoesNotFit, naming the nearest
+    that does.
     """
     place = place_of(spec)
     check_model(spec, shape)
@@ -48,17 +49,22 @@ def place_of(spec: ServeSpec) -> Place:
     named = machine(hardware.machine, at(spec, "hardware.machine")) if hardware.machine else None
     if hardware.gpu is None and named is None:
         raise UsageError(
-            "the plan needs hardware", at=at(spec, "hardware"), why="neither a GPU nor a machine type is named",
-            fix="hardware: l4, or --gpu l4", rule="hardware-missing",
-        )  # fmt: skip
+            "the plan needs hardware",
+            at=at(spec, "hardware"),
+            why="neither a GPU nor a machine type is named",
+            fix="hardware: l4, or --gpu l4",
+            rule="hardware-missing",
+        )
     found = gpu(
         hardware.gpu or (named.gpu if named else ""), at(spec, "hardware.gpu") or at(spec, "hardware")
     )
     if named is not None and named.gpu != found.key:
         raise UsageError(
-            f"machine {named} has no {found}", at=at(spec, "hardware.machine"),
-            why=f"it has {named.gpus} x {named.gpu}", fix=f"gpu: {named.gpu}, or another machine",
-        )  # fmt: skip
+            f"machine {named} has no {found}",
+            at=at(spec, "hardware.machine"),
+            why=f"it has {named.gpus} x {named.gpu}",
+            fix=f"gpu: {named.gpu}, or another machine",
+        )
     return Place(found, named, named.gpus if named else most_in_one(found.key))
 
 
@@ -74,15 +80,23 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
     if tensor is not None:
         check_tensor(spec, shape, tensor)
     ask = Request(
-        kind, per_node, spec.engine.version, options, spec.hardware.count, tensor, pipeline,
-        spec.strategy, concurrency,
-    )  # fmt: skip
+        kind,
+        per_node,
+        spec.engine.version,
+        options,
+        spec.hardware.count,
+        tensor,
+        pipeline,
+        spec.strategy,
+        concurrency,
+    )
     _check_counts(spec, shape, ask)
     return ask
 
 
 def lora_options(spec: ServeSpec) -> dict[str, Any]:
-    """Room for the adapters that the spec names, before any is staged: of rank 16, vLLM's default, unless it says."""
+    """Room for the adapters that the spec names, before any is staged: of rank 16, vLLM's default, unless it
+    says."""
     count = len(spec.model.adapters)
     return {"enable-lora": True, "max-loras": count} if count else {}
 
@@ -97,9 +111,11 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
     pinned = ask.tensor * (ask.pipeline or 1) if ask.tensor else None
     if count and pinned and (count != pinned if ask.pipeline else count % pinned):
         raise UsageError(
-            f"hardware asks for {count} GPUs a replica, the engine's options for {pinned}", at=at(spec, "hardware"),
-            why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs", fix=f"count: {pinned}",
-        )  # fmt: skip
+            f"hardware asks for {count} GPUs a replica, the engine's options for {pinned}",
+            at=at(spec, "hardware"),
+            why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
+            fix=f"count: {pinned}",
+        )
     count = count or pinned
     wrong = {
         "single-gpu": count is not None and count != 1,
@@ -107,18 +123,26 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
         "multi-node": count == 1,
     }
     if spec.strategy and wrong[spec.strategy]:
-        fits = {"single-gpu": "count: 1", "tensor-parallel": f"count: 2 to {ask.per_node}", "multi-node": "count: 2 or more"}  # fmt: skip
+        fits = {
+            "single-gpu": "count: 1",
+            "tensor-parallel": f"count: 2 to {ask.per_node}",
+            "multi-node": "count: 2 or more",
+        }
         raise UsageError(
-            f"strategy {spec.strategy} does not go with {count} x {ask.gpu}", at=at(spec, "strategy"),
-            why=f"a node has {ask.per_node} of them", fix=f"{fits[spec.strategy]}, or leave the strategy out",
-        )  # fmt: skip
+            f"strategy {spec.strategy} does not go with {count} x {ask.gpu}",
+            at=at(spec, "strategy"),
+            why=f"a node has {ask.per_node} of them",
+            fix=f"{fits[spec.strategy]}, or leave the strategy out",
+        )
     if next(candidates(shape, ask), None) is None:
         size = ask.tensor or ask.count or 1
         raise UsageError(
-            f"{count or size} x {ask.gpu} cannot be laid out", at=at(spec, "hardware"),
+            f"{count or size} x {ask.gpu} cannot be laid out",
+            at=at(spec, "hardware"),
             why=divides(shape, size) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
-            fix="another count", rule="layout",
-        )  # fmt: skip
+            fix="another count",
+            rule="layout",
+        )
 
 
 def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Request, choice: Choice) -> DoesNotFit:
@@ -128,9 +152,11 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Request, choice: Choic
     last = choice.rejected[-1]
     return DoesNotFit(
         f"{spec.model.served_name} does not fit on {what}",
-        at=at(spec, "hardware"), why=f"{last.layout}: {last.why}",
-        fix="; or ".join(f"{r.fix} ({r.gives})" for r in found) or "a smaller model", rule="fit-gpus",
-    )  # fmt: skip
+        at=at(spec, "hardware"),
+        why=f"{last.layout}: {last.why}",
+        fix="; or ".join(f"{r.fix} ({r.gives})" for r in found) or "a smaller model",
+        rule="fit-gpus",
+    )
 
 
 def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: Place, choice: Choice, fit: Fit) -> Plan:
@@ -142,19 +168,35 @@ def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: Place, choic
     hardware = Hardware(gpu_type=place.gpu, machine=box, per_node=layout.gpus // layout.nodes)
     absent = release_warning(spec.engine.version, options, spec.engine.env)
     return Plan(
-        spec, shape, hardware, model, (), options, dict(spec.engine.env), fit, layout.strategy,
-        layout.tensor, layout.pipeline, layout.nodes, choice.rejected, _cost(spec, layout, box),
+        spec,
+        shape,
+        hardware,
+        model,
+        (),
+        options,
+        dict(spec.engine.env),
+        fit,
+        layout.strategy,
+        layout.tensor,
+        layout.pipeline,
+        layout.nodes,
+        choice.rejected,
+        _cost(spec, layout, box),
         reasons=reasons_of(spec, shape, place.gpu, choice, fit),
         warnings=(
-            *template_warning(spec, shape), *absent, *gpu_warning(spec, shape, place.gpu, options),
-            *unsure(shape, fit), *_over_pcie(layout, place.gpu),
+            *template_warning(spec, shape),
+            *absent,
+            *gpu_warning(spec, shape, place.gpu, options),
+            *unsure(shape, fit),
+            *_over_pcie(layout, place.gpu),
             *_idle(layout, box),
         ),
-    )  # fmt: skip
+    )
 
 
 def _host_memory(fit: Fit) -> Bytes:
-    """What a node's host should have: its weights pass through it, and the engine's processes stand beside them."""
+    """What a node's host should have: its weights pass through it, and the engine's processes stand beside
+    them."""
     ranks = fit.layout.gpus // fit.layout.nodes
     return Bytes(int(1.1 * ranks * fit.tightest.size("weights")) + 8 * GIB)
 
@@ -213,7 +255,10 @@ def reasons_of(
         out.append(f"max-model-len {length:,}: what the KV cache holds; the model's own is {shape.max_len:,}")
     if choice.small_batch:
         tokens = fit.settings.max_num_batched_tokens
-        out.append(f"max-num-batched-tokens {tokens:,}: larger batches leave too little for one request of {fit.settings.max_model_len:,}")  # fmt: skip
+        out.append(
+            f"max-num-batched-tokens {tokens:,}: larger batches leave too little for one request of "
+            f"{fit.settings.max_model_len:,}"
+        )
     lesser = lesser_dtype(spec, shape, kind)
     if lesser and "dtype" not in spec.engine.options:
         refused = f", and vLLM refuses float16 for {shape.model_type}" if lesser == "float32" else ""
@@ -231,7 +276,10 @@ def unsure(shape: ModelShape, fit: Fit) -> tuple[str, ...]:
     """What is estimated from less than it should be."""
     out: tuple[str, ...] = ()
     if not shape.known:
-        out += (f"the architecture {shape.architecture} is not in the table: figures are an estimate, see the band",)  # fmt: skip
+        out += (
+            f"the architecture {shape.architecture} is not in the table: figures are an estimate, see the "
+            f"band",
+        )
     quantization = fit.settings.quantization
     if quantization is not None and not quantization.known:
         out += (f"the quantization {quantization.method} is not known: one byte a parameter is assumed",)

@@ -12,7 +12,8 @@ from stoker.planner.settings import Settings, resolve
 from stoker.spec.nouns import Strategy
 
 MOST_NODES = 16
-# Tokens a batch that a tight layout is given instead of vLLM's default for large GPUs: its default for small ones.
+# Tokens a batch that a tight layout is given instead of vLLM's default for large GPUs: its default for small
+# ones.
 SMALL_BATCH = 2048
 # What a length that nobody asked for may be cut to, so that one node serves the model.
 LEAST_LENGTH = 32768
@@ -20,7 +21,8 @@ LEAST_LENGTH = 32768
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a layout must do. count is GPUs a replica; tensor, pipeline and strategy pin it; None leaves it open.
+    """What a layout must do. count is GPUs a replica; tensor, pipeline and strategy pin it; None leaves it
+    open.
 
     concurrency: requests of the longest length at once. options are vLLM's.
     """
@@ -38,9 +40,14 @@ class Request:
     def settings(self, shape: ModelShape, layout: Layout, **more: Any) -> Settings:
         """The options as vLLM resolves them on these GPUs."""
         return resolve(
-            {**self.options, **more}, shape, self.version, device_memory=self.gpu.memory, device=self.gpu.key,
-            ranks=layout.gpus, pipeline=layout.pipeline,
-        )  # fmt: skip
+            {**self.options, **more},
+            shape,
+            self.version,
+            device_memory=self.gpu.memory,
+            device=self.gpu.key,
+            ranks=layout.gpus,
+            pipeline=layout.pipeline,
+        )
 
     def weigh(self, shape: ModelShape, layout: Layout, **more: Any) -> Fit:
         """A layout, weighed with these options, or with `more` over them."""
@@ -56,8 +63,8 @@ class Request:
 class Choice:
     """The layout chosen, or None; and those that were weighed before it and do not do, smallest first.
 
-    shortened: whether the length is less than the model's own, since nobody asked for one. small_batch: whether
-    batches are smaller than vLLM's default, so that the length fits.
+    shortened: whether the length is less than the model's own, since nobody asked for one. small_batch:
+    whether batches are smaller than vLLM's default, so that the length fits.
     """
 
     fit: Fit | None
@@ -83,7 +90,8 @@ def choose(shape: ModelShape, ask: Request) -> Choice:
 
 
 def _with_small_batch(shape: ModelShape, ask: Request, fit: Fit) -> Fit | None:
-    """The same layout with smaller batches, where that makes it fit: less is taken by activations and windows."""
+    """The same layout with smaller batches, where that makes it fit: less is taken by activations and
+    windows."""
     if "max-num-batched-tokens" in ask.options or fit.settings.max_num_batched_tokens <= SMALL_BATCH:
         return None
     smaller = ask.weigh(shape, fit.layout, **{"max-num-batched-tokens": SMALL_BATCH})
@@ -91,7 +99,8 @@ def _with_small_batch(shape: ModelShape, ask: Request, fit: Fit) -> Fit | None:
 
 
 def _shortened(rejected: list[Fit], ask: Request, shape: ModelShape) -> Choice | None:
-    """The smallest layout that serves long requests, if not the model's longest: where nobody asked for a length."""
+    """The smallest layout that serves long requests, if not the model's longest: where nobody asked for a
+    length."""
     pinned = ask.count is not None or ask.tensor is not None
     least = 1 if pinned else min(LEAST_LENGTH, shape.max_len)
     for index, fit in enumerate(rejected):
@@ -104,7 +113,8 @@ def _shortened(rejected: list[Fit], ask: Request, shape: ModelShape) -> Choice |
 
 
 def candidates(shape: ModelShape, ask: Request) -> Iterator[Layout]:
-    """The layouts that may be, smallest first; of equal size, fewer nodes first, then the widest tensor parallel."""
+    """The layouts that may be, smallest first; of equal size, fewer nodes first, then the widest tensor
+    parallel."""
     for count in _counts(ask):
         yield from _of_size(shape, ask, count)
 
@@ -150,7 +160,8 @@ class Remedy:
 
 
 def remedies(shape: ModelShape, ask: Request, rejected: tuple[Fit, ...]) -> tuple[Remedy, ...]:
-    """What would make the last layout fit: a shorter length, 8-bit weights or cache, more GPUs, another GPU."""
+    """What would make the last layout fit: a shorter length, 8-bit weights or cache, more GPUs, another
+    GPU."""
     if not rejected:
         return ()
     last = rejected[-1]
@@ -192,6 +203,9 @@ def _other(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     """The GPU with the least memory on which the same layout fits."""
     larger = (one for one in gpus().values() if one.memory > ask.gpu.memory and one.maker == ask.gpu.maker)
     for one in sorted(larger, key=lambda gpu: gpu.memory):
-        if divides(shape, last.layout.tensor) is None and replace(ask, gpu=one).weigh(shape, last.layout).fits:  # fmt: skip
+        if (
+            divides(shape, last.layout.tensor) is None
+            and replace(ask, gpu=one).weigh(shape, last.layout).fits
+        ):
             return Remedy(f"hardware: {one.key}:{last.layout.gpus}", f"{one} has {one.memory}")
     return None

@@ -15,9 +15,18 @@ from stoker.units import Bytes, Tokens
 
 GIB = 1024**3
 SIZES: Mapping[str, int] = {
-    "float32": 4, "float": 4, "bfloat16": 2, "float16": 2, "half": 2,
-    "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "fp8_ds_mla": 1, "int8_per_token_head": 1,
-}  # fmt: skip
+    "float32": 4,
+    "float": 4,
+    "bfloat16": 2,
+    "float16": 2,
+    "half": 2,
+    "fp8": 1,
+    "fp8_e4m3": 1,
+    "fp8_e5m2": 1,
+    "fp8_inc": 1,
+    "fp8_ds_mla": 1,
+    "int8_per_token_head": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,14 @@ class Settings:
 
     @property
     def keeps_states(self) -> bool:
-        """Whether a request keeps earlier states of a hybrid's layers, so that prefixes can be found again."""
+        """Whether a request keeps earlier states of a hybrid's layers, so that prefixes can be found
+        again."""
         return self.prefix_caching and self.rules.in_flight_batches > 1
 
     @property
     def in_flight(self) -> int:
-        """Tokens that may be scheduled and not yet settled, beside a sliding window: a batch, or as many as overlap.
+        """Tokens that may be scheduled and not yet settled, beside a sliding window: a batch, or as many as
+        overlap.
 
         Source: vLLM `config/vllm.py`, max_concurrent_batches.
         """
@@ -155,9 +166,11 @@ def _count(options: Mapping[str, Any], name: str, default: int) -> int:
         count = 0
     if count < 1:
         raise UsageError(
-            f"{name} is {value}", at=f"engine.{name}", why="expected a whole number above zero",
+            f"{name} is {value}",
+            at=f"engine.{name}",
+            why="expected a whole number above zero",
             fix=f"leave it out for {default}",
-        )  # fmt: skip
+        )
     return count
 
 

@@ -1,4 +1,5 @@
-"""A plan of a model whose shape cannot be read from here: the file's own sizes are taken, and nothing is weighed."""
+"""A plan of a model whose shape cannot be read from here: the file's own sizes are taken, and nothing is
+weighed."""
 
 from typing import Any
 
@@ -19,7 +20,16 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if spec.engine.kind == "simulated":
         why = "simulated engines: timings are set, nothing is computed"
         hardware = Hardware(gpu_type=None, per_node=1)
-        return Plan(spec, None, hardware, str(spec.model.source), (), dict(spec.engine.options), dict(spec.engine.env), reasons=(why,))  # fmt: skip
+        return Plan(
+            spec,
+            None,
+            hardware,
+            str(spec.model.source),
+            (),
+            dict(spec.engine.options),
+            dict(spec.engine.env),
+            reasons=(why,),
+        )
     place = place_of(spec)
     options = lora_options(spec) | dict(spec.engine.options)
     tensor, pipeline = _size(options, "tensor-parallel-size"), _size(options, "pipeline-parallel-size")
@@ -29,28 +39,40 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if tensor * pipeline != count:
         raise UsageError(
             f"hardware asks for {count} GPUs a replica, the engine's options for {tensor * pipeline}",
-            at=at(spec, "hardware"), why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
+            at=at(spec, "hardware"),
+            why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
             fix=f"count: {tensor * pipeline}",
-        )  # fmt: skip
+        )
     nodes = -(-count // place.per_node)
     if spec.strategy == "multi-node":
         nodes = max(nodes, pipeline if pipeline > 1 else 2)
     if count % nodes:
         raise UsageError(
-            f"{count} GPUs do not spread over {nodes} nodes", at=at(spec, "hardware"),
-            why=f"a node has {place.per_node}", fix="a count that the nodes share evenly",
-        )  # fmt: skip
+            f"{count} GPUs do not spread over {nodes} nodes",
+            at=at(spec, "hardware"),
+            why=f"a node has {place.per_node}",
+            fix="a count that the nodes share evenly",
+        )
     box = place.machine or smallest_with(place.gpu.key, count // nodes)
     sizes = {"tensor-parallel-size": tensor, "pipeline-parallel-size": pipeline}
     chosen = {name: size for name, size in sizes.items() if size > 1} | options
     strategy = "multi-node" if nodes > 1 else "tensor-parallel" if count > 1 else "single-gpu"
     seen = f"{unread.what}: {unread.why}" if unread else "it cannot be read from here"
     return Plan(
-        spec, None, Hardware(gpu_type=place.gpu, machine=box, per_node=count // nodes), str(spec.model.source),
-        (), chosen, dict(spec.engine.env), strategy=strategy, tensor_parallel_size=tensor,
-        pipeline_parallel_size=pipeline, nodes=nodes, reasons=("the sizes are the file's own: the model was not read",),
+        spec,
+        None,
+        Hardware(gpu_type=place.gpu, machine=box, per_node=count // nodes),
+        str(spec.model.source),
+        (),
+        chosen,
+        dict(spec.engine.env),
+        strategy=strategy,
+        tensor_parallel_size=tensor,
+        pipeline_parallel_size=pipeline,
+        nodes=nodes,
+        reasons=("the sizes are the file's own: the model was not read",),
         warnings=(f"memory was not weighed ({seen})",),
-    )  # fmt: skip
+    )
 
 
 def _size(options: dict[str, Any], name: str) -> int | None:

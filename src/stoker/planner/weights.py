@@ -34,7 +34,8 @@ def _layers(shape: ModelShape, layout: Layout, held: range, settings: Settings) 
 
 
 def lora_buffers(shape: ModelShape, layout: Layout, held: range, settings: Settings) -> Bytes:
-    """What vLLM keeps ready for adapters on one rank: A and B of every linear layer, for each adapter of a batch.
+    """What vLLM keeps ready for adapters on one rank: A and B of every linear layer, for each adapter of a
+    batch.
 
     The side that a rank has a slice of is a slice here too; experts have none by default.
     Source: vLLM `lora/layers/`, create_lora_weights.
@@ -47,7 +48,8 @@ def lora_buffers(shape: ModelShape, layout: Layout, held: range, settings: Setti
 
 
 def _ends(shape: ModelShape, layout: Layout, stage: int) -> tuple[Part, ...]:
-    """Embeddings, image encoders and the output head; a tied head needs the embedding on the last stage too."""
+    """Embeddings, image encoders and the output head; a tied head needs the embedding on the last stage
+    too."""
     ends = shape.first if stage == 0 else ()
     if stage == layout.pipeline - 1:
         ends += shape.last

@@ -44,7 +44,8 @@ ACCESS = "disable-access-log-for-endpoints"
 
 
 def quiet(plan: Plan) -> dict[str, str]:
-    """Leaves what is only asked to look, once a second and more, out of the log, where the release can and nobody chose."""
+    """Leaves what is only asked to look, once a second and more, out of the log, where the release can and
+    nobody chose."""
     given = {ACCESS, "disable-uvicorn-access-log"} & plan.options.keys()
     there = not changes.missing("option", [ACCESS], plan.spec.engine.version)
     return {ACCESS: "/health,/metrics,/metrics/"} if there and not given else {}
@@ -93,9 +94,11 @@ def pod_words(
     more: Mapping[str, Any] | None = None,
     adapters: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """The engine's command line in a pod. A `leader` and its `worker`s find each other by their set's environment.
+    """The engine's command line in a pod. A `leader` and its `worker`s find each other by their set's
+    environment.
 
-    more: options that the pod adds, where the plan has none of that name. adapters: LoRA adapters and where they are.
+    more: options that the pod adds, where the plan has none of that name. adapters: LoRA adapters and where
+    they are.
     """
     added = {**({} if role == "worker" else quiet(plan)), **(more or {})}
     options = {name: value for name, value in {**added, **plan.options}.items() if name != "nnodes"}

@@ -46,11 +46,21 @@ def grafana(scope: Scope) -> str:
             out.append(_grafana_panel(panel, len(out) + 1, place))
         y += -(-len(members) // COLUMNS) * HEIGHT
     body = {
-        "uid": _uid(scope), "title": _title(scope), "tags": ["stoker", "vllm"], "schemaVersion": 39,
-        "editable": True, "refresh": "10s", "time": {"from": "now-1h", "to": "now"}, "timezone": "browser",
-        "templating": {"list": [{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]},
+        "uid": _uid(scope),
+        "title": _title(scope),
+        "tags": ["stoker", "vllm"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "browser",
+        "templating": {
+            "list": [
+                {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+            ]
+        },
         "panels": out,
-    }  # fmt: skip
+    }
     return json.dumps(body, indent=2) + "\n"
 
 
@@ -67,17 +77,29 @@ def _grafana_panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str
     if panel.kind == "stacked":
         custom["stacking"] = {"mode": "normal"}
     out: dict[str, Any] = {
-        "id": number, "title": panel.title, "type": "heatmap" if heat else "timeseries", "datasource": SOURCE, "gridPos": place,
+        "id": number,
+        "title": panel.title,
+        "type": "heatmap" if heat else "timeseries",
+        "datasource": SOURCE,
+        "gridPos": place,
         "targets": [
             {
-                "refId": chr(65 + n), "datasource": SOURCE, "expr": query.expr.replace(RATE, "$__rate_interval"),
-                "legendFormat": query.legend, **({"format": "heatmap"} if heat else {}),
+                "refId": chr(65 + n),
+                "datasource": SOURCE,
+                "expr": query.expr.replace(RATE, "$__rate_interval"),
+                "legendFormat": query.legend,
+                **({"format": "heatmap"} if heat else {}),
             }
             for n, query in enumerate(panel.queries)
         ],
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0, "custom": {} if heat else custom}, "overrides": []},
-        "options": {"yAxis": {"unit": "short"}, "calculate": False} if heat else {"legend": {"displayMode": "list"}, "tooltip": {"mode": "multi"}},
-    }  # fmt: skip
+        "fieldConfig": {
+            "defaults": {"unit": panel.unit, "min": 0, "custom": {} if heat else custom},
+            "overrides": [],
+        },
+        "options": {"yAxis": {"unit": "short"}, "calculate": False}
+        if heat
+        else {"legend": {"displayMode": "list"}, "tooltip": {"mode": "multi"}},
+    }
     return out | ({"description": panel.about} if panel.about else {})
 
 
@@ -113,9 +135,11 @@ def _heatmap(panel: Panel, scope: Scope) -> dict[str, Any]:
     family = re.search(r"vllm:\w+(?=_bucket)", panel.queries[0].expr)
     assert family is not None
     wanted = [
-        f'metric.type="prometheus.googleapis.com/{family[0]}/histogram"', 'resource.type="prometheus_target"',
-        f'metric.label.fleet="{scope.fleet}"', *([f'resource.label.namespace="{scope.namespace}"'] if scope.namespace else []),
-    ]  # fmt: skip
+        f'metric.type="prometheus.googleapis.com/{family[0]}/histogram"',
+        'resource.type="prometheus_target"',
+        f'metric.label.fleet="{scope.fleet}"',
+        *([f'resource.label.namespace="{scope.namespace}"'] if scope.namespace else []),
+    ]
     summed = {
         "alignmentPeriod": "60s",
         "perSeriesAligner": "ALIGN_DELTA",
@@ -140,5 +164,5 @@ def _cloud_panel(panel: Panel, scope: Scope) -> dict[str, Any]:
             "targetAxis": "Y1",
         }
         for query in panel.queries
-    ]  # fmt: skip
+    ]
     return {"title": panel.title, "xyChart": {"dataSets": sets, "yAxis": {"scale": "LINEAR"}}}

@@ -1,7 +1,7 @@
 """What a fleet needs from Google Cloud outside of its cluster, as gcloud's own words.
 
-Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity (principals of service accounts),
-https://cloud.google.com/stackdriver/docs/managed-prometheus/hpa (the adapter's role).
+Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity (principals of service
+accounts), https://cloud.google.com/stackdriver/docs/managed-prometheus/hpa (the adapter's role).
 """
 
 import json
@@ -20,7 +20,8 @@ ADAPTER = ("custom-metrics", "custom-metrics-stackdriver-adapter")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that changes something: its words and why; `look` are the words that show whether it is done already."""
+    """One call that changes something: its words and why; `look` are the words that show whether it is done
+    already."""
 
     argv: tuple[str, ...]
     why: str
@@ -29,7 +30,8 @@ class Call:
 
 
 def calls(cluster: Cluster, project: str, number: str) -> tuple[Call, ...]:
-    """Uniform access and a reader's role on each bucket that is read; a viewer's role for the adapter of the HPA."""
+    """Uniform access and a reader's role on each bucket that is read; a viewer's role for the adapter of the
+    HPA."""
     if not cluster.gke:
         return ()
     out: list[Call] = []

@@ -1,6 +1,7 @@
 """What a dashboard shows: panels with their queries, under the metric names of vLLM's V1 engine.
 
-The first nine are those of Google's guide. Sources: vLLM `v1/metrics/loggers.py`; kube-state-metrics; NVIDIA's DCGM exporter.
+The first nine are those of Google's guide. Sources: vLLM `v1/metrics/loggers.py`; kube-state-metrics;
+NVIDIA's DCGM exporter.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose figures: one fleet's, here or in a namespace of a cluster. groups: a replica is a group of pods."""
+    """Whose figures: one fleet's, here or in a namespace of a cluster. groups: a replica is a group of
+    pods."""
 
     fleet: str
     namespace: str | None = None
@@ -44,12 +46,14 @@ class Scope:
 
     @property
     def mine(self) -> str:
-        """The selector of the fleet's own series; in a cluster others of its name may stand in other namespaces."""
+        """The selector of the fleet's own series; in a cluster others of its name may stand in other
+        namespaces."""
         return f'fleet="{self.fleet}"' + (f',namespace="{self.namespace}"' if self.namespace else "")
 
     @property
     def pods(self) -> str:
-        """A pattern of its pods' names, and of no fleet's whose name begins alike: `shop-7d9c-x2k`, `shop-0-1`."""
+        """A pattern of its pods' names, and of no fleet's whose name begins alike: `shop-7d9c-x2k`,
+        `shop-0-1`."""
         return f"{self.fleet}-[0-9]+(-[0-9]+)?" if self.groups else f"{self.fleet}-{CHANCE}-{CHANCE}"
 
 
@@ -71,16 +75,22 @@ def _guide(scope: Scope) -> tuple[Panel, ...]:
             Query(f"sum(rate(vllm:prompt_tokens_total{{{mine}}}[{RATE}]))", "prompt tokens/s"),
             Query(f"sum(rate(vllm:generation_tokens_total{{{mine}}}[{RATE}]))", "generation tokens/s"),
         )),
-        Panel("Inter-token latency", _latency("inter_token_latency_seconds", mine), "s", about="Called time per output token before vLLM 0.11."),
+        Panel("Inter-token latency", _latency("inter_token_latency_seconds", mine), "s", about="Called time "
+                                                                                               "per output "
+                                                                                               "token before "
+                                                                                               "vLLM 0.11."),
         Panel("Scheduler state", (
             Query(f"sum(vllm:num_requests_running{{{mine}}})", "running"),
             Query(f"sum(vllm:num_requests_waiting{{{mine}}})", "waiting"),
         )),
         Panel("Time to first token", _latency("time_to_first_token_seconds", mine), "s"),
         Panel("Cache utilization", (Query(f"vllm:kv_cache_usage_perc{{{mine}}}", "{{instance}}"),), "percentunit", about="Share of the KV cache that is in use, a replica."),
-        Panel("Prompt length", (Query(f"sum by (le) (increase(vllm:request_prompt_tokens_bucket{{{mine}}}[{RATE}]))", "{{le}}"),), kind="heatmap"),
-        Panel("Generation length", (Query(f"sum by (le) (increase(vllm:request_generation_tokens_bucket{{{mine}}}[{RATE}]))", "{{le}}"),), kind="heatmap"),
-        Panel("Finish reason", (Query(f"sum by (finished_reason) (rate(vllm:request_success_total{{{mine}}}[{RATE}]))", "{{finished_reason}}"),), "reqps", "stacked"),
+        Panel("Prompt length", (Query(f"sum by (le) "
+                                      f"(increase(vllm:request_prompt_tokens_bucket{{{mine}}}[{RATE}]))", "{{le}}"),), kind="heatmap"),
+        Panel("Generation length", (Query(f"sum by (le) "
+                                          f"(increase(vllm:request_generation_tokens_bucket{{{mine}}}[{RATE}]))", "{{le}}"),), kind="heatmap"),
+        Panel("Finish reason", (Query(f"sum by (finished_reason) "
+                                      f"(rate(vllm:request_success_total{{{mine}}}[{RATE}]))", "{{finished_reason}}"),), "reqps", "stacked"),
     )  # fmt: skip
 
 
@@ -104,7 +114,8 @@ def _fleet(scope: Scope) -> tuple[Panel, ...]:
         Panel("Replicas that answer", (Query(f"count(up{{{mine}}} == 1) or vector(0)", "up"), Query(f"count(up{{{mine}}})", "scraped")), row="Fleet"),
         Panel("Requests running a replica", (Query(f"vllm:num_requests_running{{{mine}}}", "{{instance}}"),), row="Fleet"),
         Panel("Generation tokens/s a replica", (Query(f"rate(vllm:generation_tokens_total{{{mine}}}[{RATE}])", "{{instance}}"),), row="Fleet"),
-        Panel("Queue time", (Query(f"histogram_quantile(0.99, sum by (le) (rate(vllm:request_queue_time_seconds_bucket{{{mine}}}[{RATE}])))", "P99"),), "s", row="Fleet"),
+        Panel("Queue time", (Query(f"histogram_quantile(0.99, sum by (le) "
+                                   f"(rate(vllm:request_queue_time_seconds_bucket{{{mine}}}[{RATE}])))", "P99"),), "s", row="Fleet"),
         Panel("Prefix cache hits", (Query(f"{hits} / {asked}", "{{instance}}"),), "percentunit", row="Fleet"),
         Panel("Preemptions", (Query(f"sum by (instance) (rate(vllm:num_preemptions_total{{{mine}}}[{RATE}]))", "{{instance}}"),), row="Fleet", about="Requests that were put back because the KV cache was full."),
     )  # fmt: skip
@@ -128,7 +139,8 @@ def _autoscaling(scope: Scope) -> tuple[Panel, ...]:
 
 
 def _gpus(scope: Scope) -> tuple[Panel, ...]:
-    """From the DCGM exporter, which calls a pod `pod` or, where Prometheus keeps its own label, `exported_pod`."""
+    """From the DCGM exporter, which calls a pod `pod` or, where Prometheus keeps its own label,
+    `exported_pod`."""
     ours = tuple(
         f'{kept}pod=~"{scope.pods}",{kept}namespace="{scope.namespace}"' for kept in ("", "exported_")
     )

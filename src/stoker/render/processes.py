@@ -71,9 +71,12 @@ def _agent(plan: Plan, share: Share, folder: str) -> str:
     """What the agent beside a replica of several ranks is told; the port is filled in at each start."""
     group = plan.group or Group(1, 0, "127.0.0.1")
     settings = {
-        "group": asdict(group), "tensor": plan.tensor_parallel_size, "port": "{port}", "facts": facts(plan),
+        "group": asdict(group),
+        "tensor": plan.tensor_parallel_size,
+        "port": "{port}",
+        "facts": facts(plan),
         "ranks_file": f"{folder}/engine-{share.name}.ranks.json",
-    }  # fmt: skip
+    }
     return json.dumps(settings, sort_keys=True)
 
 

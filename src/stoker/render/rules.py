@@ -1,6 +1,7 @@
 """Recording and alert rules of a fleet, as Prometheus' own groups.
 
-Burn rates: the share of slow requests over the share that the objective allows, over a long and a short window at once.
+Burn rates: the share of slow requests over the share that the objective allows, over a long and a short
+window at once.
 Source: Google's SRE workbook, "Alerting on SLOs", 6: multiwindow, multi-burn-rate alerts.
 """
 
@@ -12,20 +13,71 @@ from stoker.render.panels import Scope
 from stoker.spec.nouns import Objectives
 
 SHARE = 0.99  # of requests, or of tokens, that are to meet an objective
-# Burn rate, long and short window, and how urgent: 2 % of a month's budget in an hour, 5 % in six, 10 % in three days.
+# Burn rate, long and short window, and how urgent: 2 % of a month's budget in an hour, 5 % in six, 10 % in
+# three days.
 BURNS = ((14.4, "1h", "5m", "critical"), (6.0, "6h", "30m", "critical"), (1.0, "3d", "6h", "warning"))
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
 # vLLM's own buckets, between which a histogram cannot tell. Source: vLLM `v1/metrics/loggers.py`.
 BUCKETS = {
-    "ttft": ("time_to_first_token_seconds", (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0)),
-    "itl": ("inter_token_latency_seconds", (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0)),
-}  # fmt: skip
+    "ttft": (
+        "time_to_first_token_seconds",
+        (
+            0.001,
+            0.005,
+            0.01,
+            0.02,
+            0.04,
+            0.06,
+            0.08,
+            0.1,
+            0.25,
+            0.5,
+            0.75,
+            1.0,
+            2.5,
+            5.0,
+            7.5,
+            10.0,
+            20.0,
+            40.0,
+            80.0,
+            160.0,
+            640.0,
+            2560.0,
+        ),
+    ),
+    "itl": (
+        "inter_token_latency_seconds",
+        (
+            0.01,
+            0.025,
+            0.05,
+            0.075,
+            0.1,
+            0.15,
+            0.2,
+            0.3,
+            0.4,
+            0.5,
+            0.75,
+            1.0,
+            2.5,
+            5.0,
+            7.5,
+            10.0,
+            20.0,
+            40.0,
+            80.0,
+        ),
+    ),
+}
 WORDS = {"ttft": "time to first token", "itl": "inter-token latency"}
 
 
 @dataclass(frozen=True, slots=True)
 class AlertObjectives:
-    """What rules watch over: objectives in seconds by name (`ttft`, `itl`), and seconds that a start may take."""
+    """What rules watch over: objectives in seconds by name (`ttft`, `itl`), and seconds that a start may
+    take."""
 
     objectives: Mapping[str, float]
     start: float = 900.0
@@ -65,7 +117,9 @@ def _recorded(scope: Scope, name: str, objective: float) -> list[dict[str, Any]]
     return [
         {
             "record": f"fleet:{name}_slow:ratio_rate{window}",
-            "expr": f'1 - sum by (namespace) (rate(vllm:{family}_bucket{{{scope.mine},le=~"{le}"}}[{window}])) / sum by (namespace) (rate(vllm:{family}_count{{{scope.mine}}}[{window}]))',
+            "expr": f"1 - sum by (namespace) "
+            f'(rate(vllm:{family}_bucket{{{scope.mine},le=~"{le}"}}[{window}])) / sum by (namespace) '
+            f"(rate(vllm:{family}_count{{{scope.mine}}}[{window}]))",
             "labels": {"fleet": scope.fleet},
         }
         for window in WINDOWS
@@ -79,8 +133,14 @@ def _burning(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
             limit = f"{burn * (1 - SHARE):.4g}"
             slow = f"fleet:{name}_slow:ratio_rate"
             expr = f"{slow}{long}{{{scope.mine}}} > {limit} and {slow}{short}{{{scope.mine}}} > {limit}"
-            what = f"{WORDS[name]} is above {bucket(name, objective):g} s for {burn:g} times as many as {1 - SHARE:.0%} allow, over {long}"
-            fix = "more replicas (`stoker scale`, a higher end of `replicas`), or a lower target value in scaling.metrics"
+            what = (
+                f"{WORDS[name]} is above {bucket(name, objective):g} s for {burn:g} times as many as "
+                f"{1 - SHARE:.0%} allow, over {long}"
+            )
+            fix = (
+                "more replicas (`stoker scale`, a higher end of `replicas`), or a lower target value in "
+                "scaling.metrics"
+            )
             out.append(
                 _alert(
                     scope,
@@ -93,36 +153,101 @@ def _burning(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
                     {"window": long},
                 )
             )
-    return out  # fmt: skip
+    return out
 
 
 def _fleet(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
     mine = scope.mine
     starts = f"changes(process_start_time_seconds{{{mine}}}[30m]) > 2"
     if scope.namespace:
-        starts += f' or increase(kube_pod_container_status_restarts_total{{namespace="{scope.namespace}",pod=~"{scope.pods}",container="engine"}}[30m]) > 2'
+        pods = f'namespace="{scope.namespace}",pod=~"{scope.pods}",container="engine"'
+        starts += f" or increase(kube_pod_container_status_restarts_total{{{pods}}}[30m]) > 2"
     return [
-        _alert(scope, "StokerNoReplica", f"absent(up{{{mine}}} == 1)", "2m", "critical", "no replica answers", "`stoker status`, then `stoker why`"),
-        _alert(scope, "StokerMetricsMissing", f"count(up{{{mine}}} == 1) > 0 unless count(vllm:num_requests_running{{{mine}}}) > 0", "5m", "warning", "replicas answer, and serve none of vLLM's metrics", "is engine.version the image's own release? `stoker lint` names dead metrics"),
-        _alert(scope, "StokerStartTooLong", f"up{{{mine}}} == 0", f"{int(promise.start)}s", "warning", f"{{{{ $labels.instance }}}} has not answered for {int(promise.start)} s, which a start may take", "`stoker why`; `stoker logs` shows what it does"),
-        _alert(scope, "StokerCrashLoop", starts, "0m", "critical", "a replica has ended more than twice within half an hour", "`stoker why` knows its last error"),
-    ]  # fmt: skip
+        _alert(
+            scope,
+            "StokerNoReplica",
+            f"absent(up{{{mine}}} == 1)",
+            "2m",
+            "critical",
+            "no replica answers",
+            "`stoker status`, then `stoker why`",
+        ),
+        _alert(
+            scope,
+            "StokerMetricsMissing",
+            f"count(up{{{mine}}} == 1) > 0 unless count(vllm:num_requests_running{{{mine}}}) > 0",
+            "5m",
+            "warning",
+            "replicas answer, and serve none of vLLM's metrics",
+            "is engine.version the image's own release? `stoker lint` names dead metrics",
+        ),
+        _alert(
+            scope,
+            "StokerStartTooLong",
+            f"up{{{mine}}} == 0",
+            f"{int(promise.start)}s",
+            "warning",
+            f"{{{{ $labels.instance }}}} has not answered for {int(promise.start)} s, which a start may take",
+            "`stoker why`; `stoker logs` shows what it does",
+        ),
+        _alert(
+            scope,
+            "StokerCrashLoop",
+            starts,
+            "0m",
+            "critical",
+            "a replica has ended more than twice within half an hour",
+            "`stoker why` knows its last error",
+        ),
+    ]
 
 
 def _engine(scope: Scope) -> list[dict[str, Any]]:
     mine = scope.mine
     waiting = f"sum(vllm:num_requests_waiting{{{mine}}})"
-    full = f"max_over_time(vllm:kv_cache_usage_perc{{{mine}}}[5m]) > 0.95 and on (instance) sum by (instance) (increase(vllm:num_preemptions_total{{{mine}}}[5m])) > 0"
+    full = (
+        f"max_over_time(vllm:kv_cache_usage_perc{{{mine}}}[5m]) > 0.95 and on (instance) sum by "
+        f"(instance) (increase(vllm:num_preemptions_total{{{mine}}}[5m])) > 0"
+    )
     return [
-        _alert(scope, "StokerQueueGrowing", f"min_over_time({waiting}[10m:1m]) > 0 and deriv({waiting}[10m:1m]) > 0", "5m", "warning", "requests wait, and more and more of them", "more replicas; is the HPA at its maximum?"),
-        _alert(scope, "StokerKvCacheFull", full, "5m", "warning", "the KV cache of {{ $labels.instance }} is full, and requests are put back", "a shorter engine.max-model-len, fewer engine.max-num-seqs, more GPUs, or more replicas"),
-    ]  # fmt: skip
+        _alert(
+            scope,
+            "StokerQueueGrowing",
+            f"min_over_time({waiting}[10m:1m]) > 0 and deriv({waiting}[10m:1m]) > 0",
+            "5m",
+            "warning",
+            "requests wait, and more and more of them",
+            "more replicas; is the HPA at its maximum?",
+        ),
+        _alert(
+            scope,
+            "StokerKvCacheFull",
+            full,
+            "5m",
+            "warning",
+            "the KV cache of {{ $labels.instance }} is full, and requests are put back",
+            "a shorter engine.max-model-len, fewer engine.max-num-seqs, more GPUs, or more replicas",
+        ),
+    ]
 
 
 def _scaling(scope: Scope) -> list[dict[str, Any]]:
     hpa = f'{{namespace="{scope.namespace}",horizontalpodautoscaler="{scope.fleet}"}}'
-    at = f"kube_horizontalpodautoscaler_status_current_replicas{hpa} >= kube_horizontalpodautoscaler_spec_max_replicas{hpa}"
-    return [_alert(scope, "StokerHpaAtMax", at, "15m", "warning", "the HPA has been at its maximum for a quarter of an hour", "a higher end of `replicas`, if the nodes are there")]  # fmt: skip
+    at = (
+        f"kube_horizontalpodautoscaler_status_current_replicas{hpa} >= "
+        f"kube_horizontalpodautoscaler_spec_max_replicas{hpa}"
+    )
+    return [
+        _alert(
+            scope,
+            "StokerHpaAtMax",
+            at,
+            "15m",
+            "warning",
+            "the HPA has been at its maximum for a quarter of an hour",
+            "a higher end of `replicas`, if the nodes are there",
+        )
+    ]
 
 
 def _alert(
@@ -136,7 +261,9 @@ def _alert(
     more: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     return {
-        "alert": name, "expr": expr, "for": last,
+        "alert": name,
+        "expr": expr,
+        "for": last,
         "labels": {"severity": severity, "fleet": scope.fleet, **(more or {})},
         "annotations": {"summary": f"{scope.fleet}: {what}", "fix": fix},
-    }  # fmt: skip
+    }

@@ -15,8 +15,13 @@ def prometheus(scope: Scope, targets: str) -> str:
     body: dict[str, Any] = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},
         "rule_files": [RULES],
-        "scrape_configs": [{"job_name": f"stoker-{scope.fleet}", "file_sd_configs": [{"files": [targets], "refresh_interval": "5s"}]}],
-    }  # fmt: skip
+        "scrape_configs": [
+            {
+                "job_name": f"stoker-{scope.fleet}",
+                "file_sd_configs": [{"files": [targets], "refresh_interval": "5s"}],
+            }
+        ],
+    }
     return f"# prometheus --config.file=prometheus.yaml\n{yaml.safe_dump(body, sort_keys=False, width=120)}"
 
 

@@ -1,4 +1,5 @@
-"""Where an endpoint listens: one address or name, or several with commas between them; and where a client here asks.
+"""Where an endpoint listens: one address or name, or several with commas between them; and where a client
+here asks.
 
 `0.0.0.0` is every address of IPv4, `::` every one of IPv6 and none of IPv4, as nginx and uvicorn have it.
 """

@@ -20,16 +20,24 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
     handle = parsed.weights["disk"] if isinstance(parsed.weights, dict) else None
     weights = "disk" if isinstance(parsed.weights, dict) else parsed.weights
     disk = DiskSpec(
-        handle, parsed.disk.type, parsed.disk.size, tuple(parsed.disk.zones), parsed.disk.storage_class,
-        parsed.disk.snapshot_class, parsed.disk.copy_class,
-    )  # fmt: skip
+        handle,
+        parsed.disk.type,
+        parsed.disk.size,
+        tuple(parsed.disk.zones),
+        parsed.disk.storage_class,
+        parsed.disk.snapshot_class,
+        parsed.disk.copy_class,
+    )
     if parsed.platform == "plain":
         _check_plain(parsed, weights, disk, tree)
     if len(disk.zones) > 1 and disk.type == "pd-ssd" and not disk.storage_class:
         raise _error(
-            tree, "disk", f"a pd-ssd stands in one zone, not in {len(disk.zones)}", "every zone needs a disk of its own",
+            tree,
+            "disk",
+            f"a pd-ssd stands in one zone, not in {len(disk.zones)}",
+            "every zone needs a disk of its own",
             "type: hyperdisk-ml, which is read in several zones, or one zone",
-        )  # fmt: skip
+        )
     if parsed.capacity and parsed.compute_class:
         raise _error(
             tree,
@@ -54,26 +62,49 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
                 "tolerations",
                 f"{key} of a toleration is {shown(toleration[key])}",
                 why,
-                "write one such as `{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}`, or leave it out",
+                "write one such as `{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}`, or leave "
+                "it out",
             )
     if parsed.routing == "gateway" and not parsed.image:
         raise _error(
-            tree, "routing", "routing: gateway needs Stoker's own image", "no registry at hand publishes it",
+            tree,
+            "routing",
+            "routing: gateway needs Stoker's own image",
+            "no registry at hand publishes it",
             "`make image`, push it to your registry, and image: REGISTRY/stoker:TAG",
-        )  # fmt: skip
+        )
     return KubernetesSpec(
-        context=parsed.context, namespace=parsed.namespace, platform=parsed.platform, weights=weights, disk=disk,
-        metrics=parsed.metrics, monitoring=MonitoringSpec(parsed.monitoring.namespace, parsed.monitoring.labels),
-        service_account=parsed.service_account, capacity=tuple(parsed.capacity),
-        compute_class=parsed.compute_class, surge=parsed.surge, cpu_limit=parsed.cpu_limit, priority_class=parsed.priority_class,
-        node_selector=parsed.node_selector, tolerations=tuple(parsed.tolerations), labels=parsed.labels,
-        annotations=parsed.annotations, network_policy=parsed.network_policy, clients=parsed.clients, image=parsed.image, logs=parsed.logs,
-        routing=parsed.routing, project=parsed.project,
+        context=parsed.context,
+        namespace=parsed.namespace,
+        platform=parsed.platform,
+        weights=weights,
+        disk=disk,
+        metrics=parsed.metrics,
+        monitoring=MonitoringSpec(parsed.monitoring.namespace, parsed.monitoring.labels),
+        service_account=parsed.service_account,
+        capacity=tuple(parsed.capacity),
+        compute_class=parsed.compute_class,
+        surge=parsed.surge,
+        cpu_limit=parsed.cpu_limit,
+        priority_class=parsed.priority_class,
+        node_selector=parsed.node_selector,
+        tolerations=tuple(parsed.tolerations),
+        labels=parsed.labels,
+        annotations=parsed.annotations,
+        network_policy=parsed.network_policy,
+        clients=parsed.clients,
+        image=parsed.image,
+        logs=parsed.logs,
+        routing=parsed.routing,
+        project=parsed.project,
         gateway=GatewaySpec(
-            parsed.gateway.class_name, parsed.gateway.host, parsed.gateway.tls_secret, tuple(parsed.gateway.proxies),
+            parsed.gateway.class_name,
+            parsed.gateway.host,
+            parsed.gateway.tls_secret,
+            tuple(parsed.gateway.proxies),
             parsed.gateway.picker_image,
         ),
-    )  # fmt: skip
+    )
 
 
 def _wrong(toleration: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -109,9 +140,12 @@ def _check_plain(parsed: KubernetesFile, weights: str | None, disk: DiskSpec, tr
             raise _error(tree, key, f"a plain cluster has no {what}", "it is a part of GKE", gke)
     if weights == "disk" and not disk.handle and not (disk.storage_class and disk.snapshot_class):
         raise _error(
-            tree, "weights", "weights: disk needs classes of the cluster", "Stoker's own are for GKE's disks",
+            tree,
+            "weights",
+            "weights: disk needs classes of the cluster",
+            "Stoker's own are for GKE's disks",
             "disk: {storage_class: NAME, snapshot_class: NAME}, or weights: stream",
-        )  # fmt: skip
+        )
     if weights == "disk" and disk.handle:
         raise _error(
             tree, "weights", "an existing disk is named by GKE's handle", "this is a plain cluster", gke

@@ -1,4 +1,5 @@
-"""YAML text to nodes, event by event: bounded while it is read, so that no depth and no alias is ever followed first.
+"""YAML text to nodes, event by event: bounded while it is read, so that no depth and no alias is ever
+followed first.
 
 PyYAML's own composer recurses in C, where depth ends the process; here the open collections are a list.
 """
@@ -20,7 +21,8 @@ NODES = 150_000
 
 @dataclass(slots=True)
 class Scalar:
-    """A text where it stands. plain: neither quoted nor tagged, so that it may mean a number, true or nothing."""
+    """A text where it stands. plain: neither quoted nor tagged, so that it may mean a number, true or
+    nothing."""
 
     text: str
     plain: bool
@@ -62,7 +64,8 @@ class _Open:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is known while events come. done: the documents; named: anchors with the size and height of what they name."""
+    """What is known while events come. done: the documents; named: anchors with the size and height of what
+    they name."""
 
     file: str
     most: int

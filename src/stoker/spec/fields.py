@@ -132,7 +132,12 @@ RangeField = Annotated[Range, *_plain(_replicas, {"anyOf": [{"type": "integer", 
 SecondsField = Annotated[Seconds, *_plain(_between(Seconds.parse, 0, _YEAR, _EVER), _DURATION)]
 PromiseField = Annotated[Seconds, *_plain(_between(Seconds.parse, 1e-6, _YEAR, _BRIEF), _DURATION)]
 MemoryField = Annotated[Bytes, *_plain(_between(Bytes.parse, 1024**2, 1024**5, _SIZED), _SIZE)]
-DiskField = Annotated[Bytes, *_plain(_between(Bytes.parse, 1024**3, 1024**5, "expected a size of 1GiB or more, such as 200GiB"), _SIZE)]  # fmt: skip
+DiskField = Annotated[
+    Bytes,
+    *_plain(
+        _between(Bytes.parse, 1024**3, 1024**5, "expected a size of 1GiB or more, such as 200GiB"), _SIZE
+    ),
+]
 BodyField = Annotated[Bytes, *_plain(_between(Bytes.parse, 1024, 16 * 1024**3, _BODY), _SIZE)]
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_not_bool)]

@@ -15,44 +15,86 @@ from stoker.units import Bytes, Seconds
 EVERY_FIELD = "`stoker init --schema` prints what each field takes"
 # values of fields whose default is none, or none that says how one is written
 EXAMPLES: Mapping[str, str] = {
-    "name": "shop", "model": "hf://org/repo", "model.source": "hf://org/repo", "model.revision": "main",
-    "model.served_name": "my-model", "model.token": '"env:HF_TOKEN"', "model.adapters": "{my-adapter: hf://org/adapter}",
-    "hardware": "l4:1", "hardware.gpu": "l4", "hardware.count": "1", "hardware.machine": "g2-standard-8", "hardware.price": "2.5",
-    "strategy": "single-gpu", "engine": "{max-model-len: 8192}",
-    "scaling": "{metrics: {queue-depth: 5}}", "scaling.metrics": "{queue-depth: 5}",
+    "name": "shop",
+    "model": "hf://org/repo",
+    "model.source": "hf://org/repo",
+    "model.revision": "main",
+    "model.served_name": "my-model",
+    "model.token": '"env:HF_TOKEN"',
+    "model.adapters": "{my-adapter: hf://org/adapter}",
+    "hardware": "l4:1",
+    "hardware.gpu": "l4",
+    "hardware.count": "1",
+    "hardware.machine": "g2-standard-8",
+    "hardware.price": "2.5",
+    "strategy": "single-gpu",
+    "engine": "{max-model-len: 8192}",
+    "scaling": "{metrics: {queue-depth: 5}}",
+    "scaling.metrics": "{queue-depth: 5}",
     "scaling.behavior": "{scaleDown: {stabilizationWindowSeconds: 300}}",
     "scaling.behavior.scaleUp": "{stabilizationWindowSeconds: 0}",
     "scaling.behavior.scaleDown": "{stabilizationWindowSeconds: 300}",
-    "slo": "{ttft: 1s}", "slo.ttft": "1s", "slo.itl": "50ms",
-    "endpoint": "{port: 8000}", "endpoint.api_key": '"env:STOKER_KEY"', "endpoint.cors": '["https://app.example.com"]',
-    "endpoint.page_port": "8001", "memory": "3GiB",
-    "kubernetes": "{namespace: default}", "kubernetes.context": "my-cluster", "kubernetes.weights": "disk",
-    "kubernetes.disk": "{size: 200GiB}", "kubernetes.disk.type": "pd-ssd", "kubernetes.disk.size": "200GiB",
-    "kubernetes.disk.zones": "[us-central1-a]", "kubernetes.disk.storage_class": "premium-rwo",
-    "kubernetes.disk.snapshot_class": "my-snapshots", "kubernetes.disk.copy_class": "premium-rwo",
-    "kubernetes.metrics": "prometheus", "kubernetes.monitoring": "{namespace: monitoring}",
-    "kubernetes.monitoring.labels": "{release: kube-prometheus-stack}", "kubernetes.service_account": "my-account",
-    "kubernetes.capacity": "[on-demand, spot]", "kubernetes.compute_class": "my-class",
-    "kubernetes.priority_class": "my-priority", "kubernetes.node_selector": "{pool: gpus}",
-    "kubernetes.tolerations": "[{key: pool, operator: Exists}]", "kubernetes.labels": "{team: search}",
-    "kubernetes.annotations": '{owner: "search"}', "kubernetes.image": "registry.example.com/stoker:1.0",
-    "kubernetes.gateway": "{class_name: gke-l7-rilb}", "kubernetes.gateway.host": "models.example.com",
-    "kubernetes.gateway.tls_secret": "my-certificate", "kubernetes.gateway.proxies": "[10.129.0.0/23]",
-    "kubernetes.project": "my-project", "kubernetes.clients": "{team: search}",
-}  # fmt: skip
-RULES = {"type": "Pods", "value": "4", "periodSeconds": "60", "stabilizationWindowSeconds": "300",
-         "selectPolicy": "Max", "policies": "[{type: Pods, value: 4, periodSeconds: 60}]", "tolerance": "0.1"}  # fmt: skip
+    "slo": "{ttft: 1s}",
+    "slo.ttft": "1s",
+    "slo.itl": "50ms",
+    "endpoint": "{port: 8000}",
+    "endpoint.api_key": '"env:STOKER_KEY"',
+    "endpoint.cors": '["https://app.example.com"]',
+    "endpoint.page_port": "8001",
+    "memory": "3GiB",
+    "kubernetes": "{namespace: default}",
+    "kubernetes.context": "my-cluster",
+    "kubernetes.weights": "disk",
+    "kubernetes.disk": "{size: 200GiB}",
+    "kubernetes.disk.type": "pd-ssd",
+    "kubernetes.disk.size": "200GiB",
+    "kubernetes.disk.zones": "[us-central1-a]",
+    "kubernetes.disk.storage_class": "premium-rwo",
+    "kubernetes.disk.snapshot_class": "my-snapshots",
+    "kubernetes.disk.copy_class": "premium-rwo",
+    "kubernetes.metrics": "prometheus",
+    "kubernetes.monitoring": "{namespace: monitoring}",
+    "kubernetes.monitoring.labels": "{release: kube-prometheus-stack}",
+    "kubernetes.service_account": "my-account",
+    "kubernetes.capacity": "[on-demand, spot]",
+    "kubernetes.compute_class": "my-class",
+    "kubernetes.priority_class": "my-priority",
+    "kubernetes.node_selector": "{pool: gpus}",
+    "kubernetes.tolerations": "[{key: pool, operator: Exists}]",
+    "kubernetes.labels": "{team: search}",
+    "kubernetes.annotations": '{owner: "search"}',
+    "kubernetes.image": "registry.example.com/stoker:1.0",
+    "kubernetes.gateway": "{class_name: gke-l7-rilb}",
+    "kubernetes.gateway.host": "models.example.com",
+    "kubernetes.gateway.tls_secret": "my-certificate",
+    "kubernetes.gateway.proxies": "[10.129.0.0/23]",
+    "kubernetes.project": "my-project",
+    "kubernetes.clients": "{team: search}",
+}
+RULES = {
+    "type": "Pods",
+    "value": "4",
+    "periodSeconds": "60",
+    "stabilizationWindowSeconds": "300",
+    "selectPolicy": "Max",
+    "policies": "[{type: Pods, value: 4, periodSeconds: 60}]",
+    "tolerance": "0.1",
+}
 
 
 # what no range of pydantic's and no words to choose from say
 TAKES: Mapping[str, str] = {
     "name": "lower-case letters, digits and dashes, 40 at most",
     "replicas": "a whole number from 0 to 1,000, or a range such as 1..5",
-    "memory": "a size from 1MiB, with its unit", "endpoint.max_body": "a size from 1KiB to 16GiB",
-    "endpoint.queue_timeout": "a duration from 0 to a year", "drain_timeout": "a duration from 0 to a year",
-    "stall_timeout": "a duration from 0 to a year", "slo.ttft": "a duration above 0", "slo.itl": "a duration above 0",
+    "memory": "a size from 1MiB, with its unit",
+    "endpoint.max_body": "a size from 1KiB to 16GiB",
+    "endpoint.queue_timeout": "a duration from 0 to a year",
+    "drain_timeout": "a duration from 0 to a year",
+    "stall_timeout": "a duration from 0 to a year",
+    "slo.ttft": "a duration above 0",
+    "slo.itl": "a duration above 0",
     "kubernetes.disk.size": "a size of 1GiB or more",
-}  # fmt: skip
+}
 
 
 def fix_of(path: Path) -> str:
@@ -84,7 +126,8 @@ def written(value: Any) -> str:
 
 
 def _field(path: Path) -> tuple[str, FieldInfo | None]:
-    """The innermost field on a path, with its name from the top; what is in a list or a table belongs to its field."""
+    """The innermost field on a path, with its name from the top; what is in a list or a table belongs to its
+    field."""
     here: type[BaseModel] | None = SpecFile
     found: list[str] = []
     info = None
@@ -112,7 +155,12 @@ def _takes(info: FieldInfo) -> str:
     choices = _choices(info.annotation)
     if choices:
         return f"one of {', '.join(choices)}"
-    limits = {name: getattr(one, name) for one in _marks(info) for name in ("ge", "gt", "le", "lt") if getattr(one, name, None) is not None}  # fmt: skip
+    limits = {
+        name: getattr(one, name)
+        for one in _marks(info)
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(one, name, None) is not None
+    }
     if not limits:
         return ""
     whole = "int" if "int" in str(info.annotation) and "float" not in str(info.annotation) else "float"
@@ -130,7 +178,8 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _marks(found: Any) -> Iterator[Any]:
-    """The limits on a field, wherever its annotation has them; those within a list or a table are its parts'."""
+    """The limits on a field, wherever its annotation has them; those within a list or a table are its
+    parts'."""
     annotation = getattr(found, "annotation", found)
     inner = list(getattr(found, "metadata", ())) + list(getattr(annotation, "__metadata__", ()))
     for one in inner:
@@ -153,4 +202,8 @@ def _word(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str):
         return written(value)
     plain = value.replace("-", "").replace("_", "").replace("/", "").isalnum() and not is_number(value)
-    return value if plain and value.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "none") else f'"{value}"'  # fmt: skip
+    return (
+        value
+        if plain and value.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "none")
+        else f'"{value}"'
+    )

@@ -12,7 +12,8 @@ RULE = "spec-former-key"
 
 
 def renamed(tree: nodes.Tree) -> tuple[Finding, ...]:
-    """Gives each former key its name of today, in place; one note for each. Raises: SpecError, where both are there."""
+    """Gives each former key its name of today, in place; one note for each. Raises: SpecError, where both are
+    there."""
     return tuple(_rename(tree, path, new) for path, new in FORMER.items() if _there(tree.value, path))
 
 
@@ -31,9 +32,12 @@ def _rename(tree: nodes.Tree, path: nodes.Path, new: str) -> Finding:
         table = table[part]
     if new in table:
         raise SpecError(
-            f"{_dotted(path)} and {_dotted(today)} both stand here", at=at, why="the first is the second's former name",
-            fix=f"leave {path[-1]} out", rule=RULE,
-        )  # fmt: skip
+            f"{_dotted(path)} and {_dotted(today)} both stand here",
+            at=at,
+            why="the first is the second's former name",
+            fix=f"leave {path[-1]} out",
+            rule=RULE,
+        )
     table[new] = table.pop(path[-1])
     for places in (tree.places, tree.raw):
         for old in [one for one in places if one[: len(path)] == path]:

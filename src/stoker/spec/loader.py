@@ -49,15 +49,26 @@ _EXPECTED = {
 # scalars that are text however they look
 _TEXTS: dict[nodes.Path, None] = dict.fromkeys(
     [
-        ("name",), ("model",), ("model", "source"), ("model", "revision"), ("model", "served_name"), ("hardware",),
-        ("engine", "version"), ("engine", "image"), ("engine", "env", "*"), ("model", "adapters", "*"),
-        ("endpoint", "host"), ("kubernetes", "context"), ("kubernetes", "namespace"),
+        ("name",),
+        ("model",),
+        ("model", "source"),
+        ("model", "revision"),
+        ("model", "served_name"),
+        ("hardware",),
+        ("engine", "version"),
+        ("engine", "image"),
+        ("engine", "env", "*"),
+        ("model", "adapters", "*"),
+        ("endpoint", "host"),
+        ("kubernetes", "context"),
+        ("kubernetes", "namespace"),
     ]
-)  # fmt: skip
+)
 
 
 def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> ServeSpec:
-    """Reads a spec, with `path=value` overrides on top. Raises: SpecError: file, line, column, nearest key."""
+    """Reads a spec, with `path=value` overrides on top. Raises: SpecError: file, line, column, nearest
+    key."""
     tree = nodes.parse(text, file)
     if not isinstance(tree.value, dict):
         raise SpecError(
@@ -81,9 +92,11 @@ def _spec(parsed: SpecFile, tree: nodes.Tree, notes: tuple[Finding, ...]) -> Ser
     if not parsed.replicas.fixed and parsed.scaling is None:
         raise SpecError(
             f"replicas: {parsed.replicas} is a range without scaling",
-            at=str(tree.place(("replicas",))), why="nothing says when to have more", fix="scaling: {metrics: {queue-depth: 5}}, or one number",
+            at=str(tree.place(("replicas",))),
+            why="nothing says when to have more",
+            fix="scaling: {metrics: {queue-depth: 5}}, or one number",
             rule="spec-value",
-        )  # fmt: skip
+        )
     model = _model(parsed.model, tree)
     endpoint = _endpoint(parsed.endpoint, tree)
     return ServeSpec(
@@ -167,9 +180,11 @@ def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointSpec:
     if not endpoint.loopback and endpoint.api_key is None:
         raise SpecError(
             f"endpoint.host {endpoint.host} is reachable from outside, and there is no key",
-            at=str(tree.place(("endpoint", "host"))), why="anybody who reaches the port could use the model",
-            fix='api_key: "env:STOKER_KEY" under endpoint, or host: 127.0.0.1', rule="endpoint-open",
-        )  # fmt: skip
+            at=str(tree.place(("endpoint", "host"))),
+            why="anybody who reaches the port could use the model",
+            fix='api_key: "env:STOKER_KEY" under endpoint, or host: 127.0.0.1',
+            rule="endpoint-open",
+        )
     return endpoint
 
 
@@ -179,16 +194,19 @@ def _check_page(endpoint: EndpointSpec, tree: nodes.Tree) -> None:
     if (endpoint.page_port or endpoint.port + 1) in range(1, 65536) and endpoint.page_port != endpoint.port:
         return
     raise SpecError(
-        f"endpoint.page_port is {endpoint.port}, the endpoint's own" if asked else "there is no port for the page after 65535",
+        f"endpoint.page_port is {endpoint.port}, the endpoint's own"
+        if asked
+        else "there is no port for the page after 65535",
         at=str(tree.place(("endpoint", "page_port" if asked else "port"))),
         why="the page has a port of its own, the endpoint's + 1 unless page_port says otherwise",
         fix="another page_port, another port, or page: false",
         rule="spec-ports",
-    )  # fmt: skip
+    )
 
 
 def base_name(source: Source) -> str:
-    """The last part of a source, without its revision: what clients ask for unless the file says otherwise."""
+    """The last part of a source, without its revision: what clients ask for unless the file says
+    otherwise."""
     match source:
         case LocalDir(path):
             return posixpath.basename(path.rstrip("/")) or "model"

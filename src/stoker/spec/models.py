@@ -105,12 +105,14 @@ class ScalingFile(Strict):
         Literal["queue-depth", "batch-size"],
         Annotated[Number, Field(gt=0, le=1_000_000)],
     ] = Field(
-        description="Target average a replica, by metric: `queue-depth` (requests waiting), `batch-size` (requests running). The largest result wins.",
+        description="Target average a replica, by metric: `queue-depth` (requests waiting), `batch-size` "
+        "(requests running). The largest result wins.",
         min_length=1,
     )
     behavior: BehaviorFile | None = Field(
         None,
-        description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, `policies`, `selectPolicy`, `tolerance`.",
+        description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, "
+        "`policies`, `selectPolicy`, `tolerance`.",
     )
 
 
@@ -126,13 +128,15 @@ class EndpointFile(Strict):
 
     host: Hosts = Field(
         "127.0.0.1",
-        description="Address to bind, or a list of them: of IPv4 or IPv6, or a host's name. `0.0.0.0` is all of IPv4, "
+        description="Address to bind, or a list of them: of IPv4 or IPv6, or a host's name. `0.0.0.0` is all "
+        "of IPv4, "
         "`::` all of IPv6. Anything but loopback needs an `api_key`.",
     )
     port: Port = Field(8000, description="Port of the endpoint.")
     api_key: KeyField | None = Field(
         None,
-        description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or `secret:NAME/KEY`.",
+        description="The key that clients must send, as a reference: `env:NAME`, `file:PATH` or "
+        "`secret:NAME/KEY`.",
     )
     queue_timeout: SecondsField = Field(
         Seconds(30), description="How long a request waits while no replica is ready."
@@ -143,7 +147,8 @@ class EndpointFile(Strict):
     )
     cors: list[Origin] = Field(
         default_factory=list,
-        description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or `*`.",
+        description="Origins whose web pages may call the endpoint, such as `https://app.example.com`, or "
+        "`*`.",
     )
     page: bool = Field(True, description="Whether the web page with the chat runs beside the endpoint.")
     page_port: Port | None = Field(
@@ -156,7 +161,8 @@ class DiskFile(Strict):
 
     type: Literal["pd-ssd", "hyperdisk-ml"] | None = Field(
         None,
-        description="The disk's type. Hyperdisk ML serves more readers, and several zones. Default: `pd-ssd`, or "
+        description="The disk's type. Hyperdisk ML serves more readers, and several zones. Default: "
+        "`pd-ssd`, or "
         "`hyperdisk-ml` for several zones and for machines that take no other.",
     )
     size: DiskField | None = Field(None, description="Its size, such as `200Gi`. Default: from the model's.")
@@ -169,7 +175,8 @@ class DiskFile(Strict):
     )
     copy_class: Named | None = Field(
         None,
-        description="A StorageClass for the disk that the copy writes. Default: `storage_class`, else a pd-ssd, which "
+        description="A StorageClass for the disk that the copy writes. Default: `storage_class`, else a "
+        "pd-ssd, which "
         "the snapshot makes into any type.",
     )
 
@@ -186,7 +193,8 @@ class GatewayFile(Strict):
     )
     proxies: list[Network] = Field(
         [],
-        description="Networks that the load balancer's proxies come from, as CIDRs: on GKE the proxy-only subnet's, which must "
+        description="Networks that the load balancer's proxies come from, as CIDRs: on GKE the proxy-only "
+        "subnet's, which must "
         "be named; elsewhere besides the Gateway's own pods.",
     )
     picker_image: Image = Field(
@@ -203,7 +211,8 @@ class MonitoringFile(Strict):
     )
     labels: Labels = Field(
         {},
-        description="Labels of the PodMonitor and the PrometheusRule, by which that Prometheus selects them, such as "
+        description="Labels of the PodMonitor and the PrometheusRule, by which that Prometheus selects them, "
+        "such as "
         "`{release: kube-prometheus-stack}`.",
     )
 
@@ -224,13 +233,15 @@ class KubernetesFile(Strict):
         | None
     ) = Field(
         None,
-        description="How pods get the weights; `{disk: HANDLE}` takes an existing disk. Default: `disk` for `gs://` on GKE, "
+        description="How pods get the weights; `{disk: HANDLE}` takes an existing disk. Default: `disk` for "
+        "`gs://` on GKE, "
         "`hub` for `hf://`, else `stream`.",
     )
     disk: DiskFile = Field(default_factory=lambda: DiskFile(), description="The disk of `weights: disk`.")
     metrics: Literal["stackdriver", "prometheus", "none"] | None = Field(
         None,
-        description="Who scrapes, and whose metrics adapter the HPA asks. Default: `stackdriver` on GKE, else `prometheus` "
+        description="Who scrapes, and whose metrics adapter the HPA asks. Default: `stackdriver` on GKE, "
+        "else `prometheus` "
         "where `replicas` is a range.",
     )
     monitoring: MonitoringFile = Field(
@@ -244,7 +255,8 @@ class KubernetesFile(Strict):
         Annotated[str, Field(pattern=r"^(reservation:[a-z][-a-z0-9]{0,62}|on-demand|flex-start|spot)$")]
     ] = Field(
         [],
-        description="Where GPUs come from, tried from the left: `reservation:NAME`, `on-demand`, `flex-start`, `spot` "
+        description="Where GPUs come from, tried from the left: `reservation:NAME`, `on-demand`, "
+        "`flex-start`, `spot` "
         "(a GKE ComputeClass).",
     )
     compute_class: Named | None = Field(None, description="An existing ComputeClass instead of `capacity`.")
@@ -253,8 +265,10 @@ class KubernetesFile(Strict):
     )
     cpu_limit: bool = Field(
         False,
-        description="Every container's cores are limited to what it asks for. Default: only where a LimitRange or "
-        "ResourceQuota of the namespace asks for it, which `stoker up` sees by itself and `stoker render` does not.",
+        description="Every container's cores are limited to what it asks for. Default: only where a "
+        "LimitRange or "
+        "ResourceQuota of the namespace asks for it, which `stoker up` sees by itself and `stoker render` "
+        "does not.",
     )
     priority_class: Named | None = Field(None, description="PriorityClass of the engine's pods.")
     node_selector: Labels = Field(
@@ -267,11 +281,13 @@ class KubernetesFile(Strict):
     annotations: dict[str, str] = Field({}, description="Annotations of the engine's pods, besides Stoker's.")
     image: Image | None = Field(
         None,
-        description="Stoker's own image (`make image` builds it), for the gateway and the chat page. Default: neither runs.",
+        description="Stoker's own image (`make image` builds it), for the gateway and the chat page. "
+        "Default: neither runs.",
     )
     routing: Literal["service", "gateway", "gateway-api"] = Field(
         "service",
-        description="How requests find a replica: a Service; Stoker's gateway in pods, with the contract of the endpoint on "
+        description="How requests find a replica: a Service; Stoker's gateway in pods, with the contract of "
+        "the endpoint on "
         "one machine; or the Gateway API with an InferencePool.",
     )
     gateway: GatewayFile = Field(
@@ -298,7 +314,8 @@ class SpecFile(Strict):
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
         None,
-        description="Name of the fleet: lower-case letters, digits and dashes, 40 at most. Default: made from the model.",
+        description="Name of the fleet: lower-case letters, digits and dashes, 40 at most. Default: made "
+        "from the model.",
     )
     model: Annotated[ModelFile, BeforeValidator(lambda v: {"source": v} if isinstance(v, str) else v)] = (
         Field(
@@ -308,7 +325,8 @@ class SpecFile(Strict):
     )
     hardware: Annotated[HardwareFile, BeforeValidator(lambda v: short_hardware(v))] = Field(
         default_factory=lambda: HardwareFile(),
-        description="What a replica runs on: `l4`, `l4:4`, `cpu`, or `{gpu, count, machine}`. On this machine: what is here.",
+        description="What a replica runs on: `l4`, `l4:4`, `cpu`, or `{gpu, count, machine}`. On this "
+        "machine: what is here.",
     )
     strategy: Literal["single-gpu", "tensor-parallel", "multi-node"] | None = Field(
         None, description="Pins how one replica spreads over GPUs. Default: the smallest that fits."
@@ -333,7 +351,8 @@ class SpecFile(Strict):
     )
     stall_timeout: SecondsField = Field(
         Seconds(180),
-        description="A replica is restarted on which requests wait while nothing moves for so long. More than its"
+        description="A replica is restarted on which requests wait while nothing moves for so long. More "
+        "than its"
         " longest step takes: `max-num-batched-tokens` prompt tokens.",
     )
     memory: MemoryField | None = Field(

@@ -51,16 +51,20 @@ class Tree:
 
 
 def parse(text: str, file: str) -> Tree:
-    """Reads one document. Raises: SpecError for bad YAML, too much of it, duplicate keys and YAML 1.1's traps."""
+    """Reads one document. Raises: SpecError for bad YAML, too much of it, duplicate keys and YAML 1.1's
+    traps."""
     documents = compose(text, file, MOST)
     tree = Tree(file)
     if len(documents) > 1:
         second = documents[1]
         at = f"{file}:{second.line}:{second.column}" if second is not None else f"{file}:1:1"
         raise SpecError(
-            "there are two documents in one file", at=at, why="a spec is one fleet", fix="one file a fleet",
+            "there are two documents in one file",
+            at=at,
+            why="a spec is one fleet",
+            fix="one file a fleet",
             rule="spec-yaml",
-        )  # fmt: skip
+        )
     tree.value = _value(documents[0], (), tree) if documents and documents[0] is not None else {}
     return tree
 
@@ -81,9 +85,12 @@ def _table(node: Table, path: Path, tree: Tree) -> dict[str, Any]:
         key = _key(key_node, at)
         if key in out:
             raise SpecError(
-                f"the key {shown(key)} stands twice", at=str(at),
-                why=f"it stands at line {tree.places[(*path, key)].line} already", fix="keep one", rule="spec-yaml",
-            )  # fmt: skip
+                f"the key {shown(key)} stands twice",
+                at=str(at),
+                why=f"it stands at line {tree.places[(*path, key)].line} already",
+                fix="keep one",
+                rule="spec-yaml",
+            )
         tree.places[(*path, key)] = at
         out[key] = _value(value_node, (*path, key), tree)
     return out
@@ -93,10 +100,12 @@ def _key(node: Node, at: Place) -> str:
     if isinstance(node, Scalar) and node.text != "<<":
         return node.text
     raise SpecError(
-        "a key must be plain text", at=str(at),
+        "a key must be plain text",
+        at=str(at),
         why="it is a merge key" if isinstance(node, Scalar) else "it is a list or a table",
-        fix="write each field out, without merge keys", rule="spec-yaml",
-    )  # fmt: skip
+        fix="write each field out, without merge keys",
+        rule="spec-yaml",
+    )
 
 
 def _scalar(node: Scalar, path: Path, tree: Tree) -> Any:

@@ -102,7 +102,8 @@ class HardwareSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """The engine: its kind and release, and vLLM's own options by their own names, without dashes in front."""
+    """The engine: its kind and release, and vLLM's own options by their own names, without dashes in
+    front."""
 
     kind: EngineKind = "vllm"
     version: str = "0.32.0"
@@ -130,7 +131,8 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """The one URL: where it binds (several addresses with commas between them), its key, how long a request is held while nothing is ready, its longest body."""
+    """The one URL: where it binds (several addresses with commas between them), its key, how long a request
+    is held while nothing is ready, its longest body."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -151,8 +153,9 @@ class EndpointSpec:
 class DiskSpec:
     """The disk that holds the weights. handle: an existing disk, as the CSI driver names it.
 
-    type: `pd-ssd` or `hyperdisk-ml`; None is decided by zones and machine. size: None is made from the model's. zones:
-    none lets the first pod's zone decide. storage_class and snapshot_class: the cluster's own instead of Stoker's;
+    type: `pd-ssd` or `hyperdisk-ml`; None is decided by zones and machine. size: None is made from the
+    model's. zones: none lets the first pod's zone decide. storage_class and snapshot_class: the cluster's own
+    instead of Stoker's;
     copy_class: of the disk that the copy writes.
     """
 
@@ -167,7 +170,8 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringSpec:
-    """How a Prometheus operator finds the fleet: the namespace it scrapes from, and labels that it selects by."""
+    """How a Prometheus operator finds the fleet: the namespace it scrapes from, and labels that it selects
+    by."""
 
     namespace: str = "monitoring"
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -196,12 +200,13 @@ class GatewaySpec:
 class KubernetesSpec:
     """What only a cluster knows.
 
-    platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is decided by
-    the source. metrics: whose metrics adapter the HPA asks, and who scrapes; monitoring: how that one finds it. capacity: the ladder of a ComputeClass,
-    tried from the left; compute_class: an existing one. surge: whether there are spare GPUs for a rollout.
+    platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is
+    decided by the source. metrics: whose metrics adapter the HPA asks, and who scrapes; monitoring: how that
+    one finds it. capacity: the ladder of a ComputeClass, tried from the left; compute_class: an existing one.
+    surge: whether there are spare GPUs for a rollout.
     cpu_limit: whether every container's cores are limited, asked for by the namespace or not.
-    clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image: Stoker's own, for
-    the gateway and the page. routing: what stands between a request and a replica.
+    clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image:
+    Stoker's own, for the gateway and the page. routing: what stands between a request and a replica.
     """
 
     context: str | None = None
@@ -244,7 +249,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ServeSpec:
-    """One fleet, as asked. `origin` maps a dotted field path to its place in the file; `notes` are what reading it found."""
+    """One fleet, as asked. `origin` maps a dotted field path to its place in the file; `notes` are what
+    reading it found."""
 
     name: str
     model: ModelRef

@@ -143,9 +143,12 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
     for key, text in table.items():
         if not VARIABLE.fullmatch(key):
             raise _error(
-                tree, "env", f"engine.env: {shown(key)} is no variable's name", "letters, digits and _ make one",
+                tree,
+                "env",
+                f"engine.env: {shown(key)} is no variable's name",
+                "letters, digits and _ make one",
                 "write one such as `MY_VARIABLE: value`, or leave it out",
-            )  # fmt: skip
+            )
         if not isinstance(text, str):
             raise _error(
                 tree,
@@ -156,9 +159,13 @@ def _env(value: Any, tree: Tree) -> dict[str, str]:
             )
         if SECRET.search(key):
             raise _error(
-                tree, "env", f"engine.env.{key} would hold a secret in plain sight", "the file, the manifests and every listing of the command show it",
-                "model.token: env:NAME for the hub's; on this machine, the environment of `stoker up`; in a cluster, workload identity",
-            )  # fmt: skip
+                tree,
+                "env",
+                f"engine.env.{key} would hold a secret in plain sight",
+                "the file, the manifests and every listing of the command show it",
+                "model.token: env:NAME for the hub's; on this machine, the environment of `stoker up`; in a "
+                "cluster, workload identity",
+            )
     return table
 
 

@@ -35,9 +35,12 @@ def apply_sets(tree: nodes.Tree, sets: Iterable[str]) -> None:
         _check_text(text)
         if not equals or not dotted.strip():
             raise SpecError(
-                f"--set {shown(text)} sets nothing", at="--set", why="expected path=value", fix="--set replicas=2",
+                f"--set {shown(text)} sets nothing",
+                at="--set",
+                why="expected path=value",
+                fix="--set replicas=2",
                 rule="spec-set",
-            )  # fmt: skip
+            )
         _set(tree, tuple(dotted.strip().split(".")), value, getattr(text, "label", f"--set {dotted.strip()}"))
 
 
@@ -45,9 +48,12 @@ def _check_text(text: str) -> None:
     """Raises: SpecError, for bytes of a command line that are no text, and for control characters."""
     if CONTROL.search(text) or (not text.isascii() and text.encode("utf-8", "replace").decode() != text):
         raise SpecError(
-            f"--set {shown(text)} is no text", at="--set", why="it has bytes that are no UTF-8, or control characters",
-            fix="write it as text", rule="spec-set",
-        )  # fmt: skip
+            f"--set {shown(text)} is no text",
+            at="--set",
+            why="it has bytes that are no UTF-8, or control characters",
+            fix="write it as text",
+            rule="spec-set",
+        )
 
 
 def _set(tree: nodes.Tree, path: tuple[str, ...], text: str, label: str) -> None:

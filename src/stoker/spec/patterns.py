@@ -1,4 +1,5 @@
-"""What names and addresses look like: of hosts, images, labels, objects of a cluster, environment variables."""
+"""What names and addresses look like: of hosts, images, labels, objects of a cluster, environment
+variables."""
 
 import ipaddress
 import re
@@ -93,8 +94,10 @@ def _is_address(text: str) -> bool:
 
 Line = Annotated[str, AfterValidator(one_line)]
 Hosts = Annotated[
-    str, PlainValidator(read_hosts), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
-]  # fmt: skip
+    str,
+    PlainValidator(read_hosts),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$"), AfterValidator(_network)]
 Named = Annotated[str, Field(pattern=OBJECT, max_length=253)]

@@ -1,6 +1,7 @@
 """Bodies of requests, held until they are not needed for another try.
 
-A small one is plain bytes. A large one lies in memory of its own, mapped a mebibyte at a time and given back to the
+A small one is plain bytes. A large one lies in memory of its own, mapped a mebibyte at a time and given back
+to the
 system the moment it is released: the allocator would keep what was freed, and collect cycles when it likes.
 """
 

@@ -57,8 +57,8 @@ class Client(Protocol):
 class Exchange:
     """A request and the answer being given.
 
-    `on_gone` is called once if the client leaves before the end; `on_choked` when it reads more slowly than it is
-    written to, `on_writable` when that ends.
+    `on_gone` is called once if the client leaves before the end; `on_choked` when it reads more slowly than
+    it is written to, `on_writable` when that ends.
     """
 
     __slots__ = (
@@ -126,7 +126,8 @@ class Exchange:
             self._client.send(self._piece(data))
 
     def raw(self) -> Callable[[bytes], None]:
-        """What sends whole chunks, size lines and all, as they came; only where `chunked`, and not once `gone`."""
+        """What sends whole chunks, size lines and all, as they came; only where `chunked`, and not once
+        `gone`."""
         return self._client.send_raw
 
     def end(self, last: bytes = b"") -> None:

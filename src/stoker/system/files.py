@@ -1,7 +1,9 @@
-"""Small files that several processes share: written whole or not at all, and locks that end with their holder.
+"""Small files that several processes share: written whole or not at all, and locks that end with their
+holder.
 
-What a fleet cannot do without is kept twice: `keep_json` leaves the version before beside the new one, and every
-file carries a checksum, so that `kept_json` takes a file that was cut short, emptied or overwritten for what it is.
+What a fleet cannot do without is kept twice: `keep_json` leaves the version before beside the new one, and
+every file carries a checksum, so that `kept_json` takes a file that was cut short, emptied or overwritten for
+what it is.
 """
 
 import contextlib
@@ -24,7 +26,8 @@ CHECKSUM = "checksum"
 
 
 def write_json(path: Path, value: Any, mode: int = 0o600) -> None:
-    """Replaces a file in one step: no reader ever sees half of it, and a crash keeps the old one. Raises: OSError."""
+    """Replaces a file in one step: no reader ever sees half of it, and a crash keeps the old one. Raises:
+    OSError."""
     _replace(path, json.dumps(value, indent=1), mode)
 
 
@@ -56,7 +59,8 @@ def previous(path: Path) -> Path:
 
 
 def kept_json(path: Path, parse: Callable[[dict[str, Any]], T]) -> T | None:
-    """What `keep_json` wrote, read by `parse`; the version before where that is broken; None where there is no file.
+    """What `keep_json` wrote, read by `parse`; the version before where that is broken; None where there is
+    no file.
 
     Raises: StateBroken, where neither can be read.
     """
@@ -129,9 +133,12 @@ def _read(path: Path) -> Any:
 def broken(path: Path, why: str) -> StateBroken:
     """The error for a file that cannot be read."""
     return StateBroken(
-        f"{path.name} cannot be read", why=why, at=str(path), rule="state-broken",
+        f"{path.name} cannot be read",
+        why=why,
+        at=str(path),
+        rule="state-broken",
         fix="`stoker down` ends the fleet whatever its files hold; `stoker up` begins anew",
-    )  # fmt: skip
+    )
 
 
 def no_folder(path: Path, error: OSError) -> StateBroken:
@@ -139,25 +146,34 @@ def no_folder(path: Path, error: OSError) -> StateBroken:
     file = in_the_way(path)
     where, why = (file, "a folder is expected there") if file else (path, _reason(error))
     return StateBroken(
-        f"{where.name} cannot be read", why=why, at=str(where), rule="state-broken", fix=_mend(where, file is not None),
-    )  # fmt: skip
+        f"{where.name} cannot be read",
+        why=why,
+        at=str(where),
+        rule="state-broken",
+        fix=_mend(where, file is not None),
+    )
 
 
 def unwritable(path: Path, error: OSError) -> StateBroken:
-    """The error for a file or a folder that cannot be written, with the file that stands in a folder's way."""
+    """The error for a file or a folder that cannot be written, with the file that stands in a folder's
+    way."""
     named = Path(error.filename) if isinstance(error.filename, str) else path
     file = in_the_way(named.parent)
     if file is None and isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
         file = named
     where = file or named
     return StateBroken(
-        f"{where.name} cannot be written", why=_reason(error), at=str(where), rule="state-unwritable",
+        f"{where.name} cannot be written",
+        why=_reason(error),
+        at=str(where),
+        rule="state-unwritable",
         fix=_mend(where, file is not None),
-    )  # fmt: skip
+    )
 
 
 def in_the_way(folder: Path) -> Path | None:
-    """The file that stands where a folder or one above it should; None where none does, or where nobody may look."""
+    """The file that stands where a folder or one above it should; None where none does, or where nobody may
+    look."""
     with contextlib.suppress(OSError):
         for one in (folder, *folder.parents):
             if os.path.lexists(one):
@@ -209,7 +225,8 @@ def read_secret(path: Path) -> str | None:
 
 
 def try_lock(path: Path) -> IO[str] | None:
-    """The open, locked file, or None where another process holds it. Closing it, or dying, unlocks. Raises: StateBroken."""
+    """The open, locked file, or None where another process holds it. Closing it, or dying, unlocks. Raises:
+    StateBroken."""
     file = _open(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,14 +261,18 @@ def is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Waits for the lock and holds it. Raises: StateBroken, where it is not had within `seconds`, or is no file."""
+    """Waits for the lock and holds it. Raises: StateBroken, where it is not had within `seconds`, or is no
+    file."""
     deadline = time.monotonic() + seconds
     while (file := try_lock(path)) is None:
         if time.monotonic() > deadline:
             raise StateBroken(
-                f"another command holds {path.name}", why=f"it was waited for {seconds:g} s", at=str(path),
-                fix="end that command, or try again", rule="state-locked",
-            )  # fmt: skip
+                f"another command holds {path.name}",
+                why=f"it was waited for {seconds:g} s",
+                at=str(path),
+                fix="end that command, or try again",
+                rule="state-locked",
+            )
         time.sleep(0.02)
     with file:
         yield
@@ -264,7 +285,8 @@ def parts(path: Path) -> list[tuple[int, Path]]:
 
 
 def tail(path: Path, lines: int = 600, size: int = 512 * 1024) -> list[str]:
-    """The last lines of a text file, and of its last part where it has just been rotated; empty where there is none."""
+    """The last lines of a text file, and of its last part where it has just been rotated; empty where there
+    is none."""
     text = _end(path, size)
     if text is None:
         return []

@@ -1,4 +1,5 @@
-"""Bodies as HTTP/1.1 frames them: by a length, in chunks, or by the end of the connection. RFC 9112 6 and 7."""
+"""Bodies as HTTP/1.1 frames them: by a length, in chunks, or by the end of the connection. RFC 9112 6 and
+7."""
 
 import re
 
@@ -15,7 +16,8 @@ _WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
 def whole_chunks(data: bytes) -> bool:
-    """Whether these bytes are chunks, all of each and nothing else: no extensions, nor the chunk that ends a body."""
+    """Whether these bytes are chunks, all of each and nothing else: no extensions, nor the chunk that ends a
+    body."""
     at, end = 0, len(data)
     while at < end:
         found = _WHOLE_CHUNK(data, at)
@@ -69,7 +71,8 @@ class Chunked:
         self.fresh = True  # the next byte begins a chunk
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """What of it is body, and what follows the body: None while it is not whole. Raises: Malformed (400)."""
+        """What of it is body, and what follows the body: None while it is not whole. Raises: Malformed
+        (400)."""
         if self._kept:
             data, self._kept = self._kept + data, b""
         pieces: list[bytes] = []

@@ -2,8 +2,8 @@
 
 The gateway relays tens of thousands of stream events a second through it; the simulated engine starts in a
 fraction of a second on it. Requests are read whole, answers may stream. One handler task a request.
-`wire` and `framing` are the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies` the
-memory of bodies, `terms` what a server takes.
+`wire` and `framing` are the grammar, `protocol` a connection, `exchange` a request and its answer, `bodies`
+the memory of bodies, `terms` what a server takes.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ SWEEP_SECONDS = 1.0
 
 
 class HttpServer:
-    """A listening server. `refusal` answers who may not ask before a body is read. `stop` closes the door and lets answers in progress finish until a deadline."""
+    """A listening server. `refusal` answers who may not ask before a body is read. `stop` closes the door and
+    lets answers in progress finish until a deadline."""
 
     def __init__(self, handler: Handler, refusal: Refusal | None = None, terms: Terms | None = None) -> None:
         self._handler, self.refusal = handler, refusal
@@ -38,8 +39,8 @@ class HttpServer:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def listen(self, host: str, port: int) -> int:
-        """Binds and listens, on each of several addresses with commas between them; returns the port (chosen by the
-        system for 0). Raises: OSError.
+        """Binds and listens, on each of several addresses with commas between them; returns the port (chosen
+        by the system for 0). Raises: OSError.
         """
         self._servers.append(server := await self._serve(host=host.split(","), port=port))
         return int(server.sockets[0].getsockname()[1])
@@ -64,7 +65,8 @@ class HttpServer:
         self._servers.clear()
 
     async def stop(self, deadline: float) -> None:
-        """Accepts nothing more, waits up to `deadline` seconds for answers in progress, then closes what is left."""
+        """Accepts nothing more, waits up to `deadline` seconds for answers in progress, then closes what is
+        left."""
         await self.drain(deadline)
         for connection in list(self.connections):
             connection.close()
@@ -72,7 +74,8 @@ class HttpServer:
             self._sweeping.cancel()
 
     async def drain(self, deadline: float, idle: float = 0.0) -> bool:
-        """Accepts nothing more, and waits up to `deadline` seconds for answers in progress; whether all are out.
+        """Accepts nothing more, and waits up to `deadline` seconds for answers in progress; whether all are
+        out.
 
         idle: seconds in which connections without a request may send a last one.
         """
@@ -98,7 +101,8 @@ class HttpServer:
                 exchange.reply(500, body, [(b"content-type", b"application/json")])
 
     def crowded(self, over: int = 0) -> bool:
-        """Whether there are more connections than there may be files, less a reserve; or so many more than that."""
+        """Whether there are more connections than there may be files, less a reserve; or so many more than
+        that."""
         return len(self.connections) > self._most + over
 
     def _look_after(self) -> None:

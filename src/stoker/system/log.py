@@ -1,4 +1,5 @@
-"""How Stoker's own processes log: plain lines, or with STOKER_LOG=json one JSON object a line, requests included."""
+"""How Stoker's own processes log: plain lines, or with STOKER_LOG=json one JSON object a line, requests
+included."""
 
 import json
 import logging
@@ -28,7 +29,8 @@ def request_log() -> logging.Logger | None:
 
 
 class Structured(logging.Formatter):
-    """A record as JSON: at (UTC), level, role, logger, message, and whatever the record brings in `fields`."""
+    """A record as JSON: at (UTC), level, role, logger, message, and whatever the record brings in
+    `fields`."""
 
     def __init__(self, role: str) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Who asks over loopback: the user whose process holds the other end of a connection, by the kernel's own table."""
+"""Who asks over loopback: the user whose process holds the other end of a connection, by the kernel's own
+table."""
 
 import os
 import socket
@@ -16,7 +17,8 @@ ROOT = 0
 
 
 def is_own(client: Address, server: Address) -> bool:
-    """Whether a connection from `client` to `server`, both on this machine, is of this process' user, or of root.
+    """Whether a connection from `client` to `server`, both on this machine, is of this process' user, or of
+    root.
 
     False where that cannot be told: behind a proxy it is the proxy's user.
     """
@@ -47,7 +49,8 @@ def _hex(family: socket.AddressFamily, host: str, port: int) -> str:
 
 
 def _held_by_us(client: Address) -> bool:
-    """Whether a process of this user holds the client's end: without /proc its own processes are all that one may ask."""
+    """Whether a process of this user holds the client's end: without /proc its own processes are all that one
+    may ask."""
     for process in psutil.process_iter():
         try:
             if process.uids().real == os.getuid() and any(

@@ -8,7 +8,8 @@ SECONDS = (1.0, 0.2, 5.0)  # before the first word, from it to the second, and f
 
 
 class Probe:
-    """Says now and then what every client of HTTP/1.1 must ignore: to one who is gone, that ends the connection.
+    """Says now and then what every client of HTTP/1.1 must ignore: to one who is gone, that ends the
+    connection.
 
     A client that closed its side alone is answered first, if that takes less than a second.
     """

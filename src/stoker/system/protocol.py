@@ -104,7 +104,8 @@ class HttpProtocol(asyncio.Protocol):
                 self._current.on_writable()
 
     def _pump(self) -> None:
-        """Reads requests while none is being answered. A loop: what answers at once does not come back in here."""
+        """Reads requests while none is being answered. A loop: what answers at once does not come back in
+        here."""
         if self._pumping:
             return
         self._pumping = True
@@ -227,7 +228,8 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.abort()
 
     def stop(self, idle: float = 0.0) -> None:
-        """This request is the last one, one on its way too; a connection without any has `idle` seconds to send one."""
+        """This request is the last one, one on its way too; a connection without any has `idle` seconds to
+        send one."""
         self.stopping, self._last_idle = True, idle
         if self._refused or (self._current is None and self._reader is None and not self._buffer):
             if idle:

@@ -16,7 +16,8 @@ _HANDED = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", "/dev/null")
 
 
 class Unreadable(Exception):
-    """A file that is not read. `why` and `fix` are words for the user; missing: there is nothing of that name."""
+    """A file that is not read. `why` and `fix` are words for the user; missing: there is nothing of that
+    name."""
 
     def __init__(self, why: str, fix: str, missing: bool = False) -> None:
         super().__init__(why)
@@ -48,7 +49,8 @@ def read_text(path: Path, most: int, *, handed: bool = False) -> str:
 
 
 def check(path: Path, most: int | None = None) -> int:
-    """The size of a regular file, without opening it. Raises: Unreadable, for anything else, and for a longer one."""
+    """The size of a regular file, without opening it. Raises: Unreadable, for anything else, and for a longer
+    one."""
     found = looked_at(path)
     if found is None:
         raise Unreadable("there is nothing of that name", "check the path", missing=True)
@@ -61,7 +63,8 @@ def check(path: Path, most: int | None = None) -> int:
 
 
 def looked_at(path: Path) -> os.stat_result | None:
-    """What a path leads to; None where there is nothing. Raises: Unreadable, for a loop of links and the like."""
+    """What a path leads to; None where there is nothing. Raises: Unreadable, for a loop of links and the
+    like."""
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,10 @@
-"""Log files that stay small while their writer goes on: their head moves to numbered parts, `NAME.log.1`, `NAME.log.2`, …
+"""Log files that stay small while their writer goes on: their head moves to numbered parts, `NAME.log.1`,
+`NAME.log.2`, …
 
-A writer holds its file open, so the file can only be copied and cut. Linux cuts whole blocks off the head of a file
-(ext4, xfs), and then no line is lost; elsewhere what is written in the moment of the cut is. The writer has to append
-(O_APPEND). Readers and the one who cuts keep out of each other's way by a lock on the file itself.
+A writer holds its file open, so the file can only be copied and cut. Linux cuts whole blocks off the head of
+a file (ext4, xfs), and then no line is lost; elsewhere what is written in the moment of the cut is. The
+writer has to append (O_APPEND). Readers and the one who cuts keep out of each other's way by a lock on the
+file itself.
 """
 
 import contextlib
@@ -24,7 +26,8 @@ LONGEST_LINE = MEBIBYTE
 
 
 def rotate(path: Path, size: int = PART_BYTES, keep: int = PARTS) -> bool:
-    """Moves the head of a file that has outgrown `size` bytes to a part; at most `keep` parts stay. False: nothing to do.
+    """Moves the head of a file that has outgrown `size` bytes to a part; at most `keep` parts stay. False:
+    nothing to do.
 
     Where the disk has no room for a part, the head is given up once the file has twice the size.
     Raises: OSError, where the disk is full before that, or somebody reads the file just now.
@@ -82,7 +85,8 @@ def _copy(source: int, target: int, start: int, size: int) -> int:
 
 
 def _collapse(file: int, size: int) -> bool:
-    """Takes so many bytes off the head of a file, whatever is appended meanwhile; False where the system cannot."""
+    """Takes so many bytes off the head of a file, whatever is appended meanwhile; False where the system
+    cannot."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_long) != 8 or not size:
         return False
     fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
@@ -99,7 +103,8 @@ def remove(path: Path) -> None:
 
 
 class Reader:
-    """Reads a log from its oldest part on: each byte once and in order, however often it is rotated meanwhile.
+    """Reads a log from its oldest part on: each byte once and in order, however often it is rotated
+    meanwhile.
 
     What was rotated away before it was read is gone; reading goes on with the oldest that is left.
     """
@@ -140,7 +145,8 @@ class Reader:
         return data
 
     def lines(self, limit: int | None = None) -> Iterator[str]:
-        """The whole lines that are there and were not read yet, of about so many bytes. A line ends with `\\n` or `\\r`."""
+        """The whole lines that are there and were not read yet, of about so many bytes. A line ends with
+        `\\n` or `\\r`."""
         done = 0
         while (limit is None or done < limit) and (data := self.read()):
             done += len(data)

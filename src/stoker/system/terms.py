@@ -13,7 +13,8 @@ MAX_BODY = 256 << 20
 class Terms:
     """What a server takes. max_body, most_held: bytes, of one body and of all that are held at a time.
 
-    half_closed: a client that has closed its own side only still gets its answer; without it, it counts as gone.
+    half_closed: a client that has closed its own side only still gets its answer; without it, it counts as
+    gone.
     files_each: open files that one client takes. form: how the server's own errors are written.
     """
 

@@ -20,12 +20,14 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has
 
 
 def late(began: float, seconds: float) -> bool:
-    """Whether a timeout came so late that this process itself had no time to look: the peer is not to blame."""
+    """Whether a timeout came so late that this process itself had no time to look: the peer is not to
+    blame."""
     return time.monotonic() - began > seconds + LATE_SECONDS
 
 
 class Sink(Protocol):
-    """Who is told what an engine answers. Exactly one of `complete`, with the last of it, and `lost` ends it."""
+    """Who is told what an engine answers. Exactly one of `complete`, with the last of it, and `lost` ends
+    it."""
 
     def head(self, status: int, headers: Headers) -> None: ...
     def data(self, chunk: bytes) -> None: ...
@@ -36,7 +38,8 @@ class Sink(Protocol):
 class Connection(asyncio.Protocol):
     """One connection to one engine.
 
-    After `stream`, whole chunks are passed on as they came, size lines and all, in place of the sink's `data`.
+    After `stream`, whole chunks are passed on as they came, size lines and all, in place of the sink's
+    `data`.
     """
 
     def __init__(self, release: "Callable[[Connection], None]") -> None:
@@ -58,7 +61,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def send(self, request: bytes, sink: Sink, body: Body | None = None) -> None:
-        """Sends a request; its answer goes to the sink. A body goes in pieces, as fast as the engine reads it."""
+        """Sends a request; its answer goes to the sink. A body goes in pieces, as fast as the engine reads
+        it."""
         self._sink, self._answer, self._reader, self.pass_chunks = sink, None, None, None
         self._buffer = b""
         if body is None or not body.size:
@@ -98,10 +102,12 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def stream(self, pass_chunks: Callable[[bytes], None]) -> None:
-        """From here on whole chunks go to `pass_chunks`, and what is read needs no acknowledgement of its own.
+        """From here on whole chunks go to `pass_chunks`, and what is read needs no acknowledgement of its
+        own.
 
-        Linux answers each small packet of a one-way stream with a packet, at 17 % of the CPU time that passing it on
-        takes; told that there is no hurry, it answers every second one. The engine waits for none (TCP_NODELAY).
+        Linux answers each small packet of a one-way stream with a packet, at 17 % of the CPU time that
+        passing it on takes; told that there is no hurry, it answers every second one. The engine waits for
+        none (TCP_NODELAY).
         """
         self.pass_chunks = pass_chunks
         if _QUICKACK is not None and (own := self._transport.get_extra_info("socket")) is not None:
@@ -158,7 +164,8 @@ class Connection(asyncio.Protocol):
         return data[parts[2] :]
 
     def _finish(self, last: bytes, rest: bytes) -> None:
-        """The answer is whole. The connection is used again where nothing is left on it, in either direction."""
+        """The answer is whole. The connection is used again where nothing is left on it, in either
+        direction."""
         sink, self._sink, self.pass_chunks = self._sink, None, None
         again = self._answer is not None and self._answer.keep_alive and not rest and self._body is None
         self._answer, self._reader, self._body = None, None, None

@@ -1,4 +1,5 @@
-"""HTTP/1.1 as RFC 9112 writes it, without a socket: heads out of bytes, for both sides. `framing` reads bodies.
+"""HTTP/1.1 as RFC 9112 writes it, without a socket: heads out of bytes, for both sides. `framing` reads
+bodies.
 
 What is not exactly the grammar is refused and never repaired: two programs that repair it differently see two
 different requests. Limits stand here too, so that no peer makes us hold more than a head's worth of bytes.
@@ -38,7 +39,8 @@ class Malformed(Exception):
 
 
 class Head(NamedTuple):
-    """A request's head. `target` is in origin form, or `*`; header names are lower case, `named` has one value each.
+    """A request's head. `target` is in origin form, or `*`; header names are lower case, `named` has one
+    value each.
 
     old: HTTP/1.0. length: bytes of the body, or CHUNKED. expects: it waits for 100 before it sends its body.
     """

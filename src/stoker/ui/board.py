@@ -49,10 +49,13 @@ STAGES = {"weights": "copy", "snapshot": "snapshot", "claim": "claim"}
 
 
 def text(
-    state: FleetState, points: Mapping[str, Point] | None = None, silent: Mapping[str, str] | None = None,
+    state: FleetState,
+    points: Mapping[str, Point] | None = None,
+    silent: Mapping[str, str] | None = None,
     columns: int = COLUMNS,
-) -> str:  # fmt: skip
-    """One fleet as a person reads it; points give each replica's rates and times, where somebody measures them.
+) -> str:
+    """One fleet as a person reads it; points give each replica's rates and times, where somebody measures
+    them.
 
     columns: how wide the place is: sentences are wrapped to it, and stand under what they are about.
     """
@@ -126,7 +129,8 @@ def charts(points: Sequence[Point], wide: bool = True) -> list[str]:
         seen = [value for value in values if value is not None]
         if seen:
             out.append(
-                f"{label:<9} {spark(values, wide):<{WIDTH}} {_figure(name, seen[-1])}, at most {_figure(name, max(seen))}"
+                f"{label:<9} {spark(values, wide):<{WIDTH}} {_figure(name, seen[-1])}, at most "
+                f"{_figure(name, max(seen))}"
             )
     return out
 
@@ -154,8 +158,16 @@ def scaling(by: Scaling, now: float, columns: int = COLUMNS) -> list[str]:
     targets = ", ".join(f"{_known(one.value)}/{_known(one.target)} (avg)" for one in by.metrics)
     rows = [
         ["HPA", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"],
-        [by.by.partition(" ")[0], by.by.partition(" ")[2], targets, str(by.low), str(by.high), str(by.now), age(now - by.since)],
-    ]  # fmt: skip
+        [
+            by.by.partition(" ")[0],
+            by.by.partition(" ")[2],
+            targets,
+            str(by.low),
+            str(by.high),
+            str(by.now),
+            age(now - by.since),
+        ],
+    ]
     return ["", table(rows, right=frozenset({3, 4, 5, 6})), wrapped(by.reason, columns)]
 
 
@@ -186,11 +198,18 @@ def _row(replica: Replica, now: float, point: Point | None) -> list[str]:
         else None
     )
     return [
-        replica.name, f"{replica.phase} {replica.detail if len(replica.detail) <= SHORT else ''}".strip(), age(now - replica.since), replica.hardware or "-",
-        _whole(running), _whole(waiting), "-" if cache is None else f"{cache * 100:.0f} %",
-        _whole(point.generation_tokens_rate if point else None), _seconds(point.ttft_p99 if point else None),
-        _seconds(point.itl_p99 if point else None), str(replica.restarts),
-    ]  # fmt: skip
+        replica.name,
+        f"{replica.phase} {replica.detail if len(replica.detail) <= SHORT else ''}".strip(),
+        age(now - replica.since),
+        replica.hardware or "-",
+        _whole(running),
+        _whole(waiting),
+        "-" if cache is None else f"{cache * 100:.0f} %",
+        _whole(point.generation_tokens_rate if point else None),
+        _seconds(point.ttft_p99 if point else None),
+        _seconds(point.itl_p99 if point else None),
+        str(replica.restarts),
+    ]
 
 
 def _ranks(replica: Replica) -> list[list[str]]:

@@ -39,12 +39,16 @@ class Stats:
             if self.tokens > 1 and self.seconds > self.ttft
             else 0.0
         )
-        return f"{self.tokens} tokens, first after {self.ttft * 1000:.0f} ms, then {rate:.1f} tokens/s (measured here)"
+        return (
+            f"{self.tokens} tokens, first after {self.ttft * 1000:.0f} ms, then {rate:.1f} tokens/s "
+            f"(measured here)"
+        )
 
 
 @dataclass(slots=True)
 class Conversation:
-    """What was said so far, and how to ask. Falls back to completions where the model has no chat template."""
+    """What was said so far, and how to ask. Falls back to completions where the model has no chat
+    template."""
 
     endpoint: Endpoint
     system: str = ""
@@ -54,7 +58,8 @@ class Conversation:
     completions: bool = False
 
     def ask(self, prompt: str) -> Iterator[str]:
-        """Pieces of the answer as they come. It is remembered as far as it came. Raises: UsageError, EnvironmentFailed."""
+        """Pieces of the answer as they come. It is remembered as far as it came. Raises: UsageError,
+        EnvironmentFailed."""
         self.history.append({"role": "user", "content": prompt})
         answer: list[str] = []
         try:

@@ -127,11 +127,15 @@ def wrapped(text: str, columns: int, indent: str = "") -> str:
     """A sentence in lines that fit; further ones stand a little to the right. Words are never cut."""
     return "\n".join(
         textwrap.fill(
-            line, max(columns, len(indent) + 20), initial_indent=indent, subsequent_indent=f"{indent}  ",
-            break_long_words=False, break_on_hyphens=False,
+            line,
+            max(columns, len(indent) + 20),
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
         )
         for line in text.splitlines()
-    )  # fmt: skip
+    )
 
 
 def box(lines: list[str], out: TextIO | None = None) -> None:

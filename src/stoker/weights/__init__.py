@@ -1,6 +1,7 @@
 """Where bytes are: sources, the cache, resumable copies, the demo models.
 
-`fetch` gives a local folder that an engine can serve; `peek` reads what a model says of itself, without weights.
+`fetch` gives a local folder that an engine can serve; `peek` reads what a model says of itself, without
+weights.
 """
 
 from pathlib import Path
@@ -53,7 +54,8 @@ def _folder(source: Source, cache: Path, report: Report, token: str | None) -> P
 
 
 def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
-    """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: UsageError, WeightsFailed."""
+    """config.json, sizes and headers of a model; nothing is downloaded but those. Raises: UsageError,
+    WeightsFailed."""
     from stoker.weights.check import check_config
     from stoker.weights.local import peek_file, peek_folder
 
@@ -79,7 +81,9 @@ def adapter_rank(folder: Path) -> int:
     rank = config.get("r")
     if config.get("peft_type", "LORA") != "LORA" or type(rank) is not int or not 1 <= rank < 2**31:
         raise UsageError(
-            f"{folder} is no LoRA adapter", why=f"its adapter_config.json says peft_type {shown(config.get('peft_type'))}, r {shown(rank)}",
-            fix="only LoRA adapters are served; merge others into the model's weights", rule="weights-adapter",
-        )  # fmt: skip
+            f"{folder} is no LoRA adapter",
+            why=f"its adapter_config.json says peft_type {shown(config.get('peft_type'))}, r {shown(rank)}",
+            fix="only LoRA adapters are served; merge others into the model's weights",
+            rule="weights-adapter",
+        )
     return rank

@@ -92,8 +92,8 @@ def _gs_options() -> dict[str, Any]:
         return {}
     url = emulator if "://" in emulator else f"http://{emulator}"
     key = (
-        '{"gcs_base_url": "%s", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}'
-        % url
+        '{"gcs_base_url": "%s", "disable_oauth": true, "client_email": "", "private_key": "", '
+        '"private_key_id": ""}' % url
     )
     return {"config": {"service_account_key": key}, "client_options": {"allow_http": True}}
 

@@ -17,7 +17,8 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json",
 
 
 def check_folder(folder: Path, *, adapter: bool = False) -> None:
-    """Raises: UsageError, where it is no model folder; WeightsFailed, where a file of it is broken or missing."""
+    """Raises: UsageError, where it is no model folder; WeightsFailed, where a file of it is broken or
+    missing."""
     config = folder / ("adapter_config.json" if adapter else "config.json")
     check_config(folder, config)
     read_object(config)
@@ -63,16 +64,19 @@ def check_config(folder: Path, config: Path) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What stands in a folder, by name. Raises: WeightsFailed, where it may not be read; UsageError, for too much."""
+    """What stands in a folder, by name. Raises: WeightsFailed, where it may not be read; UsageError, for too
+    much."""
     out = []
     try:
         for path in folder.iterdir():
             out.append(path)
             if len(out) > MOST_FILES:
                 raise UsageError(
-                    f"{folder} is no model's folder", why=f"it holds more than {MOST_FILES:,} files",
-                    fix="name the folder that holds config.json", rule="weights-config",
-                )  # fmt: skip
+                    f"{folder} is no model's folder",
+                    why=f"it holds more than {MOST_FILES:,} files",
+                    fix="name the folder that holds config.json",
+                    rule="weights-config",
+                )
     except OSError as error:
         raise refused(folder, reading.unreadable(error)) from None
     return sorted(out)
@@ -82,9 +86,11 @@ def _no_safetensors(folder: Path, names: str) -> None:
     pickles = [path.name for path in listed(folder) if path.suffix in PICKLES]
     if pickles:
         raise UsageError(
-            f"{folder} holds its weights as pickles ({pickles[0]})", why="a pickle runs code when it is loaded; only safetensors are served",
-            fix="save it again with `model.save_pretrained(FOLDER)`, which writes safetensors", rule="weights-pickle",
-        )  # fmt: skip
+            f"{folder} holds its weights as pickles ({pickles[0]})",
+            why="a pickle runs code when it is loaded; only safetensors are served",
+            fix="save it again with `model.save_pretrained(FOLDER)`, which writes safetensors",
+            rule="weights-pickle",
+        )
     raise WeightsFailed(
         f"{folder} has no weights",
         why=f"there is no {names} file",

@@ -1,6 +1,7 @@
 """Copies of hub repositories and bucket folders in a content-addressed cache.
 
-`blobs/` holds files by content; a model's folder holds hard links to them and appears under its name only when whole.
+`blobs/` holds files by content; a model's folder holds hard links to them and appears under its name only
+when whole.
 """
 
 import contextlib
@@ -74,7 +75,8 @@ def folder_name(listing: Listing) -> str:
 
 
 def _pinned(source: Hub | Bucket, home: Path) -> Path | None:
-    """A copy that no question to the hub could change: a whole commit's, or any while the hub may not be asked."""
+    """A copy that no question to the hub could change: a whole commit's, or any while the hub may not be
+    asked."""
     if not isinstance(source, Hub):
         return None
     whole = re.fullmatch(r"[0-9a-f]{40}", source.revision)
@@ -90,9 +92,11 @@ def _check_listing(listing: Listing) -> None:
         pickles = [name for name in listing.skipped if name.endswith(PICKLES)]
         if pickles:
             raise UsageError(
-                f"{listing.label} holds its weights as pickles ({pickles[0]})", why="a pickle runs code when it is loaded; only safetensors are served",
-                fix="another repository, or convert it with `model.save_pretrained(FOLDER)`", rule="weights-pickle",
-            )  # fmt: skip
+                f"{listing.label} holds its weights as pickles ({pickles[0]})",
+                why="a pickle runs code when it is loaded; only safetensors are served",
+                fix="another repository, or convert it with `model.save_pretrained(FOLDER)`",
+                rule="weights-pickle",
+            )
         raise UsageError(
             f"{listing.label} has no safetensors files",
             why=f"it holds {', '.join(sorted(names)[:5]) or 'nothing that serving needs'}",

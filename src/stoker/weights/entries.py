@@ -14,7 +14,8 @@ SOURCE_FILE = ".source"
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One model in the cache: where it came from, where it is, its bytes, and when it was made (epoch seconds).
+    """One model in the cache: where it came from, where it is, its bytes, and when it was made (epoch
+    seconds).
 
     state: `whole`; `partial`, which a copy left that did not finish; `copying`, while one runs.
     """
@@ -57,8 +58,11 @@ def remove(cache: Path, source: str) -> tuple[CacheEntry, ...]:
         )
     if all(entry.state == "copying" for entry in found):
         raise UsageError(
-            f"{source} is being copied", why="a copy of it runs now", fix="end that command first", rule="weights-copying"
-        )  # fmt: skip
+            f"{source} is being copied",
+            why="a copy of it runs now",
+            fix="end that command first",
+            rule="weights-copying",
+        )
     gone = remove_partial(cache, source)
     for entry in found:
         if entry.state == "whole":

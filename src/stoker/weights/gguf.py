@@ -29,9 +29,12 @@ def convert(gguf_file: Path, folder: Path) -> None:
     if form is None:
         raise WeightsFailed(
             f"{gguf_file.name} is of the architecture {fields['general.architecture']}",
-            why=f"only {' and '.join(ARCHITECTURES)} have a mapping", fix="use the model's safetensors",
-        )  # fmt: skip
-    save_file(dict(_tensors(reader, fields, form)), str(folder / "model.safetensors"), metadata={"format": "pt"})  # fmt: skip
+            why=f"only {' and '.join(ARCHITECTURES)} have a mapping",
+            fix="use the model's safetensors",
+        )
+    save_file(
+        dict(_tensors(reader, fields, form)), str(folder / "model.safetensors"), metadata={"format": "pt"}
+    )
     for name, value in {
         "config.json": form.config(fields),
         "generation_config.json": _generation(fields),

@@ -66,7 +66,8 @@ def config(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer.json: a BPE over SentencePiece's pieces, bytes for what has none, and the BOS token in front."""
+    """tokenizer.json: a BPE over SentencePiece's pieces, bytes for what has none, and the BOS token in
+    front."""
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     types: list[int] = fields["tokenizer.ggml.token_type"]
     bos = tokens[fields["tokenizer.ggml.bos_token_id"]]
@@ -76,15 +77,23 @@ def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
         "padding": None,
         "added_tokens": [
             {
-                "id": i, "content": tokens[i], "single_word": False, "lstrip": False, "rstrip": False,
-                "normalized": False, "special": types[i] == CONTROL,
+                "id": i,
+                "content": tokens[i],
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": types[i] == CONTROL,
             }
             for i, kind in enumerate(types)
             if kind in (CONTROL, USER_DEFINED)
         ],
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
         "pre_tokenizer": {
-            "type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False,
+            "type": "Split",
+            "pattern": {"String": " "},
+            "behavior": "MergedWithPrevious",
+            "invert": False,
         },
         "post_processor": _starts_with(bos, fields["tokenizer.ggml.bos_token_id"]),
         "decoder": {
@@ -96,13 +105,18 @@ def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
             ],
         },
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": tokens[fields["tokenizer.ggml.unknown_token_id"]],
-            "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True,
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": tokens[fields["tokenizer.ggml.unknown_token_id"]],
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
             "ignore_merges": False,
             "vocab": {token: i for i, token in enumerate(tokens)},
             "merges": merges(tokens, fields["tokenizer.ggml.scores"]),
         },
-    }  # fmt: skip
+    }
 
 
 def _starts_with(token: str, number: int) -> dict[str, Any]:
@@ -111,21 +125,26 @@ def _starts_with(token: str, number: int) -> dict[str, Any]:
         "type": "TemplateProcessing",
         "single": [first, {"Sequence": {"id": "A", "type_id": 0}}],
         "pair": [
-            first, {"Sequence": {"id": "A", "type_id": 0}},
-            {"SpecialToken": {"id": token, "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}},
+            first,
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": token, "type_id": 1}},
+            {"Sequence": {"id": "B", "type_id": 1}},
         ],
         "special_tokens": {token: {"id": token, "ids": [number], "tokens": [token]}},
-    }  # fmt: skip
+    }
 
 
 def merges(tokens: list[str], scores: list[float]) -> list[list[str]]:
-    """Every way to make a piece out of two others, best pieces first: what SentencePiece's scores say as merges."""
+    """Every way to make a piece out of two others, best pieces first: what SentencePiece's scores say as
+    merges."""
     numbers = {token: i for i, token in enumerate(tokens)}
     found: list[tuple[float, str, str]] = []
     for token, score in zip(tokens, scores, strict=True):
         halves = [(token[:at], token[at:]) for at in range(1, len(token))]
         known = [(left, right) for left, right in halves if left in numbers and right in numbers]
-        found += [(score, *pair) for pair in sorted(known, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))]  # fmt: skip
+        found += [
+            (score, *pair) for pair in sorted(known, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))
+        ]
     return [[left, right] for _, left, right in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
@@ -134,8 +153,13 @@ def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     named = {
         key: tokens[fields[f"tokenizer.ggml.{name}_token_id"]]
-        for key, name in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding"))
-    }  # fmt: skip
+        for key, name in (
+            ("bos_token", "bos"),
+            ("eos_token", "eos"),
+            ("unk_token", "unknown"),
+            ("pad_token", "padding"),
+        )
+    }
     template = fields.get("tokenizer.chat_template")
     return {
         "tokenizer_class": "GemmaTokenizerFast",

@@ -1,4 +1,5 @@
-"""A llama's GGUF in Hugging Face's terms: names, the rotary permutation, config and a byte-level BPE tokenizer.
+"""A llama's GGUF in Hugging Face's terms: names, the rotary permutation, config and a byte-level BPE
+tokenizer.
 
 Sources: the GGUF specification; llama.cpp's convert_hf_to_gguf.py.
 """

@@ -17,7 +17,8 @@ RETRIED = (408, 429, 500, 502, 503, 504)
 
 
 class HubRemote:
-    """One repository at one revision. Without a token, HF_TOKEN of the environment is used, as the hub's own tools do.
+    """One repository at one revision. Without a token, HF_TOKEN of the environment is used, as the hub's own
+    tools do.
 
     The token goes to the hub alone: httpx drops it where a redirect leads away.
     """
@@ -77,7 +78,8 @@ class HubRemote:
             raise UsageError(
                 f"the hub refuses {repo}",
                 why=why,
-                fix=f'accept the licence at {page}, then set HF_TOKEN, or in the file model: {{source: {self._source}, token: "env:NAME"}}',
+                fix=f"accept the licence at {page}, then set HF_TOKEN, or in the file model: {{source: "
+                f'{self._source}, token: "env:NAME"}}',
                 rule="hub-gated",
             )
         if status == 404:
@@ -95,7 +97,8 @@ class HubRemote:
         )
 
     def read(self, file: RemoteFile, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from start up to end, not included. Raises: Interrupted, to be tried again; StokerErrors."""
+        """The bytes from start up to end, not included. Raises: Interrupted, to be tried again;
+        StokerErrors."""
         url = f"{self._endpoint}/{self._source.repo}/resolve/{self._commit}/{file.path}"
         try:
             with self._client.stream("GET", url, headers={"Range": f"bytes={start}-{end - 1}"}) as answer:

@@ -1,7 +1,8 @@
-"""What copies that did not finish have left in the cache: whose it is, whether a copy still runs, and when it goes.
+"""What copies that did not finish have left in the cache: whose it is, whether a copy still runs, and when it
+goes.
 
-A copy goes on from what an earlier one of the same source and revision left. Of a source that has changed meanwhile
-nobody will ever ask for the rest.
+A copy goes on from what an earlier one of the same source and revision left. Of a source that has changed
+meanwhile nobody will ever ask for the rest.
 """
 
 import shutil
@@ -22,7 +23,8 @@ TAG = 12  # letters of a folder's name that tell source and revision
 class Leftover:
     """The files of one copy that is not whole. source: as the copy was asked for, or what is known of it.
 
-    size: on the disk, not as long as it will be. at: when it last grew (epoch seconds). lock: what a running copy holds.
+    size: on the disk, not as long as it will be. at: when it last grew (epoch seconds). lock: what a running
+    copy holds.
     """
 
     tag: str
@@ -92,7 +94,8 @@ def drop(cache: Path, one: Leftover) -> bool:
 
 
 def tidy(cache: Path, label: str, tag: str) -> None:
-    """Before a copy of `label`: what is left of other revisions of it, of anything long ago, and of names half given."""
+    """Before a copy of `label`: what is left of other revisions of it, of anything long ago, and of names
+    half given."""
     for one in leftovers(cache):
         if one.tag != tag and (one.source == label or one.old) and not one.running:
             drop(cache, one)

@@ -46,9 +46,12 @@ def check_count(tensors: int, at: str) -> None:
     """Raises: UsageError, for more tensors than any model has."""
     if tensors > MOST_TENSORS:
         raise UsageError(
-            "these are more tensors than any model has", at=at, why=f"more than {MOST_TENSORS:,}",
-            fix="name the folder of one model", rule="weights-tensors",
-        )  # fmt: skip
+            "these are more tensors than any model has",
+            at=at,
+            why=f"more than {MOST_TENSORS:,}",
+            fix="name the folder of one model",
+            rule="weights-tensors",
+        )
 
 
 def chat_template(folder: Path) -> str | None:

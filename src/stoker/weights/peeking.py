@@ -1,4 +1,5 @@
-"""Reading what a remote model says of itself: config.json, headers and chat template, by ranges of its files."""
+"""Reading what a remote model says of itself: config.json, headers and chat template, by ranges of its
+files."""
 
 import json
 import struct
@@ -24,9 +25,10 @@ def peek_remote(remote: Remote) -> ModelFiles:
         config = _json(remote, listing, "config.json")
         if config is None:
             raise UsageError(
-                f"{listing.label} has no config.json", why="so it is no Hugging Face model folder",
+                f"{listing.label} has no config.json",
+                why="so it is no Hugging Face model folder",
                 fix="name the folder or repository that holds config.json",
-            )  # fmt: skip
+            )
         extra = _json(remote, listing, QUANTIZATION)
         if extra and "quantization_config" not in config:
             config |= {"quantization_config": quantization_of(extra)}

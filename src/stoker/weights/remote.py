@@ -16,7 +16,8 @@ SKIPPED_FOLDERS = ("original/", "onnx/", "openvino/", "coreml/", ".git/", ".cach
 class RemoteFile:
     """One file: its path within the source, its bytes, and what the source says of its content.
 
-    sha256, md5 and git_sha1 are hex digests, None where the source gives none; `version` changes with the content.
+    sha256, md5 and git_sha1 are hex digests, None where the source gives none; `version` changes with the
+    content.
     """
 
     path: str
@@ -55,7 +56,8 @@ class Interrupted(Exception):
 
 
 def offline(*also: str) -> str | None:
-    """The variable that forbids to ask anybody for weights, where one does: STOKER_OFFLINE, and the source's own."""
+    """The variable that forbids to ask anybody for weights, where one does: STOKER_OFFLINE, and the source's
+    own."""
     return next((name for name in ("STOKER_OFFLINE", *also) if os.environ.get(name) == "1"), None)
 
 
@@ -63,13 +65,16 @@ def ask_nobody(source: str, *also: str) -> None:
     """Raises: WeightsFailed, where the environment forbids to ask the source."""
     if name := offline(*also):
         raise WeightsFailed(
-            f"{source} is not in the cache", why=f"{name}=1 forbids to ask for it", fix="unset it, or name a folder",
+            f"{source} is not in the cache",
+            why=f"{name}=1 forbids to ask for it",
+            fix="unset it, or name a folder",
             rule="weights-offline",
-        )  # fmt: skip
+        )
 
 
 def needed(path: str) -> bool:
-    """Whether serving needs the file: weights as safetensors, configuration, tokenizer; never code or pickles."""
+    """Whether serving needs the file: weights as safetensors, configuration, tokenizer; never code or
+    pickles."""
     if path.startswith(SKIPPED_FOLDERS) or path.rpartition("/")[2].startswith("."):
         return False
     return path.endswith(KEPT) and "/" not in path

@@ -14,6 +14,10 @@ def check_space(folder: Path, needed: Bytes) -> None:
     free = Bytes(shutil.disk_usage(folder).free)
     if needed + MARGIN > free:
         raise WeightsFailed(
-            f"there is no room for {needed} of weights", at=str(folder), why=f"{free} are free there, and {MARGIN} stay free",
-            fix="free some space (`stoker models list`, `stoker models rm`), or set STOKER_HOME to a larger disk", rule="weights-space",
-        )  # fmt: skip
+            f"there is no room for {needed} of weights",
+            at=str(folder),
+            why=f"{free} are free there, and {MARGIN} stay free",
+            fix="free some space (`stoker models list`, `stoker models rm`), or set STOKER_HOME to a larger "
+            "disk",
+            rule="weights-space",
+        )

@@ -75,7 +75,8 @@ class Partial:
             journal.write(f"{start}-{end}\n")
 
     def finish(self, blob: Path) -> None:
-        """Checks the content and gives the file its final name. Raises: WeightsFailed; a wrong file is dropped."""
+        """Checks the content and gives the file its final name. Raises: WeightsFailed; a wrong file is
+        dropped."""
         wrong = mismatch(self.path, self.file)
         self._journal.unlink(missing_ok=True)
         if wrong:

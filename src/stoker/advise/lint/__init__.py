@@ -1,6 +1,8 @@
-"""What would hurt in manifests that others wrote: their text in, findings out, with rule id, line, why and fix.
+"""What would hurt in manifests that others wrote: their text in, findings out, with rule id, line, why and
+fix.
 
-`lint(files)` reads all files together: a PodMonitoring in one file and the Deployment in another belong to each other.
+`lint(files)` reads all files together: a PodMonitoring in one file and the Deployment in another belong to
+each other.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,9 +13,20 @@ from stoker.findings import Finding
 
 # Kinds that other objects are checked against, and how many of them may be.
 RELATED = frozenset(
-    {*objects.WORKLOADS, "CronJob", "Service", "HorizontalPodAutoscaler", "ScaledObject", "PodDisruptionBudget",
-     "PersistentVolumeClaim", "PersistentVolume", "PodMonitoring", "PodMonitor", "ServiceMonitor"}
-)  # fmt: skip
+    {
+        *objects.WORKLOADS,
+        "CronJob",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "ScaledObject",
+        "PodDisruptionBudget",
+        "PersistentVolumeClaim",
+        "PersistentVolume",
+        "PodMonitoring",
+        "PodMonitor",
+        "ServiceMonitor",
+    }
+)
 TOGETHER = 1_200
 Rules = Callable[[Manifest, Sequence[Manifest]], Iterable[Finding]]
 
@@ -44,8 +57,11 @@ def _too_many(related: Sequence[Manifest]) -> Finding:
     """Each of them would be compared with each."""
     return Finding(
         f"there are more than {TOGETHER:,} workloads, Services, scalers and claims in these files",
-        "they are checked together, each against each", "fewer files at once", related[TOGETHER].at(), rule="text-bounds",
-    )  # fmt: skip
+        "they are checked together, each against each",
+        "fewer files at once",
+        related[TOGETHER].at(),
+        rule="text-bounds",
+    )
 
 
 def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list[Finding]:
@@ -56,10 +72,13 @@ def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list
         kind = manifest.kind or "object"
         return [
             manifest.finding(
-                "shape", (), f"it, or what belongs to it, is not shaped as a {kind}", str(error),
+                "shape",
+                (),
+                f"it, or what belongs to it, is not shaped as a {kind}",
+                str(error),
                 "`kubectl apply --dry-run=server` names the field",
             )
-        ]  # fmt: skip
+        ]
 
 
 def _placed(finding: Finding) -> tuple[str, int, Finding]:
@@ -68,7 +87,8 @@ def _placed(finding: Finding) -> tuple[str, int, Finding]:
 
 
 def is_manifest(text: str) -> bool:
-    """Whether a file holds Kubernetes objects rather than a spec; one that holds nothing may have been meant as some."""
+    """Whether a file holds Kubernetes objects rather than a spec; one that holds nothing may have been meant
+    as some."""
     lines = text.splitlines()
     return any(line.startswith("apiVersion:") for line in lines) or not "".join(
         line.partition("#")[0].strip("-. ") for line in lines

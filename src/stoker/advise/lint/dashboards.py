@@ -1,6 +1,7 @@
 """Dashboards: metric names that a release of vLLM does not have any more, and what they are called now.
 
-Grafana's JSON and Cloud Monitoring's alike: every string of the file is read, since queries stand in many places.
+Grafana's JSON and Cloud Monitoring's alike: every string of the file is read, since queries stand in many
+places.
 """
 
 import re
@@ -60,7 +61,8 @@ def fixed(text: str, release: str) -> tuple[str, int]:
 
 @lru_cache(4096)
 def _gone(name: str, release: str) -> tuple[str, str] | None:
-    """Why a release has no metric of that name, and its name of today (empty: none is known); None where it has it."""
+    """Why a release has no metric of that name, and its name of today (empty: none is known); None where it
+    has it."""
     known = vllm.nearest_release(release).metrics
     if any(one in known for one in _families(name)):
         return None
@@ -87,7 +89,8 @@ def _families(name: str) -> Iterator[str]:
 
 
 def _renamed(name: str, family: str, instead: str, known: Mapping[str, str]) -> str:
-    """The new name with the old one's ending; empty where the new one is of another kind, which would be another query."""
+    """The new name with the old one's ending; empty where the new one is of another kind, which would be
+    another query."""
     if not instead:
         return ""
     new = f"{instead}{name.removeprefix(family)}"

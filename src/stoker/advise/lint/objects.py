@@ -1,4 +1,5 @@
-"""Rules over objects and how they belong together: monitoring, scaling, claims, Services, copies of a value."""
+"""Rules over objects and how they belong together: monitoring, scaling, claims, Services, copies of a
+value."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,10 @@ from stoker.findings import Finding
 
 LWS = "leaderworkerset.sigs.k8s.io"
 WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "LeaderWorkerSet", "Job", "Pod")
-_PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)")  # fmt: skip
+_PLACEHOLDER = re.compile(
+    r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
+    r"|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)"
+)
 _METRIC = re.compile(r"vllm:[a-z_]+")
 
 
@@ -51,9 +55,12 @@ def _placeholders(one: Manifest) -> Iterator[Finding]:
         match = _PLACEHOLDER.search(text)
         if match and not (scripts and match[0].startswith("$")):
             yield one.finding(
-                "placeholder", path, f"{match[0]} is still to be filled in", "kubectl applies it as it stands",
+                "placeholder",
+                path,
+                f"{match[0]} is still to be filled in",
+                "kubectl applies it as it stands",
                 "its value",
-            )  # fmt: skip
+            )
 
 
 def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
@@ -61,9 +68,12 @@ def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) ->
     first = firsts.setdefault((one.kind, one.namespace, one.name), one)
     if first is not one and one.name:
         yield one.finding(
-            "twice", ("metadata", "name"), "it stands here a second time",
-            f"the first is {first.at('metadata', 'name')}: whichever is applied last wins", "another name, or one of them",
-        )  # fmt: skip
+            "twice",
+            ("metadata", "name"),
+            "it stands here a second time",
+            f"the first is {first.at('metadata', 'name')}: whichever is applied last wins",
+            "another name, or one of them",
+        )
 
 
 def _metrics(one: Manifest) -> Iterator[Finding]:
@@ -74,9 +84,26 @@ def _metrics(one: Manifest) -> Iterator[Finding]:
         for name in dict.fromkeys(_METRIC.findall(text)):
             gone = missing("metric", [name], release)
             if gone:
-                yield one.finding("metric", path, f"vLLM {release} has no metric {name}", gone[0].why(release), gone[0].fix or "a metric of its /metrics page")  # fmt: skip
-            elif name not in known and not any(name == f"{family}{end}" for family in known for end in ("_total", "_sum", "_count", "_bucket")):  # fmt: skip
-                yield one.finding("metric", path, f"vLLM {release} has no metric {name}", "its /metrics page does not list it", "a metric of that page", "warning")  # fmt: skip
+                yield one.finding(
+                    "metric",
+                    path,
+                    f"vLLM {release} has no metric {name}",
+                    gone[0].why(release),
+                    gone[0].fix or "a metric of its /metrics page",
+                )
+            elif name not in known and not any(
+                name == f"{family}{end}"
+                for family in known
+                for end in ("_total", "_sum", "_count", "_bucket")
+            ):
+                yield one.finding(
+                    "metric",
+                    path,
+                    f"vLLM {release} has no metric {name}",
+                    "its /metrics page does not list it",
+                    "a metric of that page",
+                    "warning",
+                )
 
 
 def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -86,9 +113,12 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     )
     if one.get("spec", "type") == "LoadBalancer" and not inside:
         yield one.finding(
-            "public", ("spec", "type"), "it has a public address and no authentication of its own",
-            "anyone on the internet may use the GPUs behind it", "type: ClusterIP with a port-forward, or an internal load balancer",
-        )  # fmt: skip
+            "public",
+            ("spec", "type"),
+            "it has a public address and no authentication of its own",
+            "anyone on the internet may use the GPUs behind it",
+            "type: ClusterIP with a port-forward, or an internal load balancer",
+        )
     selector = one.get("spec", "selector", default={})
     pods = [
         labels
@@ -103,10 +133,13 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
         and not any(selector.items() <= labels.items() for labels in pods)
     ):
         yield one.finding(
-            "service-selector", ("spec", "selector"), "it selects no pod of these files",
-            f"{_words(selector)} is on none of their templates", "the labels of a pod template",
+            "service-selector",
+            ("spec", "selector"),
+            "it selects no pod of these files",
+            f"{_words(selector)} is on none of their templates",
+            "the labels of a pod template",
             "warning",
-        )  # fmt: skip
+        )
 
 
 def _labels(one: Manifest) -> list[dict[str, Any]]:
@@ -138,16 +171,23 @@ def _monitoring(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Findi
     owners = [w for w in everything if any(selector.items() <= labels.items() for labels in _labels(w))]
     if not owners and any(_labels(w) for w in everything):
         yield one.finding(
-            "monitoring-selector", ("spec", "selector"), "it selects no pod of these files",
-            f"{_words(selector)} is on none of their templates", "the labels of the engine's pod template", "warning",
-        )  # fmt: skip
+            "monitoring-selector",
+            ("spec", "selector"),
+            "it selects no pod of these files",
+            f"{_words(selector)} is on none of their templates",
+            "the labels of the engine's pod template",
+            "warning",
+        )
     elsewhere = sorted({w.namespace for w in owners if w.namespace and w.namespace != one.namespace})
     if elsewhere and not one.get("spec", "namespaceSelector"):
         yield one.finding(
-            "monitoring-namespace", ("metadata",), "it scrapes nothing",
-            f"it stands in {one.namespace or 'whatever namespace is current'} and selects pods there alone; the pods are in {elsewhere[0]}",
+            "monitoring-namespace",
+            ("metadata",),
+            "it scrapes nothing",
+            f"it stands in {one.namespace or 'whatever namespace is current'} and selects pods there alone; "
+            f"the pods are in {elsewhere[0]}",
             f"namespace: {elsewhere[0]}",
-        )  # fmt: skip
+        )
 
 
 def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -160,7 +200,13 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
             one.get("spec", "csi", "readOnly") is True
             or one.get("spec", "gcePersistentDisk", "readOnly") is True
         ):
-            yield one.finding("volume-mode", ("spec", "accessModes"), "it is read-only and ReadWriteOnce", "only one node attaches it, so a second replica on another node never starts", "accessModes: [ReadOnlyMany]")  # fmt: skip
+            yield one.finding(
+                "volume-mode",
+                ("spec", "accessModes"),
+                "it is read-only and ReadWriteOnce",
+                "only one node attaches it, so a second replica on another node never starts",
+                "accessModes: [ReadOnlyMany]",
+            )
         return
     for user in everything:
         if user.kind not in ("Deployment", "LeaderWorkerSet") or not _same_space(one, user):
@@ -170,10 +216,13 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
                 claim = volume.get("persistentVolumeClaim", {}) if isinstance(volume, dict) else {}
                 if claim.get("claimName") == one.name and _many(user, everything):
                     yield user.finding(
-                        "volume-mode", (*path, "spec", "volumes", index), f"its replicas share the claim {one.name}, which is ReadWriteOnce",
-                        f"{one.at('spec', 'accessModes')}: one node attaches it, so a replica on another node waits for ever (Multi-Attach)",
+                        "volume-mode",
+                        (*path, "spec", "volumes", index),
+                        f"its replicas share the claim {one.name}, which is ReadWriteOnce",
+                        f"{one.at('spec', 'accessModes')}: one node attaches it, so a replica on another "
+                        f"node waits for ever (Multi-Attach)",
                         "accessModes: [ReadOnlyMany]",
-                    )  # fmt: skip
+                    )
 
 
 def _many(user: Manifest, everything: Sequence[Manifest]) -> bool:

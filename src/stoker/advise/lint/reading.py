@@ -93,9 +93,12 @@ def read(text: str, file: str) -> tuple[list[Manifest], list[Finding]]:
     out = [one for node in nodes if node is not None and (one := _manifest(node, file)) is not None]
     if not out:
         empty = Finding(
-            f"{file} holds no object", "kubectl applies nothing and says nothing of it",
-            "write the manifest, or leave the file out", f"{file}:1:1", rule="lint-empty",
-        )  # fmt: skip
+            f"{file} holds no object",
+            "kubectl applies nothing and says nothing of it",
+            "write the manifest, or leave the file out",
+            f"{file}:1:1",
+            rule="lint-empty",
+        )
         return [], [empty]
     return [inner for one in out for inner in _items(one)], []
 

@@ -32,11 +32,18 @@ def _two(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     for other in everything:
         if other is one:
             return
-        if other.kind in (HPA, KEDA) and _target(other) == mine and (other.kind, other.name) != (one.kind, one.name):  # fmt: skip
+        if (
+            other.kind in (HPA, KEDA)
+            and _target(other) == mine
+            and (other.kind, other.name) != (one.kind, one.name)
+        ):
             yield one.finding(
-                "two-scalers", ("spec", "scaleTargetRef"), f"{other.kind} {other.name} scales {mine[1]} {mine[2]} too",
-                f"{other.at('metadata', 'name')}: each undoes what the other did", "one scaler with both metrics: the largest answer wins",
-            )  # fmt: skip
+                "two-scalers",
+                ("spec", "scaleTargetRef"),
+                f"{other.kind} {other.name} scales {mine[1]} {mine[2]} too",
+                f"{other.at('metadata', 'name')}: each undoes what the other did",
+                "one scaler with both metrics: the largest answer wins",
+            )
             return
 
 
@@ -50,10 +57,14 @@ def _never(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
         target = number(value) if "num_requests_running" in name else None
         if most and target is not None and never_exceeded(target, most):
             yield one.finding(
-                "hpa-unreachable", ("spec", "metrics", index), f"{value} running requests a replica are never exceeded",
-                f"the engine runs {most} at once at most (--max-num-seqs), and up to 10 % above the target nothing moves",
-                "a lower target, or vllm:num_requests_waiting", "warning",
-            )  # fmt: skip
+                "hpa-unreachable",
+                ("spec", "metrics", index),
+                f"{value} running requests a replica are never exceeded",
+                f"the engine runs {most} at once at most (--max-num-seqs), and up to 10 % above the target "
+                f"nothing moves",
+                "a lower target, or vllm:num_requests_waiting",
+                "warning",
+            )
 
 
 def _most(workload: Manifest) -> int | None:
@@ -70,16 +81,24 @@ def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     reference = one.get("spec", "scaleTargetRef", default={})
     if not reference:
         yield one.finding(
-            "hpa-target", ("spec",), "it names nothing to scale", "spec.scaleTargetRef is missing", "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}",
-        )  # fmt: skip
+            "hpa-target",
+            ("spec",),
+            "it names nothing to scale",
+            "spec.scaleTargetRef is missing",
+            "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}",
+        )
         return
     targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
     others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
     if others and not targets:
         yield one.finding(
-            "hpa-target", ("spec", "scaleTargetRef"), f"there is no {reference.get('kind')} {reference.get('name')} in these files",
-            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}", "the workload's own kind and name", "warning",
-        )  # fmt: skip
+            "hpa-target",
+            ("spec", "scaleTargetRef"),
+            f"there is no {reference.get('kind')} {reference.get('name')} in these files",
+            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}",
+            "the workload's own kind and name",
+            "warning",
+        )
     same = (
         o
         for o in everything
@@ -89,20 +108,30 @@ def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     for target in targets if first is one else ():
         if target.get("spec", "replicas") is not None:
             yield target.finding(
-                "hpa-replicas", ("spec", "replicas"), "it fixes the replicas that an HPA moves",
-                "every apply sets them back, and drops replicas that serve", "leave spec.replicas out", "warning",
-            )  # fmt: skip
+                "hpa-replicas",
+                ("spec", "replicas"),
+                "it fixes the replicas that an HPA moves",
+                "every apply sets them back, and drops replicas that serve",
+                "leave spec.replicas out",
+                "warning",
+            )
     if one.get("spec", "behavior") is None:
         yield one.finding(
-            "hpa-behavior", ("spec",), "it has no behavior",
+            "hpa-behavior",
+            ("spec",),
+            "it has no behavior",
             "by default it may double the replicas at once, and a GPU replica takes minutes to be of use",
-            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: {stabilizationWindowSeconds: 300}}",
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: "
+            "{stabilizationWindowSeconds: 300}}",
             "note",
-        )  # fmt: skip
+        )
     for index, metric in enumerate(one.get("spec", "metrics", default=[])):
         if isinstance(metric, dict) and (metric.get("resource") or {}).get("name") in ("cpu", "memory"):
             yield one.finding(
-                "hpa-resource", ("spec", "metrics", index), f"it scales on {metric['resource']['name']}",
-                "the work is on the GPU: it says little about the engine's load", "vllm:num_requests_waiting or vllm:num_requests_running",
+                "hpa-resource",
+                ("spec", "metrics", index),
+                f"it scales on {metric['resource']['name']}",
+                "the work is on the GPU: it says little about the engine's load",
+                "vllm:num_requests_waiting or vllm:num_requests_running",
                 "warning",
-            )  # fmt: skip
+            )

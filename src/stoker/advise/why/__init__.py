@@ -48,7 +48,8 @@ def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Evidence]]:
 
 
 def _exact(evidence: list[Evidence]) -> list[Evidence]:
-    """Without what the nodes show, where another is on its way; else without the scheduler's count, where they show more."""
+    """Without what the nodes show, where another is on its way; else without the scheduler's count, where
+    they show more."""
     if any(one.reason == "TriggeredScaleUp" for one in evidence):
         return [one for one in evidence if one.reason not in EXACT]
     known = any(one.reason in EXACT for one in evidence)

@@ -11,8 +11,8 @@ from stoker.fleet.state import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One cause. reason and text are patterns of a sign; `{1}` in cause and fix is the text's first group, `{1|else}` what
-    stands there where it has none, `{at}` whom the sign is about (`Deployment/shop`).
+    """One cause. reason and text are patterns of a sign; `{1}` in cause and fix is the text's first group,
+    `{1|else}` what stands there where it has none, `{at}` whom the sign is about (`Deployment/shop`).
 
     beside: a reason that must be among all signs; without: one that must not.
     """

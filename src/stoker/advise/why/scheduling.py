@@ -1,8 +1,10 @@
-"""What the scheduler says of the nodes, clause by clause, and which clause is about those that could have taken the pod.
+"""What the scheduler says of the nodes, clause by clause, and which clause is about those that could have
+taken the pod.
 
-`0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 Insufficient nvidia.com/gpu. preemption: …`: each node is
-told of under the first check that it failed. A node that got further than the others is nearer to what was asked for,
-so its clause decides; those of a control plane, which no engine is meant for, never do.
+`0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 Insufficient nvidia.com/gpu. preemption: …`:
+each node is told of under the first check that it failed. A node that got further than the others is nearer
+to what was asked for, so its clause decides; those of a control plane, which no engine is meant for, never
+do.
 Source: pkg/scheduler/framework/types.go (FitError), framework/plugins/*, Kubernetes 1.30 to 1.36.
 """
 
@@ -14,8 +16,12 @@ UNRESOLVABLE = "more than any of them has"
 _REST = re.compile(r"\.\s+(?=[a-z])|\.\s*$")  # where preemption and claims are told of
 _CLAUSE = re.compile(r"(?:^|, )(\d+) (.+?)(?=, \d+ |$)", re.S)
 _CONTROL_PLANE = re.compile(r"untolerated taint \{node-role\.kubernetes\.io/(?:control-plane|master)")
-# The checks in the order in which a node goes through them: before its resources, these, and what comes after.
-_BEFORE = re.compile(r"untolerated taint|were unschedulable|requested node name|didn't match (?:Pod's )?node (?:affinity|selector)")  # fmt: skip
+# The checks in the order in which a node goes through them: before its resources, these, and what comes
+# after.
+_BEFORE = re.compile(
+    r"untolerated taint|were unschedulable|requested node name|didn't match (?:Pod's )?node "
+    r"(?:affinity|selector)"
+)
 _FIT = re.compile(r"^(?:Insufficient \S+|Too many pods|node\(s\) didn't have free ports.*)$")
 
 
@@ -66,7 +72,8 @@ def _deciding(found: tuple[Clause, ...], text: str) -> list[Clause]:
 
 
 def _never(text: str) -> bool:
-    """Whether no node could take the pod were it empty: since 1.31 the scheduler says then that preemption is no help."""
+    """Whether no node could take the pod were it empty: since 1.31 the scheduler says then that preemption is
+    no help."""
     said = re.search(r"preemption: \d+/\d+ nodes are available: (.*)", text, re.S)
     told = [one.reason for one in _counted(_REST.split(said[1], maxsplit=1)[0])] if said else []
     return bool(told) and all("Preemption is not helpful" in one for one in told)

@@ -17,7 +17,13 @@ TRIED = frozenset({"FailedScheduling", "NotTriggerScaleUp", "FailedCreate"})
 WEIGHTS = ("weights", "snapshot", "claim")
 VOLUMES = ("Job", "PersistentVolumeClaim", "VolumeSnapshot")
 # Of a workload's conditions, the one that says most first.
-TELLING = ("FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "GroupsProgressing", "MinimumReplicasUnavailable")  # fmt: skip
+TELLING = (
+    "FailedCreate",
+    "ReplicaSetCreateError",
+    "ProgressDeadlineExceeded",
+    "GroupsProgressing",
+    "MinimumReplicasUnavailable",
+)
 
 
 def tells(state: FleetState, piece: Evidence, now: float) -> bool:
@@ -42,7 +48,8 @@ def tells(state: FleetState, piece: Evidence, now: float) -> bool:
 
 
 def newest(evidence: list[Evidence]) -> list[Evidence]:
-    """Without what an object said before it said something else: of a try that is made again and again, the last counts."""
+    """Without what an object said before it said something else: of a try that is made again and again, the
+    last counts."""
     last = {(one.subject, one.reason): one for one in sorted(evidence, key=lambda one: one.last_seen)}
     return [one for one in evidence if one.reason not in TRIED or last[one.subject, one.reason] is one]
 
@@ -66,7 +73,8 @@ def held(replica: Replica, now: float) -> str:
 
 
 def unexplained(state: FleetState, now: float) -> list[Finding]:
-    """What is not ready without a known cause, with what is known of it: never nothing, while something is missing."""
+    """What is not ready without a known cause, with what is known of it: never nothing, while something is
+    missing."""
     late = _late_ones(state)
     out = [_late(state, one, now) for one in late]
     out += missing(state, now)
@@ -95,7 +103,15 @@ def missing(state: FleetState, now: float) -> list[Finding]:
         return []
     if count <= len(leaving):
         going = f"replica {leaving[0].name} is on its way out, and another takes its place"
-        return [Finding(going, leaving[0].detail, "wait: it finishes its requests first", severity="note", rule="why-leaving")]  # fmt: skip
+        return [
+            Finding(
+                going,
+                leaving[0].detail,
+                "wait: it finishes its requests first",
+                severity="note",
+                rule="why-leaving",
+            )
+        ]
     return [_missing(state, count)]
 
 
@@ -106,17 +122,33 @@ def _missing(state: FleetState, count: int) -> Finding:
     piece = best or newest
     what = f"{count} of {state.wanted} replicas {'is' if count == 1 else 'are'} not there"
     if piece is None:
-        return Finding(what, "nothing is said of it yet", "wait a moment; `kubectl get events` shows what the cluster says", severity="warning", rule="why-unknown")  # fmt: skip
+        return Finding(
+            what,
+            "nothing is said of it yet",
+            "wait a moment; `kubectl get events` shows what the cluster says",
+            severity="warning",
+            rule="why-unknown",
+        )
     return Finding(
-        f"{what}: {piece.text or piece.reason}", f"{piece.subject}: {piece.reason}: {piece.text}",
-        f"`kubectl describe {piece.subject}` and `kubectl get events` show more", piece.subject, "warning", "why-unknown",
-    )  # fmt: skip
+        f"{what}: {piece.text or piece.reason}",
+        f"{piece.subject}: {piece.reason}: {piece.text}",
+        f"`kubectl describe {piece.subject}` and `kubectl get events` show more",
+        piece.subject,
+        "warning",
+        "why-unknown",
+    )
 
 
 def _unready(one: Service, now: float) -> Finding:
     what = f"{one.role} has been {one.phase} for {_ago(one.since, now)}"
     seen = one.last_error or one.detail or "nothing is said of it yet"
-    return Finding(what, seen, "`stoker status` shows how far it is, `stoker logs` what it says", severity="warning", rule="why-unknown")  # fmt: skip
+    return Finding(
+        what,
+        seen,
+        "`stoker status` shows how far it is, `stoker logs` what it says",
+        severity="warning",
+        rule="why-unknown",
+    )
 
 
 def _ago(since: float, now: float) -> Seconds:

@@ -1,4 +1,5 @@
-"""What is wrong with a fleet and with no replica of it: nobody keeps its state, or its newest change was stopped."""
+"""What is wrong with a fleet and with no replica of it: nobody keeps its state, or its newest change was
+stopped."""
 
 from stoker.engine.last_error import explained
 from stoker.findings import Finding
@@ -29,5 +30,8 @@ def _stopped(one: Stopped, now: float) -> Finding:
     ago = Seconds(round(max(0.0, now - one.since)))
     return Finding(
         f"revision {one.revision}: it was stopped {ago} ago, and revision {one.serving} serves on",
-        f"{one.subject} failed: {one.last_error}", "\n".join(filter(None, fixes)), one.log or "", rule="why-stopped",
-    )  # fmt: skip
+        f"{one.subject} failed: {one.last_error}",
+        "\n".join(filter(None, fixes)),
+        one.log or "",
+        rule="why-stopped",
+    )

@@ -55,9 +55,11 @@ def accelerator(cluster: Cluster) -> str:
     kind = cluster.plan.hardware.gpu_type
     if kind is None or kind.accelerator is None:
         raise UsageError(
-            f"GKE has no {kind or 'GPU'}", why="no machine type of its has one",
-            fix="platform: plain, with node_selector, or another GPU", rule="gke-accelerator",
-        )  # fmt: skip
+            f"GKE has no {kind or 'GPU'}",
+            why="no machine type of its has one",
+            fix="platform: plain, with node_selector, or another GPU",
+            rule="gke-accelerator",
+        )
     machine = cluster.plan.hardware.machine
     if machine is not None and machine.machine.startswith("a3-megagpu"):
         return "nvidia-h100-mega-80gb"
@@ -84,7 +86,16 @@ def tolerations(cluster: Cluster) -> list[dict[str, Any]]:
         out.append({"key": cluster.gpu_resource, "operator": "Exists", "effect": "NoSchedule"})
     rungs = {rung.partition(":")[0] for rung in cluster.ask.capacity}
     if "spot" in rungs:
-        out.append({"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"})  # fmt: skip
+        out.append(
+            {"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+        )
     if "flex-start" in rungs:
-        out.append({"key": "cloud.google.com/gke-queued", "operator": "Equal", "value": "true", "effect": "NoSchedule"})  # fmt: skip
+        out.append(
+            {
+                "key": "cloud.google.com/gke-queued",
+                "operator": "Equal",
+                "value": "true",
+                "effect": "NoSchedule",
+            }
+        )
     return [*out, *map(dict, cluster.ask.tolerations)]

@@ -108,7 +108,8 @@ class Cluster:
 
     @cached_property
     def weights_name(self) -> str:
-        """Name of the objects that hold the weights: other weights have others, so that a rollback finds its own."""
+        """Name of the objects that hold the weights: other weights have others, so that a rollback finds its
+        own."""
         adapters = [f"{name}={source}" for name, source in sorted(self.spec.model.adapters.items())]
         said = "\n".join(
             (str(self.source), self.disk_type, *self.disk.zones, self.disk.handle or "", *adapters)
@@ -138,7 +139,8 @@ class Cluster:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the checkpoint: as its headers say, else as the ranks hold them, else what the GPUs could hold."""
+        """Bytes of the checkpoint: as its headers say, else as the ranks hold them, else what the GPUs could
+        hold."""
         plan = self.plan
         if plan.shape is not None and plan.shape.weight_bytes:
             return int(plan.shape.weight_bytes)
@@ -217,24 +219,30 @@ def choose(plan: Plan) -> Cluster:
     spec = plan.spec
     if spec.engine.kind == "simulated" and not spec.engine.image:
         raise UsageError(
-            "simulated engines in a cluster need an image", at=_at(spec, "engine"),
-            why="no registry at hand publishes Stoker's own", fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
+            "simulated engines in a cluster need an image",
+            at=_at(spec, "engine"),
+            why="no registry at hand publishes Stoker's own",
+            fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
             rule="kubernetes-image",
-        )  # fmt: skip
+        )
     if not spec.replicas.fixed and spec.replicas.low == 0:
         raise UsageError(
-            f"replicas: {spec.replicas} begins at 0", at=_at(spec, "replicas"),
+            f"replicas: {spec.replicas} begins at 0",
+            at=_at(spec, "replicas"),
             why="the HPA's metrics are the replicas' own: with none there is none to scale up by",
-            fix=f"replicas: 1..{spec.replicas.high}, or a fixed number: `stoker scale 0` stops it", rule="kubernetes-zero",
-        )  # fmt: skip
+            fix=f"replicas: 1..{spec.replicas.high}, or a fixed number: `stoker scale 0` stops it",
+            rule="kubernetes-zero",
+        )
     weights = _weights(spec)
     metrics = spec.kubernetes.metrics or _metrics(spec)
     if metrics == "none" and not spec.replicas.fixed:
         raise UsageError(
-            "replicas is a range, and kubernetes.metrics is none", at=_at(spec, "kubernetes.metrics"),
-            why="the HPA would have no metric to ask for", fix="metrics: stackdriver or prometheus, or a fixed number of replicas",
+            "replicas is a range, and kubernetes.metrics is none",
+            at=_at(spec, "kubernetes.metrics"),
+            why="the HPA would have no metric to ask for",
+            fix="metrics: stackdriver or prometheus, or a fixed number of replicas",
             rule="kubernetes-metrics",
-        )  # fmt: skip
+        )
     return Cluster(plan, weights, metrics)
 
 
@@ -257,10 +265,12 @@ def _weights(spec: ServeSpec) -> WeightsBy:
         own = "disk"
     else:
         raise UsageError(
-            f"a cluster cannot read {source}", at=_at(spec, "model.source") or _at(spec, "model"),
-            why="it is on this machine", fix="copy it to a bucket and name that, such as gs://BUCKET/FOLDER",
+            f"a cluster cannot read {source}",
+            at=_at(spec, "model.source") or _at(spec, "model"),
+            why="it is on this machine",
+            fix="copy it to a bucket and name that, such as gs://BUCKET/FOLDER",
             rule="kubernetes-weights",
-        )  # fmt: skip
+        )
     chosen = asked or own
     fits = {
         "disk": True,
@@ -270,20 +280,32 @@ def _weights(spec: ServeSpec) -> WeightsBy:
     }
     if not fits[chosen]:
         raise UsageError(
-            f"weights: {chosen} does not go with {source}", at=_at(spec, "kubernetes.weights"),
-            why={"gcsfuse": "it reads a gs:// bucket", "stream": "it reads a gs:// or s3:// bucket", "hub": "it reads hf:// repositories"}[chosen],
-            fix=f"weights: {own}", rule="kubernetes-weights",
-        )  # fmt: skip
+            f"weights: {chosen} does not go with {source}",
+            at=_at(spec, "kubernetes.weights"),
+            why={
+                "gcsfuse": "it reads a gs:// bucket",
+                "stream": "it reads a gs:// or s3:// bucket",
+                "hub": "it reads hf:// repositories",
+            }[chosen],
+            fix=f"weights: {own}",
+            rule="kubernetes-weights",
+        )
     if spec.model.adapters and chosen in ("gcsfuse", "stream"):
         raise UsageError(
-            f"weights: {chosen} brings no adapters", at=_at(spec, "model.adapters"), why="it reads the model's folder alone",
-            fix="weights: disk, whose copy takes them along", rule="kubernetes-adapters",
-        )  # fmt: skip
+            f"weights: {chosen} brings no adapters",
+            at=_at(spec, "model.adapters"),
+            why="it reads the model's folder alone",
+            fix="weights: disk, whose copy takes them along",
+            rule="kubernetes-adapters",
+        )
     if chosen == "hub" and any(not isinstance(source, Hub) for source in spec.model.adapters.values()):
         raise UsageError(
-            "weights: hub takes adapters of the hub alone", at=_at(spec, "model.adapters"),
-            why="the pods fetch them by themselves", fix="weights: disk, whose copy takes all", rule="kubernetes-adapters",
-        )  # fmt: skip
+            "weights: hub takes adapters of the hub alone",
+            at=_at(spec, "model.adapters"),
+            why="the pods fetch them by themselves",
+            fix="weights: disk, whose copy takes all",
+            rule="kubernetes-adapters",
+        )
     return chosen
 
 

@@ -1,6 +1,7 @@
 """The Job that copies weights onto a disk, and checks what it copied.
 
-Sources: https://rclone.org/docs, https://huggingface.co/docs/huggingface_hub/guides/cli (download, cache verify).
+Sources: https://rclone.org/docs, https://huggingface.co/docs/huggingface_hub/guides/cli (download, cache
+verify).
 """
 
 from typing import Any
@@ -39,8 +40,12 @@ def copy_job(cluster: Cluster) -> Manifest:
             "enableServiceLinks": False,
             "restartPolicy": "OnFailure",
             "securityContext": {
-                "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
             },
             **({"initContainers": steps[:-1]} if steps[:-1] else {}),
             "containers": steps[-1:],
@@ -49,7 +54,7 @@ def copy_job(cluster: Cluster) -> Manifest:
                 {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}},
             ],
         },
-    }  # fmt: skip
+    }
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -73,7 +78,10 @@ def _copy_steps(cluster: Cluster) -> list[dict[str, Any]]:
 def _words(source: Source, folder: str) -> list[tuple[str, list[str]]]:
     match source:
         case Bucket(scheme=scheme, bucket=bucket, prefix=prefix):
-            remote = f":{'gcs' if scheme == 'gs' else 's3'},env_auth=true{',bucket_policy_only=true' if scheme == 'gs' else ',provider=AWS'}:{bucket}/{prefix}"  # fmt: skip
+            backend = "gcs,env_auth=true,bucket_policy_only=true"
+            if scheme != "gs":
+                backend = "s3,env_auth=true,provider=AWS"
+            remote = f":{backend}:{bucket}/{prefix}"
             skipped = ["--exclude", f"*.{{{','.join(UNSAFE)}}}"]
             progress = ["--stats", "5s", "--stats-one-line", "--use-json-log", "--log-level", "INFO"]
             copy = [
@@ -98,9 +106,11 @@ def _words(source: Source, folder: str) -> list[tuple[str, list[str]]]:
             ]
         case _:
             raise UsageError(
-                f"a cluster cannot read {source}", why="it is on this machine", fix="copy it to a bucket and name that",
+                f"a cluster cannot read {source}",
+                why="it is on this machine",
+                fix="copy it to a bucket and name that",
                 rule="kubernetes-weights",
-            )  # fmt: skip
+            )
 
 
 def _step(cluster: Cluster, name: str, argv: list[str], source: Source) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The disk that many pods read: an existing one by its handle, or a copy made from a snapshot.
 
-An empty claim, a Job that copies and checks, a snapshot of the claim, and a read-only-many claim made from the
-snapshot. The objects are named by what they hold, so that a rollback finds its own.
+An empty claim, a Job that copies and checks, a snapshot of the claim, and a read-only-many claim made from
+the snapshot. The objects are named by what they hold, so that a rollback finds its own.
 
-Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/hyperdisk-ml (claims from a snapshot,
-several zones), https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/migrating-pd-hyperdisk (a
-snapshot of one type of disk becomes another),
-https://github.com/kubernetes-sigs/gcp-compute-persistent-disk-csi-driver (a multi-zone volume is read-only and gives no
-snapshot; read_ahead_kb).
+Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/hyperdisk-ml (claims from a
+snapshot, several zones),
+https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/migrating-pd-hyperdisk (a snapshot
+of one type of disk becomes another),
+https://github.com/kubernetes-sigs/gcp-compute-persistent-disk-csi-driver (a multi-zone volume is read-only
+and gives no snapshot; read_ahead_kb).
 """
 
 from math import ceil
@@ -41,10 +42,15 @@ def check_machine(cluster: Cluster) -> None:
     if cluster.disk.storage_class or not cluster.gke or machine is None or cluster.disk_type in machine.disks:
         return
     place = cluster.spec.origin.get("kubernetes.disk.type") or cluster.spec.origin.get("kubernetes.disk")
+    one_zone = len(cluster.disk.zones) > 1
+    fix = "one zone in disk.zones" if one_zone else f"disk: {{type: {machine.disks[0]}}}"
     raise UsageError(
-        f"{machine} cannot attach a {cluster.disk_type}", at=str(place or ""), why=f"it takes {', '.join(machine.disks)}",
-        fix=f"{'one zone in disk.zones' if len(cluster.disk.zones) > 1 else f'disk: {{type: {machine.disks[0]}}}'}, or weights: stream", rule="disk-machine",
-    )  # fmt: skip
+        f"{machine} cannot attach a {cluster.disk_type}",
+        at=str(place or ""),
+        why=f"it takes {', '.join(machine.disks)}",
+        fix=f"{fix}, or weights: stream",
+        rule="disk-machine",
+    )
 
 
 def check_readers(cluster: Cluster) -> None:
@@ -53,9 +59,12 @@ def check_readers(cluster: Cluster) -> None:
     most = READERS[cluster.disk_type]
     if nodes > most and not cluster.disk.storage_class:
         raise UsageError(
-            f"{nodes} nodes cannot read one {cluster.disk_type}", why=f"it takes {most} read-only attachments",
-            fix=f"disk: {{type: hyperdisk-ml}}{' where it is one' if cluster.disk.handle else ''}, weights: stream, or fewer replicas", rule="disk-readers",
-        )  # fmt: skip
+            f"{nodes} nodes cannot read one {cluster.disk_type}",
+            why=f"it takes {most} read-only attachments",
+            fix=f"disk: {{type: hyperdisk-ml}}{' where it is one' if cluster.disk.handle else ''}, weights: "
+            f"stream, or fewer replicas",
+            rule="disk-readers",
+        )
 
 
 def existing(cluster: Cluster) -> tuple[Manifest, ...]:
@@ -102,15 +111,19 @@ def existing(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def _zones_of(cluster: Cluster) -> list[str]:
-    """Where an existing disk stands: as its handle says, else as the file does. Raises: UsageError, where neither does."""
+    """Where an existing disk stands: as its handle says, else as the file does. Raises: UsageError, where
+    neither does."""
     parts = str(cluster.disk.handle).split("/")
     zone = parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""
     if zone == ANY_ZONE and not cluster.disk.zones:
         place = cluster.spec.origin.get("kubernetes.weights")
         raise UsageError(
-            "the disk stands in several zones, and the file does not say in which", at=str(place or ""),
-            why="pods would be put into zones without it", fix="disk: {zones: [ZONE, …]}", rule="disk-zones",
-        )  # fmt: skip
+            "the disk stands in several zones, and the file does not say in which",
+            at=str(place or ""),
+            why="pods would be put into zones without it",
+            fix="disk: {zones: [ZONE, …]}",
+            rule="disk-zones",
+        )
     return [zone] if zone not in ("", ANY_ZONE) else list(cluster.disk.zones)
 
 

@@ -1,8 +1,10 @@
-"""Routing by the Gateway API: a Gateway, a route, the InferencePool, and the endpoint picker that chooses a replica.
+"""Routing by the Gateway API: a Gateway, a route, the InferencePool, and the endpoint picker that chooses a
+replica.
 
-Sources: https://gateway-api-inference-extension.sigs.k8s.io (InferencePool v1, the picker's flags and rights),
-https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources (GKE's policies),
-https://cloud.google.com/kubernetes-engine/docs/how-to/deploy-gke-inference-gateway (GKE's classes for a pool).
+Sources: https://gateway-api-inference-extension.sigs.k8s.io (InferencePool v1, the picker's flags and
+rights), https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources (GKE's policies),
+https://cloud.google.com/kubernetes-engine/docs/how-to/deploy-gke-inference-gateway (GKE's classes for a
+pool).
 """
 
 from typing import Any
@@ -19,7 +21,8 @@ GKE_CLASSES = ("gke-l7-rilb", "gke-l7-regional-external-managed")  # those that 
 
 
 def gateway_api(cluster: Cluster) -> tuple[Manifest, ...]:
-    """All of it, where it was asked for. Raises: UsageError, for a public address without a key and a certificate."""
+    """All of it, where it was asked for. Raises: UsageError, for a public address without a key and a
+    certificate."""
     if cluster.ask.routing != "gateway-api":
         return ()
     _check_class(cluster)
@@ -33,9 +36,12 @@ def _check_class(cluster: Cluster) -> None:
     name = cluster.ask.gateway.class_name
     if cluster.gke and name.startswith("gke-l7-") and name not in GKE_CLASSES:
         raise UsageError(
-            f"the gateway class {name} routes to no InferencePool", at=_at(cluster), why=f"of GKE's own, {' and '.join(GKE_CLASSES)} do",
-            fix=f"class_name: {GKE_CLASSES[0 if cluster.ask.gateway.internal else 1]}", rule="gateway-class",
-        )  # fmt: skip
+            f"the gateway class {name} routes to no InferencePool",
+            at=_at(cluster),
+            why=f"of GKE's own, {' and '.join(GKE_CLASSES)} do",
+            fix=f"class_name: {GKE_CLASSES[0 if cluster.ask.gateway.internal else 1]}",
+            rule="gateway-class",
+        )
 
 
 def _check_public(cluster: Cluster) -> None:
@@ -49,20 +55,26 @@ def _check_public(cluster: Cluster) -> None:
     if lacking:
         raise UsageError(
             f"the gateway class {cluster.ask.gateway.class_name} may be public, and the endpoint is open",
-            at=_at(cluster), why="anyone who reaches it could use the GPUs, or read keys on the way",
-            fix=f"{' and '.join(lacking)}, or class_name: gke-l7-rilb", rule="gateway-open",
-        )  # fmt: skip
+            at=_at(cluster),
+            why="anyone who reaches it could use the GPUs, or read keys on the way",
+            fix=f"{' and '.join(lacking)}, or class_name: gke-l7-rilb",
+            rule="gateway-open",
+        )
 
 
 def _check_proxies(cluster: Cluster) -> None:
-    """The network policy lets in the load balancer's proxies, and on GKE these are known by their subnet alone."""
+    """The network policy lets in the load balancer's proxies, and on GKE these are known by their subnet
+    alone."""
     if cluster.gke and cluster.ask.network_policy and not cluster.ask.gateway.proxies:
         raise UsageError(
-            "the file does not say from where the load balancer's proxies come", at=_at(cluster),
+            "the file does not say from where the load balancer's proxies come",
+            at=_at(cluster),
             why="without that, the network policy would have to let every private address reach the engines",
-            fix="kubernetes: {gateway: {proxies: [CIDR]}}, of `gcloud compute networks subnets list --filter=purpose=REGIONAL_MANAGED_PROXY`; "
-            "or network_policy: false", rule="gateway-proxies",
-        )  # fmt: skip
+            fix="kubernetes: {gateway: {proxies: [CIDR]}}, of `gcloud compute networks subnets list "
+            "--filter=purpose=REGIONAL_MANAGED_PROXY`; "
+            "or network_policy: false",
+            rule="gateway-proxies",
+        )
 
 
 def _at(cluster: Cluster) -> str:
@@ -107,13 +119,22 @@ def _pool(cluster: Cluster) -> Manifest:
             "failureMode": "FailOpen",  # a replica chosen blindly is better than none
         },
     }
-    return Manifest({"apiVersion": f"{INFERENCE}/v1", "kind": "InferencePool", "metadata": cluster.meta(), "spec": spec})  # fmt: skip
+    return Manifest(
+        {"apiVersion": f"{INFERENCE}/v1", "kind": "InferencePool", "metadata": cluster.meta(), "spec": spec}
+    )
 
 
 def _policies(cluster: Cluster) -> tuple[Manifest, ...]:
     target = {"group": INFERENCE, "kind": "InferencePool", "name": cluster.name}
     drain = min(3600, int(cluster.spec.drain_timeout))
-    backend = {"default": {"timeoutSec": LONGEST, "connectionDraining": {"drainingTimeoutSec": drain}, "logging": {"enabled": True}}, "targetRef": target}  # fmt: skip
+    backend = {
+        "default": {
+            "timeoutSec": LONGEST,
+            "connectionDraining": {"drainingTimeoutSec": drain},
+            "logging": {"enabled": True},
+        },
+        "targetRef": target,
+    }
     check = {"requestPath": "/health", "portSpecification": "USE_FIXED_PORT", "port": cluster.port}
     probe = {"type": "HTTP", "httpHealthCheck": check}
     health = {"default": {"checkIntervalSec": 5, "timeoutSec": 5, "config": probe}, "targetRef": target}
@@ -139,20 +160,38 @@ def _picker(cluster: Cluster) -> tuple[Manifest, ...]:
         },
     ]
     rbac = "rbac.authorization.k8s.io"
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta, "automountServiceAccountToken": False}  # fmt: skip
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": meta,
+        "automountServiceAccountToken": False,
+    }
     role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules}
     binding = {
-        "apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": meta,
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": meta,
         "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": cluster.namespace}],
-    }  # fmt: skip
+    }
     service = {
-        "apiVersion": "v1", "kind": "Service", "metadata": meta,
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta,
         "spec": {
-            "type": "ClusterIP", "selector": cluster.selector("picker"),
-            "ports": [{"name": "grpc", "port": PICKER_PORT, "targetPort": "grpc", "protocol": "TCP", "appProtocol": "http2"}],
+            "type": "ClusterIP",
+            "selector": cluster.selector("picker"),
+            "ports": [
+                {
+                    "name": "grpc",
+                    "port": PICKER_PORT,
+                    "targetPort": "grpc",
+                    "protocol": "TCP",
+                    "appProtocol": "http2",
+                }
+            ],
         },
-    }  # fmt: skip
+    }
     return (
         Manifest(account),
         Manifest(role),
@@ -193,11 +232,14 @@ def _picker_deployment(cluster: Cluster, meta: dict[str, Any]) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 130,  # as long as the streams that it watches
         "securityContext": {
-            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"},
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
-    }  # fmt: skip
+    }
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

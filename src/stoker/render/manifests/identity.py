@@ -1,4 +1,5 @@
-"""Whom the engine's pods run as: an account without rights in the cluster, granted the weights outside of it."""
+"""Whom the engine's pods run as: an account without rights in the cluster, granted the weights outside of
+it."""
 
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest

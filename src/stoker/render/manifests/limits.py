@@ -1,6 +1,7 @@
 """limits.cpu, where something asks for it: the file, or a LimitRange or ResourceQuota of the namespace.
 
-Elsewhere there is none: a core that nobody else uses makes an engine start sooner, and a limit only takes it away.
+Elsewhere there is none: a core that nobody else uses makes an engine start sooner, and a limit only takes it
+away.
 """
 
 from collections.abc import Iterable
@@ -14,8 +15,8 @@ from stoker.render.manifests.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class CpuLimits:
-    """What asks for limits of cores. always: each container needs one; below: the limit, in cores, that a container gets
-    which has none, so that those that ask for more must say their own.
+    """What asks for limits of cores. always: each container needs one; below: the limit, in cores, that a
+    container gets which has none, so that those that ask for more must say their own.
     """
 
     always: bool = False

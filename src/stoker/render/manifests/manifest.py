@@ -60,5 +60,8 @@ def kustomization(files: list[str], later: list[str]) -> str:
     text = write(body)
     if not later:
         return text
-    head = "# `stoker up` applies everything and waits in between. By hand, once the copy Job is complete, and again once\n# the snapshot is ready, apply what is not listed here:\n"  # fmt: skip
+    head = (
+        "# `stoker up` applies everything and waits in between. By hand, once the copy Job is complete, "
+        "and again once\n# the snapshot is ready, apply what is not listed here:\n"
+    )
     return head + "".join(f"#   kubectl apply -f {name}\n" for name in later) + text

@@ -1,7 +1,8 @@
 """Who may speak with the engine's pods, and whom they may speak with.
 
-Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/network-policy (the metadata server's addresses and
-ports), https://cloud.google.com/stackdriver/docs/managed-prometheus/setup-managed (the collectors' namespaces).
+Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/network-policy (the metadata server's
+addresses and ports), https://cloud.google.com/stackdriver/docs/managed-prometheus/setup-managed (the
+collectors' namespaces).
 """
 
 from typing import Any
@@ -11,7 +12,8 @@ from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.stoker_pods import has_page
 
-# The way of the API server's proxy to pods, where the cluster has these: `stoker status`, `ui` and `why` read by it.
+# The way of the API server's proxy to pods, where the cluster has these: `stoker status`, `ui` and `why` read
+# by it.
 TUNNEL = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
     "podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}},
@@ -88,7 +90,8 @@ def _callers(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _askers(cluster: Cluster) -> list[dict[str, Any]]:
-    """Who speaks with the endpoint where it is a pod: its clients, and the page where they are not everybody."""
+    """Who speaks with the endpoint where it is a pod: its clients, and the page where they are not
+    everybody."""
     return [*_clients(cluster), *(_page(cluster) if cluster.ask.clients else [])]
 
 
@@ -97,12 +100,15 @@ def _page(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _proxies(cluster: Cluster) -> list[dict[str, Any]]:
-    """The load balancer's proxies: on GKE by their networks and the hosts that check health, elsewhere pods as well.
+    """The load balancer's proxies: on GKE by their networks and the hosts that check health, elsewhere pods
+    as well.
 
     Source: https://gateway-api.sigs.k8s.io/geps/gep-1762 (the label of the pods that a Gateway is made into).
     """
     own = list(cluster.ask.gateway.proxies)
-    blocks: list[dict[str, Any]] = [{"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])]  # fmt: skip
+    blocks: list[dict[str, Any]] = [
+        {"ipBlock": {"cidr": cidr}} for cidr in own + (list(HEALTH_CHECKS) if cluster.gke else [])
+    ]
     pods = {"podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": cluster.name}}}
     return blocks if cluster.gke else [*blocks, pods]
 
@@ -145,9 +151,15 @@ def _identity(cluster: Cluster) -> list[dict[str, Any]]:
     if not cluster.gke:
         return []
     return [
-        {"to": [{"ipBlock": {"cidr": "169.254.169.252/32"}}], "ports": [{"port": 987, "protocol": "TCP"}, {"port": 988, "protocol": "TCP"}]},
-        {"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}], "ports": [{"port": 80, "protocol": "TCP"}, {"port": 8080, "protocol": "TCP"}]},
-    ]  # fmt: skip
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.169.252/32"}}],
+            "ports": [{"port": 987, "protocol": "TCP"}, {"port": 988, "protocol": "TCP"}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}],
+            "ports": [{"port": 80, "protocol": "TCP"}, {"port": 8080, "protocol": "TCP"}],
+        },
+    ]
 
 
 def _storage() -> dict[str, Any]:

@@ -11,7 +11,9 @@ from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod
 
 HOME = "/home/stoker"
 GIB = 1024**3
-MARGIN = 20  # seconds for the last words to clients, the engine's own end, and what a worker's waits for after its leader's
+# seconds for the last words to clients, the engine's own end, and what a worker's waits for after its
+# leader's
+MARGIN = 20
 Role = Literal["alone", "leader", "worker"]
 
 
@@ -28,10 +30,14 @@ def pod_template(cluster: Cluster, role: Role = "alone") -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace(cluster),
         "securityContext": {
-            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
-    }  # fmt: skip
+    }
     if ask.priority_class:
         spec["priorityClassName"] = ask.priority_class
     if selector := node_selector(cluster):
@@ -41,7 +47,9 @@ def pod_template(cluster: Cluster, role: Role = "alone") -> dict[str, Any]:
     if role == "worker":
         spec["affinity"] = _beside_leader(cluster)
     else:
-        spec["topologySpreadConstraints"] = [_spread(cluster, key) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")]  # fmt: skip
+        spec["topologySpreadConstraints"] = [
+            _spread(cluster, key) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ]
     spec["containers"] = [_container(cluster, role)]
     spec["volumes"] = _volumes(cluster)
     return {
@@ -71,7 +79,11 @@ def _spread(cluster: Cluster, key: str) -> dict[str, Any]:
 
 
 def _container(cluster: Cluster, role: Role) -> dict[str, Any]:
-    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}, {"name": "shm", "mountPath": "/dev/shm"}]  # fmt: skip
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},
+        {"name": "home", "mountPath": HOME},
+        {"name": "shm", "mountPath": "/dev/shm"},
+    ]
     mounts += [mount for _, mount in engine_volumes(cluster)]
     if cluster.spec.engine.kind != "simulated":
         mounts.append({"name": "scripts", "mountPath": FOLDER, "readOnly": True})
@@ -100,7 +112,8 @@ def _container(cluster: Cluster, role: Role) -> dict[str, Any]:
 
 def _command(cluster: Cluster, role: Role) -> tuple[str, ...]:
     simulated = cluster.spec.engine.kind == "simulated"
-    # the preStop drains by the pod's own count: in its own drain vLLM takes requests that it then fails, and ends no stream
+    # the preStop drains by the pod's own count: in its own drain vLLM takes requests that it then fails, and
+    # ends no stream
     more: dict[str, Any] = {"shutdown-timeout": int(cluster.spec.drain_timeout)} if simulated else {}
     if cluster.weights == "stream":
         more["load-format"] = "runai_streamer"
@@ -160,20 +173,27 @@ def resources(cluster: Cluster) -> dict[str, Any]:
         room = int(0.8 * share * machine.memory / GIB)
         need, limit = (min(need, room), room) if cluster.plan.memory is None else (need, max(need, room))
     return {
-        "requests": {"cpu": str(cores), "memory": f"{need}Gi", "ephemeral-storage": "20Gi", cluster.gpu_resource: str(gpus)},
+        "requests": {
+            "cpu": str(cores),
+            "memory": f"{need}Gi",
+            "ephemeral-storage": "20Gi",
+            cluster.gpu_resource: str(gpus),
+        },
         "limits": {"memory": f"{limit}Gi", cluster.gpu_resource: str(gpus)},
-    }  # fmt: skip
+    }
 
 
 def host_memory(cluster: Cluster) -> int:
-    """GiB: a tenth over the node's weights, which pass through it, the processes beside them, and /dev/shm."""
+    """GiB: a tenth over the node's weights, which pass through it, the processes beside them, and
+    /dev/shm."""
     memory, share = cluster.plan.memory, 1 / cluster.plan.nodes
     weights = cluster.gpus_per_node * memory.size("weights") if memory else share * cluster.weight_bytes
     return 8 + cluster.shm_gib + int(1.1 * weights / GIB)
 
 
 def grace(cluster: Cluster) -> int:
-    """Seconds until the kubelet kills: longer than the preStop, which drains, and the engine's own end together."""
+    """Seconds until the kubelet kills: longer than the preStop, which drains, and the engine's own end
+    together."""
     return PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN
 
 

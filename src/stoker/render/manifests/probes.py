@@ -1,4 +1,5 @@
-"""Startup, readiness and liveness: a budget for loading and warming up from the plan, then health, then progress."""
+"""Startup, readiness and liveness: a budget for loading and warming up from the plan, then health, then
+progress."""
 
 from math import ceil
 from typing import Any
@@ -8,23 +9,27 @@ from stoker.render.manifests.configmap import FOLDER
 
 PERIOD = 10
 SETTLE = 600  # seconds for imports, compiling, graphs and NCCL, on top of the loading
-WARM_UP = 60  # seconds for the first request of each kind: 11 s seen for any on a GPU, 19 s for the first with logprobs
+# seconds for the first request of each kind: 11 s seen for any on a GPU, 19 s for the first with logprobs
+WARM_UP = 60
 # Bytes a second that a loading pod reads at least; estimates on the safe side, as the budget is doubled.
 RATES = {"disk": 200e6, "gcsfuse": 150e6, "stream": 200e6, "hub": 40e6}
 
 
 def probes(cluster: Cluster, role: str) -> dict[str, Any]:
-    """The three probes of a pod that has the API; a worker's ranks have none: their process ends with them."""
+    """The three probes of a pod that has the API; a worker's ranks have none: their process ends with
+    them."""
     if role == "worker":
         return {}
     health = {"path": "/health", "port": "http"}
     out: dict[str, Any] = {
         "startupProbe": {
-            "httpGet": health, "periodSeconds": PERIOD, "timeoutSeconds": 5,
+            "httpGet": health,
+            "periodSeconds": PERIOD,
+            "timeoutSeconds": 5,
             "failureThreshold": ceil(start_budget(cluster) / PERIOD),
         },
         "readinessProbe": {"httpGet": health, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3},
-    }  # fmt: skip
+    }
     if cluster.spec.engine.kind == "simulated":
         out["livenessProbe"] = {
             "httpGet": health,
@@ -34,7 +39,12 @@ def probes(cluster: Cluster, role: str) -> dict[str, Any]:
         }
     else:
         argv = ["python3", f"{FOLDER}/alive.py", str(cluster.port), str(int(cluster.spec.stall_timeout))]
-        out["livenessProbe"] = {"exec": {"command": argv}, "periodSeconds": 20, "timeoutSeconds": 15, "failureThreshold": 3}  # fmt: skip
+        out["livenessProbe"] = {
+            "exec": {"command": argv},
+            "periodSeconds": 20,
+            "timeoutSeconds": 15,
+            "failureThreshold": 3,
+        }
     return out
 
 

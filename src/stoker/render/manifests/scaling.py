@@ -1,7 +1,8 @@
-"""How many: the HPA on queue depth or batch size, with the HPA's own `behavior`, and what its metrics adapter needs.
+"""How many: the HPA on queue depth or batch size, with the HPA's own `behavior`, and what its metrics adapter
+needs.
 
-Sources: https://cloud.google.com/stackdriver/docs/managed-prometheus/hpa (the metric's name in the Stackdriver adapter),
-https://github.com/kubernetes-sigs/prometheus-adapter (rules).
+Sources: https://cloud.google.com/stackdriver/docs/managed-prometheus/hpa (the metric's name in the
+Stackdriver adapter), https://github.com/kubernetes-sigs/prometheus-adapter (rules).
 """
 
 from typing import Any
@@ -52,7 +53,8 @@ def autoscaler(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def _most_running(cluster: Cluster) -> dict[str, Any]:
-    """How many requests a replica runs at once at most: a target of batch-size above it would never be reached."""
+    """How many requests a replica runs at once at most: a target of batch-size above it would never be
+    reached."""
     scaling, fit = cluster.spec.scaling, cluster.plan.fit
     if scaling is None or fit is None or "batch-size" not in scaling.metrics:
         return {}
@@ -84,12 +86,14 @@ def number(text: str) -> float | None:
 
 
 def never_exceeded(target: float, most: int) -> bool:
-    """Whether a replica that runs so many requests at most can never lead the HPA above a target of running ones."""
+    """Whether a replica that runs so many requests at most can never lead the HPA above a target of running
+    ones."""
     return target * (1 + TOLERANCE) >= most
 
 
 def adapter_rules(cluster: Cluster) -> str | None:
-    """The values that the Prometheus adapter's chart wants, to be merged into the cluster's own; None where none are."""
+    """The values that the Prometheus adapter's chart wants, to be merged into the cluster's own; None where
+    none are."""
     if not cluster.scaled or cluster.metrics != "prometheus" or cluster.spec.scaling is None:
         return None
     import yaml

@@ -5,7 +5,8 @@ from stoker.render.manifests.manifest import Manifest
 
 
 def service(cluster: Cluster) -> Manifest:
-    """ClusterIP, over the gateway, or the pods that answer: every pod of a Deployment, a LeaderWorkerSet's leaders."""
+    """ClusterIP, over the gateway, or the pods that answer: every pod of a Deployment, a LeaderWorkerSet's
+    leaders."""
     behind = cluster.selector("gateway") if cluster.ask.routing == "gateway" else cluster.serving
     body = {
         "apiVersion": "v1",

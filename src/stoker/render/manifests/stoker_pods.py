@@ -15,16 +15,22 @@ GATEWAYS = 2  # one may be drained with its node while the other serves
 MARGIN = 10
 # What the console reads of its own namespace; it may change nothing there.
 READS = (
-    ("", ["pods", "pods/log", "services", "events", "persistentvolumeclaims"]), ("apps", ["deployments", "replicasets", "controllerrevisions"]),
-    ("leaderworkerset.x-k8s.io", ["leaderworkersets"]), ("autoscaling", ["horizontalpodautoscalers"]),
-    ("batch", ["jobs"]), ("snapshot.storage.k8s.io", ["volumesnapshots"]),
-    ("gateway.networking.k8s.io", ["gateways", "httproutes"]), ("coordination.k8s.io", ["leases"]),
-    ("monitoring.googleapis.com", ["podmonitorings"]), ("monitoring.coreos.com", ["podmonitors"]),
-)  # fmt: skip
+    ("", ["pods", "pods/log", "services", "events", "persistentvolumeclaims"]),
+    ("apps", ["deployments", "replicasets", "controllerrevisions"]),
+    ("leaderworkerset.x-k8s.io", ["leaderworkersets"]),
+    ("autoscaling", ["horizontalpodautoscalers"]),
+    ("batch", ["jobs"]),
+    ("snapshot.storage.k8s.io", ["volumesnapshots"]),
+    ("gateway.networking.k8s.io", ["gateways", "httproutes"]),
+    ("coordination.k8s.io", ["leases"]),
+    ("monitoring.googleapis.com", ["podmonitorings"]),
+    ("monitoring.coreos.com", ["podmonitors"]),
+)
 
 
 def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
-    """The endpoint of one machine, as pods: the same contract, its own account that may watch pods, its settings."""
+    """The endpoint of one machine, as pods: the same contract, its own account that may watch pods, its
+    settings."""
     if cluster.ask.routing != "gateway":
         return ()
     name, meta = f"{cluster.name}-gateway", cluster.meta(f"{cluster.name}-gateway", "gateway")
@@ -40,7 +46,8 @@ def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
 
 
 def page(cluster: Cluster) -> tuple[Manifest, ...]:
-    """The web app behind a ClusterIP of its own, where Stoker's image is named and the page is not switched off.
+    """The web app behind a ClusterIP of its own, where Stoker's image is named and the page is not switched
+    off.
 
     Its account may look at the namespace, so that the console shows the fleet, and change nothing.
     """
@@ -96,7 +103,14 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
 
 
 def _account(meta: dict[str, Any]) -> Manifest:
-    return Manifest({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta, "automountServiceAccountToken": False})  # fmt: skip
+    return Manifest(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": meta,
+            "automountServiceAccountToken": False,
+        }
+    )
 
 
 def _role(meta: dict[str, Any], groups: Sequence[tuple[str, list[str]]], verbs: list[str]) -> Manifest:
@@ -135,20 +149,27 @@ def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manif
         "serviceAccountName": f"{cluster.name}-{role}",
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN if role == "gateway" else MARGIN,
+        "terminationGracePeriodSeconds": PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN
+        if role == "gateway"
+        else MARGIN,
         "securityContext": {
-            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "topologySpreadConstraints": [
             {
-                "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": {"matchLabels": cluster.selector(role)},
             }
         ],
         "containers": [_container(cluster, role)],
         "volumes": _volumes(cluster, role),
-    }  # fmt: skip
+    }
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -169,7 +190,9 @@ def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manif
 def _container(cluster: Cluster, role: str) -> dict[str, Any]:
     port = cluster.port if role == "gateway" else page_port(cluster)
     # the gateway is ready as soon as it listens: requests wait in it for a replica
-    alive: dict[str, Any] = {"tcpSocket": {"port": "http"}} if role == "gateway" else {"httpGet": {"path": "/", "port": "http"}}  # fmt: skip
+    alive: dict[str, Any] = (
+        {"tcpSocket": {"port": "http"}} if role == "gateway" else {"httpGet": {"path": "/", "port": "http"}}
+    )
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
     if role == "gateway":
         mounts.append({"name": "settings", "mountPath": SETTINGS, "readOnly": True})

@@ -1,7 +1,8 @@
-"""YAML as people write manifests: block style, plain words where they are safe, blocks for text of several lines.
+"""YAML as people write manifests: block style, plain words where they are safe, blocks for text of several
+lines.
 
-PyYAML's dumper takes most of the time of a render (2.2 of 3.8 ms a fleet); these values are plain, so that a page does.
-A property test reads everything back with PyYAML.
+PyYAML's dumper takes most of the time of a render (2.2 of 3.8 ms a fleet); these values are plain, so that a
+page does. A property test reads everything back with PyYAML.
 """
 
 import json
@@ -9,7 +10,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-# Words that are read back as the same text: nothing that YAML 1.1 takes for a number, a boolean, null, a date or syntax.
+# Words that are read back as the same text: nothing that YAML 1.1 takes for a number, a boolean, null, a date
+# or syntax.
 _PLAIN = re.compile(r"[A-Za-z/$(][A-Za-z0-9_./$()@+=,-]*(?::[A-Za-z0-9_./$()@+=,-]+)*")
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
 _BLOCK = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff\u2028\u2029\t\r]*")
@@ -58,11 +60,15 @@ def _inside(value: dict[str, Any] | list[Any], indent: str, lines: list[str]) ->
 
 
 def _is_block(text: str) -> bool:
-    """Whether a literal block gives the text back: it ends in one line break, and its first line starts with a word."""
+    """Whether a literal block gives the text back: it ends in one line break, and its first line starts with
+    a word."""
     return (
-        text.count("\n") > 1 and text[-1] == "\n" and text[-2:] != "\n\n" and text[0] not in " \n"
+        text.count("\n") > 1
+        and text[-1] == "\n"
+        and text[-2:] != "\n\n"
+        and text[0] not in " \n"
         and _BLOCK.fullmatch(text) is not None
-    )  # fmt: skip
+    )
 
 
 def _scalar(value: Any) -> str:

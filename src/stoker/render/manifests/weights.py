@@ -25,7 +25,8 @@ CACHE = "hyperdisk-balanced"  # of a hub's cache where a machine attaches no oth
 
 
 def weights_objects(cluster: Cluster) -> tuple[Manifest, ...]:
-    """What has to be there before the engine's pods. Raises: UsageError, for more readers than the disk takes."""
+    """What has to be there before the engine's pods. Raises: UsageError, for more readers than the disk
+    takes."""
     match cluster.weights:
         case "disk":
             check_readers(cluster)
@@ -64,7 +65,11 @@ def pod_annotations(cluster: Cluster) -> dict[str, str]:
     """What the bucket's sidecar wants: to be there, and memory for its caches."""
     if cluster.weights != "gcsfuse":
         return {}
-    out = {"gke-gcsfuse/volumes": "true", "gke-gcsfuse/ephemeral-storage-limit": "0", "gke-gcsfuse/cpu-limit": "0"}  # fmt: skip
+    out = {
+        "gke-gcsfuse/volumes": "true",
+        "gke-gcsfuse/ephemeral-storage-limit": "0",
+        "gke-gcsfuse/cpu-limit": "0",
+    }
     if room := _fuse_cache(cluster):
         return out | {
             "gke-gcsfuse/memory-request": f"{room + 2}Gi",
@@ -74,7 +79,8 @@ def pod_annotations(cluster: Cluster) -> dict[str, str]:
 
 
 def pod_volumes(cluster: Cluster) -> list[dict[str, Any]]:
-    """Volumes of an engine's pod that no container of its mounts: the bucket's sidecar has its cache in memory."""
+    """Volumes of an engine's pod that no container of its mounts: the bucket's sidecar has its cache in
+    memory."""
     room = _fuse_cache(cluster)
     if not room:
         return []
@@ -82,15 +88,27 @@ def pod_volumes(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _fuse(cluster: Cluster) -> dict[str, Any]:
-    """The preset for serving: files are listed once, and fetched in parallel where there is memory for that."""
+    """The preset for serving: files are listed once, and fetched in parallel where there is memory for
+    that."""
     assert isinstance(cluster.source, Bucket)
     options = [
-        "implicit-dirs", f"uid={USER}", f"gid={USER}", "file-mode=0444", "dir-mode=0555",
-        "metadata-cache:ttl-secs:-1", "metadata-cache:stat-cache-max-size-mb:-1", "metadata-cache:type-cache-max-size-mb:-1",
-        "file-system:kernel-list-cache-ttl-secs:-1", "read_ahead_kb=1024",
-    ]  # fmt: skip
+        "implicit-dirs",
+        f"uid={USER}",
+        f"gid={USER}",
+        "file-mode=0444",
+        "dir-mode=0555",
+        "metadata-cache:ttl-secs:-1",
+        "metadata-cache:stat-cache-max-size-mb:-1",
+        "metadata-cache:type-cache-max-size-mb:-1",
+        "file-system:kernel-list-cache-ttl-secs:-1",
+        "read_ahead_kb=1024",
+    ]
     if _fuse_cache(cluster):
-        options += ["file-cache:max-size-mb:-1", "file-cache:cache-file-for-range-read:true", "file-cache:enable-parallel-downloads:true"]  # fmt: skip
+        options += [
+            "file-cache:max-size-mb:-1",
+            "file-cache:cache-file-for-range-read:true",
+            "file-cache:enable-parallel-downloads:true",
+        ]
     if prefix := cluster.source.prefix.strip("/"):
         options.insert(1, f"only-dir={prefix}")
     return {
@@ -105,7 +123,8 @@ def _fuse(cluster: Cluster) -> dict[str, Any]:
 
 
 def _fuse_cache(cluster: Cluster) -> int:
-    """GiB of memory in which the sidecar fetches files in parallel: where the machine has it twice; else 0."""
+    """GiB of memory in which the sidecar fetches files in parallel: where the machine has it twice; else
+    0."""
     machine = cluster.plan.hardware.machine
     if cluster.weights != "gcsfuse" or machine is None:
         return 0

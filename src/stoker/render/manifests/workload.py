@@ -23,7 +23,8 @@ def _replicas(cluster: Cluster) -> dict[str, Any]:
 
 
 def _rolling(cluster: Cluster) -> dict[str, Any]:
-    """One more before one less where GPUs are spare; else one less first, which no full cluster can deadlock."""
+    """One more before one less where GPUs are spare; else one less first, which no full cluster can
+    deadlock."""
     return {"maxSurge": 1, "maxUnavailable": 0} if cluster.ask.surge else {"maxSurge": 0, "maxUnavailable": 1}
 
 
@@ -51,7 +52,8 @@ def _group(cluster: Cluster) -> Manifest:
         "spec": {
             **_replicas(cluster),
             "startupPolicy": "LeaderCreated",
-            # Ranks find their leader under a headless Service. The shared one would have the set's name, which is our
+            # Ranks find their leader under a headless Service. The shared one would have the set's name,
+            # which is our
             # Service's with its own address: with one a group, named by its leader, the two do not meet.
             "networkConfig": {"subdomainPolicy": "UniquePerReplica"},
             "rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": _rolling(cluster)},

@@ -70,7 +70,8 @@ def main(argv: list[str]) -> int:
     if not handed_over():
         return run(settings, follow, Ending())
     assert settings.seen_file is not None
-    ending = Ending(drain=float(json.loads(text)["drain"]), idle=IDLE_SECONDS)
+    drain = float(json.loads(text)["drain"])
+    ending = Ending(drain=drain, idle=IDLE_SECONDS, unbegun=settings.queue_timeout)
     return run(settings, follow, ending, Handed(settings.seen_file.parent, settings.port))
 
 

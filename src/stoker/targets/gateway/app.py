@@ -74,7 +74,8 @@ class App:
         )
 
     def refusal(self, request: Request) -> tuple[int, bytes, Headers] | None:
-        """The answer to who may not ask, known before a body is read: status, body, headers; None where one may."""
+        """The answer to who may not ask, known before a body is read: status, body, headers; None where one
+        may."""
         if (why := self._forbidden(request)) is not None:
             return 403, answers.error(403, why, request.path), [*answers.JSON]
         extra = self._cors_headers(request)
@@ -99,7 +100,8 @@ class App:
         return hmac.compare_digest(given, self._key)
 
     def _forbidden(self, request: Request) -> str | None:
-        """Why a browser's request is refused: another site's page asks, or this address under a foreign name."""
+        """Why a browser's request is refused: another site's page asks, or this address under a foreign
+        name."""
         host = (request.header(b"host") or b"").lower()
         name = host.rpartition(b":")[0] if not host.endswith(b"]") and b":" in host else host
         if self._hosts and host and name not in self._hosts:  # HTTP/1.0 may have none; a browser never
@@ -146,7 +148,8 @@ class App:
 
 
 def labels_of(ids: list[str]) -> dict[str, str]:
-    """Each replica's name out of its id (`NAME.GENERATION`); the older of two lives that overlap keeps its id."""
+    """Each replica's name out of its id (`NAME.GENERATION`); the older of two lives that overlap keeps its
+    id."""
     newest = {one.rsplit(".", 1)[0]: one for one in sorted(ids, key=_generation)}
     return {one: name if newest[name := one.rsplit(".", 1)[0]] == one else one for one in ids}
 

@@ -1,7 +1,8 @@
 """One sending of a request to one replica, and what becomes of its answer.
 
-vLLM sends a stream's headers before it computes, and some streams' first events too: all of it is held back until the
-first event that shows something of the answer. An answer that is no stream is held until it is whole.
+vLLM sends a stream's headers before it computes, and some streams' first events too: all of it is held back
+until the first event that shows something of the answer. An answer that is no stream is held until it is
+whole.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from stoker.targets.gateway import answers
 from stoker.targets.gateway.replicas import Replica
 
 HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade "
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade "
     b"http2-settings expect content-length host authorization x-api-key".split()
 )
 MOST_HELD = 8 << 20  # bytes of an answer; one that is larger is shown as it comes
@@ -97,6 +99,11 @@ class Attempt:
         self._held: list[bytes] = []  # what came and is not shown yet
         self._size = 0
         self._partial = b""  # of a stream: an event that is not whole
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client has seen something of the answer."""
+        return self._shown
 
     async def run(self, request: bytes) -> Outcome:
         """Sends it and sees it through. A kept connection that the engine had closed already is no loss."""

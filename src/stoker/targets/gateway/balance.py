@@ -1,4 +1,5 @@
-"""Which replica: the least loaded one, unless another has seen this prompt's beginning and is hardly busier."""
+"""Which replica: the least loaded one, unless another has seen this prompt's beginning and is hardly
+busier."""
 
 from collections import OrderedDict
 from collections.abc import Sequence, Sized

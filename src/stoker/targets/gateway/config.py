@@ -16,7 +16,8 @@ MAX_BODY = 256 << 20
 class Settings:
     """Read at start from the file that the plan rendered. Keys are in files of mode 0600, named here.
 
-    engine_key: None where the engines ask for none. max_body: bytes of a request's body. routes_file and seen_file: of a local fleet; a pod watches pods.
+    engine_key: None where the engines ask for none. max_body: bytes of a request's body. routes_file and
+    seen_file: of a local fleet; a pod watches pods.
     """
 
     host: str
@@ -60,7 +61,8 @@ class Settings:
 
 
 def _secret(path: str | None) -> str | None:
-    """A key out of its file. Raises: OSError, where it is lost: nobody serves without the lock that was asked for."""
+    """A key out of its file. Raises: OSError, where it is lost: nobody serves without the lock that was asked
+    for."""
     if not path:
         return None
     if (found := read_secret(Path(path))) is None:
@@ -119,10 +121,12 @@ class Routes:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a gateway reports in its own file: the revision it follows, and requests in flight by leaving replica.
+    """What a gateway reports in its own file: the revision it follows, and requests in flight by leaving
+    replica.
 
-    ready: the replicas it sends to. silent: those of which nothing has come for a while though requests are in flight,
-    each with the time of its last sign of life (seconds of the system's monotonic clock). asked: what clients ask for, of `features`.
+    ready: the replicas it sends to. silent: those of which nothing has come for a while though requests are
+    in flight, each with the time of its last sign of life (seconds of the system's monotonic clock). asked:
+    what clients ask for, of `features`.
     waiting: it does not answer yet, since another gateway does.
     """
 

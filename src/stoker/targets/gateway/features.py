@@ -1,7 +1,9 @@
-"""What clients ask for beside plain answers, where its first use makes an engine stand still: read off their requests.
+"""What clients ask for beside plain answers, where its first use makes an engine stand still: read off their
+requests.
 
-A fresh vLLM compiles or imports at the first of each: the first logprobs freeze every stream for seconds (19 s were
-seen on a CPU), the first grammar imports its compiler. A new replica is asked for them before clients reach it.
+A fresh vLLM compiles or imports at the first of each: the first logprobs freeze every stream for seconds (19
+s were seen on a CPU), the first grammar imports its compiler. A new replica is asked for them before clients
+reach it.
 """
 
 import re
@@ -14,7 +16,8 @@ _SIGNS = {
 
 
 def asked_for(body: bytes, known: frozenset[str]) -> frozenset[str]:
-    """The features of a body's beginning that are not known yet. What merely looks like one costs a warm-up, no more."""
+    """The features of a body's beginning that are not known yet. What merely looks like one costs a warm-up,
+    no more."""
     if len(known) == len(_SIGNS):
         return frozenset()
     return frozenset(name for name, sign in _SIGNS.items() if name not in known and sign.search(body))

@@ -1,6 +1,7 @@
 """How a gateway is handed its sockets, waits for its turn, and hands the sockets out again.
 
-A supervisor that was started anew asks a gateway for them, over a Unix socket in the fleet's own folder, by SCM_RIGHTS.
+A supervisor that was started anew asks a gateway for them, over a Unix socket in the fleet's own folder, by
+SCM_RIGHTS.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ def seen_file(folder: Path, life: int) -> Path:
 
 
 class Turn:
-    """A gateway's turn to answer: one of an address has it, the next gets it when that one lets go or ends."""
+    """A gateway's turn to answer: one of an address has it, the next gets it when that one lets go or
+    ends."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._path = folder / f"gateway.{port}.lock"
@@ -63,7 +65,8 @@ class Turn:
 
 
 def hand_out(folder: Path, life: int, sockets: list[socket.socket]) -> None:
-    """Gives the listening sockets to whoever asks in the fleet's private folder, for as long as this process lives."""
+    """Gives the listening sockets to whoever asks in the fleet's private folder, for as long as this process
+    lives."""
     name = f"gateway.{life}.sock"
     with contextlib.suppress(OSError), _in(folder):  # a Unix socket's path is short, a folder's may be long
         Path(name).unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-"""The gateway as a process: it listens, follows its replicas, and lets answers in progress finish when it is told to stop."""
+"""The gateway as a process: it listens, follows its replicas, and lets answers in progress finish when it is
+told to stop."""
 
 import asyncio
 import contextlib
@@ -7,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,13 +25,15 @@ Follow = Callable[[Settings, Replicas, App], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a gateway ends, in seconds: it goes on for `linger`, then accepts nothing new; answers in progress have
-    `drain` to finish, and connections without a request `idle` to send one more.
+    """How a gateway ends, in seconds: it goes on for `linger`, then accepts nothing new; answers in progress
+    have `drain` to finish, and connections without a request `idle` to send one more. A request that has
+    shown nothing by then has `unbegun` more, where the fleet goes on: nobody else would answer it.
     """
 
     linger: float = 0.0
     drain: float = 10.0
     idle: float = 0.0
+    unbegun: float = 0.0
 
 
 log = logging.getLogger("stoker.gateway")
@@ -92,10 +96,20 @@ async def serve(settings: Settings, follow: Follow, entrance: Entrance, ending: 
     entrance.close()
     idle = 0.0 if replicas.stopping else ending.idle
     if not await server.drain(ending.drain, idle):
-        replicas.close()
-        await server.drain(CUT_SECONDS)
+        await _cut(server, replicas, ending.unbegun)
     await server.stop(0.0)
     following.cancel()
+
+
+async def _cut(server: HttpServer, replicas: Replicas, unbegun: float) -> None:
+    """Ends answers in progress with an error event; those that nobody has seen anything of are the last."""
+    deadline = time.monotonic() + unbegun
+    while not replicas.stopping and time.monotonic() < deadline:
+        replicas.cut_begun()
+        if await server.drain(CUT_SECONDS):
+            return
+    replicas.close()
+    await server.drain(CUT_SECONDS)
 
 
 def run(settings: Settings, follow: Follow, ending: Ending, entrance: Entrance | None = None) -> int:

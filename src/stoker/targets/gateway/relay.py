@@ -27,15 +27,21 @@ class Trail:
     attempts: list[Attempt] = field(default_factory=list)
 
     def fields(self, known: bytes, exchange: Exchange) -> dict[str, object]:
-        """The line: seconds to the first event and to the end, the replica that answered, how often it was sent."""
+        """The line: seconds to the first event and to the end, the replica that answered, how often it was
+        sent."""
         last = self.attempts[-1] if self.attempts else None
         first = last.first - self.began if last is not None and last.first is not None else None
         return {
-            "request_id": known.decode(), "method": exchange.request.method, "path": exchange.request.path,
-            "status": last.status if last is not None else 503, "replica": last.replica.id if last is not None else None,
-            "sent": len(self.attempts), "first": None if first is None else round(first, 4),
-            "seconds": round(time.monotonic() - self.began, 4), "client_left": exchange.gone,
-        }  # fmt: skip
+            "request_id": known.decode(),
+            "method": exchange.request.method,
+            "path": exchange.request.path,
+            "status": last.status if last is not None else 503,
+            "replica": last.replica.id if last is not None else None,
+            "sent": len(self.attempts),
+            "first": None if first is None else round(first, 4),
+            "seconds": round(time.monotonic() - self.began, 4),
+            "client_left": exchange.gone,
+        }
 
 
 def known_by(request: Request) -> bytes:
@@ -58,7 +64,8 @@ class Relay:
     async def relay(self, exchange: Exchange, extra: Headers) -> None:
         """Answers the exchange, whatever happens. `extra` are headers to add to the answer.
 
-        A request has one id in the gateway's log, the engine's and the answer's `x-request-id`: the client's, if it is one.
+        A request has one id in the gateway's log, the engine's and the answer's `x-request-id`: the client's,
+        if it is one.
         """
         known = known_by(exchange.request)
         trail = Trail(time.monotonic())

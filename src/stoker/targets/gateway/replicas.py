@@ -18,9 +18,14 @@ HANG_SECONDS = 5.0
 
 
 class InFlight(Protocol):
-    """A request in flight: whether its own client holds it up, and how it is told that its replica is given up."""
+    """A request in flight: whether its own client holds it up, and how it is told that its replica is given
+    up."""
 
     choked: bool
+
+    @property
+    def begun(self) -> bool:
+        """Whether its client has seen something of its answer."""
 
     def abandon(self, why: str, begun: bool = False) -> None: ...
 
@@ -55,7 +60,8 @@ class Replica:
         self.failing_since = self.failing_since or time.monotonic()
 
     def silent_since(self, now: float) -> float | None:
-        """When something last came of it, or requests began to wait there; None where none does. Asked regularly."""
+        """When something last came of it, or requests began to wait there; None where none does. Asked
+        regularly."""
         if self._unanswered is not None and self.last_byte > self._unanswered:
             self._unanswered = None
         if all(one.choked for one in self.running):
@@ -65,14 +71,17 @@ class Replica:
         return max(self._busy_since if self._unanswered is None else self._unanswered, self.last_byte)
 
     def left_unanswered(self, began: float) -> None:
-        """A client has left before anything came: until something does, nobody knows whether it would have."""
+        """A client has left before anything came: until something does, nobody knows whether it would
+        have."""
         if self.last_byte < began:
             self._unanswered = began if self._unanswered is None else self._unanswered
 
-    def cut(self) -> None:
-        """Ends what still runs there: sent again elsewhere where nothing was shown, else ended with an error event."""
+    def cut(self, *, begun_only: bool = False) -> None:
+        """Ends what still runs there: sent again elsewhere where nothing was shown, else ended with an error
+        event. begun_only: what has shown nothing yet goes on."""
         for one in list(self.running):
-            one.abandon("it was given no more time to finish", begun=True)
+            if one.begun or not begun_only:
+                one.abandon("it was given no more time to finish", begun=True)
 
     async def check(self) -> bool:
         """Asks `/health` once and acts on the answer; True where it is well."""
@@ -160,6 +169,11 @@ class Replicas:
         for replica in self._by_id.values():
             replica.cut()
         self.wake()
+
+    def cut_begun(self) -> None:
+        """Ends the answers that have begun, with an error event."""
+        for replica in self._by_id.values():
+            replica.cut(begun_only=True)
 
     async def wait(self, seconds: float) -> None:
         """Returns when something may have become ready, or after `seconds`."""

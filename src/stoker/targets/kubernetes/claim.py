@@ -1,7 +1,8 @@
 """Who is changing a fleet now: a Lease beside it, so that two commands never take turns at the same objects.
 
-It is the first thing that a command puts there, and it stays until `down`: what was asked for last, and by whom, is known
-from it, even of a first `up` that came to nothing. Who may not write Leases keeps the same in a ConfigMap.
+It is the first thing that a command puts there, and it stays until `down`: what was asked for last, and by
+whom, is known from it, even of a first `up` that came to nothing. Who may not write Leases keeps the same in
+a ConfigMap.
 Source: https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
@@ -29,7 +30,8 @@ VERB, BY, WANTED = "stoker/verb", "stoker/by", "stoker/wanted"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A claim as it was found. holder: empty, where the command is done; wanted: the spec it leads to, as `spec.dump` gives it."""
+    """A claim as it was found. holder: empty, where the command is done; wanted: the spec it leads to, as
+    `spec.dump` gives it."""
 
     holder: str
     by: str
@@ -156,7 +158,12 @@ class Claim:
         }
         meta |= {"resourceVersion": found["metadata"]["resourceVersion"]} if found else {}
         lasts: int | str = LASTS if kind == "Lease" else str(LASTS)
-        fields = {"holderIdentity": self._me, "leaseDurationSeconds": lasts, "acquireTime": _written(now), "renewTime": _written(now)}  # fmt: skip
+        fields = {
+            "holderIdentity": self._me,
+            "leaseDurationSeconds": lasts,
+            "acquireTime": _written(now),
+            "renewTime": _written(now),
+        }
         part = "spec" if kind == "Lease" else "data"
         return {"apiVersion": KINDS[kind], "kind": kind, "metadata": meta, part: fields}
 

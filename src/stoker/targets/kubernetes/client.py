@@ -1,4 +1,5 @@
-"""The Kubernetes API: the kubeconfig's connection, plain values in and out, and errors that say what to do."""
+"""The Kubernetes API: the kubeconfig's connection, plain values in and out, and errors that say what to
+do."""
 
 import json
 import os
@@ -22,9 +23,11 @@ try:
     from lightkube.core.exceptions import ConfigError
 except ImportError as missing:
     raise MissingDependency(
-        "the Kubernetes client is not installed", why=str(missing), fix="pip install 'stoker[kubernetes]'",
+        "the Kubernetes client is not installed",
+        why=str(missing),
+        fix="pip install 'stoker[kubernetes]'",
         rule="kubernetes-client",
-    ) from missing  # fmt: skip
+    ) from missing
 
 MANAGER = "stoker"
 FORBIDDEN = "kube-forbidden"
@@ -55,14 +58,17 @@ class Api:
             self._http = Client(config, ConnectionParams(timeout=timeout))
         except (ConfigError, OSError, ValueError) as error:
             raise UsageError(
-                f"the context {self.context} cannot be used", why=str(error), fix="`kubectl config view` shows it",
+                f"the context {self.context} cannot be used",
+                why=str(error),
+                fix="`kubectl config view` shows it",
                 rule="kube-config",
-            ) from error  # fmt: skip
+            ) from error
         weakref.finalize(self, self._http.close)
         self._ahead = 0.0  # the server's clock before this machine's, in seconds
 
     def now(self) -> float:
-        """The time in epoch seconds by the server's clock, as its last answer gave it: one clock for all who ask it."""
+        """The time in epoch seconds by the server's clock, as its last answer gave it: one clock for all who
+        ask it."""
         return clock.now() + self._ahead
 
     def close(self) -> None:
@@ -98,7 +104,8 @@ class Api:
     def apply(
         self, body: Object, *, force: bool = False, dry: bool = False, manager: str = MANAGER
     ) -> Object:
-        """Server-side apply with a field manager of Stoker's. Raises: UsageError, with what the server says."""
+        """Server-side apply with a field manager of Stoker's. Raises: UsageError, with what the server
+        says."""
         meta, resource = body["metadata"], RESOURCES[body["kind"]]
         query = {"fieldManager": manager, "fieldValidation": "Strict"}
         query |= {"force": "true"} if force else {}
@@ -108,13 +115,16 @@ class Api:
         found = self._json("PATCH", path, what, query, body, "application/apply-patch+yaml")
         if found is None:
             raise UsageError(
-                f"{what} cannot be applied", why=_not_there(body), fix="install it, or choose another way in the file",
+                f"{what} cannot be applied",
+                why=_not_there(body),
+                fix="install it, or choose another way in the file",
                 rule="kube-missing",
-            )  # fmt: skip
+            )
         return found
 
     def write(self, body: Object) -> Object | None:
-        """Makes an object, or replaces the very version of it that `body` names; None where somebody else was first."""
+        """Makes an object, or replaces the very version of it that `body` names; None where somebody else was
+        first."""
         meta, resource = body["metadata"], RESOURCES[body["kind"]]
         name = meta["name"] if "resourceVersion" in meta else ""
         path, query = resource.path(meta.get("namespace"), name), {"fieldManager": MANAGER}
@@ -127,14 +137,16 @@ class Api:
         return found
 
     def delete(self, kind: str, namespace: str | None, name: str, uid: str = "") -> None:
-        """Takes an object away, and what it owns after it; nothing where it is gone. uid: only that very one."""
+        """Takes an object away, and what it owns after it; nothing where it is gone. uid: only that very
+        one."""
         query = {"propagationPolicy": "Background"}
         only = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}} if uid else None
         path = RESOURCES[kind].path(namespace, name)
         self._json("DELETE", path, f"{kind}/{name}", query, only, "application/json" if uid else "")
 
     def log(self, namespace: str, pod: str, lines: int, container: str = "engine") -> tuple[str, ...]:
-        """The last lines of a pod's container, as far as they can be had: for who looks at much more than a log."""
+        """The last lines of a pod's container, as far as they can be had: for who looks at much more than a
+        log."""
         try:
             return self.tail(namespace, pod, lines, container)
         except (UsageError, EnvironmentFailed):
@@ -143,7 +155,8 @@ class Api:
     def tail(
         self, namespace: str, pod: str, lines: int, container: str, *, previous: bool = False
     ) -> tuple[str, ...]:
-        """The last lines of a pod's container, or of its life before; none where there is no log. Raises: UsageError, EnvironmentFailed."""
+        """The last lines of a pod's container, or of its life before; none where there is no log. Raises:
+        UsageError, EnvironmentFailed."""
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
         query = {
             "tailLines": str(lines),
@@ -158,7 +171,8 @@ class Api:
         return tuple(answer.text.splitlines())
 
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
-        """A page that a pod serves, through the API server's proxy; empty where it has none. Raises: UsageError, Unreachable."""
+        """A page that a pod serves, through the API server's proxy; empty where it has none. Raises:
+        UsageError, Unreachable."""
         at, (path, _, query) = RESOURCES["Pod"].path(namespace, f"{pod}:{port}"), path.partition("?")
         answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query), seconds=PAGE_SECONDS)
         if answer.status_code >= 400 and answer.status_code != 404:
@@ -168,8 +182,8 @@ class Api:
     def follow(self, namespace: str, pod: str, container: str = "engine", since: str = "") -> Iterator[str]:
         """The lines of a pod's container as they come, each with its time before it, until it ends.
 
-        since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for long;
-        UsageError, where this user may not read it.
+        since: a time of the API, from which on. Raises: Unreachable, where the stream breaks or is quiet for
+        long; UsageError, where this user may not read it.
         """
         path = RESOURCES["Pod"].path(namespace, pod) + "/log"
         query = {"follow": "true", "container": container, "timestamps": "true"}
@@ -183,7 +197,12 @@ class Api:
                     answer.read()
                     raise self._refused(answer, "GET", path, f"the log of {pod}")
         except httpx2.HTTPError as error:
-            raise Unreachable(f"the log of {pod} broke off", why=str(error) or type(error).__name__, fix="again", rule="kube-log") from error  # fmt: skip
+            raise Unreachable(
+                f"the log of {pod} broke off",
+                why=str(error) or type(error).__name__,
+                fix="again",
+                rule="kube-log",
+            ) from error
 
     def allowed(self, verb: str, kind: str, namespace: str | None) -> bool:
         """Whether this user may do it: a SelfSubjectAccessReview."""
@@ -191,9 +210,10 @@ class Api:
         attributes = {"verb": verb, "group": resource.group, "resource": resource.plural}
         attributes |= {"namespace": namespace} if resource.namespaced and namespace else {}
         body = {
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
-        }  # fmt: skip
+        }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         found = self._json("POST", path, "SelfSubjectAccessReview", {}, body, "application/json")
         return found is None or bool(found["status"]["allowed"])
@@ -203,7 +223,8 @@ class Api:
         return self._json("GET", f"/apis/{name}", name) is not None
 
     def version(self) -> str:
-        """The server's release. Raises: EnvironmentFailed, where it does not answer; UsageError, where it is something else."""
+        """The server's release. Raises: EnvironmentFailed, where it does not answer; UsageError, where it is
+        something else."""
         found = self._json("GET", "/version", "the version")
         if found is None or "gitVersion" not in found:
             raise self._no_server("GET /version does not tell a release of Kubernetes")
@@ -212,14 +233,21 @@ class Api:
     def _no_server(self, why: str) -> UsageError:
         """What answers is a proxy's page, another service, a portal."""
         return UsageError(
-            f"what answers at {self.server} is no Kubernetes API server", why=why,
-            fix=f"mend the cluster's address of the context {self.context}, or the proxy or VPN before it", rule="kube-no-server",
-        )  # fmt: skip
+            f"what answers at {self.server} is no Kubernetes API server",
+            why=why,
+            fix=f"mend the cluster's address of the context {self.context}, or the proxy or VPN before it",
+            rule="kube-no-server",
+        )
 
     def _json(
-        self, method: str, path: str, what: str, query: dict[str, str] | None = None, body: Object | None = None,
+        self,
+        method: str,
+        path: str,
+        what: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
         kind: str = "",
-    ) -> Object | None:  # fmt: skip
+    ) -> Object | None:
         answer = self._send(method, path, query or {}, body, kind)
         if answer.status_code == 404:
             return None
@@ -243,7 +271,8 @@ class Api:
         kind: str = "",
         seconds: float | None = None,
     ) -> httpx2.Response:
-        """One call; again, where the server asks to be asked again: an API server that starts does, for each kind."""
+        """One call; again, where the server asks to be asked again: an API server that starts does, for each
+        kind."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} if kind else {}
         timeout = self._http.timeout if seconds is None else httpx2.Timeout(seconds)
@@ -256,9 +285,14 @@ class Api:
             clock.sleep(pause)
 
     def _once(
-        self, method: str, path: str, query: Mapping[str, Any], content: bytes | None, headers: Mapping[str, str],
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        content: bytes | None,
+        headers: Mapping[str, str],
         timeout: httpx2.Timeout,
-    ) -> httpx2.Response:  # fmt: skip
+    ) -> httpx2.Response:
         try:
             answer = self._http.request(
                 method, path, params=query, content=content, headers=headers, timeout=timeout
@@ -267,15 +301,19 @@ class Api:
             return answer
         except ConfigError as error:
             raise UsageError(
-                f"the credentials of {self.context} cannot be had", why=str(error),
-                fix="sign in again, such as with `gcloud auth login`", rule="kube-credentials",
-            ) from error  # fmt: skip
+                f"the credentials of {self.context} cannot be had",
+                why=str(error),
+                fix="sign in again, such as with `gcloud auth login`",
+                rule="kube-credentials",
+            ) from error
         except httpx2.HTTPError as error:
             raise Unreachable(
-                f"the cluster {self.context} does not answer", why=f"{self.server}: {str(error) or type(error).__name__}",
-                fix="`kubectl cluster-info` shows the same; a VPN, another --set kubernetes.context, or a stopped cluster?",
+                f"the cluster {self.context} does not answer",
+                why=f"{self.server}: {str(error) or type(error).__name__}",
+                fix="`kubectl cluster-info` shows the same; a VPN, another --set kubernetes.context, or a "
+                "stopped cluster?",
                 rule="kube-unreachable",
-            ) from error  # fmt: skip
+            ) from error
 
     def _refused(
         self, answer: httpx2.Response, method: str, path: str, what: str
@@ -287,25 +325,37 @@ class Api:
         match answer.status_code:
             case 401:
                 return UsageError(
-                    f"the cluster {self.context} does not take these credentials", why=said,
-                    fix="they have expired, or are another cluster's: sign in again, or name the context", rule="kube-credentials",
-                )  # fmt: skip
+                    f"the cluster {self.context} does not take these credentials",
+                    why=said,
+                    fix="they have expired, or are another cluster's: sign in again, or name the context",
+                    rule="kube-credentials",
+                )
             case 403 if _by_rights(said):
                 return UsageError(
                     f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule=FORBIDDEN
                 )
             case 409 if "conflict" in said:
                 return UsageError(
-                    f"{what} belongs to somebody else in part", why=said,
-                    fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` takes it back", rule="kube-conflict",
-                )  # fmt: skip
+                    f"{what} belongs to somebody else in part",
+                    why=said,
+                    fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` "
+                    f"takes it back",
+                    rule="kube-conflict",
+                )
             case 409 if "has been modified" in said:
-                return Unreachable(f"{what} was changed by somebody else just now", why=said, fix="the same command again", rule="kube-modified")  # fmt: skip
+                return Unreachable(
+                    f"{what} was changed by somebody else just now",
+                    why=said,
+                    fix="the same command again",
+                    rule="kube-modified",
+                )
             case code if (code >= 500 or code == 429) and "field not declared in schema" not in said:
                 return Unreachable(
-                    f"the cluster {self.context} failed at {what}", why=said, fix="the same command again resumes",
+                    f"the cluster {self.context} failed at {what}",
+                    why=said,
+                    fix="the same command again resumes",
                     rule="kube-server",
-                )  # fmt: skip
+                )
         return UsageError(
             f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission"
         )
@@ -318,7 +368,10 @@ def _admission_fix(said: str) -> str:
     if "exceeded quota" in said:
         return "raise the ResourceQuota, or ask for less"
     if "violates PodSecurity" in said:
-        return "a namespace whose Pod Security level admits it, or without what it names: kubernetes.annotations, engine.image"
+        return (
+            "a namespace whose Pod Security level admits it, or without what it names: "
+            "kubernetes.annotations, engine.image"
+        )
     if "ValidatingAdmissionPolicy" in said:
         return "change what the policy objects to, or ask whoever runs it for an exception"
     return "change the field that it names, in the file or by --set"
@@ -332,29 +385,37 @@ def connection(context: str | None) -> Any:
         whole = kubeconfig.read(named) if named else KubeConfig.from_env()
     except Exception as error:  # whatever the library meets in a file that is none
         raise UsageError(
-            "no kubeconfig can be used", why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
-            fix="`gcloud container clusters get-credentials NAME --location PLACE` writes one", rule="kube-config",
-        ) from error  # fmt: skip
+            "no kubeconfig can be used",
+            why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
+            fix="`gcloud container clusters get-credentials NAME --location PLACE` writes one",
+            rule="kube-config",
+        ) from error
     try:
         found = whole.get(context) if context else whole.get()
     except ConfigError as error:
         known = ", ".join(whole.contexts) or "none"
         raise UsageError(
-            f"the context {context or whole.current_context!r} is not in the kubeconfig", at="kubernetes.context",
-            why=f"known: {known}", fix="one of these", rule="kube-context",
-        ) from error  # fmt: skip
+            f"the context {context or whole.current_context!r} is not in the kubeconfig",
+            at="kubernetes.context",
+            why=f"known: {known}",
+            fix="one of these",
+            rule="kube-context",
+        ) from error
     if found is None or not found.cluster.server:
         raise UsageError(
-            "the kubeconfig names no cluster", why=f"known contexts: {', '.join(whole.contexts) or 'none'}",
-            fix="--set kubernetes.context=NAME, or `kubectl config use-context NAME`", rule="kube-context",
-        )  # fmt: skip
+            "the kubeconfig names no cluster",
+            why=f"known contexts: {', '.join(whole.contexts) or 'none'}",
+            fix="--set kubernetes.context=NAME, or `kubectl config use-context NAME`",
+            rule="kube-context",
+        )
     return found
 
 
 def _again_in(answer: httpx2.Response) -> float | None:
     """In how many seconds a call that was turned away may be made again; None where it was not.
 
-    429 is `storage is (re)initializing` or a server that has too much to do: nothing was done of what it refuses.
+    429 is `storage is (re)initializing` or a server that has too much to do: nothing was done of what it
+    refuses.
     """
     if answer.status_code != 429:
         return None
@@ -365,7 +426,8 @@ def _again_in(answer: httpx2.Response) -> float | None:
 
 
 def _ahead(date: str | None, before: float) -> float:
-    """How far the clock of an answer is before this machine's; as before, where it says nothing or the like."""
+    """How far the clock of an answer is before this machine's; as before, where it says nothing or the
+    like."""
     try:
         found = parsedate_to_datetime(date or "").timestamp() - clock.now()
     except ValueError:
@@ -378,7 +440,8 @@ def _why(error: Exception) -> str:
 
 
 def _told(value: Any) -> Any:
-    """A value without its nulls, which some empty lists are written as; what others keep under `data` stays as it is."""
+    """A value without its nulls, which some empty lists are written as; what others keep under `data` stays
+    as it is."""
     if isinstance(value, dict):
         return {key: one if key == "data" else _told(one) for key, one in value.items() if one is not None}
     return [_told(one) for one in value] if isinstance(value, list) else value
@@ -398,7 +461,10 @@ def _not_there(body: Object) -> str:
     resource = RESOURCES[body["kind"]]
     if resource.namespaced and "." not in resource.group:
         return f"the namespace {body['metadata'].get('namespace')} is not there"
-    return f"the cluster has no {resource.plural}.{resource.group}, or no namespace {body['metadata'].get('namespace')}"
+    return (
+        f"the cluster has no {resource.plural}.{resource.group}, or no namespace "
+        f"{body['metadata'].get('namespace')}"
+    )
 
 
 def _role_rule(method: str, path: str) -> str:

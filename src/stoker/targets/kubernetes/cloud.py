@@ -1,4 +1,5 @@
-"""gcloud, called: what of a fleet's calls is still to be done, and doing it. Nothing is called that no step showed."""
+"""gcloud, called: what of a fleet's calls is still to be done, and doing it. Nothing is called that no step
+showed."""
 
 import shlex
 
@@ -74,11 +75,15 @@ def make(call: Call) -> None:
     ran = run(call.argv, SECONDS)
     if ran is None:
         raise EnvironmentFailed(
-            "gcloud did not answer", why=f"{shlex.join(call.argv)}: no end after {SECONDS:.0f} s", fix="try again, or --no-gcloud",
+            "gcloud did not answer",
+            why=f"{shlex.join(call.argv)}: no end after {SECONDS:.0f} s",
+            fix="try again, or --no-gcloud",
             rule="gcloud",
-        )  # fmt: skip
+        )
     if ran.code:
         raise UsageError(
-            "gcloud refused a step", why=f"{said(ran)}\n{shlex.join(call.argv)}",
-            fix="let somebody with the right run it, then `stoker up --no-gcloud`", rule="gcloud",
-        )  # fmt: skip
+            "gcloud refused a step",
+            why=f"{said(ran)}\n{shlex.join(call.argv)}",
+            fix="let somebody with the right run it, then `stoker up --no-gcloud`",
+            rule="gcloud",
+        )

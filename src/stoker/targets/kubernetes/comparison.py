@@ -46,9 +46,11 @@ class Put:
 class Comparison:
     """Of one fleet in one namespace, with what was seen and rehearsed so far.
 
-    force takes fields out of other managers' hands. calls: what gcloud is to do first. keys_stay: the Secret of the keys is
-    left as it is. others: what other managers have put into each object, as the last look saw it, and an apply leaves.
-    lifts: a fleet that an HPA moves and that stands at 0, where an HPA does nothing, is taken to the low end of its range.
+    force takes fields out of other managers' hands. calls: what gcloud is to do first. keys_stay: the Secret
+    of the keys is left as it is. others: what other managers have put into each object, as the last look saw
+    it, and an apply leaves.
+    lifts: a fleet that an HPA moves and that stands at 0, where an HPA does nothing, is taken to the low end
+    of its range.
     turn: of the command that changes the fleet; what was there since it began, and is not any more, ends it.
     """
 
@@ -77,7 +79,8 @@ class Comparison:
         return self._reading.workload()
 
     def _selector(self, kind: str) -> str:
-        """The labels of its objects of a kind; those that stand in no namespace say whose they are by another."""
+        """The labels of its objects of a kind; those that stand in no namespace say whose they are by
+        another."""
         return self.selector if RESOURCES[kind].namespaced else f"{self.selector},{SPACE}={self.namespace}"
 
     def _selected(self, body: Object) -> bool:
@@ -85,7 +88,8 @@ class Comparison:
         return bool(wanted.items() <= body["metadata"].get("labels", {}).items())
 
     def towards(self, plan: Plan) -> tuple[Step, ...]:
-        """The steps that lead to a plan; one that waits, where all that is left to do is to wait. Raises: UsageError, StateMoved."""
+        """The steps that lead to a plan; one that waits, where all that is left to do is to wait. Raises:
+        UsageError, StateMoved."""
         steps = [cloud.step(call) for call in self.calls]
         space = self.space()
         if space is None:
@@ -112,9 +116,11 @@ class Comparison:
         if live is None and secret.needed(plan):
             raise UsageError(
                 f"the secret {self.name}-keys is not in {self.namespace}, and the kept spec needs it",
-                why="a spec that the cluster kept reads no key of this machine", rule="kube-secret",
-                fix=f"`stoker up` with a file that names the key, or kubectl -n {self.namespace} create secret generic {self.name}-keys --from-file=api-key=FILE",
-            )  # fmt: skip
+                why="a spec that the cluster kept reads no key of this machine",
+                rule="kube-secret",
+                fix=f"`stoker up` with a file that names the key, or kubectl -n {self.namespace} create "
+                f"secret generic {self.name}-keys --from-file=api-key=FILE",
+            )
         return [live] if live is not None else []
 
     def namespace_exists(self) -> bool:
@@ -135,7 +141,8 @@ class Comparison:
         return found
 
     def _marked(self, body: Object, plan: Plan) -> Object:
-        """The workload with what it was made from, and its mark of the last restart, which an apply must not take away."""
+        """The workload with what it was made from, and its mark of the last restart, which an apply must not
+        take away."""
         if body["kind"] not in WORKLOADS:
             return body
         body = deepcopy(body)
@@ -182,9 +189,11 @@ class Comparison:
         if not workload.ours(live) or not (shared or self._selected(live)):
             raise UsageError(
                 f"a {one.kind} named {one.name} is there already, and is not this fleet's",
-                at=f"{one.namespace or 'the cluster'}", why="Stoker changes only what it made",
-                fix="name: OTHER for this fleet, or remove that one", rule="kube-taken",
-            )  # fmt: skip
+                at=f"{one.namespace or 'the cluster'}",
+                why="Stoker changes only what it made",
+                fix="name: OTHER for this fleet, or remove that one",
+                rule="kube-taken",
+            )
         if one.kind == "Job":
             return self._reading.copying.again(live, subject)
         if one.kind in ONCE:
@@ -224,7 +233,8 @@ class Comparison:
     def _after_weights(
         self, step: Step, body: Object, live: Object | None, claims: dict[str, Manifest]
     ) -> Step:
-        """The step as it is, or, for replicas whose weights are not there yet, one that needs their claim first."""
+        """The step as it is, or, for replicas whose weights are not there yet, one that needs their claim
+        first."""
         if body["kind"] not in WORKLOADS:
             return step
         claim, reason = dependencies.weightless(self.api, body, live, claims)

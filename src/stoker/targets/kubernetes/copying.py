@@ -1,4 +1,5 @@
-"""The copy of the weights into a volume, as it goes: its stages, its last error, and another try where it had failed."""
+"""The copy of the weights into a volume, as it goes: its stages, its last error, and another try where it had
+failed."""
 
 from dataclasses import replace
 
@@ -43,8 +44,8 @@ class Copying:
     def unwritten(self, job: Object) -> str:
         """Why no snapshot can be taken of a finished copy yet; empty where one can.
 
-        Until its node has let go of the disk, the last of what was written may be in that node's memory alone: a reader
-        that mounts the snapshot read-only would not find it.
+        Until its node has let go of the disk, the last of what was written may be in that node's memory
+        alone: a reader that mounts the snapshot read-only would not find it.
         """
         claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
         volume = (claim or {}).get("spec", {}).get("volumeName")
@@ -57,11 +58,17 @@ class Copying:
                 raise
             done = moment(job.get("status", {}).get("completionTime"))
             return "the copy's disk is being unmounted" if clock.now() - done < UNMOUNT_SECONDS else ""
-        holders = [one["spec"]["nodeName"] for one in found if one["spec"]["source"].get("persistentVolumeName") == volume and one.get("status", {}).get("attached")]  # fmt: skip
+        holders = [
+            one["spec"]["nodeName"]
+            for one in found
+            if one["spec"]["source"].get("persistentVolumeName") == volume
+            and one.get("status", {}).get("attached")
+        ]
         return f"the copy's disk is still attached to {holders[0]}" if holders else ""
 
     def again(self, job: Object, subject: str) -> Step | None:
-        """The end of a copy that had failed before: it is made anew. Raises: EnvironmentFailed, for one that fails while it is waited for."""
+        """The end of a copy that had failed before: it is made anew. Raises: EnvironmentFailed, for one that
+        fails while it is waited for."""
         uid = job["metadata"]["uid"]
         if not stages.failed(job):
             self._going.add(uid)
@@ -72,11 +79,17 @@ class Copying:
             return Step("delete", subject, "it failed before, and is tried again")
         stage, now = self.stages()[0], clock.now()
         found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
-        plain = Finding("the copy of the weights failed", stage.last_error or "", "`stoker up` tries it again", rule="copy-failed")  # fmt: skip
+        plain = Finding(
+            "the copy of the weights failed",
+            stage.last_error or "",
+            "`stoker up` tries it again",
+            rule="copy-failed",
+        )
         raise EnvironmentFailed(found[0] if found else plain)
 
     def _unmade(self, job: Object) -> None:
-        """Raises: EnvironmentFailed, where nobody has made the copy's disk for as long as this target waits for it."""
+        """Raises: EnvironmentFailed, where nobody has made the copy's disk for as long as this target waits
+        for it."""
         claim = self._api.get("PersistentVolumeClaim", self._namespace, job["metadata"]["name"])
         now = clock.now()
         evidence = volumes.unmade(self._api, [claim] if claim else (), (), now)

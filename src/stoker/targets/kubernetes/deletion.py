@@ -50,6 +50,10 @@ def namespace(body: Object | None) -> tuple[Evidence, ...]:
     """A namespace that is being deleted, with what it says is left in it."""
     if body is None or not body["metadata"].get("deletionTimestamp"):
         return ()
-    told = [str(one.get("message", "")) for one in body.get("status", {}).get("conditions", ()) if one["status"] == "True"]  # fmt: skip
+    told = [
+        str(one.get("message", ""))
+        for one in body.get("status", {}).get("conditions", ())
+        if one["status"] == "True"
+    ]
     text = "; ".join(told) or "what is in it goes first"
     return (Evidence("condition", f"Namespace/{body['metadata']['name']}", "NamespaceTerminating", text),)

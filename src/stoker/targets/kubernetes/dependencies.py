@@ -1,4 +1,5 @@
-"""What has to wait for something else: a snapshot for its copy, a claim for its snapshot, the replicas for their weights."""
+"""What has to wait for something else: a snapshot for its copy, a claim for its snapshot, the replicas for
+their weights."""
 
 from stoker.errors import UsageError
 from stoker.render.manifests import Manifest
@@ -21,9 +22,11 @@ def too_early(api: Api, copying: Copying, one: Manifest) -> str:
 
 
 def weightless(api: Api, body: Object, live: Object | None, claims: dict[str, Manifest]) -> tuple[str, str]:
-    """The claim that the pods of a workload could not mount now, and why; empty where they can, or do already.
+    """The claim that the pods of a workload could not mount now, and why; empty where they can, or do
+    already.
 
-    claims: those of the plan. A replica that goes for one whose weights are not there is an outage as long as a copy.
+    claims: those of the plan. A replica that goes for one whose weights are not there is an outage as long as
+    a copy.
     """
     for name in _mounted(body) - (_mounted(live) if live else set()):
         planned = claims.get(name)
@@ -41,7 +44,8 @@ def _mounted(body: Object) -> set[str]:
 
 
 def _unready(api: Api, claim: Object | None) -> str:
-    """Why no pod could start with it: it is bound, or will be with the first pod, in the cases where one could."""
+    """Why no pod could start with it: it is bound, or will be with the first pod, in the cases where one
+    could."""
     if claim is None:
         return "its weights are not there yet"
     if "deletionTimestamp" in claim["metadata"]:

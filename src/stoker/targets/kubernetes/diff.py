@@ -53,7 +53,9 @@ def _changed_words(old: list[str], new: list[str], path: str) -> Iterator[str]:
     for how, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         if how != "equal":
             flag = f" {old[a - 1]}" if a and old[a - 1].startswith("--") else ""
-            yield f"{path}{flag}: {_short(' '.join(old[a:b]) or None)} -> {_short(' '.join(new[c:d]) or None)}"
+            yield (
+                f"{path}{flag}: {_short(' '.join(old[a:b]) or None)} -> {_short(' '.join(new[c:d]) or None)}"
+            )
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,5 @@
-"""What others have put into an object of the fleet: fields that no apply of Stoker's touches, with who owns them."""
+"""What others have put into an object of the fleet: fields that no apply of Stoker's touches, with who owns
+them."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ OTHERS = ("f:metadata", "f:replicas")
 
 
 def foreign(body: Object) -> tuple[str, ...]:
-    """Each such field as `spec.template.spec.hostNetwork (kubectl-edit)`; only the topmost of what is theirs alone.
+    """Each such field as `spec.template.spec.hostNetwork (kubectl-edit)`; only the topmost of what is theirs
+    alone.
 
     body: as an apply would leave it, so that what it takes back is not among them.
     """
@@ -43,7 +45,8 @@ def _merge(into: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _beyond(theirs: dict[str, Any], ours: dict[str, Any], path: str) -> Iterator[str]:
-    """What is in the one tree of fields and not in the other: source of the form, structured-merge-diff's fieldpath."""
+    """What is in the one tree of fields and not in the other: source of the form, structured-merge-diff's
+    fieldpath."""
     for key, below in theirs.items():
         if key == "." or key in OTHERS:
             continue

@@ -23,10 +23,13 @@ from stoker.targets.kubernetes.target import KubernetesTarget
 SECONDS = 20.0
 # The project's quota of each GPU: https://cloud.google.com/compute/resource-usage#gpu_quota
 QUOTAS = {
-    "nvidia-l4": "NVIDIA_L4_GPUS", "nvidia-tesla-t4": "NVIDIA_T4_GPUS", "nvidia-tesla-v100": "NVIDIA_V100_GPUS",
-    "nvidia-tesla-a100": "NVIDIA_A100_GPUS", "nvidia-a100-80gb": "NVIDIA_A100_80GB_GPUS",
+    "nvidia-l4": "NVIDIA_L4_GPUS",
+    "nvidia-tesla-t4": "NVIDIA_T4_GPUS",
+    "nvidia-tesla-v100": "NVIDIA_V100_GPUS",
+    "nvidia-tesla-a100": "NVIDIA_A100_GPUS",
+    "nvidia-a100-80gb": "NVIDIA_A100_80GB_GPUS",
     "nvidia-h100-80gb": "NVIDIA_H100_GPUS",
-}  # fmt: skip
+}
 
 
 def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
@@ -38,16 +41,23 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
     nodes = _nodes(target, cluster.gpu_resource)
     classes = _list(target, "ComputeClass") if cluster.ask.compute_class else None
     found = ClusterFacts(
-        api.context, release=_release(api.version()), missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)), denied=denied,
-        nodes=nodes, quotas=_quotas(target, cluster.gpu_resource), running=_running(target, cluster.gpu_resource),
+        api.context,
+        release=_release(api.version()),
+        missing=tuple(kind for kind in kinds if kind in INSTALLS and not api.serves(kind)),
+        denied=denied,
+        nodes=nodes,
+        quotas=_quotas(target, cluster.gpu_resource),
+        running=_running(target, cluster.gpu_resource),
         adapter=api.group("custom.metrics.k8s.io") if cluster.scaled else None,
-        classes=_names(classes), drivers=_names(_list(target, "CSIDriver") if cluster.weights == "gcsfuse" else None),
-    )  # fmt: skip
+        classes=_names(classes),
+        drivers=_names(_list(target, "CSIDriver") if cluster.weights == "gcsfuse" else None),
+    )
     return found if denied or found.missing or _there(nodes, cluster) else _outside(found, cluster)
 
 
 def _written(target: KubernetesTarget, plan: Plan, made: tuple[Manifest, ...]) -> list[str]:
-    """The kinds that `up` writes, keys and a new namespace included; what is made once and is there is left alone."""
+    """The kinds that `up` writes, keys and a new namespace included; what is made once and is there is left
+    alone."""
     first = ["Namespace"] if not target.namespace_exists() else []
     first += ["Secret"] if secret.needed(plan) else []
     wide = [one for one in made if not RESOURCES[one.kind].namespaced and one.kind in ONCE]
@@ -132,7 +142,8 @@ def _there(nodes: tuple[Node, ...] | None, cluster: Cluster) -> bool:
 
 
 def _outside(found: ClusterFacts, cluster: Cluster) -> ClusterFacts:
-    """Node pools and the project's quota, by gcloud; as it was where gcloud or the cluster's name is not known."""
+    """Node pools and the project's quota, by gcloud; as it was where gcloud or the cluster's name is not
+    known."""
     from dataclasses import replace
 
     place, project = place_of(found.context), project_of(cluster, found.context)

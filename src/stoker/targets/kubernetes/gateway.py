@@ -1,8 +1,10 @@
-"""The endpoint as a pod: `python -m stoker.targets.kubernetes.gateway SETTINGS`. Its routes are the fleet's pods, watched.
+"""The endpoint as a pod: `python -m stoker.targets.kubernetes.gateway SETTINGS`. Its routes are the fleet's
+pods, watched.
 
-The pod's own account may get, list and watch pods of its namespace. SETTINGS is the gateway's file with fields
-more: namespace, selector (labels of the pods that answer), engine_port, linger (seconds in which Services learn that
-this pod leaves) and drain (seconds for answers in progress).
+The pod's own account may get, list and watch pods of its namespace. SETTINGS is the gateway's file with
+fields
+more: namespace, selector (labels of the pods that answer), engine_port, linger (seconds in which Services
+learn that this pod leaves) and drain (seconds for answers in progress).
 """
 
 import asyncio
@@ -30,7 +32,8 @@ log = logging.getLogger("stoker.gateway")
 
 
 class Watch:
-    """The fleet's pods as routes, kept up to date. A watch that breaks is begun again; routes stay meanwhile."""
+    """The fleet's pods as routes, kept up to date. A watch that breaks is begun again; routes stay
+    meanwhile."""
 
     def __init__(self, http: httpx2.AsyncClient, namespace: str, selector: str, port: int) -> None:
         self._http, self._selector, self._port = http, selector, port
@@ -62,9 +65,12 @@ class Watch:
 
     async def _events(self, version: str) -> Any:
         query = {
-            "labelSelector": self._selector, "watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true",
+            "labelSelector": self._selector,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
-        }  # fmt: skip
+        }
         timeout = httpx2.Timeout(10.0, read=WATCH_SECONDS + 30.0)
         async with self._http.stream("GET", self._path, params=query, timeout=timeout) as answer:
             answer.raise_for_status()

@@ -24,7 +24,8 @@ class History:
         return revisions.record(self._api, namespace, name, selector, labels, spec)
 
     def record_before(self, last: Held | None) -> int | None:
-        """Keeps what runs and is ready before it is changed, where its `up` did not stay to see that. Returns its number."""
+        """Keeps what runs and is ready before it is changed, where its `up` did not stay to see that. Returns
+        its number."""
         owner, runs = self._reading.workload(), self.runs()
         if owner is None or runs is None or last is None or last.wanted is None:
             return None
@@ -51,7 +52,8 @@ class History:
         return notes.get(revisions.DIGEST)
 
     def before(self, number: int | None = None) -> revisions.Revision:
-        """The revision to go back to: the newest that was ready and is not what runs now, or that of a number.
+        """The revision to go back to: the newest that was ready and is not what runs now, or that of a
+        number.
 
         Raises: UsageError, where there is none.
         """
@@ -60,10 +62,13 @@ class History:
         fits = [one for one in known if (one.number == number if number is not None else one.digest != runs)]
         if not fits:
             raise UsageError(
-                f"{name} has no revision {number}" if number is not None else f"{name} has no other revision that was ready",
-                why=f"kept: {', '.join(str(one.number) for one in known) or 'none'}", fix="change the file, and `stoker up`",
+                f"{name} has no revision {number}"
+                if number is not None
+                else f"{name} has no other revision that was ready",
+                why=f"kept: {', '.join(str(one.number) for one in known) or 'none'}",
+                fix="change the file, and `stoker up`",
                 rule="no-revision",
-            )  # fmt: skip
+            )
         return fits[-1]
 
 

@@ -1,4 +1,5 @@
-"""What a fleet may be made of: the kinds that are made once, those that go with `down`, those that hold weights."""
+"""What a fleet may be made of: the kinds that are made once, those that go with `down`, those that hold
+weights."""
 
 # What a change of would be refused: they are made once, under a name that says what they hold.
 ONCE = (
@@ -11,9 +12,29 @@ ONCE = (
 )
 # What a fleet may own, in the order in which it is taken away.
 OWNED = (
-    "HorizontalPodAutoscaler", "PodMonitoring", "PodMonitor", "Rules", "PrometheusRule", "GCPBackendPolicy", "HealthCheckPolicy", "HTTPRoute",
-    "Gateway", "InferencePool", "RoleBinding", "Role", "PodDisruptionBudget", "Service", "Deployment",
-    "LeaderWorkerSet", "Job", "ControllerRevision", "NetworkPolicy", "ConfigMap", "Secret", "ComputeClass", "ServiceAccount",
-)  # fmt: skip
+    "HorizontalPodAutoscaler",
+    "PodMonitoring",
+    "PodMonitor",
+    "Rules",
+    "PrometheusRule",
+    "GCPBackendPolicy",
+    "HealthCheckPolicy",
+    "HTTPRoute",
+    "Gateway",
+    "InferencePool",
+    "RoleBinding",
+    "Role",
+    "PodDisruptionBudget",
+    "Service",
+    "Deployment",
+    "LeaderWorkerSet",
+    "Job",
+    "ControllerRevision",
+    "NetworkPolicy",
+    "ConfigMap",
+    "Secret",
+    "ComputeClass",
+    "ServiceAccount",
+)
 WORKLOADS = ("Deployment", "LeaderWorkerSet")
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")

@@ -16,7 +16,8 @@ PATHS = {
 
 
 def read(names: Sequence[str]) -> KubeConfig:
-    """The files of KUBECONFIG, those that are not there left out. Raises: what the library meets in a file that is none."""
+    """The files of KUBECONFIG, those that are not there left out. Raises: what the library meets in a file
+    that is none."""
     if len(names) == 1:
         return KubeConfig.from_file(names[0])
     merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", **{part: [] for part in NAMED}}

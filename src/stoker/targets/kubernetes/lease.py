@@ -1,4 +1,5 @@
-"""One command's turn at a fleet: whom it waits for, what it takes over, and how it learns that the fleet is no more its own."""
+"""One command's turn at a fleet: whom it waits for, what it takes over, and how it learns that the fleet is
+no more its own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,15 +21,24 @@ def nobody(_: str) -> bool:
 
 
 class Turn:
-    """Of a verb that leads to a spec. over: whoever else changes the fleet is not waited for; ask: says so when asked.
+    """Of a verb that leads to a spec. over: whoever else changes the fleet is not waited for; ask: says so
+    when asked.
 
     before: who had the fleet last, once this command has it.
     """
 
     def __init__(
-        self, claim: Claim, api: Api, namespace: str, verb: str, wanted: dict[str, Any] | None, *,
-        report: Report = silent, over: bool = False, ask: Request = nobody,
-    ) -> None:  # fmt: skip
+        self,
+        claim: Claim,
+        api: Api,
+        namespace: str,
+        verb: str,
+        wanted: dict[str, Any] | None,
+        *,
+        report: Report = silent,
+        over: bool = False,
+        ask: Request = nobody,
+    ) -> None:
         self.claim, self.verb = claim, verb
         self._api, self._namespace, self._wanted = api, namespace, wanted
         self._report, self._over, self._ask = report, over, ask
@@ -37,7 +47,8 @@ class Turn:
         self.before: Held | None = None
 
     def blocked(self) -> str:
-        """Whom to wait for; empty where it is this command's turn. Raises: StateMoved, where somebody else is at work."""
+        """Whom to wait for; empty where it is this command's turn. Raises: StateMoved, where somebody else is
+        at work."""
         if self._taken:
             return ""
         if self.verb != "down":
@@ -66,7 +77,8 @@ class Turn:
             self._first = since
 
     def take(self) -> bool:
-        """Claims the fleet, and gives who loses it the time to see that. False, where somebody else was quicker."""
+        """Claims the fleet, and gives who loses it the time to see that. False, where somebody else was
+        quicker."""
         if self._taken:
             return True
         self.before, other = self.claim.last(), self.claim.other()
@@ -92,9 +104,11 @@ class Turn:
 
     def _lost(self, other: Held) -> StateMoved:
         return StateMoved(
-            f"{other} has taken the fleet over from this `{self.verb}`", why=f"at {other.at}; what was applied until then is its to change",
-            fix=f"`stoker status` shows what runs; `stoker {self.verb}` again, once it is done", rule="fleet-taken-over",
-        )  # fmt: skip
+            f"{other} has taken the fleet over from this `{self.verb}`",
+            why=f"at {other.at}; what was applied until then is its to change",
+            fix=f"`stoker status` shows what runs; `stoker {self.verb}` again, once it is done",
+            rule="fleet-taken-over",
+        )
 
     def gone(self, subject: str) -> StateMoved:
         """Something was there since this command began, and is not any more."""
@@ -106,9 +120,11 @@ class Turn:
         else:
             why = f"{subject} is gone: somebody has deleted it, such as by `stoker down` or kubectl"
         return StateMoved(
-            f"the fleet was taken away while this `{self.verb}` was at work", why=why, fix="`stoker up` makes it anew",
+            f"the fleet was taken away while this `{self.verb}` was at work",
+            why=why,
+            fix="`stoker up` makes it anew",
             rule="fleet-gone",
-        )  # fmt: skip
+        )
 
     def ending(self) -> str:
         """That the namespace goes, or is gone; empty where it does neither."""
@@ -131,6 +147,9 @@ class Turn:
         more = [f"and {len(differ) - MOST} more"] if len(differ) > MOST else []
         how = ["it differs from this one in", *(f"  {one}" for one in differ[:MOST]), *more] if differ else []
         return StateMoved(
-            f"{other} is changing the fleet since {other.at}", why="\n".join([f"its claim {self.claim.name} in {self._namespace} is being renewed", *how]),
-            fix=f"wait until it is done, and the same again; or `stoker {self.verb} --take-over`, which ends it", rule="fleet-held",
-        )  # fmt: skip
+            f"{other} is changing the fleet since {other.at}",
+            why="\n".join([f"its claim {self.claim.name} in {self._namespace} is being renewed", *how]),
+            fix=f"wait until it is done, and the same again; or `stoker {self.verb} --take-over`, which ends "
+            f"it",
+            rule="fleet-held",
+        )

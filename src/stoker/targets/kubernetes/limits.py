@@ -1,7 +1,7 @@
 """What the namespace asks of the cores of every container, by its quotas and ranges of limits.
 
-Source: https://kubernetes.io/docs/concepts/policy/limit-range/ (a maximum without a default is the default, too) and
-resource-quotas: a quota on limits.cpu refuses every container without one.
+Source: https://kubernetes.io/docs/concepts/policy/limit-range/ (a maximum without a default is the default,
+too) and resource-quotas: a quota on limits.cpu refuses every container without one.
 """
 
 from collections.abc import Iterable

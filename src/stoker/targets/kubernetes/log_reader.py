@@ -23,8 +23,8 @@ class Life(NamedTuple):
 class Reader:
     """Reads in a thread of its own, and puts what it reads into `said`.
 
-    The API tells where a log is to go on in whole seconds, so that the lines of the last one come again: as many of them
-    as were told are left out. A server that sends no times is asked for all of it again.
+    The API tells where a log is to go on in whole seconds, so that the lines of the last one come again: as
+    many of them as were told are left out. A server that sends no times is asked for all of it again.
     """
 
     def __init__(

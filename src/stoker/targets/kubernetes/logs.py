@@ -14,7 +14,8 @@ AWAY = "(cluster)"  # the source of what is said of the cluster itself
 
 
 def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) -> Iterator[LogLine]:
-    """The last lines of every container, one after another. Raises: UsageError, where there is no such pod."""
+    """The last lines of every container, one after another. Raises: UsageError, where there is no such
+    pod."""
     for pod in _pods(api, namespace, selector, only):
         name = pod["metadata"]["name"]
         try:
@@ -28,7 +29,8 @@ def read(api: Api, namespace: str, selector: str, only: str | None, lines: int) 
 
 
 def read_previous(api: Api, namespace: str, selector: str, only: str | None, lines: int) -> Iterator[LogLine]:
-    """The last lines of the life before, of every container that was restarted. Raises: UsageError, where none was."""
+    """The last lines of the life before, of every container that was restarted. Raises: UsageError, where
+    none was."""
     found = False
     for pod in _pods(api, namespace, selector, only):
         name = pod["metadata"]["name"]
@@ -38,9 +40,11 @@ def read_previous(api: Api, namespace: str, selector: str, only: str | None, lin
                 yield LogLine(name, line)
     if not found:
         raise UsageError(
-            f"{f'{only} has' if only else 'no pod has'} no earlier life", why="no container of it was restarted, or its node has dropped the log",
-            fix="`stoker logs` shows the life that there is", rule="logs-previous",
-        )  # fmt: skip
+            f"{f'{only} has' if only else 'no pod has'} no earlier life",
+            why="no container of it was restarted, or its node has dropped the log",
+            fix="`stoker logs` shows the life that there is",
+            rule="logs-previous",
+        )
 
 
 def _restarted(pod: Object) -> list[str]:

@@ -1,7 +1,7 @@
 """The way of a metric to the HPA, link by link: the engine's page, what scrapes it, the adapter, the HPA.
 
-The HPA says only that no figure reaches it; which link is broken is looked for here, and only then. The links beyond
-the cluster (the metric's store, IAM) speak through the adapter's words.
+The HPA says only that no figure reaches it; which link is broken is looked for here, and only then. The links
+beyond the cluster (the metric's store, IAM) speak through the adapter's words.
 """
 
 from typing import Any
@@ -33,9 +33,11 @@ def links(api: Api, hpa: Object, pods: tuple[Object, ...], *, inside: bool = Fal
 
 def _starved(hpa: Object) -> bool:
     return any(
-        one["type"] == "ScalingActive" and one["status"] == "False" and str(one.get("reason", "")).startswith("FailedGet")
+        one["type"] == "ScalingActive"
+        and one["status"] == "False"
+        and str(one.get("reason", "")).startswith("FailedGet")
         for one in hpa.get("status", {}).get("conditions", ())
-    )  # fmt: skip
+    )
 
 
 def _metrics(hpa: Object) -> dict[str, float]:
@@ -51,11 +53,19 @@ def _never(hpa: Object, names: dict[str, float]) -> tuple[Evidence, ...]:
     running = [value for name, value in names.items() if _family(name) == METRICS["batch-size"]]
     if most is None or not running or not never_exceeded(running[0], int(most)):
         return ()
-    return (_sign("HorizontalPodAutoscaler", hpa, "TargetUnreachable", f"{running[0]:g} running a replica, and the engine runs {most} at once at most"),)  # fmt: skip
+    return (
+        _sign(
+            "HorizontalPodAutoscaler",
+            hpa,
+            "TargetUnreachable",
+            f"{running[0]:g} running a replica, and the engine runs {most} at once at most",
+        ),
+    )
 
 
 def _adapter(api: Api) -> tuple[Evidence, ...]:
-    """Whether an adapter is installed and does not answer: the API server itself looks at it, all the time."""
+    """Whether an adapter is installed and does not answer: the API server itself looks at it, all the
+    time."""
     for version in ADAPTERS:
         try:
             found = api.get("APIService", None, version)

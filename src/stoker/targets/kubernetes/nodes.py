@@ -1,7 +1,8 @@
-"""Which nodes a pod that waits could run on, and what keeps it off them: read of the nodes themselves, where they may be listed.
+"""Which nodes a pod that waits could run on, and what keeps it off them: read of the nodes themselves, where
+they may be listed.
 
-The scheduler counts nodes under the first check that each fails, whichever they are; those that could take the pod if
-nothing were in the way are what matters.
+The scheduler counts nodes under the first check that each fails, whichever they are; those that could take
+the pod if nothing were in the way are what matters.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,7 +13,8 @@ AT_ONCE = 16
 
 
 def sampled(api: Api, namespace: str, state: FleetState) -> FleetState:
-    """The state with a sample of each ready replica; without, where it does not answer or may not be asked."""
+    """The state with a sample of each ready replica; without, where it does not answer or may not be
+    asked."""
 
     def look(one: Replica) -> Replica:
         if one.phase != "Ready" or not one.url:

@@ -9,7 +9,15 @@ from stoker.engine.log import StartLog
 from stoker.fleet.state import Evidence, Phase, Rank, Replica, Service
 
 LWS = "leaderworkerset.sigs.k8s.io"
-BROKEN = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
+BROKEN = (
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
 TELLING = (
     "TriggeredScaleUp",
     "NotTriggerScaleUp",
@@ -20,7 +28,18 @@ TELLING = (
     "TaintManagerEviction",
 )
 # the worst first: a replica is as far as its last rank
-ORDER: tuple[Phase, ...] = ("Failed", "Pending", "Scheduled", "Pulling", "Starting", "Loading", "Warming", "Unready", "Draining", "Ready")  # fmt: skip
+ORDER: tuple[Phase, ...] = (
+    "Failed",
+    "Pending",
+    "Scheduled",
+    "Pulling",
+    "Starting",
+    "Loading",
+    "Warming",
+    "Unready",
+    "Draining",
+    "Ready",
+)
 UNATTENDED_SECONDS = 15.0
 LOST = "it was ready before"
 FLAP = 3.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
@@ -35,7 +54,8 @@ def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None
     groups: dict[str, list[dict[str, Any]]] = {}
     for pod in pods:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-            continue  # evicted, refused by its node, or done: it never runs again, and its owner has made another
+            # evicted, refused by its node, or done: it never runs again, and its owner has made another
+            continue
         labels = pod["metadata"].get("labels", {})
         groups.setdefault(labels.get(f"{LWS}/group-index", pod["metadata"]["name"]), []).append(pod)
     out = [_replica(members, log, newest) for members in groups.values()]
@@ -54,11 +74,18 @@ def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Rep
         detail = f"{len(members)} of {size} pods of its group are there{f'; {detail}' if detail else ''}"
     begun = moment(lead.get("creationTimestamp"))
     return Replica(
-        name=lead["name"], phase=phase, since=_since(pod, phase) or begun, ranks=ranks, detail=detail, last_error=words,
-        restarts=sum(_status(one).get("restartCount", 0) for one in members), started=begun,
+        name=lead["name"],
+        phase=phase,
+        since=_since(pod, phase) or begun,
+        ranks=ranks,
+        detail=detail,
+        last_error=words,
+        restarts=sum(_status(one).get("restartCount", 0) for one in members),
+        started=begun,
         current=newest is None or lead.get("labels", {}).get("pod-template-hash") in (None, newest),
-        hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})), url=_url(pod),
-    )  # fmt: skip
+        hardware=", ".join(sorted({rank.host for rank in ranks if rank.host})),
+        url=_url(pod),
+    )
 
 
 def _url(pod: dict[str, Any]) -> str | None:
@@ -171,7 +198,8 @@ def conditions(scalers: Iterable[dict[str, Any]]) -> tuple[Evidence, ...]:
                 continue
             wrong = one["status"] == ("True" if one["type"] == "ScalingLimited" else "False")
             if one["type"] == "ScalingLimited" and (one.get("reason") != "TooManyReplicas" or not active):
-                continue  # what moves is no trouble, and of a figure that is missing it says what was so before
+                # what moves is no trouble, and of a figure that is missing it says what was so before
+                continue
             if wrong:
                 subject = f"HorizontalPodAutoscaler/{body['metadata']['name']}"
                 out.append(Evidence("condition", subject, one.get("reason", ""), one.get("message", "")))
@@ -212,7 +240,8 @@ def unattended(owner: dict[str, Any] | None, now: float) -> tuple[Evidence, ...]
 
 
 def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Evidence, ...]:
-    """The first pod of which no scheduler has said anything; one that waits for a disk or a device with a node chosen is none."""
+    """The first pod of which no scheduler has said anything; one that waits for a disk or a device with a
+    node chosen is none."""
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status", {})
         age = now - moment(meta.get("creationTimestamp"))
@@ -232,7 +261,8 @@ def unscheduled(pods: Iterable[dict[str, Any]], now: float) -> tuple[Evidence, .
 def evidence(
     events: Iterable[dict[str, Any]], fleet: str, others: Iterable[str] = ()
 ) -> tuple[Evidence, ...]:
-    """The warnings about the fleet's objects, the newest last. others: fleets whose names begin with this one's.
+    """The warnings about the fleet's objects, the newest last. others: fleets whose names begin with this
+    one's.
 
     What an HPA warned of is left out: its conditions say what is so now.
     """

@@ -1,4 +1,5 @@
-"""kubectl's port-forward, managed: one local port for as long as it is needed, begun again when the pod behind it goes."""
+"""kubectl's port-forward, managed: one local port for as long as it is needed, begun again when the pod
+behind it goes."""
 
 import contextlib
 import re
@@ -15,7 +16,8 @@ AGAIN_SECONDS = 0.5
 
 
 class PortForward:
-    """`with PortForward("shop", 8000, ("-n", "ml-serve")) as port:`. Raises: MissingDependency, TimedOut, EnvironmentFailed."""
+    """`with PortForward("shop", 8000, ("-n", "ml-serve")) as port:`. Raises: MissingDependency, TimedOut,
+    EnvironmentFailed."""
 
     def __init__(self, service: str, port: int, flags: Sequence[str]) -> None:
         self._what = ["kubectl", "port-forward", f"service/{service}"]
@@ -51,14 +53,20 @@ class PortForward:
         try:
             # a group of its own: Ctrl-C ends an answer, not the way to it
             return subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         except FileNotFoundError as error:
             raise MissingDependency(
-                "kubectl is not here", why="the way into the cluster is its port-forward", fix="install kubectl",
+                "kubectl is not here",
+                why="the way into the cluster is its port-forward",
+                fix="install kubectl",
                 rule="kubectl-missing",
-            ) from error  # fmt: skip
+            ) from error
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -88,9 +96,11 @@ def _port(process: "subprocess.Popen[str]") -> int:
         return int(match[1])
     said = process.stderr.read().strip() or "kubectl ended without a word"
     raise EnvironmentFailed(
-        "the port-forward did not start", why=said.splitlines()[-1], fix="`stoker status` shows what runs",
+        "the port-forward did not start",
+        why=said.splitlines()[-1],
+        fix="`stoker status` shows what runs",
         rule="port-forward",
-    )  # fmt: skip
+    )
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

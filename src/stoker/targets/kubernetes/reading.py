@@ -61,13 +61,24 @@ class Reading:
         before += deletion.services(warnings, now)
         notes, ports = (owner["metadata"].get("annotations", {}) if owner else {}), _ports(services or ())
         return FleetState(
-            self.name, f"kubernetes/{self.namespace}", now,
+            self.name,
+            f"kubernetes/{self.namespace}",
+            now,
             revision=int(notes.get(REVISION) or (owner or {}).get("metadata", {}).get("generation", 0)),
             endpoint=self._endpoint(ports) if owner else None,
-            model=workload.served(owner) or self.spec.model.served_name, wanted=workload.count(owner), replicas=found, services=before, evidence=warnings,
-            page=next((f"http://{self.name}-page.{self.namespace}:{ports.get(f'{self.name}-page', page_port(self.spec))}" for s in before if s.role == "page"), None),
-            stopping=bool(deletion.kept([owner])) if owner else bool(found), scaling=scaling.read(scalers[0]) if scalers else None,
-        )  # fmt: skip
+            model=workload.served(owner) or self.spec.model.served_name,
+            wanted=workload.count(owner),
+            replicas=found,
+            services=before,
+            evidence=warnings,
+            page=self._page(ports) if any(one.role == "page" for one in before) else None,
+            stopping=bool(deletion.kept([owner])) if owner else bool(found),
+            scaling=scaling.read(scalers[0]) if scalers else None,
+        )
+
+    def _page(self, ports: dict[str, int]) -> str:
+        port = ports.get(f"{self.name}-page", page_port(self.spec))
+        return f"http://{self.name}-page.{self.namespace}:{port}"
 
     def _endpoint(self, ports: dict[str, int]) -> str:
         """Where clients go: to the Gateway, once it has an address, else to the Service."""

@@ -23,7 +23,8 @@ class Rehearsal:
             self._passed[subject] = body
 
     def change(self, subject: str, body: Object, *, force: bool) -> Object | None:
-        """Of one that is there: what it would be afterwards, with others' fields taken; None where it is refused outright.
+        """Of one that is there: what it would be afterwards, with others' fields taken; None where it is
+        refused outright.
 
         force: fields that others hold are no reason to refuse it.
         """
@@ -55,13 +56,16 @@ class Rehearsal:
             return next(iter(self.refused.values()), None)
         rules = {one.rule for one in found}
         return UsageError(
-            f"{len(found)} objects are refused: {', '.join(self.refused)}", why="\n".join(f"{one.what}: {one.why}" for one in found),
-            fix="\n".join(dict.fromkeys(one.fix for one in found)), rule=rules.pop() if len(rules) == 1 else "kube-refused",
-        )  # fmt: skip
+            f"{len(found)} objects are refused: {', '.join(self.refused)}",
+            why="\n".join(f"{one.what}: {one.why}" for one in found),
+            fix="\n".join(dict.fromkeys(one.fix for one in found)),
+            rule=rules.pop() if len(rules) == 1 else "kube-refused",
+        )
 
 
 def excused(api: Api, body: Object, refused: UsageError) -> bool:
-    """Whether the number of replicas alone is in another hand, and is asked for by number or was an HPA's that goes."""
+    """Whether the number of replicas alone is in another hand, and is asked for by number or was an HPA's
+    that goes."""
     return (api.verb == "scale" and replica_count.alone(refused)) or replica_count.owned_by_hpa(
         api, body, refused
     )

@@ -1,7 +1,8 @@
 """The number of replicas: whose it is, Stoker's or an HPA's, and how it changes hands without a replica lost.
 
-An apply without `spec.replicas` gives up what an earlier one claimed, and the field falls back to 1; so another manager
-claims it first. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
+An apply without `spec.replicas` gives up what an earlier one claimed, and the field falls back to 1; so
+another manager claims it first. Source:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
 """
 
 import re
@@ -47,7 +48,8 @@ def keep(api: Api, body: Object, count: int) -> None:
 
 
 def owned_by_hpa(api: Api, body: Object, refused: UsageError) -> bool:
-    """Whether all that keeps Stoker from a fixed number is that its own HPA, which is gone or about to go, wrote the last one."""
+    """Whether all that keeps Stoker from a fixed number is that its own HPA, which is gone or about to go,
+    wrote the last one."""
     if _THE_HPAS.search(refused.finding.why or "") is None:
         return False
     meta = body["metadata"]

@@ -62,11 +62,13 @@ def record(
     number = known[-1].number + 1 if known else 1
     api.apply(
         {
-            "apiVersion": "apps/v1", "kind": "ControllerRevision",
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
             "metadata": {"name": f"{fleet}-{number}", "namespace": namespace, "labels": labels},
-            "revision": number, "data": {"spec": plain},
+            "revision": number,
+            "data": {"spec": plain},
         }
-    )  # fmt: skip
+    )
     for old in known[: max(0, len(known) + 1 - KEPT)]:
         api.delete("ControllerRevision", namespace, old.name)
     return number

@@ -1,4 +1,5 @@
-"""What `up` must be allowed, asked all at once: a SelfSubjectAccessReview each, as authorizers other than RBAC list no rules."""
+"""What `up` must be allowed, asked all at once: a SelfSubjectAccessReview each, as authorizers other than
+RBAC list no rules."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ READ = (("list", "Pod"), ("list", "Deployment"))
 
 
 def denied(api: Api, namespace: str, kinds: Iterable[str]) -> tuple[Denied, ...]:
-    """What this user may not do of all that is needed for objects of these kinds, in the order of the kinds."""
+    """What this user may not do of all that is needed for objects of these kinds, in the order of the
+    kinds."""
     asked = [(verb, kind) for kind in kinds for verb in WRITTEN]
     asked += [one for one in READ if one not in asked]
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -1,7 +1,7 @@
 """The way in to a fleet: its Service, and its Gateway and route, as far as a controller has taken them on.
 
-Source: https://gateway-api.sigs.k8s.io/reference/spec/#gatewayconditiontype (Accepted and Programmed are Unknown, Pending,
-until a controller looks; a route that none has looked at has no parents in its status).
+Source: https://gateway-api.sigs.k8s.io/reference/spec/#gatewayconditiontype (Accepted and Programmed are
+Unknown, Pending, until a controller looks; a route that none has looked at has no parents in its status).
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,14 @@ def service(name: str, found: Sequence[Object], pods: Sequence[Object]) -> tuple
         return (Evidence("condition", about, "ServiceGone", f"the Service {name} is being deleted"),)
     if any(holds(one, "Ready") for one in pods) and not any(_picks(body, one) for one in pods):
         picks = ", ".join(f"{key}={value}" for key, value in body["spec"].get("selector", {}).items())
-        return (Evidence("condition", about, "ServiceGone", f"the Service {name} picks {picks or 'nothing'}, and no pod has that"),)  # fmt: skip
+        return (
+            Evidence(
+                "condition",
+                about,
+                "ServiceGone",
+                f"the Service {name} picks {picks or 'nothing'}, and no pod has that",
+            ),
+        )
     return ()
 
 

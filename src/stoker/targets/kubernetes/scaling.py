@@ -28,10 +28,15 @@ def read(hpa: Object) -> Scaling:
     wanted = (desired if conditions else desired or now) if acts else now
     metrics = tuple(_metric(one, status) for one in spec.get("metrics") or ())
     found = Scaling(
-        by=f"{meta['name']} {reference['kind']}/{reference['name']}", low=int(spec.get("minReplicas", 1)),
-        high=int(spec["maxReplicas"]), now=now, wanted=wanted, metrics=metrics,
-        reason="", since=moment(meta.get("creationTimestamp")),
-    )  # fmt: skip
+        by=f"{meta['name']} {reference['kind']}/{reference['name']}",
+        low=int(spec.get("minReplicas", 1)),
+        high=int(spec["maxReplicas"]),
+        now=now,
+        wanted=wanted,
+        metrics=metrics,
+        reason="",
+        since=moment(meta.get("creationTimestamp")),
+    )
     return replace(found, reason=reason(found, spec, conditions))
 
 

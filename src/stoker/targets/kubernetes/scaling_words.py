@@ -1,7 +1,8 @@
 """What an HPA does and why, in one sentence: its own conditions, read with its spec and its figures.
 
-A condition may be older than the figures: while one is missing the controller computes nothing, and ScalingLimited and the
-number it wanted stay as they were. Source: pkg/controller/podautoscaler/horizontal.go, Kubernetes 1.30 to 1.36.
+A condition may be older than the figures: while one is missing the controller computes nothing, and
+ScalingLimited and the number it wanted stay as they were. Source: pkg/controller/podautoscaler/horizontal.go,
+Kubernetes 1.30 to 1.36.
 """
 
 import math
@@ -27,7 +28,11 @@ def reason(by: Scaling, spec: Object, conditions: dict[str, Object]) -> str:
     if by.wanted != by.now and not by.low <= by.now <= by.high:
         edge = f"under its minimum of {by.low}" if by.now < by.low else f"over its maximum of {by.high}"
         return f"{by.now} is {edge}: it goes to {by.wanted}"
-    found = [(one.value / one.target, one, number) for number, one in enumerate(by.metrics) if one.value is not None and one.target]  # fmt: skip
+    found = [
+        (one.value / one.target, one, number)
+        for number, one in enumerate(by.metrics)
+        if one.value is not None and one.target
+    ]
     if not found:
         return "no figure reaches it yet"
     ratio, most, number = max(found, key=lambda one: one[0])
@@ -39,7 +44,8 @@ def reason(by: Scaling, spec: Object, conditions: dict[str, Object]) -> str:
 
 
 def _off(by: Scaling, spec: Object, active: Object) -> str:
-    """Why it computes nothing. One metric that is missing is enough, unless the others ask for more replicas."""
+    """Why it computes nothing. One metric that is missing is enough, unless the others ask for more
+    replicas."""
     why, said = str(active.get("reason", "")), str(active.get("message", "")).removeprefix(UNABLE)
     if why == "ScalingDisabled":
         return "it is off: the fleet was scaled to 0"
@@ -54,7 +60,10 @@ def _off(by: Scaling, spec: Object, active: Object) -> str:
     if not others:
         return f"no figure reaches it, it keeps {by.now}: {said}"
     told = ", ".join(f"{one.metric} is {_known(one)}" for one in others)
-    return f"no figure of {', '.join(lost)} reaches it, so it keeps {by.now} ({told}; with one missing it only goes up): {said}"  # fmt: skip
+    return (
+        f"no figure of {', '.join(lost)} reaches it, so it keeps {by.now} ({told}; with one missing it "
+        f"only goes up): {said}"
+    )
 
 
 def _known(one: ScaledBy) -> str:
@@ -66,7 +75,10 @@ def _follows(by: Scaling, ratio: float, spec: Object, conditions: dict[str, Obje
     limited = conditions.get("ScalingLimited", {})
     limit = str(limited.get("reason", "")) if limited.get("status") == "True" else ""
     if by.wanted > by.now:
-        more = {"ScaleUpLimit": ", as fast as its rate lets it: more would be needed", "TooManyReplicas": ", its maximum: more would be needed"}  # fmt: skip
+        more = {
+            "ScaleUpLimit": ", as fast as its rate lets it: more would be needed",
+            "TooManyReplicas": ", its maximum: more would be needed",
+        }
         beside = more.get(limit, ", as recent figures asked for" if ratio < 1 else "")
         return f"it goes from {by.now} to {by.wanted}{beside}"
     if by.wanted < by.now:

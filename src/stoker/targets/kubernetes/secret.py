@@ -1,4 +1,5 @@
-"""The fleet's keys in a cluster: a Secret of what `env:` and `file:` name, and the endpoint's key read back."""
+"""The fleet's keys in a cluster: a Secret of what `env:` and `file:` name, and the endpoint's key read
+back."""
 
 import base64
 import secrets
@@ -35,7 +36,8 @@ def _refs(plan: Plan) -> dict[str, tuple[KeyRef, str]]:
 
 
 def identified(api: Api, body: Object) -> Object:
-    """The Secret with an id that is another one once it holds something else: pods that carry it are replaced with it.
+    """The Secret with an id that is another one once it holds something else: pods that carry it are replaced
+    with it.
 
     The id is chance, not a digest: who may read pods alone learns nothing of a key by it.
     """
@@ -54,8 +56,8 @@ def key_id(body: Object | None) -> str:
 def key(api: Api, namespace: str, ref: KeyRef, kept: str = "") -> str:
     """The endpoint's key, wherever it is kept. Raises: UsageError, where it is not there.
 
-    kept: the fleet's own Secret, where the spec came out of the cluster: what it says of this machine's files and
-    environment is then not followed.
+    kept: the fleet's own Secret, where the spec came out of the cluster: what it says of this machine's files
+    and environment is then not followed.
     """
     if ref.kind != "secret" and not kept:
         return keys.read(ref, "endpoint.api_key")
@@ -64,9 +66,11 @@ def key(api: Api, namespace: str, ref: KeyRef, kept: str = "") -> str:
     data = (found or {}).get("data", {}).get(inner or "api-key")
     if data is None:
         raise UsageError(
-            f"the secret {name} with the key is not in {namespace}", why="endpoint.api_key says that the endpoint's key is kept there",
-            fix=f"kubectl -n {namespace} create secret generic {name} --from-file={inner or 'api-key'}=FILE", rule="kube-secret",
-        )  # fmt: skip
+            f"the secret {name} with the key is not in {namespace}",
+            why="endpoint.api_key says that the endpoint's key is kept there",
+            fix=f"kubectl -n {namespace} create secret generic {name} --from-file={inner or 'api-key'}=FILE",
+            rule="kube-secret",
+        )
     return base64.b64decode(data).decode()
 
 

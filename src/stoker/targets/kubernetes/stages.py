@@ -15,7 +15,8 @@ STUCK = "the copy's container"
 def copy(
     jobs: Iterable[Object], pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]
 ) -> tuple[Service, ...]:
-    """The newest copy Job as a stage, with bytes and rate out of its log. `log` gives the last lines of a container."""
+    """The newest copy Job as a stage, with bytes and rate out of its log. `log` gives the last lines of a
+    container."""
     newest = max(jobs, key=lambda job: moment(job["metadata"].get("creationTimestamp")), default=None)
     if newest is None:
         return ()

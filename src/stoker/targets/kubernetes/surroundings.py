@@ -1,4 +1,5 @@
-"""What stands around a fleet's pods, as far as it says why they are not there or not reached: looked at where it may matter."""
+"""What stands around a fleet's pods, as far as it says why they are not there or not reached: looked at where
+it may matter."""
 
 from collections.abc import Sequence
 
@@ -11,7 +12,25 @@ from stoker.targets.kubernetes.pods import holds
 
 NODES_SECONDS = 10.0  # a list of nodes is long, and changes slowly
 # What may be kept by a finalizer while a fleet is taken down.
-LEAVING = ("Deployment", "LeaderWorkerSet", "Service", "Gateway", "HTTPRoute", "InferencePool", "Job", "HorizontalPodAutoscaler", "PersistentVolumeClaim", "VolumeSnapshot", "ServiceAccount", "Secret", "ConfigMap", "PodMonitoring", "PodMonitor", "NetworkPolicy", "PodDisruptionBudget")  # fmt: skip
+LEAVING = (
+    "Deployment",
+    "LeaderWorkerSet",
+    "Service",
+    "Gateway",
+    "HTTPRoute",
+    "InferencePool",
+    "Job",
+    "HorizontalPodAutoscaler",
+    "PersistentVolumeClaim",
+    "VolumeSnapshot",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "PodMonitoring",
+    "PodMonitor",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+)
 
 
 class Around:
@@ -28,9 +47,13 @@ class Around:
         self._nodes: tuple[float, tuple[Object, ...]] = (0.0, ())
 
     def evidence(
-        self, owner: Object | None, pods: Sequence[Object], services: Sequence[Object] | None,
-        before: Sequence[Service], now: float,
-    ) -> tuple[Evidence, ...]:  # fmt: skip
+        self,
+        owner: Object | None,
+        pods: Sequence[Object],
+        services: Sequence[Object] | None,
+        before: Sequence[Service],
+        now: float,
+    ) -> tuple[Evidence, ...]:
         """What is not as it should be. services: None, where they may not be listed."""
         found = workload_conditions.evidence(self._owners(owner), self._visible("Job"))
         found += nodes.evidence(

@@ -28,8 +28,9 @@ SLOWEST = 1.0
 class KubernetesTarget(Comparison):
     """One fleet in one namespace of one cluster.
 
-    weights takes the claims and snapshots down too. stored: the spec came out of the cluster, so that its references to
-    this machine's files and environment are not followed. made: what the verb that is at work has made.
+    weights takes the claims and snapshots down too. stored: the spec came out of the cluster, so that its
+    references to this machine's files and environment are not followed. made: what the verb that is at work
+    has made.
     """
 
     def __init__(self, spec: ServeSpec, *, force: bool = False, weights: bool = False) -> None:
@@ -66,9 +67,16 @@ class KubernetesTarget(Comparison):
 
     @contextmanager
     def changing(
-        self, verb: str, report: Report = silent, *, wanted: ServeSpec | None = None, over: bool = False, ask: Request = nobody,
-    ) -> Iterator[None]:  # fmt: skip
-        """A verb that changes the fleet, with its claim to it: taken with the first change, given back at the end.
+        self,
+        verb: str,
+        report: Report = silent,
+        *,
+        wanted: ServeSpec | None = None,
+        over: bool = False,
+        ask: Request = nobody,
+    ) -> Iterator[None]:
+        """A verb that changes the fleet, with its claim to it: taken with the first change, given back at the
+        end.
 
         wanted: the spec that it leads to. over, ask: as for a Turn.
         """
@@ -88,8 +96,8 @@ class KubernetesTarget(Comparison):
     def changes(self, plan: Plan | None) -> Changes:
         """The steps towards the plan. Raises: UsageError, where an object is not Stoker's.
 
-        Raises: StateMoved, where somebody else changes the fleet, or took away what was there since this target looks.
-        What the cluster would refuse is in `rehearsal`, and raised by `apply`.
+        Raises: StateMoved, where somebody else changes the fleet, or took away what was there since this
+        target looks. What the cluster would refuse is in `rehearsal`, and raised by `apply`.
         """
         self.rehearsal.refused.clear()
         if self.turn:
@@ -100,7 +108,8 @@ class KubernetesTarget(Comparison):
         return Changes((Step("wait", whom, ""),)) if whom else Changes(steps)
 
     def _down(self) -> tuple[Step, ...]:
-        """Everything of the fleet, against the order in which it was made; weights only where asked; who it is last."""
+        """Everything of the fleet, against the order in which it was made; weights only where asked; who it
+        is last."""
         if there := self.left():
             return tuple(Step("delete", subject, "") for subject in there)
         kept = [one for one in self._reading.around.leaving() if self._goes(one)]
@@ -129,10 +138,11 @@ class KubernetesTarget(Comparison):
         )
 
     def apply(self, changes: Changes) -> None:
-        """Takes every step that can be taken now, in order; none, where the cluster has refused one in its dry run.
+        """Takes every step that can be taken now, in order; none, where the cluster has refused one in its
+        dry run.
 
-        Raises: UsageError, where the cluster refuses one; StateMoved, where somebody else has the fleet by now, or takes its
-        namespace away.
+        Raises: UsageError, where the cluster refuses one; StateMoved, where somebody else has the fleet by
+        now, or takes its namespace away.
         """
         try:
             if refused := self.rehearsal.verdict():
@@ -232,7 +242,8 @@ class KubernetesTarget(Comparison):
 
     @contextmanager
     def endpoint(self) -> Iterator[Endpoint]:
-        """The Service, through kubectl's port-forward, while it is needed. Raises: MissingDependency, TimedOut."""
+        """The Service, through kubectl's port-forward, while it is needed. Raises: MissingDependency,
+        TimedOut."""
         flags = ["-n", self.namespace]
         flags += ["--context", self.spec.kubernetes.context] if self.spec.kubernetes.context else []
         ref = self.spec.endpoint.api_key

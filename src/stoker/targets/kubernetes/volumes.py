@@ -11,7 +11,11 @@ from stoker.targets.kubernetes.pods import moment
 Object = dict[str, Any]
 UNMADE_SECONDS = 15.0  # a provisioner that runs has begun by then
 NODE = "volume.kubernetes.io/selected-node"  # a pod that waits for the claim has its node
-IN_TREE = {"kubernetes.io/gce-pd": "pd.csi.storage.gke.io", "kubernetes.io/aws-ebs": "ebs.csi.aws.com", "kubernetes.io/azure-disk": "disk.csi.azure.com"}  # fmt: skip
+IN_TREE = {
+    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com",
+}
 
 
 def stage(claims: Iterable[Object]) -> tuple[Service, ...]:

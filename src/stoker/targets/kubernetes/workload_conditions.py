@@ -1,6 +1,7 @@
 """What the fleet's workloads and Jobs say of themselves: their conditions, and what somebody holds.
 
-Source: pkg/controller/deployment/util, pkg/controller/replicaset, pkg/controller/job; LeaderWorkerSet's own conditions.
+Source: pkg/controller/deployment/util, pkg/controller/replicaset, pkg/controller/job; LeaderWorkerSet's own
+conditions.
 """
 
 import re
@@ -37,7 +38,8 @@ def _workload(owner: Object) -> list[Evidence]:
 
 
 def over(owner: Object | None, found: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """The signs without refusals of pods that its Deployment has got over: it says itself when one goes on."""
+    """The signs without refusals of pods that its Deployment has got over: it says itself when one goes
+    on."""
     status = (owner or {}).get("status", {})
     failing = any(one["type"] == "ReplicaFailure" for one in status.get("conditions", ()))
     if owner is None or owner["kind"] != "Deployment" or failing or not status:

@@ -1,4 +1,5 @@
-"""Taking over the children of a supervisor that is gone: as its record names them, or as they name themselves.
+"""Taking over the children of a supervisor that is gone: as its record names them, or as they name
+themselves.
 
 What runs and cannot be explained is left alone: only `down` ends it.
 """

@@ -29,7 +29,8 @@ NOT_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "VLLM_API_KEY", "VLLM_CPU_
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """A child as the next supervisor reads it; `log` is its file's name, `scratch` its folder for temporary files."""
+    """A child as the next supervisor reads it; `log` is its file's name, `scratch` its folder for temporary
+    files."""
 
     process: Process
     generation: int
@@ -99,9 +100,15 @@ class Child:
                 environment["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         with opened(self.log) as log:
             self._popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
-                env=environment, cwd=folder, pass_fds=tuple(sockets),
-            )  # fmt: skip
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                env=environment,
+                cwd=folder,
+                pass_fds=tuple(sockets),
+            )
         self.id = identify(self._popen.pid) or ProcessId(self._popen.pid, 0.0)
         self.started = clock.now()
         self.become("Starting")
@@ -165,7 +172,8 @@ class Child:
                 self._popen.wait(2)
 
     def _reused(self) -> bool:
-        """Whether its number is another process' by now: then nothing of its group lives, or the kernel had kept it."""
+        """Whether its number is another process' by now: then nothing of its group lives, or the kernel had
+        kept it."""
         assert self.id is not None
         return started_at(self.id.pid) not in (None, self.id.started)
 
@@ -200,11 +208,25 @@ class Child:
         )
 
     def mark(self) -> tuple[object, ...]:
-        """Differs where its record does, and costs less: the process stands for itself by stamp and generation."""
+        """Differs where its record does, and costs less: the process stands for itself by stamp and
+        generation."""
         return (
-            self.process.key, self.generation, self.stamp, self.id, self.port, self.phase, self.since, self.started,
-            self.detail, self.restarts, self.ever_ready, self.last_error, self.leaving, self.scratch, self.standby,
-        )  # fmt: skip
+            self.process.key,
+            self.generation,
+            self.stamp,
+            self.id,
+            self.port,
+            self.phase,
+            self.since,
+            self.started,
+            self.detail,
+            self.restarts,
+            self.ever_ready,
+            self.last_error,
+            self.leaving,
+            self.scratch,
+            self.standby,
+        )
 
     @classmethod
     def adopt(cls, record: dict[str, Any], logs: Path) -> "Child":

@@ -1,7 +1,8 @@
 """How a child leaves: out of the gateway, until nothing runs on it, SIGTERM with a deadline, SIGKILL.
 
-Whether something runs is the gateways' own count: an engine's gauges move only when a step returns, and a hung one
-says nothing at all. What is not finished in time is ended by the gateway, with an error event, before the engine is
+Whether something runs is the gateways' own count: an engine's gauges move only when a step returns, and a
+hung one says nothing at all. What is not finished in time is ended by the gateway, with an error event,
+before the engine is
 told: vLLM would leave it without a word.
 """
 
@@ -32,11 +33,14 @@ class Leaving:
         self._empty_since: float | None = None
         self._cut_at: float | None = None
 
-    async def step(self, drain_timeout: float, seen: Seen | None) -> None:
-        """Looks, and does what is next. seen: what the gateways say; None where none lives."""
+    async def step(self, drain_timeout: float, seen: Seen | None, unbegun: float = 0.0) -> None:
+        """Looks, and does what is next. seen: what the gateways say; None where none lives.
+
+        unbegun: seconds that a gateway has after the drain for requests that have shown nothing yet.
+        """
         child = self._child
         if child.term_at is not None:
-            self._end_in_time(drain_timeout)
+            self._end_in_time(drain_timeout + unbegun)
         elif not child.process.routed or not child.ever_ready or await self._drained(seen):
             child.terminate()
         elif self._cut_at is not None:
@@ -69,7 +73,8 @@ class Leaving:
         return seen.in_flight.get(self._child.route, 0) if seen else 0
 
     async def _drained(self, seen: Seen | None) -> bool:
-        """Nothing is in flight, and the engine agrees, or has had time to, or is past agreeing to anything."""
+        """Nothing is in flight, and the engine agrees, or has had time to, or is past agreeing to
+        anything."""
         if seen is not None and seen.revision < self._revision:
             return False
         if left := self._left(seen):

@@ -20,7 +20,8 @@ MENDED = 3.0  # seconds in which a living supervisor writes a damaged report ane
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The supervisor's report: the fleet's state, its children for the next supervisor, and what it has taken up.
+    """The supervisor's report: the fleet's state, its children for the next supervisor, and what it has taken
+    up.
 
     in_rotation: replicas that the gateway sends to. routes: the revision of the routes as last written.
     """
@@ -36,10 +37,14 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "fleet": to_json(self.fleet), "children": list(self.children), "supervisor": self.supervisor,
+            "fleet": to_json(self.fleet),
+            "children": list(self.children),
+            "supervisor": self.supervisor,
             "wanted": wanted_to_json(self.wanted) if self.wanted else None,
-            "in_rotation": self.in_rotation, "routes": self.routes, "asked": list(self.asked),
-        }  # fmt: skip
+            "in_rotation": self.in_rotation,
+            "routes": self.routes,
+            "asked": list(self.asked),
+        }
 
 
 def _record(raw: dict[str, Any]) -> Record:
@@ -63,7 +68,8 @@ class Folder:
 
     @property
     def moved_file(self) -> Path:
-        """Touched when a phase changes, something starts again, or another number is wanted; not for figures alone."""
+        """Touched when a phase changes, something starts again, or another number is wanted; not for figures
+        alone."""
         return self.path / "moved"
 
     @property
@@ -122,7 +128,8 @@ class Folder:
         return is_locked(self.lock)
 
     def wanted(self) -> Wanted | None:
-        """What verbs last asked for; None where nothing is. A damaged file is replaced by what the supervisor took up.
+        """What verbs last asked for; None where nothing is. A damaged file is replaced by what the supervisor
+        took up.
 
         Raises: StateBroken, where nothing tells.
         """
@@ -177,8 +184,12 @@ class Folder:
     def forget(self) -> None:
         """Drops what described a running fleet; logs stay for a post-mortem. What cannot be removed stays."""
         kept = (
-            self.wanted_file, self.state_file, self.generations_file, self.engine_key, self.endpoint_key,
-        )  # fmt: skip
+            self.wanted_file,
+            self.state_file,
+            self.generations_file,
+            self.engine_key,
+            self.endpoint_key,
+        )
         gone = [*kept, *map(previous, kept), self.routes_file, self.targets_file, self.moved_file]
         gone += [*self.path.glob("gateway.*"), *self.path.glob("*.ranks.json"), *self.path.glob(".*.[0-9]*")]
         for path in gone:

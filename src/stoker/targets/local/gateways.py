@@ -1,9 +1,10 @@
 """The gateway's own death: the supervisor holds its sockets, and a second one stands by to take them over.
 
-A socket that the supervisor listens on outlives every gateway: whoever connects in between waits in its queue instead
-of being refused. Beside the gateway that answers another one waits, loaded and ready, for a file lock that the first
-holds: when that one ends, in whatever way, the other accepts within milliseconds. A gateway that is replaced lets go
-of the lock, accepts nothing more, and finishes its answers beside its successor.
+A socket that the supervisor listens on outlives every gateway: whoever connects in between waits in its queue
+instead of being refused. Beside the gateway that answers another one waits, loaded and ready, for a file lock
+that the first
+holds: when that one ends, in whatever way, the other accepts within milliseconds. A gateway that is replaced
+lets go of the lock, accepts nothing more, and finishes its answers beside its successor.
 """
 
 import contextlib
@@ -54,7 +55,8 @@ class Listeners:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for every address that a host name, or several with commas, stand for. Raises: OSError."""
+    """Listening sockets for every address that a host name, or several with commas, stand for. Raises:
+    OSError."""
     found = [
         one
         for name in split(host)
@@ -87,7 +89,8 @@ def _listening(family: int, address: Any) -> socket.socket:
 
 
 def gateways(children: Sequence[Child]) -> list[Child]:
-    """The gateways that run, the one that answers first, then those that finish, then the one that stands by."""
+    """The gateways that run, the one that answers first, then those that finish, then the one that stands
+    by."""
     mine = [one for one in children if one.process.role == "gateway" and one.id is not None]
     return sorted(mine, key=lambda one: (one.standby, one.leaving, -one.generation))
 
@@ -103,7 +106,8 @@ def report(folder: Folder, child: Child) -> Seen | None:
 
 
 def seen(folder: Folder, children: Sequence[Child]) -> Seen | None:
-    """What all gateways say that have requests, as one: what one still finishes counts too. None where none has spoken."""
+    """What all gateways say that have requests, as one: what one still finishes counts too. None where none
+    has spoken."""
     said = [
         (child, report(folder, child))
         for child in gateways(children)

@@ -1,7 +1,8 @@
-"""The supervisor's own upkeep: what is wanted, read anew when it changes, and a folder that others may damage.
+"""The supervisor's own upkeep: what is wanted, read anew when it changes, and a folder that others may
+damage.
 
-A file that is cut short, emptied or removed while the supervisor lives is written anew out of what it knows; where
-that fails, as on a full disk, it says why and goes on.
+A file that is cut short, emptied or removed while the supervisor lives is written anew out of what it knows;
+where that fails, as on a full disk, it says why and goes on.
 """
 
 import contextlib
@@ -24,7 +25,8 @@ log = logging.getLogger("stoker.supervisor")
 
 
 class Upkeep:
-    """What verbs want, and the folder it is told in. trouble: why the folder cannot be looked after; empty if it can."""
+    """What verbs want, and the folder it is told in. trouble: why the folder cannot be looked after; empty if
+    it can."""
 
     def __init__(self, folder: Folder, lock: IO[str] | None, record: Record | None) -> None:
         self.folder = folder
@@ -39,7 +41,8 @@ class Upkeep:
         self._said = ""
 
     def look(self) -> bool:
-        """Reads what is wanted where it has changed, and mends the folder now and then. True where a verb asks anew."""
+        """Reads what is wanted where it has changed, and mends the folder now and then. True where a verb
+        asks anew."""
         self._say_own()
         if time.monotonic() - self._looked > EVERY:
             self._looked = time.monotonic()
@@ -102,7 +105,8 @@ class Upkeep:
             log.warning("%s; the fleet goes on", trouble)
 
     def _keep_lock(self) -> None:
-        """The lock is a file by its name: where that was removed, another one is taken before another supervisor does."""
+        """The lock is a file by its name: where that was removed, another one is taken before another
+        supervisor does."""
         if self._lock is None:
             return
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,5 @@
-"""The log files of a fleet's processes: one a life, the last few lives kept, each bounded in size while it is written."""
+"""The log files of a fleet's processes: one a life, the last few lives kept, each bounded in size while it is
+written."""
 
 import asyncio
 import logging
@@ -38,7 +39,8 @@ def new_life(logs: Path, key: str) -> Path:
 
 
 def written_by(pid: int, logs: Path, key: str) -> Path:
-    """The log that a running process writes, of which no record tells: as the system says, else its last life's."""
+    """The log that a running process writes, of which no record tells: as the system says, else its last
+    life's."""
     try:
         path = Path(os.readlink(f"/proc/{pid}/fd/1"))
     except OSError:

@@ -34,9 +34,11 @@ def read_logs(folder: Folder, only: str | None, previous: bool = False) -> Itera
         chosen = [(source, two[:1]) for source, two in chosen if len(two) == 2]
     if previous and not chosen:
         raise UsageError(
-            f"{f'{only} has' if only else 'no process has'} no earlier life", why="it was not started again since its logs are kept",
-            fix="`stoker logs` shows the life that there is", rule="logs-previous",
-        )  # fmt: skip
+            f"{f'{only} has' if only else 'no process has'} no earlier life",
+            why="it was not started again since its logs are kept",
+            fix="`stoker logs` shows the life that there is",
+            rule="logs-previous",
+        )
     return _read([(source, paths[-1]) for source, paths in chosen])
 
 
@@ -45,9 +47,11 @@ def _found(folder: Folder, only: str | None) -> dict[str, list[Path]]:
     there = files(folder, only)
     if only is not None and not there:
         raise UsageError(
-            f"there is no log of {only!r}", why=f"there are: {', '.join(files(folder)) or 'none'}", fix="one of these",
+            f"there is no log of {only!r}",
+            why=f"there are: {', '.join(files(folder)) or 'none'}",
+            fix="one of these",
             rule="logs-nobody",
-        )  # fmt: skip
+        )
     return there
 
 
@@ -83,7 +87,8 @@ def _follow(folder: Folder, only: str | None) -> Iterator[LogLine]:
 
 
 def _news(reader: Reader, *, old: bool, gone: bool) -> Iterator[str]:
-    """What is new, with a last line that has no end: of an old life that stands still, of a fleet that is gone."""
+    """What is new, with a last line that has no end: of an old life that stands still, of a fleet that is
+    gone."""
     count = 0
     for count, text in enumerate(reader.lines(), 1):  # noqa: B007  the last one is the count
         yield text

@@ -30,7 +30,8 @@ def offer() -> Hardware:
 
 
 def cores() -> tuple[int, ...]:
-    """The CPUs this process may use, one thread of each core where the system tells, all of them otherwise."""
+    """The CPUs this process may use, one thread of each core where the system tells, all of them
+    otherwise."""
     allowed = (
         sorted(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
@@ -72,7 +73,8 @@ def _cgroup_memory() -> int | None:
 
 
 def _faster_libraries() -> tuple[str, ...]:
-    """Intel's OpenMP runtime of this environment and the system's tcmalloc, which vLLM advises: those that are here."""
+    """Intel's OpenMP runtime of this environment and the system's tcmalloc, which vLLM advises: those that
+    are here."""
     if platform.machine() != "x86_64":
         return ()
     openmp = Path(sys.prefix, "lib", "libiomp5.so")
@@ -86,7 +88,8 @@ def _faster_libraries() -> tuple[str, ...]:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs, by `nvidia-smi`; none where it is missing or fails. CUDA_VISIBLE_DEVICES narrows them."""
+    """The NVIDIA GPUs, by `nvidia-smi`; none where it is missing or fails. CUDA_VISIBLE_DEVICES narrows
+    them."""
     result = run(
         ("nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"), seconds=10
     )

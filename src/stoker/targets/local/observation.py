@@ -67,17 +67,29 @@ def _seen(folder: Folder, name: str, trouble: str) -> FleetState | None:
         return None
     replicas = tuple(
         Replica(
-            mark.key.partition("-")[2], "Starting", clock.now(), f"http://127.0.0.1:{mark.port}",
-            (Rank(0, "", "Starting", id.pid),), detail="it runs; nothing tells how far it is",
+            mark.key.partition("-")[2],
+            "Starting",
+            clock.now(),
+            f"http://127.0.0.1:{mark.port}",
+            (Rank(0, "", "Starting", id.pid),),
+            detail="it runs; nothing tells how far it is",
             generation=mark.generation,
         )
         for id, mark in found
         if mark.role == "engine"
-    )  # fmt: skip
+    )
     services = tuple(
         Service(mark.role, "Starting", clock.now(), id.pid) for id, mark in found if mark.role != "engine"
     )
-    return FleetState(name, "local", clock.now(), wanted=len(replicas), replicas=replicas, services=services, trouble=trouble)  # fmt: skip
+    return FleetState(
+        name,
+        "local",
+        clock.now(),
+        wanted=len(replicas),
+        replicas=replicas,
+        services=services,
+        trouble=trouble,
+    )
 
 
 def _unwatched(replica: Replica) -> Replica:
@@ -95,16 +107,22 @@ def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> No
         raise EngineFailed(
             f"the change was stopped: {stopped.subject} failed: {stopped.last_error}",
             why="\n".join(filter(None, [cause.why, f"revision {stopped.serving} serves on as before"])),
-            fix="\n".join(filter(None, [cause.fix, "then the same command again; `stoker rollback` drops the change"])),
-            at=stopped.log or "", rule=cause.rule or "rollout-stopped",
-        )  # fmt: skip
+            fix="\n".join(
+                filter(None, [cause.fix, "then the same command again; `stoker rollback` drops the change"])
+            ),
+            at=stopped.log or "",
+            rule=cause.rule or "rollout-stopped",
+        )
     for replica in state.replicas:
         if replica.phase == "Failed":
             cause = _cause(replica.log)
             raise EngineFailed(
                 f"replica {replica.name} failed: {replica.last_error or 'it ended'}",
-                why=cause.why, fix=cause.fix, at=replica.log or "", rule=cause.rule,
-            )  # fmt: skip
+                why=cause.why,
+                fix=cause.fix,
+                at=replica.log or "",
+                rule=cause.rule,
+            )
     for service in state.services:
         if service.phase == "Failed" and service.role == "gateway":
             raise EngineFailed(f"the gateway failed: {service.last_error}", at=str(folder.logs))

@@ -10,7 +10,8 @@ from stoker.system.proc import bind_error, own_addresses, port_owner
 
 
 def check_place(plan: Plan, *, ours: bool = False) -> None:
-    """Raises: PortTaken; UsageError, for an address that is not this machine's. ours: a gateway of ours may hold the port."""
+    """Raises: PortTaken; UsageError, for an address that is not this machine's. ours: a gateway of ours may
+    hold the port."""
     endpoint = plan.spec.endpoint
     for host in split(endpoint.host):
         error = bind_error(host, endpoint.port)
@@ -26,19 +27,27 @@ def _refused(plan: Plan, field: str, host: str, port: int, error: OSError) -> Us
     why = error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
-            f"port {port} is taken", why=f"{port_owner(port) or 'another process'} listens there", fix=f"--set {field}=N, or stop it",
-            at=_at(plan, field), rule="port-taken",
-        )  # fmt: skip
+            f"port {port} is taken",
+            why=f"{port_owner(port) or 'another process'} listens there",
+            fix=f"--set {field}=N, or stop it",
+            at=_at(plan, field),
+            rule="port-taken",
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return UsageError(
-            f"port {port} may not be used", why=f"{why}: the system keeps low ports for itself", fix=f"--set {field}=8000, or any above 1023",
-            at=_at(plan, field), rule="port-refused",
-        )  # fmt: skip
+            f"port {port} may not be used",
+            why=f"{why}: the system keeps low ports for itself",
+            fix=f"--set {field}=8000, or any above 1023",
+            at=_at(plan, field),
+            rule="port-refused",
+        )
     return UsageError(
-        f"endpoint.host {host} is no address of this machine", why=why,
+        f"endpoint.host {host} is no address of this machine",
+        why=why,
         fix=f"one of {', '.join(own_addresses())}; 0.0.0.0 is all of IPv4, :: all of IPv6",
-        at=_at(plan, "endpoint.host"), rule="endpoint-address",
-    )  # fmt: skip
+        at=_at(plan, "endpoint.host"),
+        rule="endpoint-address",
+    )
 
 
 def _at(plan: Plan, field: str) -> str:

@@ -1,4 +1,5 @@
-"""Marks: what each process of a fleet carries in its environment, so that it is known by itself when no file tells."""
+"""Marks: what each process of a fleet carries in its environment, so that it is known by itself when no file
+tells."""
 
 import contextlib
 import os
@@ -17,7 +18,8 @@ KEY, GENERATION, STAMP, PORT = "STOKER_PROCESS", "STOKER_GENERATION", "STOKER_ST
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Which process of which fleet it is: its key, how often one was started before it, and what it was started for."""
+    """Which process of which fleet it is: its key, how often one was started before it, and what it was
+    started for."""
 
     folder: Path
     key: str
@@ -28,18 +30,24 @@ class Mark:
     def environment(self) -> dict[str, str]:
         """The mark as a process carries it."""
         return {
-            FLEET: str(self.folder), KEY: self.key, GENERATION: str(self.generation),
-            STAMP: self.stamp, PORT: str(self.port),
-        }  # fmt: skip
+            FLEET: str(self.folder),
+            KEY: self.key,
+            GENERATION: str(self.generation),
+            STAMP: self.stamp,
+            PORT: str(self.port),
+        }
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Mark | None":
         """The mark of a process that a supervisor started; None where it has none, or not all of it."""
         with contextlib.suppress(KeyError, ValueError):
             return cls(
-                Path(environment[FLEET]), environment[KEY], int(environment[GENERATION]),
-                environment[STAMP], int(environment[PORT]),
-            )  # fmt: skip
+                Path(environment[FLEET]),
+                environment[KEY],
+                int(environment[GENERATION]),
+                environment[STAMP],
+                int(environment[PORT]),
+            )
         return None
 
     @property

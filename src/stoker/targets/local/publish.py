@@ -27,7 +27,8 @@ log = logging.getLogger("stoker.supervisor")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What there is to say beside the children: what verbs asked for, and what is led to instead where that failed."""
+    """What there is to say beside the children: what verbs asked for, and what is led to instead where that
+    failed."""
 
     asked: Wanted | None
     led: Wanted | None
@@ -38,7 +39,8 @@ class Said:
 
 
 class Publisher:
-    """Writes only what has changed, and the state at least once a second. What cannot be written is tried again."""
+    """Writes only what has changed, and the state at least once a second. What cannot be written is tried
+    again."""
 
     def __init__(self, folder: Folder, record: Record | None = None) -> None:
         self._folder = folder
@@ -79,9 +81,14 @@ class Publisher:
         )
         if force or seen != self._last or time.monotonic() - self._at > AT_LEAST_EVERY:
             record = Record(
-                state, tuple(child.record() for child in children), os.getpid(), said.asked,
-                said.in_rotation, self.revision, said.asked_for,
-            )  # fmt: skip
+                state,
+                tuple(child.record() for child in children),
+                os.getpid(),
+                said.asked,
+                said.in_rotation,
+                self.revision,
+                said.asked_for,
+            )
             self._folder.report(record)
             self._last, self._at = seen, time.monotonic()
         self._touch(state)
@@ -131,7 +138,8 @@ class Publisher:
         return self._marks.get(file) == mark
 
     def _publish_targets(self, children: Sequence[Child]) -> None:
-        """The replicas for a Prometheus, as its file_sd_config reads them; those that start are not up yet."""
+        """The replicas for a Prometheus, as its file_sd_config reads them; those that start are not up
+        yet."""
         targets = [
             {
                 "targets": [f"{one.process.host}:{one.port}"],

@@ -8,7 +8,8 @@ from stoker.fleet.process import Process, Wanted
 from stoker.system import clock
 from stoker.targets.local.child import Child
 
-STEADY = 5.0  # seconds for which a successor is ready before the next one is replaced, and what is new is relied on
+# seconds for which a successor is ready before the next one is replaced, and what is new is relied on
+STEADY = 5.0
 Next = tuple[Child | None, Process | None]
 
 
@@ -17,8 +18,8 @@ def to_replace(
 ) -> list[Next]:
     """Pairs of (a child that leaves now, None) or (None, a process that starts beside its old child).
 
-    Not of the gateway, whose successor takes its sockets over. rotation: the routes that the gateway sends to, by its
-    own word; None where none runs.
+    Not of the gateway, whose successor takes its sockets over. rotation: the routes that the gateway sends
+    to, by its own word; None where none runs.
     """
     stale = [
         (child, process)
@@ -50,10 +51,12 @@ def _nothing_to_lose(
         return True
     stamp = wanted.stamp(process)
     return any(
-        c.process.key == process.key and c.stamp == stamp and c.phase == "Ready"
+        c.process.key == process.key
+        and c.stamp == stamp
+        and c.phase == "Ready"
         and (rotation is None or c.route in rotation)
         for c in children
-    )  # fmt: skip
+    )
 
 
 def _in_motion(wanted: Wanted, children: Sequence[Child]) -> bool:
@@ -88,9 +91,11 @@ class GatewayStep:
 def gateway_steps(
     process: Process, stamp: str, children: Sequence[Child], waiting: Collection[Child]
 ) -> list[GatewayStep]:
-    """What is next for the gateway: beside the one that answers another one waits, of the same settings or newer.
+    """What is next for the gateway: beside the one that answers another one waits, of the same settings or
+    newer.
 
-    waiting: those that say that they wait for their turn. The first gateway is started as any other process is.
+    waiting: those that say that they wait for their turn. The first gateway is started as any other process
+    is.
     """
     mine = [c for c in children if c.process.key == process.key and c.id is not None and not c.leaving]
     spares = [c for c in mine if c.standby]

@@ -1,4 +1,5 @@
-"""Rollouts: which wanted state is led to. A change whose first replacement fails is stopped, and the fleet goes on as it was."""
+"""Rollouts: which wanted state is led to. A change whose first replacement fails is stopped, and the fleet
+goes on as it was."""
 
 import logging
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ class Rollouts:
         return self._generations[-1] if self._generations else None
 
     def is_new(self, child: Child, asked: Wanted | None) -> bool:
-        """Whether a child belongs to a change that has yet to prove itself: nothing like it was ready before."""
+        """Whether a child belongs to a change that has yet to prove itself: nothing like it was ready
+        before."""
         if asked is None or self.last is None or asked.revision == self.last.revision:
             return False
         return child.process.role != "page" and child.stamp not in stamps(self.last)

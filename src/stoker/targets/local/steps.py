@@ -1,4 +1,5 @@
-"""The steps of this machine's fleets: from what is wanted now to what is to be, and what is still waited for."""
+"""The steps of this machine's fleets: from what is wanted now to what is to be, and what is still waited
+for."""
 
 import json
 

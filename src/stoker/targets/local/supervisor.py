@@ -1,8 +1,9 @@
 """The supervisor: keeps a fleet's processes as wanted, knowing nothing of what they are for.
 
-Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. Killed at any moment,
-its children go on, and the next supervisor adopts them out of `state.json`, or as they name themselves. What it cannot
-write it says and goes on without; what it cannot read it takes from what it knows, and kills nothing.
+Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. Killed at any
+moment, its children go on, and the next supervisor adopts them out of `state.json`, or as they name
+themselves. What it cannot write it says and goes on without; what it cannot read it takes from what it knows,
+and kills nothing.
 """
 
 import asyncio
@@ -68,7 +69,8 @@ class Supervisor:
 
     @property
     def wanted(self) -> Wanted | None:
-        """What is led to: what verbs asked for, what served before where that failed, nothing once all has to end."""
+        """What is led to: what verbs asked for, what served before where that failed, nothing once all has to
+        end."""
         led = self._rollouts.led(self._upkeep.wanted)
         if self.end:
             return replace(led, processes=()) if led else Wanted(0, self.folder.path.name, ())
@@ -125,9 +127,13 @@ class Supervisor:
     def _publish(self, force: bool = False) -> None:
         wanted, seen = self.wanted, self._seen
         said = publish.Said(
-            asked=self._upkeep.wanted, led=wanted, stopped=self._rollouts.stopped, trouble=self._upkeep.trouble,
-            in_rotation=len(seen.ready) if seen else 0, asked_for=tuple(sorted(self._asked)),
-        )  # fmt: skip
+            asked=self._upkeep.wanted,
+            led=wanted,
+            stopped=self._rollouts.stopped,
+            trouble=self._upkeep.trouble,
+            in_rotation=len(seen.ready) if seen else 0,
+            asked_for=tuple(sorted(self._asked)),
+        )
         self._publisher.publish(said, self.children, force=force)
 
     # one child
@@ -140,7 +146,8 @@ class Supervisor:
             leaving = self._leavings.setdefault(
                 child, Leaving(child, self._watches.get(child), self._publisher.revision)
             )
-            await leaving.step(self.wanted.drain_timeout if self.wanted else 0.0, seen)
+            wanted = self.wanted or Wanted(0, "", (), 0.0)
+            await leaving.step(wanted.drain_timeout, seen, wanted.queue_timeout)
         elif (watch := self._watches.get(child)) and watch.hung:
             log.warning("%s hangs: %s", child.process.key, watch.hung)
             child.killed_for = watch.hung
@@ -252,7 +259,8 @@ class Supervisor:
         return said is not None and not said.waiting
 
     def _rotation(self, seen: Seen | None) -> tuple[str, ...] | None:
-        """The routes that the gateway sends to, as it says itself; None where none runs or it has said nothing yet."""
+        """The routes that the gateway sends to, as it says itself; None where none runs or it has said
+        nothing yet."""
         answering = gateways.answering(self.children)
         lives = answering is not None and answering.phase == "Ready"
         return seen.ready if lives and seen is not None else None
@@ -335,7 +343,8 @@ class Supervisor:
 
 
 def _hold(folder: Folder) -> IO[str] | None:
-    """The fleet's lock. It is asked for a while: whoever looks whether a supervisor lives holds it for a moment."""
+    """The fleet's lock. It is asked for a while: whoever looks whether a supervisor lives holds it for a
+    moment."""
     deadline = time.monotonic() + LOCK_SECONDS
     while (held := try_lock(folder.lock)) is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -343,7 +352,8 @@ def _hold(folder: Folder) -> IO[str] | None:
 
 
 def main() -> int:
-    """`python -m stoker.targets.local.supervisor FOLDER`: returns 0 once a process of its own keeps the fleet.
+    """`python -m stoker.targets.local.supervisor FOLDER`: returns 0 once a process of its own keeps the
+    fleet.
 
     3 where another supervisor lives. The process is nobody's child, so that no caller has to wait for it.
     SIGUSR1 ends the fleet, for who cannot write what is wanted.

@@ -62,7 +62,8 @@ class LocalTarget:
         return look(self.folder, self.name)
 
     def running(self) -> Wanted | None:
-        """What is led to: what was asked for last, or what serves on where that was stopped. Raises: StateBroken."""
+        """What is led to: what was asked for last, or what serves on where that was stopped. Raises:
+        StateBroken."""
         wanted = self.folder.wanted()
         record = self.folder.record() if wanted is not None else None
         stopped = record.fleet.stopped if record else None
@@ -107,7 +108,8 @@ class LocalTarget:
         return Changes(steps or waiting(now or wanted, state, in_rotation(self.folder)), seen, plan)
 
     def expect(self, revision: int) -> "LocalTarget":
-        """The same target, where the next `apply` is refused if anything but this revision is wanted by then."""
+        """The same target, where the next `apply` is refused if anything but this revision is wanted by
+        then."""
         self._expected = revision
         return self
 
@@ -117,14 +119,16 @@ class LocalTarget:
         return now.revision if now else 0
 
     def _now(self) -> Wanted | None:
-        """What verbs last asked for; None where nothing is, or where its file is lost: it is written anew then."""
+        """What verbs last asked for; None where nothing is, or where its file is lost: it is written anew
+        then."""
         try:
             return self.folder.wanted()
         except StateBroken:
             return None
 
     def renew(self) -> Finding | None:
-        """Drops files that nobody can read, where nothing runs: the next fleet begins anew. Why, where it did."""
+        """Drops files that nobody can read, where nothing runs: the next fleet begins anew. Why, where it
+        did."""
         try:
             self.folder.wanted()
             self.folder.record()
@@ -150,7 +154,8 @@ class LocalTarget:
         return (*running, Step("stop", "supervisor", ""))
 
     def apply(self, changes: Changes) -> None:
-        """Writes what is wanted and sees to it that a supervisor lives. Returns at once. Raises: StateMoved."""
+        """Writes what is wanted and sees to it that a supervisor lives. Returns at once. Raises:
+        StateMoved."""
         if not changes.acting:
             return
         self.folder.make()
@@ -160,9 +165,11 @@ class LocalTarget:
             )  # 0 where the last fleet of this name has just gone, which is nobody's change
             if now and (now != changes.seen or self._wrote not in (None, now)):
                 raise StateMoved(
-                    f"{self.name} was changed by another command meanwhile", why="this one's plan is of before that",
-                    fix="`stoker status` shows what runs; the same command again applies it", rule="state-moved",
-                )  # fmt: skip
+                    f"{self.name} was changed by another command meanwhile",
+                    why="this one's plan is of before that",
+                    fix="`stoker status` shows what runs; the same command again applies it",
+                    rule="state-moved",
+                )
             match changes.body:
                 case Plan() as plan:
                     self._write_plan(plan)
@@ -195,13 +202,17 @@ class LocalTarget:
             write_secret(self.folder.endpoint_key, key)
 
     def _endpoint_key(self, plan: Plan) -> str:
-        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises: UsageError."""
+        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises:
+        UsageError."""
         assert plan.spec.endpoint.api_key is not None
         try:
             return keys.read(plan.spec.endpoint.api_key, "endpoint.api_key")
         except UsageError:
             before = self._now()
-            same = before is not None and before.spec.get("endpoint", {}).get("api_key") == dump(plan.spec)["endpoint"]["api_key"]  # fmt: skip
+            same = (
+                before is not None
+                and before.spec.get("endpoint", {}).get("api_key") == dump(plan.spec)["endpoint"]["api_key"]
+            )
             if same and (kept := read_secret(self.folder.endpoint_key)) is not None:
                 return kept
             raise
@@ -332,8 +343,9 @@ def no_fleet(name: str) -> NoSuchFleet:
     known = names()
     return NoSuchFleet(
         f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine",
-        why=f"running: {', '.join(known)}" if known else "", fix="stoker up" if not known else "stoker status -A",
-    )  # fmt: skip
+        why=f"running: {', '.join(known)}" if known else "",
+        fix="stoker up" if not known else "stoker status -A",
+    )
 
 
 def in_rotation(folder: Folder) -> int:

@@ -1,4 +1,5 @@
-"""Ending a fleet without its files: its supervisor is told by a signal; where none lives, its process groups are."""
+"""Ending a fleet without its files: its supervisor is told by a signal; where none lives, its process groups
+are."""
 
 import contextlib
 import os

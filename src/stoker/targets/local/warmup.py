@@ -1,7 +1,8 @@
 """A replica's first requests, before it takes anybody else's: what a fresh engine does once, it does then.
 
-The first request is slow on a GPU, and the first of some kinds lets every other stream stand still (`features`); a new
-replica is asked for a plain answer under every name that it serves, and for what the fleet's clients have asked for before.
+The first request is slow on a GPU, and the first of some kinds lets every other stream stand still
+(`features`); a new replica is asked for a plain answer under every name that it serves, and for what the
+fleet's clients have asked for before.
 """
 
 import asyncio
@@ -17,14 +18,16 @@ _EXTRA: dict[str, dict[str, dict[str, Any]]] = {  # by route
     "/v1/chat/completions": {
         "logprobs": {"logprobs": True, "top_logprobs": 1},
         "prompt_logprobs": {"prompt_logprobs": 1, "stream": False},
-        "json_schema": {"response_format": {"type": "json_schema", "json_schema": {"name": "warm", "schema": _SCHEMA}}},
+        "json_schema": {
+            "response_format": {"type": "json_schema", "json_schema": {"name": "warm", "schema": _SCHEMA}}
+        },
     },
     "/v1/completions": {
         "logprobs": {"logprobs": 1},
         "prompt_logprobs": {"prompt_logprobs": 1, "stream": False},
         "json_schema": {"structured_outputs": {"json": _SCHEMA}},
     },
-}  # fmt: skip
+}
 _PLAIN: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "messages": [{"role": "user", "content": "Hi"}],
@@ -40,8 +43,8 @@ _PLAIN: dict[str, dict[str, Any]] = {
 
 
 async def warm(pool: Pool, key: str | None, asked: Collection[str], seconds: float) -> None:
-    """Sends each and waits for its end. What an engine refuses needs no warmth. Raises: OSError, TimeoutError after
-    `seconds` without an answer to one of them.
+    """Sends each and waits for its end. What an engine refuses needs no warmth. Raises: OSError, TimeoutError
+    after `seconds` without an answer to one of them.
     """
     for name in await _names(pool, key):
         route = await _first(pool, key, name, seconds)

@@ -1,4 +1,5 @@
-"""Watching one child: its start-up out of its log, its health, its figures, and whether it still makes progress."""
+"""Watching one child: its start-up out of its log, its health, its figures, and whether it still makes
+progress."""
 
 import asyncio
 import contextlib
@@ -119,7 +120,8 @@ class Watch:
         self.child.sample = Sample.of(read(page, now) or MetricSample(now))
 
     async def _warm_up(self) -> None:
-        """Its first requests are ours. One that is lost here has ended, or is asked again at the next look."""
+        """Its first requests are ours. One that is lost here has ended, or is asked again at the next
+        look."""
         self.child.become("Warming", "its first requests")
         limit = self.child.process.stall
         try:
@@ -136,7 +138,8 @@ class Watch:
     def _check_progress(self) -> None:
         """Hung is what has requests, by its own word or the gateway's, and shows no sign of work for a while.
 
-        An engine's gauges move only when a step returns: one that hangs in its first step reads as idle for ever.
+        An engine's gauges move only when a step returns: one that hangs in its first step reads as idle for
+        ever.
         """
         sample, now = self.child.sample, time.monotonic()
         figures = replace(sample, at=0.0) if sample else None

@@ -13,7 +13,8 @@ END = "<|im_end|>"  # the token by which an answer ends by itself; its text is e
 class Answer:
     """An answer in steps, one a token.
 
-    tokens: each token as a text. deltas: what each step adds to the answer's text; a stop text holds some of it back.
+    tokens: each token as a text. deltas: what each step adds to the answer's text; a stop text holds some of
+    it back.
     finish: why it ends, `stop` or `length`; stopped_by: the stop text that ended it.
     """
 
@@ -34,7 +35,8 @@ class Answer:
 
 
 def answers(ask: Request, tokens: int, max_model_len: int) -> list[Answer]:
-    """The answers to a settled request, `n` to each prompt, of `tokens` words unless the request says otherwise."""
+    """The answers to a settled request, `n` to each prompt, of `tokens` words unless the request says
+    otherwise."""
     return [item for prompt in ask.prompts for item in [_answer(ask, prompt, tokens, max_model_len)] * ask.n]
 
 

@@ -17,12 +17,14 @@ from stoker.targets.simulated.refusals import DEAD
 from stoker.targets.simulated.words import Vocabulary
 
 _BY_REASON = (
-    "Number of waiting requests by reason. Reason labels: 'capacity' = waiting for scheduling capacity; 'deferred' = "
+    "Number of waiting requests by reason. Reason labels: 'capacity' = waiting for scheduling capacity; "
+    "'deferred' = "
     "deferred by transient constraints (LoRA budget, KV transfer, blocked status). Sum of all reasons equals "
     "vllm:num_requests_waiting."
 )
 _SLEEP = (
-    "Engine sleep state; awake = 0 means engine is sleeping; awake = 1 means engine is awake; weights_offloaded = 1 means "
+    "Engine sleep state; awake = 0 means engine is sleeping; awake = 1 means engine is awake; "
+    "weights_offloaded = 1 means "
     "sleep level 1; discard_all = 1 means sleep level 2."
 )
 
@@ -30,9 +32,10 @@ _SLEEP = (
 class Engine:
     """One simulated engine.
 
-    `hung` while the whole process answers nothing, `stalled` while its core makes no step, `busy_until` (the loop's
-    time) while it is in a long one, `dead` once its core has died. `leaving` is called where that ends the process.
-    `closing`: it has been told to go, and takes no new work. `breaks`: it ends at some request's token.
+    `hung` while the whole process answers nothing, `stalled` while its core makes no step, `busy_until` (the
+    loop's time) while it is in a long one, `dead` once its core has died. `leaving` is called where that ends
+    the process. `closing`: it has been told to go, and takes no new work. `breaks`: it ends at some request's
+    token.
     """
 
     def __init__(self, options: Options) -> None:
@@ -86,7 +89,8 @@ class Engine:
         return False
 
     def read(self, now: float, logprobs: bool) -> None:
-        """A prompt is read from now (the loop's time) on; what the engine does for the first time takes it longer."""
+        """A prompt is read from now (the loop's time) on; what the engine does for the first time takes it
+        longer."""
         kinds = {"request": self.simulation.first_request}
         if logprobs:
             kinds["logprobs"] = self.simulation.first_logprobs

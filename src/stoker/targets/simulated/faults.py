@@ -16,15 +16,15 @@ class Faults:
     `die_after_seconds`, `die_after_requests`: the process ends without a word to its clients, after so many
     seconds of service, or at the first request after so many.
     `die_mid_stream_after_tokens`: it ends where a request is due one token more; 0 is before the first.
-    `core_dies`, `core_dies_after_requests`, `core_dies_mid_stream_after_tokens`: the same for the engine's core alone,
-    `core_dies` at once. Its front end ends open streams with an error event and [DONE], answers 500 and /health with
-    503, and leaves with exit code 0 when the next request comes, or within five seconds.
+    `core_dies`, `core_dies_after_requests`, `core_dies_mid_stream_after_tokens`: the same for the engine's
+    core alone, `core_dies` at once. Its front end ends open streams with an error event and [DONE], answers
+    500 and /health with 503, and leaves with exit code 0 when the next request comes, or within five seconds.
     `hang`, `hang_after_requests`: until it is lifted nothing is answered, not even /health, no token made.
-    `stall`, `stall_after_requests`: until it is lifted the engine's core makes no step. What needs none is answered
-    (/health with 200, /metrics with gauges that stand still, refusals); streams get their headers and no event.
-    `error_rate`, `error_status`: this share of the requests, evenly spread, is answered with that status.
-    `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: as it says.
-    `no_chat_template`: conversations are refused, as for a base model.
+    `stall`, `stall_after_requests`: until it is lifted the engine's core makes no step. What needs none is
+    answered (/health with 200, /metrics with gauges that stand still, refusals); streams get their headers
+    and no event. `error_rate`, `error_status`: this share of the requests, evenly spread, is answered with
+    that status. `slow`: factor on `ttft` and `itl`. `unhealthy`: /health answers 503. `ignore_sigterm`: as it
+    says. `no_chat_template`: conversations are refused, as for a base model.
     """
 
     fail_start: str | None = None
@@ -52,8 +52,9 @@ class Simulation:
 
     `start_seconds` from process start-up to service; `ttft` and `itl` in seconds from admission to the first
     token and from token to token; `tokens` is an answer's length unless the request asks for fewer.
-    `first_request`, `first_logprobs`: seconds for which nothing moves in the engine, also for others, when the
-    first request of its life is read, and the first that asks for logprobs; vLLM compiles or loads something then.
+    `first_request`, `first_logprobs`: seconds for which nothing moves in the engine, also for others, when
+    the first request of its life is read, and the first that asks for logprobs; vLLM compiles or loads
+    something then.
     """
 
     start_seconds: float = 0.05

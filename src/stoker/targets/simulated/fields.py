@@ -1,4 +1,5 @@
-"""Typed fields out of a JSON body, as forgiving as pydantic is for vLLM: `5.0` and `"5"` are whole numbers."""
+"""Typed fields out of a JSON body, as forgiving as pydantic is for vLLM: `5.0` and `"5"` are whole
+numbers."""
 
 from collections.abc import Mapping
 from math import isfinite

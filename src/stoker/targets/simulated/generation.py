@@ -36,7 +36,8 @@ class _Lane:
     )
 
     def __init__(self, index: int, answer: Answer, ends: tuple[bytes, bytes] | None) -> None:
-        """ends: what stands before and after the text in all events but the last, where that is always the same."""
+        """ends: what stands before and after the text in all events but the last, where that is always the
+        same."""
         self.index = index
         self.answer = answer
         self.start = min(index, 1)
@@ -52,9 +53,22 @@ class Generation:
     """A request that runs. A stream's headers go out at once; its first event after `ttft`."""
 
     __slots__ = (
-        "_admitted", "_arrived", "_ask", "_due", "_engine", "_exchange", "_headers", "_lanes", "_loop", "_shape", "_step",
-        "_steps", "_timer", "blocks", "seats",
-    )  # fmt: skip
+        "_admitted",
+        "_arrived",
+        "_ask",
+        "_due",
+        "_engine",
+        "_exchange",
+        "_headers",
+        "_lanes",
+        "_loop",
+        "_shape",
+        "_step",
+        "_steps",
+        "_timer",
+        "blocks",
+        "seats",
+    )
 
     def __init__(
         self, engine: Engine, exchange: Exchange, ask: Request, answers: list[Answer], shape: Shape

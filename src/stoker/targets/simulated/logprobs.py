@@ -1,4 +1,5 @@
-"""Log probabilities as the two OpenAI routes write them. The numbers mean nothing; each token is the likeliest.
+"""Log probabilities as the two OpenAI routes write them. The numbers mean nothing; each token is the
+likeliest.
 
 Source: vLLM 0.32 `entrypoints/openai/chat_completion/serving.py`, `entrypoints/openai/completion/serving.py`.
 """
@@ -28,7 +29,8 @@ def _other(token: str, rank: int) -> str:
 
 
 def of_text(tokens: tuple[str, ...], beside: int, offset: int, prompt: int = 0) -> dict[str, Any]:
-    """The `logprobs` of a completion's choice. `offset`: characters before; `prompt`: how many of the tokens are its.
+    """The `logprobs` of a completion's choice. `offset`: characters before; `prompt`: how many of the tokens
+    are its.
 
     A prompt's first token has none.
     """

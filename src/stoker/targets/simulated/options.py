@@ -21,8 +21,8 @@ _DEFAULT_MAX_LEN = 8192
 class Options:
     """What the process was asked to serve, and how. `given` is what vLLM calls its non-default arguments.
 
-    tools, parser: whether it can choose tools by itself, and read their calls. pooling: it serves embeddings instead of
-    chats. developing: it has vLLM's routes for administration.
+    tools, parser: whether it can choose tools by itself, and read their calls. pooling: it serves embeddings
+    instead of chats. developing: it has vLLM's routes for administration.
     """
 
     model: str
@@ -46,12 +46,14 @@ class Options:
 
     @property
     def fingerprint(self) -> str:
-        """What answers carry as `system_fingerprint`: the release, and eight digits out of the configuration."""
+        """What answers carry as `system_fingerprint`: the release, and eight digits out of the
+        configuration."""
         return f"vllm-{VERSION}-{sha256(f'{self.model} {self.max_model_len}'.encode()).hexdigest()[:8]}"
 
 
 def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
-    """Reads the command line, `VLLM_API_KEY` and `STOKER_SIMULATE_FILE`. Exits with 2 and argparse's message where it cannot."""
+    """Reads the command line, `VLLM_API_KEY` and `STOKER_SIMULATE_FILE`. Exits with 2 and argparse's message
+    where it cannot."""
     environ = dict(os.environ) if environ is None else environ
     parser = _parser()
     args, _ = parser.parse_known_args([_dashed(word) for word in argv if word != "serve" or argv[0] != word])

@@ -1,4 +1,5 @@
-"""The parts of a message's content, which vLLM looks at only when it reads them: texts, nothing else, for a text model.
+"""The parts of a message's content, which vLLM looks at only when it reads them: texts, nothing else, for a
+text model.
 
 Source: vLLM 0.32 `renderers/chat_utils.py`; what is wrong is told in pydantic's own text.
 """

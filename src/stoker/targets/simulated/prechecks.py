@@ -1,6 +1,7 @@
 """What vLLM looks at before it reads a body's fields; each is refused alone.
 
-Source: vLLM 0.32 `entrypoints/openai/*/protocol.py`, the validators with `mode="before"`, which run from the last up.
+Source: vLLM 0.32 `entrypoints/openai/*/protocol.py`, the validators with `mode="before"`, which run from the
+last up.
 """
 
 from collections.abc import Mapping

@@ -85,7 +85,8 @@ async def _started(engine: Engine, stop: asyncio.Event) -> bool:
 
 
 async def _watch(engine: Engine, control: ControlFile | None) -> None:
-    """Follows the control file; looks every five seconds whether the core lives, and leaves if it does not."""
+    """Follows the control file; looks every five seconds whether the core lives, and leaves if it does
+    not."""
     looked = time.monotonic()
     while True:
         await asyncio.sleep(_POLL_SECONDS)
@@ -113,7 +114,8 @@ def _follow(engine: Engine, control: ControlFile | None) -> None:
 async def _end(engine: Engine, http: HttpServer, drain: float) -> None:
     """What runs may end by itself for `drain` seconds, what is new is refused; then the core is gone.
 
-    Streams that are open then get no event and no end: as with vLLM, the process stays until their clients leave.
+    Streams that are open then get no event and no end: as with vLLM, the process stays until their clients
+    leave.
     """
     if not engine.dead:
         startlog.stopping("drain" if drain else "abort", drain, engine.batch.seats_running)

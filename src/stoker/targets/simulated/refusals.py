@@ -1,7 +1,7 @@
 """The ways in which vLLM refuses a request, with its status codes and error bodies.
 
-Source: vLLM 0.32 `entrypoints/serve/exception_handling/`, `exceptions.py`, `entrypoints/openai/models/`; the texts are
-compared with recorded ones (`tests/data/answers`).
+Source: vLLM 0.32 `entrypoints/serve/exception_handling/`, `exceptions.py`, `entrypoints/openai/models/`; the
+texts are compared with recorded ones (`tests/data/answers`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,8 @@ def bad_request(message: str, param: str | None = None, value: Any = _UNSAID) ->
 def no_template() -> Refused:
     """A conversation for a model that has no chat template."""
     return bad_request(
-        "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template if "
+        "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat "
+        "template if "
         "the tokenizer does not define one."
     )
 
@@ -123,7 +124,8 @@ def no_scale_out() -> Refused:
 def prompt_too_long(limit: int) -> Refused:
     """A prompt that is longer than the context; it is read no further than one token beyond it."""
     message = (
-        f"This model's maximum context length is {limit} tokens. However, your prompt contains at least {limit + 1} "
+        f"This model's maximum context length is {limit} tokens. However, your prompt contains at least "
+        f"{limit + 1} "
         "input tokens, which exceeds this limit even without any output tokens. "
         "Please reduce the length of the input prompt."
     )

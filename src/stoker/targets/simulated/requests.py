@@ -1,4 +1,5 @@
-"""What a request asks for: the bodies of chats and completions, read into one noun (`typed_asks` reads the others).
+"""What a request asks for: the bodies of chats and completions, read into one noun (`typed_asks` reads the
+others).
 
 What vLLM's schemas refuse is refused here, in the order in which they look; `settling` does the rest.
 """
@@ -18,10 +19,11 @@ from stoker.targets.simulated.sampling import Sampling
 class Request:
     """One request. `prompts` are empty until `settling` has read them out of `source`; nothing else changes.
 
-    source: messages, or what stands in `prompt`. system: a text before the messages. limit: the most tokens of an
-    answer, None where the request sets none; limit_field: where it says so. n: answers for each prompt. usage: ``, `end`
-    (one event of its own) or `always` (in every chunk, too). logprobs: how many likely tokens are told beside each one;
-    None where none are asked for. tools: the tool choice that must be supported, if any.
+    source: messages, or what stands in `prompt`. system: a text before the messages. limit: the most tokens
+    of an answer, None where the request sets none; limit_field: where it says so. n: answers for each prompt.
+    usage: ``, `end` (one event of its own) or `always` (in every chunk, too). logprobs: how many likely
+    tokens are told beside each one; None where none are asked for. tools: the tool choice that must be
+    supported, if any.
     """
 
     source: Any

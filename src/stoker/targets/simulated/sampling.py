@@ -1,4 +1,5 @@
-"""How a request wants its tokens chosen: read, and refused where vLLM refuses it. Nothing here uses the values.
+"""How a request wants its tokens chosen: read, and refused where vLLM refuses it. Nothing here uses the
+values.
 
 Source: vLLM 0.32 `sampling_params.py`, `entrypoints/openai/*/protocol.py`.
 """
@@ -56,7 +57,8 @@ def read(fields: Fields) -> Sampling:
 
 
 def verify(sampling: Sampling, n: int, limit: int, least: int, stop: tuple[str, ...]) -> None:
-    """Checks ranges, in vLLM's order. `limit` and `least` are max_tokens and min_tokens. Raises: Refused (400)."""
+    """Checks ranges, in vLLM's order. `limit` and `least` are max_tokens and min_tokens. Raises: Refused
+    (400)."""
     constraints.verify_keys(sampling.constraints)
     if n < 1:
         raise bad_request(f"n must be at least 1, got {n}.")

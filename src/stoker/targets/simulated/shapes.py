@@ -1,4 +1,5 @@
-"""How answers are written: what the bodies and stream events of /v1/chat/completions and /v1/completions share.
+"""How answers are written: what the bodies and stream events of /v1/chat/completions and /v1/completions
+share.
 
 What repeats in every event of a stream is written once: most events cost two concatenations.
 Source: vLLM 0.32 `entrypoints/openai/chat_completion/serving.py`, `entrypoints/openai/completion/serving.py`.
@@ -41,7 +42,8 @@ class Shape(Protocol):
         """The events before the first token; may be empty."""
 
     def ends(self, index: int) -> tuple[bytes, bytes] | None:
-        """What stands before and after the text in an answer's events but its last; None where that varies."""
+        """What stands before and after the text in an answer's events but its last; None where that
+        varies."""
 
     def frame(self, index: int, step: int) -> bytes:
         """The event of an answer's token."""

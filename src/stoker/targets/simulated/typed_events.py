@@ -13,13 +13,30 @@ from stoker.targets.simulated.shapes import Envelope
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
 _NULL = (
-    "instructions", "metadata", "max_tool_calls", "previous_response_id", "prompt", "reasoning", "text", "top_logprobs",
-    "user", "kv_transfer_params", "ec_transfer_params", "input_messages", "output_messages",
-)  # fmt: skip
+    "instructions",
+    "metadata",
+    "max_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "reasoning",
+    "text",
+    "top_logprobs",
+    "user",
+    "kv_transfer_params",
+    "ec_transfer_params",
+    "input_messages",
+    "output_messages",
+)
 _FIXED = {
-    "parallel_tool_calls": True, "tool_choice": "none", "tools": [], "background": False, "service_tier": "auto",
-    "truncation": "disabled", "presence_penalty": 0.0, "frequency_penalty": 0.0,
-}  # fmt: skip
+    "parallel_tool_calls": True,
+    "tool_choice": "none",
+    "tools": [],
+    "background": False,
+    "service_tier": "auto",
+    "truncation": "disabled",
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 
 
 class Response:

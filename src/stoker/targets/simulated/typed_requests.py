@@ -14,8 +14,10 @@ from stoker.targets.simulated.words import content_text
 
 _ROLES = ("user", "assistant", "system")
 _NO_STORE = (
-    "This vLLM engine does not support `store=True` and therefore does not support the background mode. To enable these "
-    "features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM server."
+    "This vLLM engine does not support `store=True` and therefore does not support the background mode. To "
+    "enable these "
+    "features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM "
+    "server."
 )
 
 
@@ -66,7 +68,8 @@ def message(body: Mapping[str, Any]) -> Request:
 
 
 def check_messages(fields: Fields) -> None:
-    """Keeps what is wrong with a conversation in Anthropic's form. Raises: Refused (400), where there is none."""
+    """Keeps what is wrong with a conversation in Anthropic's form. Raises: Refused (400), where there is
+    none."""
     body = fields.body
     if body.get("model", "") is None:
         fields.wrong("string_type", "model", "Input should be a valid string", None)

@@ -13,7 +13,8 @@ from stoker.targets.simulated.words import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the engine serves. tools, parser: whether it can choose a tool, and read a call; template: whether it chats."""
+    """What the engine serves. tools, parser: whether it can choose a tool, and read a call; template: whether
+    it chats."""
 
     name: str
     max_model_len: int

@@ -26,7 +26,8 @@ class Vocabulary:
         return self._ids[word]
 
     def word(self, number: int) -> str:
-        """The word of that number; `word7` for a 7 that was never given out, nothing beyond the vocabulary."""
+        """The word of that number; `word7` for a 7 that was never given out, nothing beyond the
+        vocabulary."""
         if number >= VOCABULARY:
             return ""
         return self._words[number] if 0 <= number < len(self._words) else f"word{number}"

@@ -78,9 +78,10 @@ def main() -> int:
         settings = read()
         if not settings.loopback and settings.key is None and not settings.unlocked:
             raise UsageError(
-                f"{settings.host}:{settings.port} is reached from beyond this machine", why="without a key, anyone there could chat",
+                f"{settings.host}:{settings.port} is reached from beyond this machine",
+                why="without a key, anyone there could chat",
                 fix="--key-file FILE locks it",
-            )  # fmt: skip
+            )
         listening = listen(settings.host, settings.port)
     except StokerError as error:
         click.echo(plain(error.finding), err=True)

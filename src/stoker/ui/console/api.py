@@ -30,7 +30,8 @@ def api(live: Live, settings: Settings) -> list[Route]:
         return settings.key is not None and hmac.compare_digest(given.encode(), settings.key.encode())
 
     async def may_read(request: Request) -> bool:
-        """Whether the visitor may see logs: who holds the key, or, on this machine, the user that this page runs as."""
+        """Whether the visitor may see logs: who holds the key, or, on this machine, the user that this page
+        runs as."""
         if holds_key(request):
             return True
         if not settings.loopback:
@@ -94,9 +95,14 @@ def api(live: Live, settings: Settings) -> list[Route]:
         return _wrong(409, wrong) if wrong else JSONResponse({}, 202)
 
     return [
-        Route("/api/stream", stream), Route("/api/now", now), Route("/api/history", history), Route("/api/log", log),
-        Route("/api/key", key), Route("/api/scale", scale, methods=["POST"]), Route("/api/restart", restart, methods=["POST"]),
-    ]  # fmt: skip
+        Route("/api/stream", stream),
+        Route("/api/now", now),
+        Route("/api/history", history),
+        Route("/api/log", log),
+        Route("/api/key", key),
+        Route("/api/scale", scale, methods=["POST"]),
+        Route("/api/restart", restart, methods=["POST"]),
+    ]
 
 
 def _wrong(status: int, why: str) -> Response:

@@ -1,4 +1,5 @@
-"""The web app: the console at `/`, what it shows as JSON and as a stream, and the door to the chat at `/chat`."""
+"""The web app: the console at `/`, what it shows as JSON and as a stream, and the door to the chat at
+`/chat`."""
 
 import asyncio
 import html

@@ -73,8 +73,8 @@ class ChatMount:
 def foreign(method: str, headers: Headers) -> bool:
     """Whether a page of another site asks: its visitor did not, and Gradio would let it read the answer.
 
-    Browsers say so themselves over HTTPS and to this machine (Sec-Fetch-Site); elsewhere the Origin is compared. A link
-    to the chat may be followed from anywhere.
+    Browsers say so themselves over HTTPS and to this machine (Sec-Fetch-Site); elsewhere the Origin is
+    compared. A link to the chat may be followed from anywhere.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:

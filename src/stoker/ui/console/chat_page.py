@@ -142,7 +142,8 @@ def _box() -> Any:
 
 
 def _settings() -> list[Any]:
-    """The inputs, in the order of Wishes' fields. Numbers are typed: Gradio's Number shows an empty one as 0."""
+    """The inputs, in the order of Wishes' fields. Numbers are typed: Gradio's Number shows an empty one as
+    0."""
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         system = gr.Textbox("", label="System prompt", lines=2, max_lines=8)
         with gr.Row():

@@ -101,7 +101,8 @@ class Endpoint:
                 yield (turn := replace(turn, said=turn.said.lstrip()))
 
     async def _stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The events of one answer, to its end. Leaving early closes the connection: the request is cancelled.
+        """The events of one answer, to its end. Leaving early closes the connection: the request is
+        cancelled.
 
         Raises: AskFailed.
         """

@@ -53,10 +53,15 @@ class Live:
             return {"at": clock.now(), "why": why or "looking", "busy": self.busy}
         state = look.state
         return {
-            "at": look.at, "why": why, "busy": self.busy, "slowed": self.watcher.slowed,
-            "state": _state(state), "silent": dict(look.silent), "findings": _findings(state),
+            "at": look.at,
+            "why": why,
+            "busy": self.busy,
+            "slowed": self.watcher.slowed,
+            "state": _state(state),
+            "silent": dict(look.silent),
+            "findings": _findings(state),
             "points": {one.replica: _figures(one) for one in look.points},
-        }  # fmt: skip
+        }
 
     def _why(self, reads: bool) -> str:
         """What is wrong: the last action's failure for a while, else why the fleet cannot be looked at."""
@@ -69,9 +74,10 @@ class Live:
         """Columns of points, oldest first."""
         points = self.watcher.history.points(clock.now() - since, replica, MOST)
         return {
-            "columns": list(COLUMNS), "replica": replica,
+            "columns": list(COLUMNS),
+            "replica": replica,
             "rows": [_figures(one) for one in points],
-        }  # fmt: skip
+        }
 
     async def stream(self, reads: bool = True) -> AsyncIterator[bytes]:
         """Server-sent events: `now` each round, `happened` as it comes; `reads` as in `now`."""
@@ -126,21 +132,41 @@ def _sse(name: str, value: Any) -> bytes:
 
 def _state(state: FleetState) -> dict[str, Any]:
     return {
-        "name": state.name, "target": state.target, "revision": state.revision, "endpoint": state.endpoint,
-        "model": state.model, "wanted": state.wanted, "ready": state.ready, "stopping": state.stopping,
-        "command": state.command, "supervised": state.supervised,
+        "name": state.name,
+        "target": state.target,
+        "revision": state.revision,
+        "endpoint": state.endpoint,
+        "model": state.model,
+        "wanted": state.wanted,
+        "ready": state.ready,
+        "stopping": state.stopping,
+        "command": state.command,
+        "supervised": state.supervised,
         "replicas": [_replica(one) for one in state.replicas],
-        "services": [{"role": s.role, "phase": s.phase, "detail": s.detail, "restarts": s.restarts} for s in state.services],
+        "services": [
+            {"role": s.role, "phase": s.phase, "detail": s.detail, "restarts": s.restarts}
+            for s in state.services
+        ],
         "scaling": state.scaling.reason if state.scaling else "",
-    }  # fmt: skip
+    }
 
 
 def _replica(one: Replica) -> dict[str, Any]:
     return {
-        "name": one.name, "phase": one.phase, "detail": one.detail, "since": one.since, "started": one.started,
-        "restarts": one.restarts, "on": one.hardware, "words": one.last_error or "", "current": one.current,
-        "ranks": [{"index": rank.index, "host": rank.host, "phase": rank.phase, "pid": rank.pid} for rank in one.ranks],
-    }  # fmt: skip
+        "name": one.name,
+        "phase": one.phase,
+        "detail": one.detail,
+        "since": one.since,
+        "started": one.started,
+        "restarts": one.restarts,
+        "on": one.hardware,
+        "words": one.last_error or "",
+        "current": one.current,
+        "ranks": [
+            {"index": rank.index, "host": rank.host, "phase": rank.phase, "pid": rank.pid}
+            for rank in one.ranks
+        ],
+    }
 
 
 def _findings(state: FleetState) -> list[dict[str, str]]:

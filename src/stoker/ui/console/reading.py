@@ -1,4 +1,5 @@
-"""One answer being read, in a task of its own: it can be stopped at any moment, also while the endpoint is silent."""
+"""One answer being read, in a task of its own: it can be stopped at any moment, also while the endpoint is
+silent."""
 
 import asyncio
 from collections.abc import AsyncGenerator

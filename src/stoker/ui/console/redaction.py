@@ -7,7 +7,9 @@ from typing import Any
 from stoker.fleet.state import FleetState, Replica, Service, Stopped
 
 ELSEWHERE = "(its log says)"
-_SAID = re.compile(r"(restarted|Failed|Unready|stopped: .*? failed|the copy's container [^:]*: \w+)(: |  ).*", re.S)  # fmt: skip
+_SAID = re.compile(
+    r"(restarted|Failed|Unready|stopped: .*? failed|the copy's container [^:]*: \w+)(: |  ).*", re.S
+)
 
 
 def events(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -77,9 +77,19 @@ def read(argv: Sequence[str] | None = None) -> Settings:
         )
     wait_for = given.wait_for or f"{endpoint}/health"
     return Settings(
-        endpoint, given.model, given.host, given.port, _read_key(given.key_file), wait_for, given.unlocked,
-        given.fleet, given.target, given.namespace, given.context, given.inside,
-    )  # fmt: skip
+        endpoint,
+        given.model,
+        given.host,
+        given.port,
+        _read_key(given.key_file),
+        wait_for,
+        given.unlocked,
+        given.fleet,
+        given.target,
+        given.namespace,
+        given.context,
+        given.inside,
+    )
 
 
 def _read_key(path: Path | None) -> str | None:

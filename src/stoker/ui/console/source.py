@@ -1,4 +1,5 @@
-"""Where the console looks: a fleet of this machine, or of a cluster. Reading is for all; acting, for who holds the key."""
+"""Where the console looks: a fleet of this machine, or of a cluster. Reading is for all; acting, for who
+holds the key."""
 
 import asyncio
 import tempfile
@@ -174,10 +175,11 @@ class Endpoint:
 
 
 class Cluster:
-    """A fleet of a cluster, through the API server: its pods' pages by the server's proxy, or straight from inside.
+    """A fleet of a cluster, through the API server: its pods' pages by the server's proxy, or straight from
+    inside.
 
-    connect: makes the handle on it, when something is first asked, and again until that succeeds: a pod of the console's
-    may begin before its rights do, or while the API server is away.
+    connect: makes the handle on it, when something is first asked, and again until that succeeds: a pod of
+    the console's may begin before its rights do, or while the API server is away.
     """
 
     interval = 1.0
@@ -231,7 +233,11 @@ class Cluster:
         """The last lines of a pod, or of the first one of a service. Raises: UsageError."""
         target = self._fleet.target
         role = {"weights": "copy"}.get(name, name)
-        pods = target.api.list("Pod", target.namespace, f"{target.selector},app.kubernetes.io/component={role}") if role.isalpha() else ()  # fmt: skip
+        pods = (
+            target.api.list("Pod", target.namespace, f"{target.selector},app.kubernetes.io/component={role}")
+            if role.isalpha()
+            else ()
+        )
         if role.isalpha() and pods:
             name = pods[0]["metadata"]["name"]
         return [line.text for line in target.logs(name)][-LINES:]
@@ -245,7 +251,8 @@ class Cluster:
         self._fleet.restart()
 
     def file(self) -> File | None:
-        """The day's history, on the machine that looks; none where the cluster cannot be asked whose it is."""
+        """The day's history, on the machine that looks; none where the cluster cannot be asked whose it
+        is."""
         from stoker.system import paths
 
         if self._inside:  # the pod's own folder, which outlives its containers

@@ -1,8 +1,10 @@
-"""Liveness by progress: `alive.py PORT SECONDS` fails once requests wait and nothing came from the engine for so long.
+"""Liveness by progress: `alive.py PORT SECONDS` fails once requests wait and nothing came from the engine for
+so long.
 
-The engine's /health answers 200 while the engine hangs, and its gauges stand still in a long step as in a hang. What waits
-is what the pod's own witness counts, a canary of an idle engine included. Progress is an event to any client, or any
-move of the engine's counters since the last call (an answer that is not streamed, a long prompt in chunks).
+The engine's /health answers 200 while the engine hangs, and its gauges stand still in a long step as in a
+hang. What waits is what the pod's own witness counts, a canary of an idle engine included. Progress is an
+event to any client, or any move of the engine's counters since the last call (an answer that is not streamed,
+a long prompt in chunks).
 """
 
 import json
@@ -14,9 +16,14 @@ from stoker_ask import FOLDER, ask
 
 STATE = FOLDER / "alive.json"
 MOVING = (
-    "vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:iteration_tokens_total_count", "vllm:kv_cache_usage_perc",
-    "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:num_preemptions_total",
-)  # fmt: skip
+    "vllm:prompt_tokens_total",
+    "vllm:generation_tokens_total",
+    "vllm:iteration_tokens_total_count",
+    "vllm:kv_cache_usage_perc",
+    "vllm:num_requests_running",
+    "vllm:num_requests_waiting",
+    "vllm:num_preemptions_total",
+)
 
 
 def moving(page: str) -> list[str]:
@@ -41,7 +48,8 @@ def main(port: int, seconds: float) -> int:
     now, facts = time.monotonic(), ask("requests")
     at = still_since(seen, now)
     waiting = sum(one["waiting"] for one in facts)
-    # without counters (--disable-log-stats) a long answer that is not streamed looks like a hang: the canary alone tells
+    # without counters (--disable-log-stats) a long answer that is not streamed looks like a hang: the canary
+    # alone tells
     quiet = max(
         (min(one["silent_for"] if seen else one["canary_for"], now - at) for one in facts), default=0.0
     )

@@ -1,7 +1,8 @@
-"""A pod's preStop: `leave.py LINGER DRAIN` serves on, lets answers finish, and ends what is left, before SIGTERM.
+"""A pod's preStop: `leave.py LINGER DRAIN` serves on, lets answers finish, and ends what is left, before
+SIGTERM.
 
-LINGER: seconds in which Services and load balancers learn that the pod leaves. DRAIN: seconds for answers in progress, by
-the pod's own count. vLLM would leave open streams without a word until their clients give up.
+LINGER: seconds in which Services and load balancers learn that the pod leaves. DRAIN: seconds for answers in
+progress, by the pod's own count. vLLM would leave open streams without a word until their clients give up.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""How the pod's own programs ask its witness (`stoker_witness`): a word in, a line of JSON out, by sockets in a folder."""
+"""How the pod's own programs ask its witness (`stoker_witness`): a word in, a line of JSON out, by sockets in
+a folder."""
 
 import contextlib
 import json

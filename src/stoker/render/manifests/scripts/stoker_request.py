@@ -1,4 +1,5 @@
-"""One request on its way through the engine's API, and what its client is told when the pod leaves before it is done."""
+"""One request on its way through the engine's API, and what its client is told when the pod leaves before it
+is done."""
 
 import asyncio
 import contextlib
@@ -84,7 +85,8 @@ class Watched:
                     await self._last_error()
 
     async def receive(self) -> Message:
-        """What the client sends; with the last of its body the engine's turn begins, and all that is left is to go away."""
+        """What the client sends; with the last of its body the engine's turn begins, and all that is left is
+        to go away."""
         if self._asked:
             return await self._departure()
         message = await self._receive()

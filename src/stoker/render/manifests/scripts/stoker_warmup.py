@@ -1,7 +1,9 @@
-"""The first requests of an engine, before it takes its clients': one of each kind that they send, through the same API.
+"""The first requests of an engine, before it takes its clients': one of each kind that they send, through the
+same API.
 
-What runs for the first time is slow and may freeze everything else meanwhile (a request for logprobs: 19 s seen). Asked
-within the API's process, so that no port, key or access log has a part in it. Standard library only.
+What runs for the first time is slow and may freeze everything else meanwhile (a request for logprobs: 19 s
+seen). Asked within the API's process, so that no port, key or access log has a part in it. Standard library
+only.
 """
 
 import asyncio
@@ -60,11 +62,21 @@ class Caller:
             (b"content-length", b"%d" % len(data)),
         ]
         return {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
-            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [*headers, *self._key],
-            "root_path": getattr(self._within, "root_path", None) or "", "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 0),
-            "app": self._within, "state": {},
-        }  # fmt: skip
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [*headers, *self._key],
+            "root_path": getattr(self._within, "root_path", None) or "",
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 0),
+            "app": self._within,
+            "state": {},
+        }
 
 
 def kinds(model: str) -> list[Request]:
@@ -73,19 +85,25 @@ def kinds(model: str) -> list[Request]:
     text = {"model": model, "prompt": "Hi", "max_tokens": 2, "stream": True}
     pair = {"model": model, "input": "Hi"}
     return [
-        ("/v1/chat/completions", chat), ("/v1/chat/completions", {**chat, "logprobs": True, "top_logprobs": 5}),
+        ("/v1/chat/completions", chat),
+        ("/v1/chat/completions", {**chat, "logprobs": True, "top_logprobs": 5}),
         ("/v1/chat/completions", {**chat, "response_format": {"type": "json_object"}}),
-        ("/v1/completions", text), ("/v1/completions", {**text, "logprobs": 5}),
-        ("/v1/embeddings", pair), ("/pooling", pair), ("/classify", pair),
+        ("/v1/completions", text),
+        ("/v1/completions", {**text, "logprobs": 5}),
+        ("/v1/embeddings", pair),
+        ("/pooling", pair),
+        ("/classify", pair),
         ("/score", {"model": model, "text_1": "Hi", "text_2": "Hi"}),
-    ]  # fmt: skip
+    ]
 
 
 async def warm_up(caller: Caller) -> Request | None:
-    """Returns once every kind was answered for every served name: the canary, the smallest request that was served.
+    """Returns once every kind was answered for every served name: the canary, the smallest request that was
+    served.
 
-    4xx counts as answered. An engine whose answers are 5xx alone is asked again, for ever: it never gets ready.
-    (What is raised instead of an answer is logged and counts as answered: it may be this caller's fault.)
+    4xx counts as answered. An engine whose answers are 5xx alone is asked again, for ever: it never gets
+    ready. (What is raised instead of an answer is logged and counts as answered: it may be this caller's
+    fault.)
     """
     began, canary = time.monotonic(), None
     for model in await _names(caller):

@@ -1,9 +1,11 @@
-"""A pod's own witness of its requests: ASGI middleware around the engine's API (`--middleware stoker_witness.Witness`).
+"""A pod's own witness of its requests: ASGI middleware around the engine's API (`--middleware
+stoker_witness.Witness`).
 
-vLLM's gauges move only when a step of its engine returns, and on SIGTERM it leaves open streams without an end. This
-counts requests from their arrival to their end and knows since when nothing came; /health is 503 until the engine has been
-warmed up, a silent engine gets a canary, and what is open when the pod leaves is ended in words. The probe and the preStop
-ask at a socket in a folder of the container (`stoker_ask`), which no network reaches. Standard library only.
+vLLM's gauges move only when a step of its engine returns, and on SIGTERM it leaves open streams without an
+end. This counts requests from their arrival to their end and knows since when nothing came; /health is 503
+until the engine has been warmed up, a silent engine gets a canary, and what is open when the pod leaves is
+ended in words. The probe and the preStop ask at a socket in a folder of the container (`stoker_ask`), which
+no network reaches. Standard library only.
 """
 
 import asyncio
@@ -18,14 +20,27 @@ import stoker_warmup
 from stoker_ask import FOLDER
 from stoker_request import ENDING, LEAVING, App, Message, Receive, Send, Watched, refuse
 
-CANARY = 120.0  # seconds without an event, idle or not, until the engine is asked for a token; or what STOKER_CANARY says
+# seconds without an event, idle or not, until the engine is asked for a token; or what STOKER_CANARY says
+CANARY = 120.0
 COUNTED = (
-    "/v1/", "/v2/", "/inference/", "/classify", "/detokenize", "/generative_scoring", "/invocations", "/pooling", "/rerank",
-    "/score", "/tokenize",
-)  # fmt: skip
+    "/v1/",
+    "/v2/",
+    "/inference/",
+    "/classify",
+    "/detokenize",
+    "/generative_scoring",
+    "/invocations",
+    "/pooling",
+    "/rerank",
+    "/score",
+    "/tokenize",
+)
 NOT_COUNTED = (
-    "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/inference/v1/abort_requests", "/tokenizer_info",
-)  # fmt: skip
+    "/v1/load_lora_adapter",
+    "/v1/unload_lora_adapter",
+    "/inference/v1/abort_requests",
+    "/tokenizer_info",
+)
 CLOSED_WHILE_COLD = (
     "/health",
     "/metrics",
@@ -86,16 +101,21 @@ class Witness:
             self._served += not one.own
 
     def facts(self) -> dict[str, Any]:
-        """in_flight: requests of clients. waiting: those, and our own, that the engine owes something. silent_for: seconds
-        since the last event of any, or since the first of these began to wait. canary_for: the same of our own alone.
+        """in_flight: requests of clients. waiting: those, and our own, that the engine owes something.
+        silent_for: seconds since the last event of any, or since the first of these began to wait.
+        canary_for: the same of our own alone.
         """
         now = time.monotonic()
         waiting = [one.since for one in self._open if one.since is not None]
         own = [one.since for one in self._open if one.since is not None and one.own]
         return {
-            "in_flight": sum(not one.own for one in self._open), "served": self._served, "warm": self._warm, "waiting": len(waiting),
-            "silent_for": now - max(self._newest(), min(waiting)) if waiting else 0.0, "canary_for": now - min(own) if own else 0.0,
-        }  # fmt: skip
+            "in_flight": sum(not one.own for one in self._open),
+            "served": self._served,
+            "warm": self._warm,
+            "waiting": len(waiting),
+            "silent_for": now - max(self._newest(), min(waiting)) if waiting else 0.0,
+            "canary_for": now - min(own) if own else 0.0,
+        }
 
     def _newest(self) -> float:
         newest: float = max([self._last, *(one.last for one in self._open)])

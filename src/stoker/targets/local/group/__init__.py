@@ -1,4 +1,5 @@
-"""One replica over several processes or hosts: an agent beside each node's engine, which fall and rise together."""
+"""One replica over several processes or hosts: an agent beside each node's engine, which fall and rise
+together."""
 
 import re
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """The agent: one beside each node's engine. The leader's (node 0) gathers the nodes and starts them together.
 
-One life of an agent is one life of the group: whatever goes wrong on any node ends every node's engine and agent, and
-each node's supervisor starts its agent again, which gathers again. Exit code 75 says that it was not this node's
-engine that failed.
+One life of an agent is one life of the group: whatever goes wrong on any node ends every node's engine and
+agent, and each node's supervisor starts its agent again, which gathers again. Exit code 75 says that it was
+not this node's engine that failed.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ BEAT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an agent is told. `facts` are what all nodes must have in common; port is the engine's, for health."""
+    """What an agent is told. `facts` are what all nodes must have in common; port is the engine's, for
+    health."""
 
     group: Group
     tensor: int
@@ -105,5 +106,6 @@ class Agent:
 
 
 def grace_for(why: str) -> float:
-    """An engine that is asked to stop may finish what it does; one whose group has fallen has nothing to finish."""
+    """An engine that is asked to stop may finish what it does; one whose group has fallen has nothing to
+    finish."""
     return 10.0 if why == "asked to stop" else 1.0

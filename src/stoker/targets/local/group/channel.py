@@ -1,8 +1,9 @@
 """A channel between two agents: JSON lines over TCP, each signed with a key of the session.
 
-Both sides prove that they know the group's secret before anything else is read: the server sends a nonce, the client
-answers with one of its own and an HMAC over both, the server answers with its HMAC. What follows carries a counter
-and an HMAC, so that nothing can be added, left out or sent again. Nothing is encrypted: no secret is sent.
+Both sides prove that they know the group's secret before anything else is read: the server sends a nonce, the
+client answers with one of its own and an HMAC over both, the server answers with its HMAC. What follows
+carries a counter and an HMAC, so that nothing can be added, left out or sent again. Nothing is encrypted: no
+secret is sent.
 """
 
 import asyncio
@@ -39,7 +40,8 @@ class Channel:
         await self._writer.drain()
 
     async def receive(self) -> dict[str, Any] | None:
-        """The next message; None at the end. Raises: Refused, for one that is not the other side's; OSError."""
+        """The next message; None at the end. Raises: Refused, for one that is not the other side's;
+        OSError."""
         line = await _line(self._reader)
         if line is None:
             return None
@@ -93,11 +95,15 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _proof(secret: str, side: str, server: str, client: str) -> str:
-    return hmac.new(secret.encode(), f"stoker-group:{side}:{server}:{client}".encode(), hashlib.sha256).hexdigest()  # fmt: skip
+    return hmac.new(
+        secret.encode(), f"stoker-group:{side}:{server}:{client}".encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def _session(secret: str, server: str, client: str) -> bytes:
-    return hmac.new(secret.encode(), f"stoker-group:session:{server}:{client}".encode(), hashlib.sha256).digest()  # fmt: skip
+    return hmac.new(
+        secret.encode(), f"stoker-group:session:{server}:{client}".encode(), hashlib.sha256
+    ).digest()
 
 
 def _write(writer: asyncio.StreamWriter, value: dict[str, Any]) -> None:

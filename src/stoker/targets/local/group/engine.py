@@ -1,4 +1,5 @@
-"""The engine under an agent: started, its ranks found by their process names, and stopped with all it started."""
+"""The engine under an agent: started, its ranks found by their process names, and stopped with all it
+started."""
 
 import asyncio
 import contextlib
@@ -30,7 +31,9 @@ class Engine:
 
     async def start(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Starts it; its output is the agent's."""
-        self._process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env}, stdin=asyncio.subprocess.DEVNULL)  # fmt: skip
+        self._process = await asyncio.create_subprocess_exec(
+            *argv, env={**os.environ, **env}, stdin=asyncio.subprocess.DEVNULL
+        )
 
     @property
     def ended(self) -> int | None:

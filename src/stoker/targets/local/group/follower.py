@@ -40,7 +40,9 @@ class Follower(Agent):
         while True:
             try:
                 channel = await connect(self.group.master, self.group.port, self.secret)
-                await channel.send({"rank": self.group.rank, "host": os.uname().nodename, "facts": self.settings.facts})  # fmt: skip
+                await channel.send(
+                    {"rank": self.group.rank, "host": os.uname().nodename, "facts": self.settings.facts}
+                )
                 return channel
             except Refused as error:
                 text = f"the master {where} refuses this node: {error}"

@@ -1,4 +1,5 @@
-"""The leader: node 0's agent. It waits for the other nodes, starts all engines together, and ends all of them."""
+"""The leader: node 0's agent. It waits for the other nodes, starts all engines together, and ends all of
+them."""
 
 import asyncio
 import random

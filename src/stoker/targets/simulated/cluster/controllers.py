@@ -1,7 +1,8 @@
 """What the controllers and the kubelets of the double do, one step at a time: `Lives.step()`.
 
-Deployments keep pods through rollouts, LeaderWorkerSets keep groups, Jobs run to their end, claims bind, snapshots become
-ready. A pod is scheduled where a node has what it requests, and then lives as its `fake/` annotations say.
+Deployments keep pods through rollouts, LeaderWorkerSets keep groups, Jobs run to their end, claims bind,
+snapshots become ready. A pod is scheduled where a node has what it requests, and then lives as its `fake/`
+annotations say.
 """
 
 import hashlib
@@ -93,10 +94,16 @@ class Controllers:
         self.store.put(
             _key(claim), {**claim, "spec": {**claim["spec"], "volumeName": volume}}, "kube-controller-manager"
         )
-        self.store.status(_key(claim), phase="Bound", accessModes=claim["spec"]["accessModes"], capacity=claim["spec"]["resources"]["requests"])  # fmt: skip
+        self.store.status(
+            _key(claim),
+            phase="Bound",
+            accessModes=claim["spec"]["accessModes"],
+            capacity=claim["spec"]["resources"]["requests"],
+        )
 
     def _external(self, claim: Object, name: str) -> None:
-        """A claim for which nobody makes a disk: only the controller of volumes speaks, once the pod's node is known."""
+        """A claim for which nobody makes a disk: only the controller of volumes speaks, once the pod's node
+        is known."""
         kind = self.store.objects.get(("StorageClass", "", name), {})
         meta = claim["metadata"]
         self.store.status(_key(claim), phase="Pending")
@@ -107,24 +114,41 @@ class Controllers:
             if any(meta["name"] in claimed(pod) for pod in self.store.list("Pod", meta["namespace"])):
                 self.store.put(_key(claim), {**claim, "metadata": {**meta, "annotations": notes}})
             return
-        self._tell(claim, "ExternalProvisioning", f"Waiting for a volume to be created either by the external provisioner '{kind.get('provisioner')}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.", source="persistentvolume-controller", again=AGAIN)  # fmt: skip
+        self._tell(
+            claim,
+            "ExternalProvisioning",
+            f"Waiting for a volume to be created either by the external provisioner "
+            f"'{kind.get('provisioner')}' or manually by the system administrator. If volume creation is "
+            f"delayed, please verify that the provisioner is running and correctly registered.",
+            source="persistentvolume-controller",
+            again=AGAIN,
+        )
 
     def _gateway(self, one: Object) -> None:
-        """A Gateway or route as its controller takes it on; where none runs, as the API server defaults it."""
+        """A Gateway or route as its controller takes it on; where none runs, as the API server defaults
+        it."""
         names = ("Accepted", "Programmed") if one["kind"] == "Gateway" else ("Accepted", "ResolvedRefs")
         good = [{"type": name, "status": "True", "reason": name, "message": ""} for name in names]
-        waits = [{"type": name, "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"} for name in names]  # fmt: skip
+        waits = [
+            {"type": name, "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
+            for name in names
+        ]
         if one["kind"] == "Gateway":
             self.store.status(_key(one), conditions=good if self.gateways else waits)
         elif self.gateways:
             self.store.status(_key(one), parents=[{"conditions": good}])
 
     def _attach(self, claim: Object) -> None:
-        """The disk is attached to the node of a pod that runs with it, and leaves a moment after the pod has ended."""
+        """The disk is attached to the node of a pod that runs with it, and leaves a moment after the pod has
+        ended."""
         volume, meta = claim["spec"].get("volumeName"), claim["metadata"]
         pods = self.store.list("Pod", meta["namespace"])
         here = {p["spec"]["nodeName"] for p in pods if is_running(p) and meta["name"] in claimed(p)}
-        there = {one["spec"]["nodeName"]: one for one in self.store.list("VolumeAttachment") if one["spec"]["source"]["persistentVolumeName"] == volume}  # fmt: skip
+        there = {
+            one["spec"]["nodeName"]: one
+            for one in self.store.list("VolumeAttachment")
+            if one["spec"]["source"]["persistentVolumeName"] == volume
+        }
         for node in here - set(there):
             body = {
                 "metadata": {"name": f"csi-{volume}-{node}"},
@@ -176,14 +200,46 @@ class Controllers:
         updated = len(new)
         available = len(ready) >= wanted - gone
         self.store.status(
-            _key(one), observedGeneration=one["metadata"]["generation"], replicas=len(pods), updatedReplicas=updated,
-            readyReplicas=len(ready), availableReplicas=len(ready), unavailableReplicas=max(0, wanted - len(ready)),
+            _key(one),
+            observedGeneration=one["metadata"]["generation"],
+            replicas=len(pods),
+            updatedReplicas=updated,
+            readyReplicas=len(ready),
+            availableReplicas=len(ready),
+            unavailableReplicas=max(0, wanted - len(ready)),
             conditions=[
-                {"type": "Available", "status": str(available), "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable", "message": f"Deployment {'has' if available else 'does not have'} minimum availability."},
-                *([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused}] if refused else []),
-                *([{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused", "message": "Deployment is paused"}] if spec.get("paused") else []),
+                {
+                    "type": "Available",
+                    "status": str(available),
+                    "reason": "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
+                    "message": f"Deployment {'has' if available else 'does not have'} minimum availability.",
+                },
+                *(
+                    [
+                        {
+                            "type": "ReplicaFailure",
+                            "status": "True",
+                            "reason": "FailedCreate",
+                            "message": refused,
+                        }
+                    ]
+                    if refused
+                    else []
+                ),
+                *(
+                    [
+                        {
+                            "type": "Progressing",
+                            "status": "Unknown",
+                            "reason": "DeploymentPaused",
+                            "message": "Deployment is paused",
+                        }
+                    ]
+                    if spec.get("paused")
+                    else []
+                ),
             ],
-        )  # fmt: skip
+        )
 
     def _refused(self, owner: Object, message: str) -> None:
         self._tell(owner, "FailedCreate", f"Error creating: {message}", "Warning", "controller", AGAIN)
@@ -200,10 +256,19 @@ class Controllers:
             "pod-template-hash": digest,
         }
         owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
-        self.store.create(BY_KIND["ReplicaSet"], meta["namespace"], {
-            "metadata": {"name": name, "labels": labels, "annotations": {REVISION: str(number)}, "ownerReferences": [owner]},
-            "spec": {},
-        })  # fmt: skip
+        self.store.create(
+            BY_KIND["ReplicaSet"],
+            meta["namespace"],
+            {
+                "metadata": {
+                    "name": name,
+                    "labels": labels,
+                    "annotations": {REVISION: str(number)},
+                    "ownerReferences": [owner],
+                },
+                "spec": {},
+            },
+        )
         notes = {**meta.get("annotations", {}), REVISION: str(number)}
         self.store.put(
             _key(one), {**one, "metadata": {**meta, "annotations": notes}}, "kube-controller-manager"
@@ -233,9 +298,11 @@ class Controllers:
                     "leaderTemplate" if rank == 0 and "leaderTemplate" in parts else "workerTemplate"
                 ]
                 labels = {
-                    f"{LWS}/name": name, f"{LWS}/group-index": str(index), f"{LWS}/worker-index": str(rank),
+                    f"{LWS}/name": name,
+                    f"{LWS}/group-index": str(index),
+                    f"{LWS}/worker-index": str(rank),
                     f"{LWS}/template-revision-hash": digest,
-                }  # fmt: skip
+                }
                 try:
                     pods.append(self._make(one, template, pod_name, labels, exact=True))
                 except Refused as error:
@@ -245,7 +312,13 @@ class Controllers:
             for i in range(wanted)
         ]
         ready = sum(len(group) == size and all(map(is_ready, group)) for group in groups)
-        self.store.status(_key(one), replicas=wanted, readyReplicas=ready, updatedReplicas=wanted, observedGeneration=one["metadata"]["generation"])  # fmt: skip
+        self.store.status(
+            _key(one),
+            replicas=wanted,
+            readyReplicas=ready,
+            updatedReplicas=wanted,
+            observedGeneration=one["metadata"]["generation"],
+        )
 
     def _job(self, one: Object) -> None:
         pods = self._children(one)
@@ -263,7 +336,12 @@ class Controllers:
             done = {"type": "Complete", "status": "True", "reason": "CompletionsReached", "message": ""}
             self.store.status(_key(one), active=0, succeeded=1, conditions=[done])
         elif phase == "Failed":
-            failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}  # fmt: skip
+            failed = {
+                "type": "Failed",
+                "status": "True",
+                "reason": "BackoffLimitExceeded",
+                "message": "Job has reached the specified backoff limit",
+            }
             self.store.status(_key(one), active=0, failed=1, conditions=[failed])
 
     def _hpa(self, hpa: Object) -> None:
@@ -279,12 +357,20 @@ class Controllers:
                 key, {**there, "spec": {**there["spec"], "replicas": low}}, "kube-controller-manager"
             )
         self.store.status(
-            _key(hpa), currentReplicas=current, desiredReplicas=max(low, current), currentMetrics=None,
+            _key(hpa),
+            currentReplicas=current,
+            desiredReplicas=max(low, current),
+            currentMetrics=None,
             conditions=[
                 {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
-                {"type": "ScalingActive", "status": "False", "reason": "FailedGetPodsMetric", "message": f"unable to get metric: {self.hpa_says}"},
+                {
+                    "type": "ScalingActive",
+                    "status": "False",
+                    "reason": "FailedGetPodsMetric",
+                    "message": f"unable to get metric: {self.hpa_says}",
+                },
             ],
-        )  # fmt: skip
+        )
 
     def _children(self, owner: Object) -> list[Object]:
         uid = owner["metadata"]["uid"]
@@ -298,9 +384,19 @@ class Controllers:
         meta |= {"name": name} if exact else {"generateName": name}
         meta["labels"] = {**meta.get("labels", {}), **labels}
         meta["ownerReferences"] = [
-            {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
-        ]  # fmt: skip
-        return self.store.create(BY_KIND["Pod"], owner["metadata"]["namespace"], {"metadata": meta, "spec": deepcopy(template["spec"])})  # fmt: skip
+            {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+            }
+        ]
+        return self.store.create(
+            BY_KIND["Pod"],
+            owner["metadata"]["namespace"],
+            {"metadata": meta, "spec": deepcopy(template["spec"])},
+        )
 
     def _pod(self, pod: Object) -> None:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
@@ -353,7 +449,14 @@ class Controllers:
                 pod, "Failed", f'Failed to pull image "{image}": not found', "Warning", "kubelet", AGAIN
             )
         if last:
-            self._tell(pod, "BackOff", f"Back-off restarting failed container in pod {pod['metadata']['name']}", "Warning", "kubelet", AGAIN)  # fmt: skip
+            self._tell(
+                pod,
+                "BackOff",
+                f"Back-off restarting failed container in pod {pod['metadata']['name']}",
+                "Warning",
+                "kubelet",
+                AGAIN,
+            )
         restarts = min(5, 1 + int(self._age(pod))) if last else 0
         notes, meta = pod["metadata"].get("annotations", {}), pod["metadata"]
         self.logs[(meta["namespace"], meta["name"])] = notes.get("fake/log", "")
@@ -363,17 +466,27 @@ class Controllers:
         )
 
     def _running(
-        self, pod: Object, state: dict[str, Any], phase: str, *, ready: bool, last: dict[str, Any] | None = None,
+        self,
+        pod: Object,
+        state: dict[str, Any],
+        phase: str,
+        *,
+        ready: bool,
+        last: dict[str, Any] | None = None,
         restarts: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         old = pod.get("status", {}).get("containerStatuses", [{}])[0].get("state", {})
         if "running" in state and "running" in old:
             state = old
         container = pod["spec"]["containers"][0]
         status = {
-            "name": container["name"], "image": container["image"], "ready": ready, "restartCount": restarts,
-            "state": state, "lastState": last or {},
-        }  # fmt: skip
+            "name": container["name"],
+            "image": container["image"],
+            "ready": ready,
+            "restartCount": restarts,
+            "state": state,
+            "lastState": last or {},
+        }
         conditions = [
             {"type": "PodScheduled", "status": "True"},
             {"type": "Ready", "status": str(ready), "lastTransitionTime": self._turned(pod, ready)},
@@ -392,9 +505,17 @@ class Controllers:
     def _schedule(self, pod: Object) -> None:
         for volume in pod["spec"].get("volumes", ()):
             name = volume.get("persistentVolumeClaim", {}).get("claimName")
-            claim = self.store.objects.get(("PersistentVolumeClaim", pod["metadata"]["namespace"], name)) if name else None  # fmt: skip
+            claim = (
+                self.store.objects.get(("PersistentVolumeClaim", pod["metadata"]["namespace"], name))
+                if name
+                else None
+            )
             if name and (claim is None or claim.get("status", {}).get("phase") != "Bound"):
-                text = f'persistentvolumeclaim "{name}" not found' if claim is None else "pod has unbound immediate PersistentVolumeClaims"  # fmt: skip
+                text = (
+                    f'persistentvolumeclaim "{name}" not found'
+                    if claim is None
+                    else "pod has unbound immediate PersistentVolumeClaims"
+                )
                 self._unschedulable(pod, text)
                 return
         nodes = self.store.list("Node")
@@ -402,7 +523,13 @@ class Controllers:
         for node in nodes:
             why = self._unfit(pod, node)
             if why is None:
-                self.store.event(pod, "Scheduled", f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to {node['metadata']['name']}", source="scheduler")  # fmt: skip
+                self.store.event(
+                    pod,
+                    "Scheduled",
+                    f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to "
+                    f"{node['metadata']['name']}",
+                    source="scheduler",
+                )
                 self.store.put(
                     _key(pod), {**pod, "spec": {**pod["spec"], "nodeName": node["metadata"]["name"]}}
                 )
@@ -411,17 +538,28 @@ class Controllers:
             wrong[why] = wrong.get(why, 0) + 1
         reasons = ", ".join(sorted(f"{count} {why}" for why, count in wrong.items()))
         text = f"0/{len(nodes)} nodes are available: {reasons}."
-        self._unschedulable(pod, f"{text} no new claims to deallocate, preemption: 0/{len(nodes)} nodes are available: {self._victims(pod, nodes)}.")  # fmt: skip
+        self._unschedulable(
+            pod,
+            f"{text} no new claims to deallocate, preemption: 0/{len(nodes)} nodes are available: "
+            f"{self._victims(pod, nodes)}.",
+        )
 
     def _victims(self, pod: Object, nodes: list[Object]) -> str:
         """What preemption says: it could help where an empty node would do."""
         asked = requested(pod)
         full = [
-            one for one in nodes
+            one
+            for one in nodes
             if "Insufficient" in (self._unfit(pod, one) or "")
-            and all(int(one.get("status", {}).get("allocatable", {}).get(name, 0)) >= count for name, count in asked.items())
-        ]  # fmt: skip
-        told = {"No preemption victims found for incoming pod": len(full), "Preemption is not helpful for scheduling": len(nodes) - len(full)}  # fmt: skip
+            and all(
+                int(one.get("status", {}).get("allocatable", {}).get(name, 0)) >= count
+                for name, count in asked.items()
+            )
+        ]
+        told = {
+            "No preemption victims found for incoming pod": len(full),
+            "Preemption is not helpful for scheduling": len(nodes) - len(full),
+        }
         return ", ".join(sorted(f"{count} {why}" for why, count in told.items() if count))
 
     def _unschedulable(self, pod: Object, text: str) -> None:
@@ -430,9 +568,16 @@ class Controllers:
         self._tell(pod, "FailedScheduling", text, "Warning", "default-scheduler", AGAIN)
 
     def _tell(
-        self, pod: Object, reason: str, message: str, type_: str = "Normal", source: str = "", again: float | None = None,
-    ) -> None:  # fmt: skip
-        """An Event when it comes to that; what goes on counts up after `again` seconds, as a kubelet's back-off has it."""
+        self,
+        pod: Object,
+        reason: str,
+        message: str,
+        type_: str = "Normal",
+        source: str = "",
+        again: float | None = None,
+    ) -> None:
+        """An Event when it comes to that; what goes on counts up after `again` seconds, as a kubelet's
+        back-off has it."""
         key, at = (pod["metadata"]["uid"], reason, message), time.monotonic()
         last = self.told.get(key)
         if last is None or (again is not None and (at - last) * self.speed > again):
@@ -452,7 +597,11 @@ class Controllers:
         others = [p for p in self.store.list("Pod") if p["spec"].get("nodeName") == node["metadata"]["name"]]
         for name, asked in requested(pod).items():
             if "/" in name:
-                used = sum(requested(p).get(name, 0) for p in others if p.get("status", {}).get("phase") not in ("Succeeded", "Failed"))  # fmt: skip
+                used = sum(
+                    requested(p).get(name, 0)
+                    for p in others
+                    if p.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+                )
                 if int(free.get(name, 0)) - used < asked:
                     return f"Insufficient {name}"
         return None

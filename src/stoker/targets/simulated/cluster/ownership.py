@@ -1,7 +1,8 @@
 """Server-side apply: who owns which field, what an apply changes, and what it conflicts with.
 
-A path is a tuple of keys; a list whose items all have a `name` is a map by name, as in the API's own merge keys, and any
-other list is one value. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+A path is a tuple of keys; a list whose items all have a `name` is a map by name, as in the API's own merge
+keys, and any other list is one value. Source:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 from collections.abc import Iterator, Mapping

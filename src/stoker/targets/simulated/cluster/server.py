@@ -28,8 +28,9 @@ vllm:num_requests_waiting{engine="0",model_name="m"} 0.0
 class Cluster:
     """The double, running: `with Cluster() as cluster: cluster.kubeconfig()`.
 
-    absent: kinds whose definitions are not installed. forbidden: (verb, plural) that the user may not do. away: connections
-    break off, as while it restarts. busy: so many requests are turned away first, as while its storage initializes.
+    absent: kinds whose definitions are not installed. forbidden: (verb, plural) that the user may not do.
+    away: connections break off, as while it restarts. busy: so many requests are turned away first, as while
+    its storage initializes.
     """
 
     def __init__(self, *, speed: float = 1.0, absent: tuple[str, ...] = (), port: int = 0) -> None:
@@ -71,11 +72,15 @@ class Cluster:
     def kubeconfig(self, namespace: str = "default") -> str:
         """The text of a kubeconfig for it."""
         config = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "double",
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "double",
             "clusters": [{"name": "double", "cluster": {"server": self.url}}],
             "users": [{"name": "double", "user": {"token": "double"}}],
-            "contexts": [{"name": "double", "context": {"cluster": "double", "user": "double", "namespace": namespace}}],
-        }  # fmt: skip
+            "contexts": [
+                {"name": "double", "context": {"cluster": "double", "user": "double", "namespace": namespace}}
+            ],
+        }
         return yaml.safe_dump(config)
 
     def node(
@@ -130,10 +135,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, found)
         except Refused as error:
             details = {"causes": error.causes} if error.causes else {}
-            self._send(error.code, {
-                "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": error.message,
-                "reason": error.reason, "code": error.code, "details": details, "metadata": {},
-            })  # fmt: skip
+            self._send(
+                error.code,
+                {
+                    "kind": "Status",
+                    "apiVersion": "v1",
+                    "status": "Failure",
+                    "message": error.message,
+                    "reason": error.reason,
+                    "code": error.code,
+                    "details": details,
+                    "metadata": {},
+                },
+            )
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -215,12 +229,23 @@ class _Handler(BaseHTTPRequestHandler):
         return self._single(kind, space, name, sub, query, raw)
 
     def _allow(self, kind: Kind, words: list[str], query: dict[str, str]) -> None:
-        verbs = {"GET": "get" if len(words) > 1 else "list", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}  # fmt: skip
+        verbs = {
+            "GET": "get" if len(words) > 1 else "list",
+            "POST": "create",
+            "PUT": "update",
+            "PATCH": "patch",
+            "DELETE": "delete",
+        }
         verb = "watch" if query.get("watch") in ("true", "1") else verbs[self.command]
         resource = "/".join([kind.plural, *words[2:3]])
         if (verb, resource) in self.double.forbidden:
             group = kind.version.rpartition("/")[0]
-            raise Refused(403, "Forbidden", f'{kind.plural}{f".{group}" if group else ""} is forbidden: User "double" cannot {verb} resource "{resource}" in API group "{group}"')  # fmt: skip
+            raise Refused(
+                403,
+                "Forbidden",
+                f'{kind.plural}{f".{group}" if group else ""} is forbidden: User "double" cannot {verb} '
+                f'resource "{resource}" in API group "{group}"',
+            )
 
     def _collection(self, kind: Kind, space: str, query: dict[str, str], raw: bytes) -> Any:
         store = self.double.store
@@ -232,9 +257,11 @@ class _Handler(BaseHTTPRequestHandler):
         with store.lock:
             items = [o for o in store.list(kind.kind, space) if _picked(o, query)]
             return {
-                "kind": f"{kind.kind}List", "apiVersion": kind.version,
-                "metadata": {"resourceVersion": str(store.version)}, "items": items,
-            }  # fmt: skip
+                "kind": f"{kind.kind}List",
+                "apiVersion": kind.version,
+                "metadata": {"resourceVersion": str(store.version)},
+                "items": items,
+            }
 
     def _watch(self, kind: Kind, space: str, query: dict[str, str]) -> None:
         store, seen = self.double.store, int(query.get("resourceVersion") or 0)
@@ -248,7 +275,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         while time.monotonic() < until:
             with store.lock:
-                fresh = [(how, body) for version, how, body in store.history if version > seen and body["kind"] == kind.kind]  # fmt: skip
+                fresh = [
+                    (how, body)
+                    for version, how, body in store.history
+                    if version > seen and body["kind"] == kind.kind
+                ]
                 seen = store.version
                 if not fresh:
                     store.lock.wait(0.2)
@@ -290,7 +321,8 @@ class _Handler(BaseHTTPRequestHandler):
         return store.put(key, merged, manager)
 
     def _log(self, space: str, name: str, query: dict[str, str]) -> bytes | None:
-        """The lines of a pod's log, with the times at which they came where they are asked for; followed, until it ends.
+        """The lines of a pod's log, with the times at which they came where they are asked for; followed,
+        until it ends.
 
         Before its last restart: its annotation `fake/previous-log`.
         """
@@ -326,7 +358,8 @@ class _Handler(BaseHTTPRequestHandler):
         return [f"{at} {text}" if query.get("timestamps") == "true" else text for at, text in found]
 
     def _page(self, space: str, pod: str, path: list[str]) -> bytes:
-        """A ready engine's metrics, as its annotation `fake/metrics` gives them, or two families of vLLM's."""
+        """A ready engine's metrics, as its annotation `fake/metrics` gives them, or two families of
+        vLLM's."""
         live = self.double.store.get("Pod", space, pod)
         if path != ["metrics"]:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
@@ -339,10 +372,12 @@ class _Handler(BaseHTTPRequestHandler):
             count = json.loads(raw)["spec"]["replicas"]
             live = store.put(key, {**live, "spec": {**live["spec"], "replicas": count}}, "double-scale")
         return {
-            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": name, "namespace": space},
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {"name": name, "namespace": space},
             "spec": {"replicas": live["spec"].get("replicas", 1)},
             "status": {"replicas": live.get("status", {}).get("replicas", 0)},
-        }  # fmt: skip
+        }
 
 
 def _picked(body: Object, query: dict[str, str]) -> bool:
@@ -373,7 +408,11 @@ def _merge(live: Any, patch: Any, *, named: bool = False) -> Any:
     """A JSON merge patch; named: a strategic one, which merges the items of a list by their names."""
     if named and isinstance(live, list) and isinstance(patch, list) and all("name" in one for one in patch):
         found = {one.get("name"): one for one in live}
-        return [*(found | {one["name"]: _merge(found.get(one["name"]), one, named=True) for one in patch}).values()]  # fmt: skip
+        return [
+            *(
+                found | {one["name"]: _merge(found.get(one["name"]), one, named=True) for one in patch}
+            ).values()
+        ]
     if not isinstance(patch, dict) or not isinstance(live, dict):
         return patch
     for key, value in patch.items():

@@ -31,7 +31,8 @@ def now(*, exactly: bool = False) -> str:
 
 
 class Store:
-    """All objects, behind one lock. `admit` may refuse an object before it is kept; rehearsing: during a dry run."""
+    """All objects, behind one lock. `admit` may refuse an object before it is kept; rehearsing: during a dry
+    run."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
@@ -115,12 +116,21 @@ class Store:
             return self.objects[key]
 
     def replace(self, key: Key, body: Object, manager: str) -> Object:
-        """As an update does. Raises: Refused: 404; 409, where it names another version than the one that is there."""
+        """As an update does. Raises: Refused: 404; 409, where it names another version than the one that is
+        there."""
         with self.lock:
             live, named = self.get(*key), body["metadata"].get("resourceVersion")
             if named and named != live["metadata"]["resourceVersion"]:
-                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": the object has been modified; please apply your changes to the latest version and try again')  # fmt: skip
-            kept = {k: live["metadata"][k] for k in ("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields")}  # fmt: skip
+                raise Refused(
+                    409,
+                    "Conflict",
+                    f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": the object has been '
+                    f"modified; please apply your changes to the latest version and try again",
+                )
+            kept = {
+                k: live["metadata"][k]
+                for k in ("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields")
+            }
             return self.put(key, {**live, **body, "metadata": {**body["metadata"], **kept}}, manager)
 
     def put(self, key: Key, body: Object, manager: str | None = None) -> Object:
@@ -155,11 +165,17 @@ class Store:
                 self._keep(key, new, "MODIFIED")
 
     def end(self, key: Key, uid: str = "") -> None:
-        """As a request to delete does: a namespace is terminating until it is empty. Raises: Refused, 404, 409."""
+        """As a request to delete does: a namespace is terminating until it is empty. Raises: Refused, 404,
+        409."""
         with self.lock:
             body = self.get(*key)
             if uid not in ("", body["metadata"]["uid"]):
-                raise Refused(409, "Conflict", f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": Precondition failed: UID in precondition: {uid}, UID in object meta: {body["metadata"]["uid"]}')  # fmt: skip
+                raise Refused(
+                    409,
+                    "Conflict",
+                    f'Operation cannot be fulfilled on {_resource(key[0])} "{key[2]}": Precondition failed: '
+                    f"UID in precondition: {uid}, UID in object meta: {body['metadata']['uid']}",
+                )
             if key[0] != "Namespace":
                 self.delete(key)
                 return
@@ -167,7 +183,8 @@ class Store:
             self.put(key, {**body, "metadata": meta, "status": {"phase": "Terminating"}})
 
     def sweep(self, namespace: Object) -> None:
-        """What the namespace controller does of one that is terminating: its objects go, and then it goes itself."""
+        """What the namespace controller does of one that is terminating: its objects go, and then it goes
+        itself."""
         name = namespace["metadata"]["name"]
         inside = [key for key in self.objects if key[1] == name]
         for key in inside:
@@ -177,7 +194,8 @@ class Store:
             self.delete(("Namespace", "", name))
 
     def delete(self, key: Key) -> None:
-        """Raises: Refused, 404. What it owns goes with it; what has a finalizer stays until somebody takes that off."""
+        """Raises: Refused, 404. What it owns goes with it; what has a finalizer stays until somebody takes
+        that off."""
         with self.lock:
             body = self.get(*key)
             if body["metadata"].get("finalizers"):
@@ -216,11 +234,19 @@ class Store:
             body = {
                 "metadata": {"name": f"{meta['name']}.{uuid.uuid4().hex[:10]}"},
                 "involvedObject": {
-                    "kind": about["kind"], "name": meta["name"], "namespace": space, "uid": meta["uid"],
+                    "kind": about["kind"],
+                    "name": meta["name"],
+                    "namespace": space,
+                    "uid": meta["uid"],
                 },
-                "reason": reason, "message": message, "type": type_, "count": 1, "source": {"component": source},
-                "firstTimestamp": now(), "lastTimestamp": now(),
-            }  # fmt: skip
+                "reason": reason,
+                "message": message,
+                "type": type_,
+                "count": 1,
+                "source": {"component": source},
+                "firstTimestamp": now(),
+                "lastTimestamp": now(),
+            }
             with suppress(Refused):  # nothing new in a namespace that is terminating
                 self.create(BY_KIND["Event"], space, body)
 
@@ -231,7 +257,12 @@ class Store:
         if kind.namespaced and space is None:
             raise Refused(404, "NotFound", f'namespaces "{namespace}" not found')
         if new and space is not None and "deletionTimestamp" in space["metadata"]:
-            raise Refused(403, "Forbidden", f'{_resource(kind.kind)} "{body["metadata"]["name"]}" is forbidden: unable to create new content in namespace {namespace} because it is being terminated')  # fmt: skip
+            raise Refused(
+                403,
+                "Forbidden",
+                f'{_resource(kind.kind)} "{body["metadata"]["name"]}" is forbidden: unable to create new '
+                f"content in namespace {namespace} because it is being terminated",
+            )
         self.rehearsing = dry
         for rule in self.admit:
             rule(kind.kind, body)
@@ -248,10 +279,16 @@ class Store:
 
 def _managed(body: Object, owners: dict[str, set[ownership.Path]]) -> list[Object]:
     return [
-        {"manager": manager, "operation": "Apply", "apiVersion": body["apiVersion"], "fieldsType": "FieldsV1",
-         "fieldsV1": _fields(paths)}
-        for manager, paths in owners.items() if paths
-    ]  # fmt: skip
+        {
+            "manager": manager,
+            "operation": "Apply",
+            "apiVersion": body["apiVersion"],
+            "fieldsType": "FieldsV1",
+            "fieldsV1": _fields(paths),
+        }
+        for manager, paths in owners.items()
+        if paths
+    ]
 
 
 def _fields(paths: set[ownership.Path]) -> dict[str, Any]:
@@ -274,9 +311,14 @@ def _conflict(clash: dict[str, list[ownership.Path]], kind: Kind) -> Refused:
     ]
     text = f"Apply failed with {count} conflict{'s' * (count > 1)}: " + ", ".join(lines)
     causes = [
-        {"reason": "FieldManagerConflict", "message": f'conflict with "{manager}" using {kind.version}', "field": ownership.written(path)}
-        for manager, paths in clash.items() for path in sorted(paths)
-    ]  # fmt: skip
+        {
+            "reason": "FieldManagerConflict",
+            "message": f'conflict with "{manager}" using {kind.version}',
+            "field": ownership.written(path),
+        }
+        for manager, paths in clash.items()
+        for path in sorted(paths)
+    ]
     return Refused(409, "Conflict", text, causes)
 
 
