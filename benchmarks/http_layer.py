@@ -1,7 +1,8 @@
 """Our HTTP layer against an ASGI server: CPU time of a streamed chunk, with the same handler behind both.
 
-`python -m benchmarks.http_layer`: a server that sends 40 streams of small chunks as fast as they are read, once on
-`system/http1` and once on uvicorn (httptools, uvloop), in turn; medians of what uvicorn costs over ours.
+`python -m benchmarks.http_layer`: a server that sends 40 streams of small chunks as fast as they are read,
+once on `system/http1` and once on uvicorn (httptools, uvloop), in turn; medians of what uvicorn costs over
+ours.
 """
 
 import argparse
