@@ -11,8 +11,8 @@ from stoker.catalog.gpus import GpuType, gpus
 from stoker.catalog.memory import numbers
 from stoker.errors import DoesNotFit, UsageError
 from stoker.model.shape import ModelShape
-from stoker.planner.checks import at
 from stoker.spec.nouns import ServeSpec
+from stoker.spec.places import any_of
 
 
 def lesser_dtype(spec: ServeSpec, shape: ModelShape, kind: GpuType) -> str | None:
@@ -30,7 +30,7 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
     if dtype == "float16" and shape.model_type in release.not_in_float16:
         raise UsageError(
             f"dtype {options['dtype']} does not do for {shape.model_type}",
-            at=at(spec, "engine.dtype"),
+            at="engine.dtype",
             why=f"vLLM {release.version} refuses it: the model is numerically unstable in float16",
             fix="dtype: bfloat16, or float32 where the GPU has no bfloat16",
             rule="dtype",
@@ -43,7 +43,7 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
         able = [one.key for one in gpus().values() if (one.capability or 0) >= method.capability]
         raise DoesNotFit(
             f"{kind} cannot run the quantization {name}",
-            at=at(spec, "hardware"),
+            at="hardware",
             why=f"vLLM {release.version} needs compute capability {method.capability / 10:.1f} for it, "
             f"{kind} has {kind.compute_capability}",
             fix=f"hardware: {able[0]}, or another of {', '.join(able[1:5])}; or a checkpoint that is not "
@@ -55,7 +55,7 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
             f"{kind} cannot run the quantization {name}"
             if not kind.supports("bf16")
             else f"the quantization {name} does not go with {dtype}",
-            at=at(spec, "engine.dtype") or at(spec, "hardware"),
+            at=any_of("engine.dtype", "hardware"),
             why=f"vLLM {release.version} computes it in {' or '.join(method.dtypes)}, not in {dtype}",
             fix="another dtype, a GPU that has it, or a checkpoint that is not quantized",
             rule="gpu-quantization",

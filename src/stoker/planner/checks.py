@@ -1,26 +1,14 @@
 """Checks of a spec against a model that every plan makes, and the warnings that every plan gives."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterable
 
 from stoker.catalog.changes import missing
 from stoker.errors import UsageError
 from stoker.model.shape import ModelShape
 from stoker.planner.layout import divides
 from stoker.spec.nouns import ServeSpec
+from stoker.spec.places import any_of
 from stoker.units import Tokens
-
-
-@contextmanager
-def placed(spec: ServeSpec) -> Iterator[None]:
-    """Where the planner below knows a field by its path alone, the mistake leaves with its place in the
-    file."""
-    try:
-        yield
-    except UsageError as error:
-        place = at(spec, error.finding.at)
-        raise type(error)(replace(error.finding, at=place)) if place else error from None
 
 
 def check_model(spec: ServeSpec, shape: ModelShape) -> None:
@@ -29,13 +17,13 @@ def check_model(spec: ServeSpec, shape: ModelShape) -> None:
     if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
         raise UsageError(
             f"max-model-len {asked} is above the model's {shape.max_len}",
-            at=at(spec, "engine.max-model-len"),
+            at="engine.max-model-len",
             why="the model was not made for longer texts",
             fix=f"max-model-len: {shape.max_len}, or less",
         )
 
 
-def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
+def check_tensor(shape: ModelShape, size: int) -> None:
     """Raises: UsageError, for a tensor parallel size that cannot split the model."""
     why = divides(shape, size)
     if why is None:
@@ -51,7 +39,7 @@ def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
         what = f"{what} cannot split the model"
     raise UsageError(
         what,
-        at=at(spec, "engine.tensor-parallel-size") or at(spec, "hardware"),
+        at=any_of("engine.tensor-parallel-size", "hardware"),
         why=why,
         fix=f"one of {', '.join(fits)}",
         rule="tensor-parallel-heads",
@@ -72,9 +60,3 @@ def release_warning(version: str, options: Iterable[str], env: Iterable[str]) ->
     """What to say of options and environment variables that the catalog knows a release not to have."""
     absent = (*missing("option", options, version), *missing("environment", env, version))
     return tuple(f"{one.why(version)}; {one.fix}" for one in absent)
-
-
-def at(spec: ServeSpec, path: str) -> str:
-    """Where a field stands in the file; empty where it does not."""
-    place = spec.origin.get(path)
-    return str(place) if place else ""

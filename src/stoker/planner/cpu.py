@@ -7,7 +7,6 @@ from typing import Any
 
 from stoker.errors import DoesNotFit
 from stoker.model.shape import ModelShape
-from stoker.planner.checks import at
 from stoker.planner.fit import Fit
 from stoker.planner.kv_cache import capacity, groups, longest, pages
 from stoker.planner.layout import Layout, stages
@@ -99,6 +98,6 @@ def _does_not_fit(
         why=f"each: weights {Bytes(weights * ranks)}, KV cache {Bytes(kv * ranks)}, engine "
         f"{Bytes(other * ranks)}; this machine has {memory}",
         fix="fewer replicas, a smaller model" + (", or less `memory`" if asked_more else ""),
-        at=at(spec, "replicas"),
+        at="replicas",
         rule="fit-memory",
     )

@@ -8,13 +8,14 @@ from stoker.catalog.machines import Machine, machine, most_in_one, smallest_with
 from stoker.errors import DoesNotFit, UsageError
 from stoker.model.shape import ModelShape
 from stoker.planner.capability import check_gpu, gpu_warning, lesser_dtype
-from stoker.planner.checks import at, check_model, check_tensor, placed, release_warning, template_warning
+from stoker.planner.checks import check_model, check_tensor, release_warning, template_warning
 from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan
 from stoker.planner.search import Choice, Request, candidates, choose, remedies
 from stoker.planner.settings import GIB
 from stoker.spec.nouns import ServeSpec
+from stoker.spec.places import any_of, placed
 from stoker.units import Bytes
 
 
@@ -33,35 +34,33 @@ def plan_asked(spec: ServeSpec, shape: ModelShape, model: str, *, concurrency: f
     Raises: UsageError, for fields that contradict the model or each other; DoesNotFit, naming the nearest
     that does.
     """
-    place = place_of(spec)
-    check_model(spec, shape)
-    ask = ask_of(spec, shape, place.gpu, place.per_node, concurrency)
     with placed(spec):
+        place = place_of(spec)
+        check_model(spec, shape)
+        ask = ask_of(spec, shape, place.gpu, place.per_node, concurrency)
         choice = choose(shape, ask)
-    if choice.fit is None:
-        raise does_not_fit(spec, shape, ask, choice)
-    return _decided(spec, shape, model, place, choice, choice.fit)
+        if choice.fit is None:
+            raise does_not_fit(spec, shape, ask, choice)
+        return _decided(spec, shape, model, place, choice, choice.fit)
 
 
 def place_of(spec: ServeSpec) -> Place:
     """The GPU and machine that the spec's `hardware` names. Raises: UsageError."""
     hardware = spec.hardware
-    named = machine(hardware.machine, at(spec, "hardware.machine")) if hardware.machine else None
+    named = machine(hardware.machine, "hardware.machine") if hardware.machine else None
     if hardware.gpu is None and named is None:
         raise UsageError(
             "the plan needs hardware",
-            at=at(spec, "hardware"),
+            at="hardware",
             why="neither a GPU nor a machine type is named",
             fix="hardware: l4, or --gpu l4",
             rule="hardware-missing",
         )
-    found = gpu(
-        hardware.gpu or (named.gpu if named else ""), at(spec, "hardware.gpu") or at(spec, "hardware")
-    )
+    found = gpu(hardware.gpu or (named.gpu if named else ""), any_of("hardware.gpu", "hardware"))
     if named is not None and named.gpu != found.key:
         raise UsageError(
             f"machine {named} has no {found}",
-            at=at(spec, "hardware.machine"),
+            at="hardware.machine",
             why=f"it has {named.gpus} x {named.gpu}",
             fix=f"gpu: {named.gpu}, or another machine",
         )
@@ -78,7 +77,7 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
         options["dtype"] = lesser
     check_gpu(spec, shape, kind, options)
     if tensor is not None:
-        check_tensor(spec, shape, tensor)
+        check_tensor(shape, tensor)
     ask = Request(
         kind,
         per_node,
@@ -112,7 +111,7 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
     if count and pinned and (count != pinned if ask.pipeline else count % pinned):
         raise UsageError(
             f"hardware asks for {count} GPUs a replica, the engine's options for {pinned}",
-            at=at(spec, "hardware"),
+            at="hardware",
             why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
             fix=f"count: {pinned}",
         )
@@ -130,7 +129,7 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
         }
         raise UsageError(
             f"strategy {spec.strategy} does not go with {count} x {ask.gpu}",
-            at=at(spec, "strategy"),
+            at="strategy",
             why=f"a node has {ask.per_node} of them",
             fix=f"{fits[spec.strategy]}, or leave the strategy out",
         )
@@ -138,7 +137,7 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
         size = ask.tensor or ask.count or 1
         raise UsageError(
             f"{count or size} x {ask.gpu} cannot be laid out",
-            at=at(spec, "hardware"),
+            at="hardware",
             why=divides(shape, size) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
             fix="another count",
             rule="layout",
@@ -152,7 +151,7 @@ def does_not_fit(spec: ServeSpec, shape: ModelShape, ask: Request, choice: Choic
     last = choice.rejected[-1]
     return DoesNotFit(
         f"{spec.model.served_name} does not fit on {what}",
-        at=at(spec, "hardware"),
+        at="hardware",
         why=f"{last.layout}: {last.why}",
         fix="; or ".join(f"{r.fix} ({r.gives})" for r in found) or "a smaller model",
         rule="fit-gpus",

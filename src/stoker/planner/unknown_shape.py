@@ -6,10 +6,10 @@ from typing import Any
 from stoker.catalog.machines import smallest_with
 from stoker.errors import UsageError
 from stoker.findings import Finding
-from stoker.planner.checks import at
 from stoker.planner.plan import Hardware, Plan
 from stoker.planner.requested import lora_options, place_of
 from stoker.spec.nouns import ServeSpec
+from stoker.spec.places import placed
 
 
 def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
@@ -17,6 +17,11 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
 
     Raises: UsageError, where count and sizes contradict each other.
     """
+    with placed(spec):
+        return _unsized(spec, unread)
+
+
+def _unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if spec.engine.kind == "simulated":
         why = "simulated engines: timings are set, nothing is computed"
         hardware = Hardware(gpu_type=None, per_node=1)
@@ -39,7 +44,7 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if tensor * pipeline != count:
         raise UsageError(
             f"hardware asks for {count} GPUs a replica, the engine's options for {tensor * pipeline}",
-            at=at(spec, "hardware"),
+            at="hardware",
             why="tensor-parallel-size times pipeline-parallel-size is the number of GPUs",
             fix=f"count: {tensor * pipeline}",
         )
@@ -49,7 +54,7 @@ def unsized(spec: ServeSpec, unread: Finding | None) -> Plan:
     if count % nodes:
         raise UsageError(
             f"{count} GPUs do not spread over {nodes} nodes",
-            at=at(spec, "hardware"),
+            at="hardware",
             why=f"a node has {place.per_node}",
             fix="a count that the nodes share evenly",
         )
