@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stoker.operate.fleet import Fleet
     from stoker.operate.front import connect, up
     from stoker.operate.plan import plan
+    from stoker.planner.explain import explain
     from stoker.planner.plan import Plan
     from stoker.spec.loader import load
     from stoker.spec.nouns import ServeSpec
@@ -46,6 +47,7 @@ _HOMES = {
     **dict.fromkeys(("load",), "stoker.spec.loader"),
     **dict.fromkeys(("ServeSpec",), "stoker.spec.nouns"),
     **dict.fromkeys(("plan",), "stoker.operate.plan"),
+    **dict.fromkeys(("explain",), "stoker.planner.explain"),
     **dict.fromkeys(("Plan",), "stoker.planner.plan"),
     **dict.fromkeys(("Fleet",), "stoker.operate.fleet"),
     **dict.fromkeys(("ClusterFleet",), "stoker.operate.cluster"),
@@ -107,6 +109,7 @@ __all__ = [
     "UsageError",
     "WeightsFailed",
     "connect",
+    "explain",
     "load",
     "plan",
     "up",

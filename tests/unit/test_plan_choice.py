@@ -185,7 +185,7 @@ def test_the_table() -> None:
     assert said[2].startswith("  why        1 x L4: weights 61.0 GiB a GPU > 20.3 GiB usable")
     assert any(line.startswith("  per GPU    weights 7.6 ####") for line in said)
     assert any(line.startswith("  replicas   1..3 on queue-depth 5") for line in said)
-    assert made.explain()
+    assert explain(made)
 
 
 def test_an_unknown_architecture_is_said_and_its_band_is_wider() -> None:

@@ -144,9 +144,3 @@ class Plan:
     def max_concurrency(self) -> float | None:
         """Requests of the longest length that it holds at once."""
         return self.fit.held.concurrency if self.fit else None
-
-    def explain(self) -> str:
-        """The plan as a person reads it."""
-        from stoker.planner.explain import explain
-
-        return explain(self)

@@ -18,8 +18,8 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what `--max-lora-rank` of
 class PlanRequest:
     """A spec, the model's shape, and the machine that is to serve it.
 
-    count: replicas. before: the shares of a running fleet, kept where `rebind` is off. group: this machine's place,
-    where the replica spreads over several. model_dir: where the engine finds the model.
+    count: replicas. before: the shares of a running fleet, kept where `rebind` is off. group: this machine's
+    place, where the replica spreads over several. model_dir: where the engine finds the model.
     """
 
     spec: ServeSpec
@@ -54,7 +54,8 @@ class PlanRequest:
         )
 
     def warnings(self) -> tuple[str, ...]:
-        """What every plan for a machine says: of the hardware that the file names, the release, the template."""
+        """What every plan for a machine says: of the hardware that the file names, the release, the
+        template."""
         asked, out = self.spec.hardware, list[str]()
         here = [gpu.name.lower() for gpu in self.offer.gpus]
         if asked.gpu and asked.gpu != "cpu" and not any(asked.gpu.split("-")[0] in name for name in here):
@@ -63,7 +64,8 @@ class PlanRequest:
         return (*out, *template_warning(self.spec, self.shape))
 
     def lora(self) -> dict[str, Any]:
-        """Room for every adapter in one batch, at the smallest rank that vLLM takes and all of them fit in."""
+        """Room for every adapter in one batch, at the smallest rank that vLLM takes and all of them fit
+        in."""
         if not self.adapters:
             return {}
         rank = max(adapter.rank for adapter in self.adapters.values())
