@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from stoker.findings import Finding
     from stoker.fleet.state import FleetState, Replica
     from stoker.fleet.target import Endpoint
-    from stoker.operate.cluster import ClusterFleet
     from stoker.operate.fleet import Fleet
     from stoker.operate.front import connect, up
     from stoker.operate.plan import plan
@@ -50,7 +49,6 @@ _HOMES = {
     **dict.fromkeys(("explain",), "stoker.planner.explain"),
     **dict.fromkeys(("Plan",), "stoker.planner.plan"),
     **dict.fromkeys(("Fleet",), "stoker.operate.fleet"),
-    **dict.fromkeys(("ClusterFleet",), "stoker.operate.cluster"),
     **dict.fromkeys(("connect", "up"), "stoker.operate.front"),
     **dict.fromkeys(("FleetState", "Replica"), "stoker.fleet.state"),
     **dict.fromkeys(("Endpoint",), "stoker.fleet.target"),
@@ -82,7 +80,6 @@ _HOMES = {
 __version__ = "0.1.0"
 
 __all__ = [
-    "ClusterFleet",
     "DoesNotFit",
     "Endpoint",
     "EngineFailed",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, printable, read_spec, terminate_in_order
+from stoker.cli.common import find_fleet, printable, read_spec, terminate_in_order
 from stoker.cli.endpoint import given_endpoint
 from stoker.errors import UsageError
-from stoker.fleet.target import Endpoint
-from stoker.operate.fleet import connect, up
+from stoker.operate.fleet import Fleet
+from stoker.operate.local_fleet import up
 from stoker.ui.chat import Conversation, answer, parse_params, repl
 from stoker.ui.terminal import ProgressPrinter
 
@@ -59,12 +59,11 @@ def command(
                 fix='stoker chat "Hello!"',
             )
     with ExitStack() as stack:
-        cluster = None if url or source else cluster_fleet(name, file, target, namespace, looking=True)
-        endpoint = (
-            stack.enter_context(cluster.endpoint())
-            if cluster is not None
-            else _endpoint(stack, source, file, name, url, model, key)
-        )
+        if url is not None:
+            endpoint = given_endpoint(url, model, key)
+        else:
+            fleet = _served(source) if source else find_fleet(name, file, target, namespace, looking=True)
+            endpoint = stack.enter_context(fleet.endpoint())
         talk = Conversation(endpoint, system, parse_params(" ".join(params)))
         if prompt is not None:
             answer(talk, prompt, _write, stats)
@@ -88,24 +87,13 @@ def _is_source(word: str) -> bool:
     )
 
 
-def _endpoint(
-    stack: ExitStack,
-    source: str | None,
-    file: str | None,
-    name: str | None,
-    url: str | None,
-    model: str | None,
-    key: str | None,
-) -> Endpoint:
-    if url is not None:
-        return given_endpoint(url, model, key)
-    if source is not None:
-        printer = ProgressPrinter()
-        fleet = up(read_spec(source, None, ()), report=printer)
+def _served(source: str) -> Fleet:
+    """The fleet of a model: the one that runs, or a new one."""
+    printer = ProgressPrinter()
+    try:
+        return up(read_spec(source, None, ()), report=printer)
+    finally:
         printer.done()
-    else:
-        fleet = connect(chosen_name(name, file, looking=True))
-    return stack.enter_context(fleet.endpoint())
 
 
 def _write(text: str) -> None:

@@ -28,7 +28,7 @@ from stoker.ui import findings as shapes
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
-    from stoker.operate.cluster import ClusterFleet
+    from stoker.operate.fleet import Fleet
 
 # Escape sequences whole, then every control character but tab and newline.
 _CONTROL = re.compile(
@@ -190,19 +190,34 @@ def chosen_name(name: str | None, file: str | None, *, looking: bool = False) ->
     return None
 
 
-def cluster_fleet(
+def find_fleet(
     name: str | None,
     file: str | None,
     target: str | None = None,
     namespace: str | None = None,
     *,
     looking: bool = False,
-) -> "ClusterFleet | None":
-    """The fleet of the file here (or of -f), where its target is a cluster; None where it is this machine.
+    left: bool = False,
+) -> "Fleet":
+    """The fleet of the file here (or of -f), on this machine or in its cluster; without one the only one
+    here.
 
     Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
-    looking: as for `chosen_name`. Raises: SpecError, NoSuchFleet.
+    looking: as for `chosen_name`. left: of a named one, what it has left behind on this machine will do.
+    Raises: SpecError, NoSuchFleet.
     """
+    found = _in_cluster(name, file, target, namespace, looking)
+    if found is not None:
+        return found
+    from stoker.operate.local_fleet import LocalFleet, connect
+
+    chosen = chosen_name(name, file, looking=looking)
+    return LocalFleet(chosen) if left and chosen else connect(chosen)
+
+
+def _in_cluster(
+    name: str | None, file: str | None, target: str | None, namespace: str | None, looking: bool
+) -> "Fleet | None":
     if target == "local":
         return None
     if file is None and not Path(DEFAULT_FILE).exists():

@@ -3,14 +3,12 @@ terminal."""
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from stoker.cli.common import terminate_as_interrupt
-
-if TYPE_CHECKING:
-    from stoker.operate.cluster import ClusterFleet
+from stoker.operate.fleet import Conflicts
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,21 +30,20 @@ def conflict_options(function: F) -> F:
     )(function)
 
 
-def asked(printer: Callable[[], None]) -> Callable[[str], bool]:
-    """Asks a question of the person at the terminal; no, where there is none. story: ends the line that is
+def asked(done: Callable[[], None]) -> Callable[[str], bool]:
+    """Asks a question of the person at the terminal; no, where there is none. done: ends the line that is
     being written."""
 
     def ask(text: str) -> bool:
         if not sys.stdin.isatty():
             return False
-        printer()
+        done()
         return click.confirm(text, err=True)
 
     return ask
 
 
-def handed(fleet: "ClusterFleet", printer: Callable[[], None], force: bool, over: bool) -> "ClusterFleet":
-    """The fleet of a cluster, with what a verb may do about the hands of others."""
-    fleet.target.force, fleet.over, fleet.ask = force, over, asked(printer)
+def conflicts(done: Callable[[], None], force: bool, over: bool) -> Conflicts:
+    """What the options say, with the person at the terminal to ask. `kill` ends the verb as Ctrl-C does."""
     terminate_as_interrupt()
-    return fleet
+    return Conflicts(force, over, asked(done))

@@ -1,26 +1,22 @@
 """`stoker down`: drain and stop."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from stoker.cli.common import (
-    chosen_name,
-    cluster_fleet,
     every_cluster,
+    find_fleet,
     fleet_options,
     output_option,
     print_json,
 )
 from stoker.cli.conflicts import asked
 from stoker.errors import StokerError, UsageError
-from stoker.operate.fleet import Fleet, connect
+from stoker.operate.fleet import Conflicts, Fleet
+from stoker.operate.local_fleet import LocalFleet
 from stoker.targets.local.target import names, strays
 from stoker.ui.terminal import ProgressPrinter
-
-if TYPE_CHECKING:
-    from stoker.operate.cluster import ClusterFleet
 
 
 @click.command("down")
@@ -54,17 +50,10 @@ def command(
     printer = ProgressPrinter()
     if every:
         _check_all(file, target, namespace)
-    cluster = None if every else cluster_fleet(name, file, target, namespace)
-    _check_flags(cluster is not None, now, weights)
-    wanted: list[Fleet | ClusterFleet] = []
-    if cluster is not None:
-        cluster.target.weights = weights
-        cluster.over, cluster.ask = not sys.stdin.isatty(), asked(printer.done)
-        wanted.append(cluster)
-    else:
-        here = (*names(), *strays()) if every else ()
-        wanted += [Fleet(one) for one in here] if every else [connect(chosen_name(name, file))]
-    ended, failed = _each(wanted, printer, now, output)
+    wanted: list[Fleet] = [LocalFleet(one) for one in (*names(), *strays())] if every else []
+    if not every:
+        wanted.append(find_fleet(name, file, target, namespace))
+    ended, failed = _each(wanted, printer, now, weights, output)
     if output == "json":
         print_json(ended)
     elif not wanted:
@@ -74,7 +63,7 @@ def command(
 
 
 def _each(
-    fleets: "list[Fleet | ClusterFleet]", printer: ProgressPrinter, now: bool, output: str
+    fleets: list[Fleet], printer: ProgressPrinter, now: bool, weights: bool, output: str
 ) -> tuple[list[str], list[StokerError]]:
     """Takes each down, whatever becomes of the others: the names of those that are, and what stood in the
     way."""
@@ -82,10 +71,8 @@ def _each(
     failed: list[StokerError] = []
     for fleet in fleets:
         try:
-            if isinstance(fleet, Fleet):
-                fleet.down(printer, now=now)
-            else:
-                fleet.down(printer)
+            fleet.conflicts = Conflicts(take_over=not sys.stdin.isatty(), ask=asked(printer.done))
+            fleet.down(printer, now=now, weights=weights)
         except StokerError as error:
             failed.append(error)
             printer.done()
@@ -110,21 +97,4 @@ def _check_all(file: str | None, target: str | None, namespace: str | None) -> N
             fix="each by its name: --target kubernetes -n NAMESPACE --name NAME; --target local -A for this "
             "machine's",
             rule="down-all",
-        )
-
-
-def _check_flags(cluster: bool, now: bool, weights: bool) -> None:
-    if cluster and now:
-        raise UsageError(
-            "--now is for fleets of this machine",
-            why="in a cluster each pod drains as its grace period says",
-            fix="leave it out; drain_timeout in the file is the grace",
-            rule="down-now",
-        )
-    if weights and not cluster:
-        raise UsageError(
-            "--weights is for fleets of a cluster",
-            why="what was downloaded to this machine belongs to no fleet",
-            fix="`stoker models rm NAME` deletes weights here",
-            rule="down-weights",
         )

@@ -4,8 +4,7 @@ import json
 
 import click
 
-from stoker.cli.common import chosen_name, cluster_fleet, output_option, plain, printable
-from stoker.operate.fleet import Fleet, connect
+from stoker.cli.common import find_fleet, output_option, plain, printable
 
 ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not answer for a while
 
@@ -39,9 +38,7 @@ def command(
     """
     if follow and previous:
         raise click.UsageError("--previous is of a life that is over: nothing of it can be followed.")
-    fleet = cluster_fleet(name, file, target, namespace, looking=True) or _local(
-        chosen_name(name, file, looking=True)
-    )
+    fleet = find_fleet(name, file, target, namespace, looking=True, left=True)
     for line in fleet.logs(replica, follow, previous):
         if line.source == ABOUT:
             click.echo(printable(line.text), err=True)
@@ -51,7 +48,3 @@ def command(
             continue
         text = printable(line.text)
         click.echo(text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {text}")
-
-
-def _local(name: str | None) -> Fleet:
-    return Fleet(name) if name else connect(None)

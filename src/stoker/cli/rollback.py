@@ -3,15 +3,13 @@
 import click
 
 from stoker.cli.common import (
-    chosen_name,
-    cluster_fleet,
+    find_fleet,
     fleet_options,
     output_option,
     print_fleet,
     timeout_option,
 )
-from stoker.cli.conflicts import conflict_options, handed
-from stoker.operate.fleet import connect
+from stoker.cli.conflicts import conflict_options, conflicts
 from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 
@@ -45,8 +43,8 @@ def command(
     On this machine, where a change was stopped since it failed, this drops the change.
     """
     printer = ProgressPrinter()
-    cluster = cluster_fleet(name, file, target, namespace)
-    fleet = handed(cluster, printer.done, force, over) if cluster else connect(chosen_name(name, file))
+    fleet = find_fleet(name, file, target, namespace)
+    fleet.conflicts = conflicts(printer.done, force, over)
     try:
         state = fleet.rollback(number, printer, timeout)
     finally:

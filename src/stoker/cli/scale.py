@@ -3,15 +3,13 @@
 import click
 
 from stoker.cli.common import (
-    chosen_name,
-    cluster_fleet,
+    find_fleet,
     fleet_options,
     output_option,
     print_fleet,
     timeout_option,
 )
-from stoker.cli.conflicts import conflict_options, handed
-from stoker.operate.fleet import connect
+from stoker.cli.conflicts import conflict_options, conflicts
 from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 
@@ -41,8 +39,8 @@ def command(
 ) -> None:
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
     printer = ProgressPrinter()
-    cluster = cluster_fleet(name, file, target, namespace)
-    fleet = handed(cluster, printer.done, force, over) if cluster else connect(chosen_name(name, file))
+    fleet = find_fleet(name, file, target, namespace)
+    fleet.conflicts = conflicts(printer.done, force, over)
     try:
         state = fleet.scale(replicas, rebind=not no_rebind, report=printer, timeout=timeout)
     finally:

@@ -15,8 +15,8 @@ import click
 from stoker.cli.common import (
     Duration,
     chosen_name,
-    cluster_fleet,
     every_cluster,
+    find_fleet,
     fleet_options,
     output_option,
     print_json,
@@ -25,7 +25,8 @@ from stoker.errors import Unreachable, UsageError
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState
 from stoker.observe.store import kept
-from stoker.operate.fleet import Fleet, connect
+from stoker.operate.fleet import Fleet
+from stoker.operate.local_fleet import LocalFleet
 from stoker.system import clock, paths
 from stoker.targets.local.target import names
 from stoker.ui.board import charts, happened, text
@@ -34,7 +35,6 @@ from stoker.units import Seconds
 
 if TYPE_CHECKING:
     from stoker.observe import Watcher
-    from stoker.operate.cluster import ClusterFleet
 
 FRESH = 60.0  # seconds for which the last figures of the history are shown as today's
 Look = Callable[[], list[FleetState]]
@@ -78,21 +78,14 @@ def command(
         )
     if every:
         return _follow(_every(file, target, namespace), watch, output)
-    cluster = cluster_fleet(name, file, target, namespace, looking=True)
+    if since is not None and (left := _left(name, file, target)) is not None:
+        return _since(left, float(since), output)
+    fleet = find_fleet(name, file, target, namespace, looking=True)
     if since is not None:
-        return _since(_history(cluster, name, file), float(since), output)
+        return _since(fleet.history, float(since), output)
     if watch and output == "table" and sys.stdout.isatty():
-        return _board(cluster, name, file)
-    return _follow(
-        lambda: [
-            cluster.status(figures=True)
-            if cluster
-            else connect(chosen_name(name, file, looking=True)).status()
-        ],
-        watch,
-        output,
-        _history(cluster, name, file),
-    )
+        return _board(fleet)
+    return _follow(lambda: [fleet.status()], watch, output, fleet.history)
 
 
 def _follow(look: Look, watch: bool, output: str, history: Path | None = None) -> None:
@@ -126,18 +119,15 @@ def _print(states: list[FleetState], output: str, history: Path | None) -> None:
         )
 
 
-def _history(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> Path:
-    """Where the fleet's figures are kept. Raises: NoSuchFleet."""
-    if cluster is None:
-        chosen = chosen_name(name, file, looking=True)
-        left = {one.parent.name: one for one in paths.fleets().glob("*/history.sqlite")}
-        if chosen is None and not names() and len(left) == 1:
-            (chosen,) = left  # the only one that ran here, for a post-mortem
-        if chosen in left:
-            return left[chosen]
-        return connect(chosen).target.folder.history
-    target = cluster.target
-    return paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
+def _left(name: str | None, file: str | None, target: str | None) -> Path | None:
+    """Figures that a fleet of this machine has left behind, for a post-mortem; None where none has."""
+    if target == "kubernetes":
+        return None
+    left = {one.parent.name: one for one in paths.fleets().glob("*/history.sqlite")}
+    chosen = chosen_name(name, file, looking=True)
+    if chosen is None and not names() and len(left) == 1:
+        (chosen,) = left
+    return left.get(chosen or "")
 
 
 def _latest(history: Path | None) -> dict[str, Point]:
@@ -185,17 +175,13 @@ def _cell(value: object) -> object:
     return "" if value is None else round(value, 6) if isinstance(value, float) else value
 
 
-def _board(cluster: "ClusterFleet | None", name: str | None, file: str | None) -> None:
+def _board(fleet: Fleet) -> None:
     """Looks by itself, once a second, until Ctrl-C."""
     from stoker.observe import Watcher
-    from stoker.ui.console.source import Cluster, Local
+    from stoker.ui.console.source import source_of
 
-    if cluster is not None:
-        source: Cluster | Local = Cluster(lambda: cluster, cluster.name)
-    else:
-        fleet = connect(chosen_name(name, file, looking=True))
-        fleet.status()
-        source = Local(fleet.name)
+    fleet.status()
+    source = source_of(fleet)
     watcher = Watcher(
         source.state,
         source.pages,
@@ -239,7 +225,7 @@ def _every(file: str | None, target: str | None, namespace: str | None) -> Look:
     """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
     spec = every_cluster(file, target, looking=True)
     if spec is None:
-        return lambda: [Fleet(one).told() for one in names()]
+        return lambda: [LocalFleet(one).told() for one in names()]
     from stoker.operate.cluster import every_fleet
 
     context = spec.kubernetes.context

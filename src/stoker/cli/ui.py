@@ -14,11 +14,10 @@ from pathlib import Path
 import click
 import httpx2
 
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, terminate_as_interrupt
+from stoker.cli.common import find_fleet, fleet_options, terminate_as_interrupt
 from stoker.cli.endpoint import given_endpoint
 from stoker.errors import EnvironmentFailed, MissingDependency
 from stoker.fleet.target import Endpoint
-from stoker.operate.fleet import connect
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -52,23 +51,15 @@ def command(
         if url is not None:
             _serve(stack, given_endpoint(url, model, key), port or _free(), browser, [])
             return
-        fleet = cluster_fleet(name, file, target, namespace, looking=True)
-        if fleet is None:
-            local = connect(chosen_name(name, file, looking=True))
-            state = local.status()
-            if state.page is not None and port is None:
-                console = state.page.removesuffix("chat")
-                click.echo(f"console  {console}   chat {state.page}")
-                _open(console, browser)
-                return
-            endpoint, place = stack.enter_context(local.endpoint()), ["--fleet", local.name]
-        else:
-            fleet.status()
-            endpoint = stack.enter_context(fleet.endpoint())
-            place = ["--target", "kubernetes", "--fleet", fleet.name, "--namespace", fleet.target.namespace]
-            context = fleet.spec.kubernetes.context
-            place += ["--context", context] if context else []
-        _serve(stack, endpoint, port or _free(), browser, place)
+        fleet = find_fleet(name, file, target, namespace, looking=True)
+        state = fleet.status()
+        if state.target == "local" and state.page is not None and port is None:
+            console = state.page.removesuffix("chat")
+            click.echo(f"console  {console}   chat {state.page}")
+            _open(console, browser)
+            return
+        endpoint = stack.enter_context(fleet.endpoint())
+        _serve(stack, endpoint, port or _free(), browser, fleet.place)
 
 
 def _open(url: str, wanted: bool) -> None:

@@ -17,12 +17,12 @@ from stoker.cli.common import (
 )
 from stoker.cli.conflicts import asked, conflict_options
 from stoker.cli.group import group_options, read_group
-from stoker.errors import Interrupted, StokerError, UsageError
+from stoker.errors import FleetDiffers, Interrupted, StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
 from stoker.fleet.state import FleetState
-from stoker.operate.fleet import Fleet, dry_run, up
+from stoker.operate.local_fleet import LocalFleet, dry_run, up
 from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import ProgressPrinter, box
@@ -42,7 +42,7 @@ LOOK_SECONDS = 0.5
     "-y",
     "--yes",
     is_flag=True,
-    help="Change a running fleet of this name; in a cluster: run gcloud's steps unasked.",
+    help="Answer yes: change a running fleet of this name; in a cluster, run gcloud's steps.",
 )
 @click.option(
     "--no-gcloud",
@@ -191,12 +191,18 @@ def _step(step: Step) -> str:
 
 def _start(
     spec: ServeSpec, printer: ProgressPrinter, yes: bool, timeout: float | None, group: Group | None
-) -> tuple[Fleet, bool]:
+) -> tuple[LocalFleet, bool]:
     """Brings it up. What was not there before and fails, or is interrupted, is taken down again."""
-    fleet = Fleet(spec.name)
+    fleet = LocalFleet(spec.name)
     was_up = fleet.up
     try:
-        return up(spec, replace_running=yes, report=printer, timeout=timeout, group=group), was_up
+        try:
+            done = up(spec, replace_running=yes, report=printer, timeout=timeout, group=group)
+        except FleetDiffers as error:
+            if not _agreed(error, printer):
+                raise
+            done = up(spec, replace_running=True, report=printer, timeout=timeout, group=group)
+        return done, was_up
     except KeyboardInterrupt:
         printer.done()
         if not was_up:
@@ -213,19 +219,28 @@ def _start(
         printer.done()
 
 
-def _stop(fleet: Fleet, report: Report, now: bool = False) -> None:
+def _agreed(error: FleetDiffers, printer: ProgressPrinter) -> bool:
+    """Whether the person at the terminal wants the running fleet changed; no, where nobody is there."""
+    if not sys.stdin.isatty():
+        return False
+    printer.done()
+    click.echo(f"{error.finding.what}:\n{error.finding.why}", err=True)
+    return click.confirm("change it, replica by replica?", err=True)
+
+
+def _stop(fleet: LocalFleet, report: Report, now: bool = False) -> None:
     if fleet.target.folder.wanted() is not None or fleet.target.folder.supervised:
         fleet.down(report, now=now)
 
 
-def _show(fleet: Fleet, spec: ServeSpec, output: str, detached: bool) -> None:
+def _show(fleet: LocalFleet, spec: ServeSpec, output: str, detached: bool) -> None:
     if output == "json":
         print_json(fleet.status())
     else:
         box(_box(fleet, spec, detached))
 
 
-def _box(fleet: Fleet, spec: ServeSpec, detached: bool) -> list[str]:
+def _box(fleet: LocalFleet, spec: ServeSpec, detached: bool) -> list[str]:
     state = fleet.status()
     name = spec.model.served_name
     header = (
@@ -268,7 +283,7 @@ def _names() -> tuple[str, ...]:
     return names()
 
 
-def _attend(fleet: Fleet, spec: ServeSpec, output: str, printer: ProgressPrinter) -> None:
+def _attend(fleet: LocalFleet, spec: ServeSpec, output: str, printer: ProgressPrinter) -> None:
     """Shows it and reports what happens until Ctrl-C, then drains; a second Ctrl-C cuts what still runs."""
     try:
         _show(fleet, spec, output, detached=False)

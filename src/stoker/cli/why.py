@@ -3,8 +3,7 @@
 import click
 
 from stoker.advise.why import why
-from stoker.cli.common import chosen_name, cluster_fleet, fleet_options, output_option, print_findings
-from stoker.operate.fleet import connect
+from stoker.cli.common import find_fleet, fleet_options, output_option, print_findings
 from stoker.system import clock
 from stoker.ui.findings import explained
 
@@ -16,9 +15,7 @@ def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
 ) -> None:
     """Explains what holds a fleet up: one cause, what shows it, one fix; several are ranked."""
-    fleet = cluster_fleet(name, file, target, namespace, looking=True) or connect(
-        chosen_name(name, file, looking=True)
-    )
+    fleet = find_fleet(name, file, target, namespace, looking=True)
     state = fleet.status()
     found = why(state, clock.now())
     if not found and output == "text":

@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from stoker.errors import NoSuchFleet, UsageError
 from stoker.events import Event, Report, silent
 from stoker.fleet.state import FleetState, Service
 from stoker.fleet.target import Endpoint, LogLine
+from stoker.operate.fleet import Fleet, check_count
 from stoker.operate.plan import plan_cluster
 from stoker.operate.stored import load_stored
 from stoker.operate.wait import converge, limit
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
+from stoker.system import paths
 from stoker.targets.kubernetes.client import FORBIDDEN, Api, Object
 from stoker.targets.kubernetes.history import plain
-from stoker.targets.kubernetes.lease import Request, nobody
 from stoker.targets.kubernetes.pod_metrics import sampled
 from stoker.targets.kubernetes.target import KubernetesTarget
 from stoker.targets.kubernetes.workload import workloads
@@ -24,36 +26,52 @@ from stoker.units import Range
 START_TIMEOUT = 3600.0
 
 
-class ClusterFleet:
-    """A handle on one fleet of a cluster, named by its spec. Leaving a `with` block leaves the fleet running.
-
-    over: another command that changes the fleet is not waited for; ask: says so when it is met.
-    """
-
-    ask: Request
+class ClusterFleet(Fleet):
+    """A handle on one fleet of a cluster, named by its spec."""
 
     def __init__(self, spec: ServeSpec) -> None:
-        self.spec, self.name = spec, spec.name
+        super().__init__(spec.name)
+        self.asked = spec
         self.target = KubernetesTarget(spec)
-        self.over, self.ask = False, nobody
 
-    def __enter__(self) -> "ClusterFleet":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Lets go of the connection to the cluster."""
         self.target.api.close()
+
+    @property
+    def spec(self) -> ServeSpec:
+        """The spec of what runs now, whatever the file says since."""
+        return self.running()
+
+    @property
+    def place(self) -> list[str]:
+        """The words by which a command line names it."""
+        context = self.asked.kubernetes.context
+        there = ["--target", "kubernetes", "--fleet", self.name, "--namespace", self.target.namespace]
+        return [*there, "--context", context] if context else there
+
+    @property
+    def history(self) -> Path:
+        """The file of its figures."""
+        target = self.target
+        return paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
 
     @property
     def url(self) -> str:
         """The endpoint's base URL inside the cluster, without `/v1`; `endpoint()` leads in from here."""
-        return f"http://{self.name}.{self.target.namespace}:{self.spec.endpoint.port}"
+        return f"http://{self.name}.{self.target.namespace}:{self.asked.endpoint.port}"
 
-    def status(self, *, figures: bool = False) -> FleetState:
-        """What runs now; with the replicas' own figures, where they are asked for. Raises: NoSuchFleet."""
+    def status(self) -> FleetState:
+        """What runs now, with each replica's own figures. Raises: NoSuchFleet."""
+        state = self._seen()
+        return sampled(self.target.api, self.target.namespace, state) if state.replicas else state
+
+    def _seen(self) -> FleetState:
+        """The same by what the API server alone knows."""
         state = self.target.observe()
         if state.endpoint is None and not state.replicas:
             return self._half(state)
-        return sampled(self.target.api, self.target.namespace, state) if figures else state
+        return state
 
     def _half(self, state: FleetState) -> FleetState:
         """The state of a fleet that has objects and no workload: what a first `up` waits with, or left
@@ -74,7 +92,7 @@ class ClusterFleet:
             detail=there if goes else "",
             last_error=None if goes else detail,
         )
-        asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.spec.replicas.low
+        asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.asked.replicas.low
         return replace(state, wanted=asked, services=(made, *state.services))
 
     def _none(self) -> NoSuchFleet:
@@ -85,15 +103,14 @@ class ClusterFleet:
         )
 
     def scale(
-        self, count: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
+        self, replicas: int, *, rebind: bool = True, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Runs so many replicas and returns when they are ready. Raises: UsageError, where an HPA moves them.
 
         rebind: of a fleet on one machine, whose replicas share its cores; here each has its own.
         """
-        if count < 0:
-            raise UsageError(f"{count} replicas cannot be had", why="the count is negative", fix="0 or more")
-        self.status()
+        check_count(replicas)
+        self._seen()
         spec = self.running()
         if not spec.replicas.fixed:
             metrics = spec.scaling.metrics if spec.scaling else ()
@@ -103,20 +120,22 @@ class ClusterFleet:
                 fix="another range in the file, and `stoker up`",
                 rule="hpa-scales",
             )
-        return self._led("scale", replace(spec, replicas=Range(count, count)), report, timeout)
+        return self._led("scale", replace(spec, replicas=Range(replicas, replicas)), report, timeout)
 
     def _led(self, verb: str, spec: ServeSpec, report: Report, timeout: float | None) -> FleetState:
         """The fleet, as a spec has it that the cluster kept: with the keys that are there."""
-        self.target.keys_stay = True
+        self.target.keys_stay, self.target.force = True, self.conflicts.force
         plan, seconds = plan_cluster(spec), limit(timeout, START_TIMEOUT)
-        with self.target.changing(verb, report, wanted=spec, over=self.over, ask=self.ask):
+        with self.target.changing(
+            verb, report, wanted=spec, over=self.conflicts.take_over, ask=self.conflicts.ask
+        ):
             return converge(self.target, plan, report, seconds)
 
     def running(self) -> ServeSpec:
         """The spec of what runs now, whatever the file says since. Raises: UsageError, where nobody kept
         it."""
-        if not self.target.history.differs(self.spec):
-            return self.spec
+        if not self.target.history.differs(self.asked):
+            return self.asked
         found = self.target.history.running()
         if found is None:
             raise UsageError(
@@ -129,33 +148,48 @@ class ClusterFleet:
 
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, as the rollout strategy says."""
-        state, spec = self.status(), self.running()
+        state, spec = self._seen(), self.running()
         self.target.restarting()
         return self._led("restart", _counted(spec, state), report, timeout)
 
     def rollback(
-        self, number: int | None = None, report: Report = silent, timeout: float | None = None
+        self, revision: int | None = None, report: Report = silent, timeout: float | None = None
     ) -> FleetState:
         """Goes back to the newest other revision that was ready, or to a number; its weights are still there.
 
         It keeps the number of replicas, whoever set it, and replaces them as the rollout strategy says.
         Raises: UsageError, where none is kept.
         """
-        before = self.status()
-        found = self.target.history.before(number)
+        before = self._seen()
+        found = self.target.history.before(revision)
         spec = _counted(load_stored(found.spec), before)
         report(Event("rollback", f"to revision {found.number}"))
         state = self._led("rollback", spec, report, timeout)
         record(self.target, spec, report)
         return state
 
-    def down(self, report: Report = silent, timeout: float | None = None) -> None:
+    def down(
+        self,
+        report: Report = silent,
+        timeout: float | None = None,
+        *,
+        now: bool = False,
+        weights: bool = False,
+    ) -> None:
         """Takes it away; claims and snapshots that hold weights stay, unless the target was told otherwise.
 
         Each pod finishes its requests first, for as long as its grace period says.
         """
-        seconds = timeout or float(self.spec.drain_timeout) + 120.0
-        with self.target.changing("down", report, over=self.over, ask=self.ask):
+        if now:
+            raise UsageError(
+                "--now is for fleets of this machine",
+                why="in a cluster each pod drains as its grace period says",
+                fix="leave it out; drain_timeout in the file is the grace",
+                rule="down-now",
+            )
+        self.target.weights = weights
+        seconds = timeout or float(self.asked.drain_timeout) + 120.0
+        with self.target.changing("down", report, over=self.conflicts.take_over, ask=self.conflicts.ask):
             converge(self.target, None, report, seconds)
 
     def logs(
@@ -164,7 +198,7 @@ class ClusterFleet:
         """Lines of its pods' logs; previous: of the life before each container's last restart. Raises:
         NoSuchFleet; UsageError, where this user may not read them."""
         if not self.target.api.list("Pod", self.target.namespace, self.target.selector):
-            self.status()
+            self._seen()
         return self.target.logs(replica, follow, previous)
 
     def endpoint(self) -> AbstractContextManager[Endpoint]:
@@ -222,7 +256,7 @@ def every_fleet(context: str | None = None, namespace: str | None = None) -> tup
         there = replace(spec.kubernetes, context=context, namespace=space)
         fleet = ClusterFleet(replace(spec, name=name, kubernetes=there))
         with suppress(NoSuchFleet):  # of which only a claim is left
-            states.append(fleet.target.observe() if (space, name) in found else fleet.status())
+            states.append(fleet.target.observe() if (space, name) in found else fleet._seen())
     return tuple(states)
 
 

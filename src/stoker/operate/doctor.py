@@ -14,7 +14,7 @@ from pathlib import Path
 from stoker.advise.machine import MachineFacts, check_machine
 from stoker.errors import StateBroken
 from stoker.findings import Finding
-from stoker.operate.fleet import connect
+from stoker.operate.local_fleet import connect
 from stoker.planner.group import Group
 from stoker.system import paths
 from stoker.system.files import unwritable

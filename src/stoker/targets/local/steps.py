@@ -10,7 +10,11 @@ from stoker.fleet.state import FleetState
 
 def starting(wanted: Wanted) -> tuple[Step, ...]:
     """Everything is started."""
-    return tuple(Step("start", _subject(process), process.hardware) for process in wanted.processes)
+    return tuple(_start(process) for process in wanted.processes)
+
+
+def _start(process: Process) -> Step:
+    return Step("start", _subject(process), process.hardware, body=process)
 
 
 def acting(wanted: Wanted, now: Wanted) -> tuple[Step, ...]:
@@ -20,11 +24,11 @@ def acting(wanted: Wanted, now: Wanted) -> tuple[Step, ...]:
     out = [Step("stop", _subject(old[key]), "not wanted any more") for key in old.keys() - new.keys()]
     for key, process in new.items():
         if key not in old:
-            out.append(Step("start", _subject(process), process.hardware))
+            out.append(_start(process))
         elif process.fingerprint != old[key].fingerprint or (
             process.routed and wanted.restart != now.restart
         ):
-            out.append(Step("replace", _subject(process), _difference(old[key], process)))
+            out.append(Step("replace", _subject(process), _difference(old[key], process), body=process))
     if (
         not out
         and (wanted.drain_timeout, wanted.spec) != (now.drain_timeout, dict(now.spec))

@@ -40,6 +40,15 @@ class Gone:
     """What Changes hold that take a fleet down."""
 
 
+@dataclass(frozen=True, slots=True)
+class Led:
+    """What Changes hold that lead a fleet to a plan: the plan, whose keys are written, and what is wanted
+    then."""
+
+    plan: Plan
+    wanted: Wanted
+
+
 class LocalTarget:
     """One fleet on this machine, by name."""
 
@@ -92,7 +101,7 @@ class LocalTarget:
             return Changes(steps, seen, Gone())
         if state.supervised and state.stopping:
             leaving = Step("wait", "supervisor", "the last fleet of this name is on its way out")
-            return Changes((leaving,), seen, plan)
+            return Changes((leaving,), seen)
         wanted, now = self._wanted(plan), self._now()
         steps = acting(wanted, now) if now is not None and now.processes else starting(wanted)
         if not steps and self._wrote is None:
@@ -105,7 +114,8 @@ class LocalTarget:
                 check_place(plan, ours=plan.spec.endpoint.port in held)
         if not steps:
             raise_if_failed(state, now, self.folder)
-        return Changes(steps or waiting(now or wanted, state, in_rotation(self.folder)), seen, plan)
+        steps = steps or waiting(now or wanted, state, in_rotation(self.folder))
+        return Changes(steps, seen, Led(plan, wanted))
 
     def expect(self, revision: int) -> "LocalTarget":
         """The same target, where the next `apply` is refused if anything but this revision is wanted by
@@ -171,8 +181,8 @@ class LocalTarget:
                     rule="state-moved",
                 )
             match changes.body:
-                case Plan() as plan:
-                    self._write_plan(plan)
+                case Led(plan, wanted):
+                    self._write_wanted(plan, replace(wanted, revision=now + 1))
                 case Gone():
                     self._write_nothing()
                 case _:
@@ -186,12 +196,12 @@ class LocalTarget:
             replace(now, revision=revision, processes=()) if now else Wanted(revision, self.name, ())
         )
 
-    def _write_plan(self, plan: Plan) -> None:
+    def _write_wanted(self, plan: Plan, wanted: Wanted) -> None:
         try:
             self._write_keys(plan)
         except OSError as error:
             raise unwritable(self.folder.path, error) from None
-        self.folder.want(self._wanted(plan))
+        self.folder.want(wanted)
         self._restart = None
 
     def _write_keys(self, plan: Plan) -> None:

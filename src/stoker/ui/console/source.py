@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -21,6 +21,7 @@ from stoker.system.files import tail
 
 if TYPE_CHECKING:
     from stoker.operate.cluster import ClusterFleet
+    from stoker.operate.fleet import Fleet
 
 SERVING = ("Ready", "Draining")
 LINES = 400
@@ -65,9 +66,9 @@ class Local:
     interval = state_every = 1.0
 
     def __init__(self, name: str) -> None:
-        from stoker.operate.fleet import Fleet
+        from stoker.operate.local_fleet import LocalFleet
 
-        self._fleet = Fleet(name)
+        self._fleet = LocalFleet(name)
         self._pages = Pages(page)
 
     def state(self) -> FleetState:
@@ -264,3 +265,12 @@ class Cluster:
         path = paths.watched(f"{target.api.context}.{target.namespace}.{target.name}")
         paths.private(path.parent)
         return File(path)
+
+
+def source_of(fleet: "Fleet") -> Cluster | Local:
+    """Where a look at this fleet comes from."""
+    from stoker.operate.local_fleet import LocalFleet
+
+    if isinstance(fleet, LocalFleet):
+        return Local(fleet.name)
+    return Cluster(lambda: cast("ClusterFleet", fleet), fleet.name)
