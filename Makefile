@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test image docs examples check test-fast test-cluster test-engine test-browser lock clean python setup system
+.PHONY: help up test image docs site examples check test-fast test-cluster test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,7 +44,10 @@ image: ## build Stoker's own image (IMAGE=REGISTRY/stoker:TAG), for a cluster's 
 docs: setup ## write the generated reference pages again
 	@$(BIN)/python tools/reference.py
 
-examples: setup ## write the examples' expected plans again
+site: setup ## make the pages a site with search, build/site; check its links
+	@$(BIN)/python tools/site_pages.py
+
+examples: setup ## write the examples' expected plans and manifests again
 	@$(BIN)/python tools/examples.py
 
 lock: python ## write the lock files again (UPGRADE=1: with the newest versions)
@@ -57,7 +60,7 @@ FORGET := import shutil; from stoker.system import paths; \
 clean: ## stop all fleets; remove their state, the demo's weights, .venv and caches
 	@test ! -x $(BIN)/stoker || { $(BIN)/stoker down --all --now && $(BIN)/python -c '$(FORGET)'; } || \
 	  echo "  warn  fleets     could not be stopped: their state and the demo's weights stay" >&2
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
+	rm -rf .venv .venv-site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A fresh machine may have no Python at all.

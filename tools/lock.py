@@ -36,6 +36,7 @@ def main() -> None:
     write("cpu", f"{SERVES} --extra cpu locks/in/torch.in {NEVER} {NO_TORCH}")
     write("none", f"{SERVES} {NEVER} {FOLLOW}")
     write("cuda", f"{SERVES} --extra cuda {NEVER}", like="cpu")
+    write("site", "--group site")
     write("dev", f"--group dev {NEVER} {NO_TORCH} {FOLLOW}")
 
 

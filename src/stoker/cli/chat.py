@@ -9,6 +9,7 @@ import click
 
 from stoker.cli.common import find_fleet, printable, read_spec, terminate_in_order
 from stoker.cli.endpoint import given_endpoint
+from stoker.cli.typed import program
 from stoker.errors import UsageError
 from stoker.operate.fleet import Fleet
 from stoker.operate.local_fleet import up
@@ -71,7 +72,7 @@ def command(
             _edit_lines()
             repl(talk, input, _write, stats)
     if source is not None:
-        click.echo(f"{endpoint.model} goes on: `stoker down` stops it", err=True)
+        click.echo(f"{endpoint.model} goes on: `{program()} down` stops it", err=True)
 
 
 def _parts(words: tuple[str, ...]) -> tuple[str | None, str | None]:

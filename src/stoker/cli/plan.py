@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from stoker.cli.common import output_option, print_json, read_spec, spec_options
+from stoker.cli.typed import program, source_words
 from stoker.errors import DoesNotFit, UsageError
 from stoker.operate.plan import compare, plan
 from stoker.planner.explain import explain
@@ -107,7 +108,9 @@ def command(
     printer = ProgressPrinter()
     decided = plan(spec, asked=asked, concurrency=concurrency, report=printer)
     printer.done()
-    print_json(as_json(decided)) if output == "json" else click.echo(text(decided, asked))
+    print_json(as_json(decided)) if output == "json" else click.echo(
+        text(decided, asked, source_words(model or named, file))
+    )
 
 
 def _flags(values: dict[str, str | None], table: str, labels: dict[str, str]) -> tuple[str, ...]:
@@ -154,7 +157,7 @@ FIELDS = {
     "max_concurrency": "requests of max_model_len at once",
     "max_model_len": "tokens of the longest request; null where vLLM decides it",
     "vllm_args": "list of words: vLLM's options",
-    "command": "the plain `vllm serve` line",
+    "command": "the engine's plain command line: `vllm serve …`, or the simulated engine's",
     "env": "environment of the engine",
     "cost_per_hour": "dollars for one replica; null where no page at hand states the price",
     "reasons": "list of sentences",
@@ -241,14 +244,14 @@ def _memory(plan: Plan) -> dict[str, int] | None:
     }
 
 
-def text(plan: Plan, asked: bool = False) -> str:
-    """The plan as a person reads it, and what comes next."""
-    count = plan.replicas
+def text(plan: Plan, asked: bool = False, words: str = "") -> str:
+    """The plan as a person reads it, and what comes next; `words` lead a verb to the same model or file."""
+    count, me = plan.replicas, program()
     if asked:
-        following = "`stoker plan --compare l4,a100-80gb,h100-80gb` shows other GPUs"
+        following = f"`{me} plan{words} --compare l4,a100-80gb,h100-80gb` shows other GPUs"
     else:
         following = (
-            f"`stoker up` starts {count} engine{'s' * (count != 1)} and the endpoint on port "
+            f"`{me} up{words}` starts {count} engine{'s' * (count != 1)} and the endpoint on port "
             f"{plan.spec.endpoint.port}"
         )
     return f"{explain(plan, shown(plan))}\n  {'next':<10} {following}"
@@ -288,6 +291,9 @@ def _compare(spec: ServeSpec, names: str, concurrency: float, output: str) -> No
         click.echo(
             "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
+    for note in first.warnings if first is not None else ():
+        if note.startswith("the shape is"):
+            click.echo(f"  note: {note}")
     if first is None:
         raise next(one for _, one in found if isinstance(one, DoesNotFit))
 

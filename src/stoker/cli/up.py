@@ -17,6 +17,7 @@ from stoker.cli.common import (
 )
 from stoker.cli.conflicts import asked, conflict_options
 from stoker.cli.group import group_options, read_group
+from stoker.cli.typed import cluster_words, local_words, program
 from stoker.errors import FleetDiffers, Interrupted, StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Step
@@ -85,7 +86,7 @@ def command(
     printer = ProgressPrinter()
     if spec.target == "kubernetes":
         agree = _agreement(printer, yes, by_hand)
-        _in_cluster(spec, printer, dry, timeout, force, over, output, agree)
+        _in_cluster(spec, file, printer, dry, timeout, force, over, output, agree)
         return
     if dry:
         changes = dry_run(spec, printer)
@@ -124,6 +125,7 @@ def _agreement(printer: ProgressPrinter, yes: bool, by_hand: bool) -> "Agree":
 
 def _in_cluster(
     spec: ServeSpec,
+    file: str | None,
     printer: ProgressPrinter,
     dry: bool,
     timeout: Seconds | None,
@@ -163,23 +165,23 @@ def _in_cluster(
     if output == "json":
         print_json(state)
         return
-    space = spec.kubernetes.namespace
-    box(
-        [
-            _served(state),
-            f"endpoint  {state.endpoint}/v1   "
-            f"{'inside the cluster' if f'.{space}:' in str(state.endpoint) else 'the Gateway'}",
-            f"from here {_me()} chat, {_me()} ui, or kubectl port-forward service/{spec.name} "
-            f"{spec.endpoint.port} -n {space}",
-            f"stop      {_me()} down",
-        ]
-    )
+    box(_cluster_box(state, spec, cluster_words(spec, file)))
 
 
-def _served(state: FleetState) -> str:
+def _cluster_box(state: FleetState, spec: ServeSpec, words: str) -> list[str]:
+    """What is told of a cluster's fleet; `words` lead a verb to it."""
+    me, space, port = program(), spec.kubernetes.namespace, spec.endpoint.port
+    served = f"{state.name} is served: {state.ready} of {state.wanted} replicas ready"
     if not state.wanted:
-        return f"{state.name} is there, at 0 replicas: `{_me()} scale 1` serves it"
-    return f"{state.name} is served: {state.ready} of {state.wanted} replicas ready"
+        served = f"{state.name} is there, at 0 replicas: `{me} scale 1{words}` serves it"
+    inside = "inside the cluster" if f".{space}:" in str(state.endpoint) else "the Gateway"
+    return [
+        served,
+        f"endpoint  {state.endpoint}/v1   {inside}",
+        f"from here {me} chat{words}, {me} ui{words}, or kubectl port-forward service/{spec.name} {port} -n "
+        f"{space}",
+        f"stop      {me} down{words}",
+    ]
 
 
 def _step(step: Step) -> str:
@@ -251,30 +253,26 @@ def _box(fleet: LocalFleet, spec: ServeSpec, detached: bool) -> list[str]:
     page = state.service("page")
     chat = f"{state.page}{'' if page and page.phase == 'Ready' else '   (starting)'}" if state.page else None
     body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % name
-    stop = f"stoker down{'' if len(_names()) == 1 else f' --name {fleet.name}'}" if detached else "Ctrl-C"
+    words = local_words(fleet.name, _names())
+    stop = f"{program()} down{words}" if detached else "Ctrl-C"
     if fleet.group is not None and not fleet.group.leads:
         return [
             f"{fleet.name}: node {fleet.group.rank} of {fleet.group.nodes} is in its group",
             f"endpoint  on node 0, {fleet.group.master}",
             f"runs      {state.command}",
-            f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",
+            f"stop      {stop}",
         ]
     return [
         f"{fleet.name} is served: {state.ready} of {state.wanted} replicas ready",
         f"endpoint  {state.endpoint}/v1",
         *([f"console   {(state.page or '').removesuffix('chat')}", f"chat      {chat}"] if chat else []),
-        f"          {_me()} chat",
+        f"          {program()} chat{words}",
         f"try       curl {shlex.quote(f'{state.endpoint}/v1/chat/completions')}{header} -H 'Content-Type: "
         f"application/json' \\",
         f"            -d {shlex.quote(body)}",
         f"runs      {state.command}",
-        f"stop      {stop if not stop.startswith('stoker') else f'{_me()}{stop[6:]}'}",
+        f"stop      {stop}",
     ]
-
-
-def _me() -> str:
-    """How this command was called, so that what is printed can be typed."""
-    return "stoker" if not sys.argv[0].endswith(".venv/bin/stoker") else ".venv/bin/stoker"
 
 
 def _names() -> tuple[str, ...]:

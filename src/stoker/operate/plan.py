@@ -4,19 +4,18 @@ for."""
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stoker import weights
 from stoker.bounds import shown
-from stoker.errors import DoesNotFit, UsageError, WeightsFailed
+from stoker.errors import DoesNotFit, StokerError, UsageError
 from stoker.events import Report, silent
-from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.model.shape import ModelShape
 from stoker.operate import measured
+from stoker.operate.peeking import peeked, unreadable
 from stoker.operate.prepare import prepare
 from stoker.planner.plan import Hardware, Plan
 from stoker.planner.requested import plan_asked
 from stoker.planner.unknown_shape import unsized
 from stoker.spec import load
 from stoker.spec.nouns import HardwareSpec, ServeSpec
-from stoker.system import keys
 
 
 def plan(
@@ -31,7 +30,8 @@ def plan(
 
     For this machine, or for other hardware on `offer`, the weights are staged, as `up` will need them. With
     `asked`, and always for a cluster, the plan is for the spec's own `hardware`, and only config.json and the
-    safetensors headers are read. concurrency: requests of the longest length that are to run at once.
+    safetensors headers are read, or the catalog where the hub cannot be asked: a warning says so.
+    concurrency: requests of the longest length that are to run at once.
 
     Raises: DoesNotFit, UsageError, WeightsFailed, MissingDependency.
     """
@@ -39,7 +39,8 @@ def plan(
     if asked is None:
         asked = spec.target == "kubernetes" and offer is None
     if asked:
-        return plan_asked(spec, peeked(spec), str(spec.model.source), concurrency=concurrency)
+        shape, notes = peeked(spec)
+        return _planned(spec, shape, notes, concurrency)
     from stoker.targets.local import machine
 
     decided = prepare(spec, offer or machine.offer(), report)
@@ -55,31 +56,18 @@ def plan_cluster(spec: ServeSpec) -> Plan:
     if spec.engine.kind == "simulated":
         return unsized(spec, None)
     try:
-        shape = peeked(spec)
-    except (WeightsFailed, UsageError) as error:
-        refused = _the_clusters(spec) and error.finding.rule in ("hub-gated", "hub-missing")
-        if not (refused or isinstance(error, WeightsFailed)):
-            raise
-        if not spec.hardware.count and "tensor-parallel-size" not in spec.engine.options:
+        shape, notes = peeked(spec)
+    except StokerError as error:
+        stated = spec.hardware.count or "tensor-parallel-size" in spec.engine.options
+        if not (unreadable(spec, error) and stated):
             raise
         return unsized(spec, error.finding)
-    return plan_asked(spec, shape, str(spec.model.source))
+    return _planned(spec, shape, notes)
 
 
-def _the_clusters(spec: ServeSpec) -> bool:
-    """Whether only the cluster has the hub's token: from here the model is asked for without."""
-    token = spec.model.token
-    return token is not None and token.kind == "secret" and spec.target == "kubernetes"
-
-
-def peeked(spec: ServeSpec) -> ModelShape:
-    """The model's shape, without its weights."""
-    ref = None if _the_clusters(spec) else spec.model.token
-    token = keys.read(ref, "model.token") if ref else None
-    files = weights.peek(spec.model, token)
-    shape = read_shape(files)
-    check_weights(files, shape, str(spec.model.source))
-    return shape
+def _planned(spec: ServeSpec, shape: ModelShape, notes: tuple[str, ...], concurrency: float = 1.0) -> Plan:
+    decided = plan_asked(spec, shape, str(spec.model.source), concurrency=concurrency)
+    return replace(decided, warnings=(*notes, *decided.warnings))
 
 
 MOST_GPUS = 1024  # as `hardware.count` takes
@@ -89,7 +77,7 @@ def compare(
     spec: ServeSpec, names: Sequence[str], *, concurrency: float = 1.0
 ) -> tuple[tuple[str, Plan | DoesNotFit], ...]:
     """The same model on several GPUs, each with the smallest layout that serves it, or why none does."""
-    shape = peeked(spec)
+    shape, notes = peeked(spec)
     out: list[tuple[str, Plan | DoesNotFit]] = []
     for name in names:
         gpu, colon, count = name.partition(":")
@@ -101,9 +89,7 @@ def compare(
             )
         hardware = HardwareSpec(gpu, int(count) if colon else spec.hardware.count)
         try:
-            found: Plan | DoesNotFit = plan_asked(
-                replace(spec, hardware=hardware), shape, str(spec.model.source), concurrency=concurrency
-            )
+            found: Plan | DoesNotFit = _planned(replace(spec, hardware=hardware), shape, notes, concurrency)
         except DoesNotFit as error:
             found = error
         out.append((name, found))

@@ -30,6 +30,11 @@ def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
     Raises: UsageError, DoesNotFit, WeightsFailed.
     """
     plan = plan_cluster(spec)
+    return plan, files_of(plan)
+
+
+def files_of(plan: Plan) -> dict[str, str]:
+    """The text of each file of a plan, by its name: the objects, their kustomization, and the dashboards."""
     objects = manifests(plan)
     files = {one.file: one.text() for one in objects}
     later = [one.file for one in objects if one.waits]
@@ -41,7 +46,7 @@ def rendered(spec: ServeSpec) -> tuple[Plan, dict[str, str]]:
         files[GRAFANA] = grafana(scope(cluster))
     if cluster.metrics == "stackdriver":
         files[CLOUD] = cloud(scope(cluster))
-    return plan, files
+    return files
 
 
 def beside_local(spec: ServeSpec) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The one place that writes `vllm serve`."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,8 +142,18 @@ def _ranks(cores: tuple[int, ...], ranks: int) -> str:
     return "|".join(",".join(map(str, part)) for part in parts)
 
 
+def simulated_words(plan: Plan) -> tuple[str, ...]:
+    """What a simulated engine is told beside vLLM's own options."""
+    told = dict(plan.spec.engine.simulate)
+    return ("--simulate", json.dumps(told, sort_keys=True)) if told else ()
+
+
 def shown(plan: Plan) -> str:
-    """The plain `vllm serve …` line that the plan's first replica runs."""
+    """The plain command line that the plan's first replica runs: `vllm serve …`, or the simulated engine's
+    own."""
     share = plan.shares[0] if plan.shares else Share("1")
     full = command(plan, share, "PORT")
-    return str(Command(tuple(word.replace("{master_port}", "PORT") for word in full.argv)))
+    argv = tuple(word.replace("{master_port}", "PORT") for word in full.argv)
+    if plan.spec.engine.kind == "simulated":
+        argv = ("python", "-m", "stoker.targets.simulated", *argv[2:], *simulated_words(plan))
+    return str(Command(argv))

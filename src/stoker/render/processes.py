@@ -10,7 +10,7 @@ from stoker.catalog import vllm
 from stoker.fleet.process import WITHHELD, Process
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
-from stoker.render.command import GUARD, command
+from stoker.render.command import GUARD, command, simulated_words
 from stoker.spec import addresses
 
 # The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
@@ -41,8 +41,8 @@ def _engine(plan: Plan, share: Share, folder: str) -> Process:
     argv = start + full.argv[2:]
     if not simulated and (plan.group is None or plan.group.leads):
         argv += GUARD
-    if simulated and plan.spec.engine.simulate:
-        argv += ("--simulate", json.dumps(dict(plan.spec.engine.simulate), sort_keys=True))
+    if simulated:
+        argv += simulated_words(plan)
     ray = plan.options.get("distributed-executor-backend") == "ray"  # which keeps its ranks itself
     if plan.gpus_per_replica > 1 and not simulated and not ray:
         argv = (

@@ -18,6 +18,7 @@ def read(ref: KeyRef, what: str) -> str:
                 f"{what} is {ref}, and {ref.where} is not set",
                 why="the environment lacks it",
                 fix=f"export {ref.where}=…",
+                rule="key-missing",
             )
         return value
     if ref.kind == "file":

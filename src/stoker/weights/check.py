@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from stoker.bounds import shown
+from stoker.catalog.models import called
 from stoker.errors import UsageError, WeightsFailed
 from stoker.system import reading
 from stoker.system.reading import Unreadable
@@ -49,7 +50,7 @@ def check_config(folder: Path, config: Path) -> None:
                 why=f"there is nothing of that name, so it has no {config.name}"
                 if found is None
                 else "it is a file",
-                fix="name a Hugging Face model folder, or hf://org/repo",
+                fix=f"name a Hugging Face model folder, or {_repository(folder.name)}",
                 rule="weights-config",
             )
         if reading.looked_at(config) is None:
@@ -61,6 +62,12 @@ def check_config(folder: Path, config: Path) -> None:
             )
     except Unreadable as error:
         raise refused(folder, error) from None
+
+
+def _repository(name: str) -> str:
+    """The repository that people call so, where the catalog knows one."""
+    known = called(name)
+    return f"hf://{known.repo}" if known else "hf://org/repo"
 
 
 def listed(folder: Path) -> list[Path]:
