@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-from stoker.system.upstream import Headers, Pool, request_bytes
+from stoker.system.pool import Pool
+from stoker.system.upstream import Headers, request_bytes
 
 
 @dataclass

@@ -12,7 +12,7 @@ from stoker.cli.endpoint import given_endpoint
 from stoker.cli.typed import program
 from stoker.errors import UsageError
 from stoker.operate.fleet import Fleet
-from stoker.operate.local_fleet import up
+from stoker.operate.local_up import up
 from stoker.ui.chat import Conversation, answer, parse_params, repl
 from stoker.ui.terminal import ProgressPrinter
 

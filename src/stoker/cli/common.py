@@ -179,7 +179,7 @@ def chosen_name(name: str | None, file: str | None, *, looking: bool = False) ->
     if file is not None:
         return read_spec(None, file, ()).name
     if Path(DEFAULT_FILE).exists():
-        from stoker.targets.local.target import names
+        from stoker.targets.local.known import names
 
         spec = _spec_or_none(None, (), None, None, looking)
         if spec is None:

@@ -15,7 +15,7 @@ from stoker.cli.conflicts import asked
 from stoker.errors import StokerError, UsageError
 from stoker.operate.fleet import Conflicts, Fleet
 from stoker.operate.local_fleet import LocalFleet
-from stoker.targets.local.target import names, strays
+from stoker.targets.local.known import names, strays
 from stoker.ui.terminal import ProgressPrinter
 
 

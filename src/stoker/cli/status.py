@@ -28,7 +28,7 @@ from stoker.observe.store import kept
 from stoker.operate.fleet import Fleet
 from stoker.operate.local_fleet import LocalFleet
 from stoker.system import clock, paths
-from stoker.targets.local.target import names
+from stoker.targets.local.known import names
 from stoker.ui.board import charts, happened, text
 from stoker.ui.terminal import width
 from stoker.units import Seconds

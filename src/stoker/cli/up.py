@@ -23,7 +23,8 @@ from stoker.events import Report, silent
 from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
 from stoker.fleet.state import FleetState
-from stoker.operate.local_fleet import LocalFleet, dry_run, up
+from stoker.operate.local_fleet import LocalFleet
+from stoker.operate.local_up import dry_run, up
 from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import ProgressPrinter, box
@@ -276,7 +277,7 @@ def _box(fleet: LocalFleet, spec: ServeSpec, detached: bool) -> list[str]:
 
 
 def _names() -> tuple[str, ...]:
-    from stoker.targets.local.target import names
+    from stoker.targets.local.known import names
 
     return names()
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from stoker.engine.samples import NARROW, MetricSample, read
 from stoker.errors import StokerError
-from stoker.system.upstream import Pool, fetch
+from stoker.system.pool import Pool, fetch
 
 ANSWER_SECONDS = 0.9  # a replica that hangs is shown as such before two seconds are over
 SLOWEST = 15.0

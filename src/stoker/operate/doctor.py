@@ -17,10 +17,10 @@ from stoker.findings import Finding
 from stoker.operate.local_fleet import connect
 from stoker.planner.group import Group
 from stoker.system import paths
-from stoker.system.files import unwritable
+from stoker.system.file_errors import unwritable
 from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
-from stoker.targets.local.target import names
+from stoker.targets.local.known import names
 from stoker.units import Bytes
 
 PORT = 8000

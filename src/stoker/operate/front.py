@@ -1,7 +1,7 @@
 """The library's two ways to a fleet, wherever its spec says that it runs."""
 
 from stoker.events import Report, silent
-from stoker.operate import local_fleet
+from stoker.operate import local_fleet, local_up
 from stoker.operate.fleet import Fleet
 from stoker.spec.nouns import ServeSpec
 
@@ -24,7 +24,7 @@ def up(
     Raises: UsageError, EnvironmentFailed, DoesNotFit, TimedOut.
     """
     if spec is None or spec.target == "local":
-        return local_fleet.up(spec, replace_running=replace_running, report=report, timeout=timeout)
+        return local_up.up(spec, replace_running=replace_running, report=report, timeout=timeout)
     from stoker.operate.cluster import ClusterFleet
     from stoker.operate.cluster_up import up_cluster
 

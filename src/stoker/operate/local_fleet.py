@@ -8,30 +8,26 @@ from typing import Any
 
 from stoker.errors import (
     EnvironmentFailed,
-    FleetDiffers,
     NoSuchFleet,
     StateBroken,
     StateMoved,
     UsageError,
 )
 from stoker.events import Event, Report, silent
-from stoker.fleet.changes import Changes
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.fleet import Fleet, check_count
-from stoker.operate.measured import after_start
-from stoker.operate.prepare import check_target, prepare
-from stoker.operate.stored import as_dumped_now, differences, load_stored
+from stoker.operate.prepare import prepare
+from stoker.operate.stored import load_stored
 from stoker.operate.wait import converge, limit
 from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
-from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
+from stoker.targets.local.known import names, no_fleet, strays
 from stoker.targets.local.rollout import same_spec
-from stoker.targets.local.steps import read_back
-from stoker.targets.local.target import LocalTarget, names, no_fleet, strays
+from stoker.targets.local.target import LocalTarget
 from stoker.targets.local.teardown import end
 
 START_TIMEOUT = 1800.0
@@ -245,83 +241,6 @@ class LocalFleet(Fleet):
 
 def _cores(bind: str | None) -> tuple[int, ...]:
     return tuple(int(part) for part in (bind or "").replace("|", ",").split(",") if part)
-
-
-def up(
-    spec: ServeSpec | None = None,
-    *,
-    replace_running: bool = False,
-    report: Report = silent,
-    timeout: float | None = None,
-    group: Group | None = None,
-) -> LocalFleet:
-    """Brings a fleet up and returns when it is ready; the demo where no spec is given.
-
-    group: this host's place among several that serve one replica together; the same call on each of them.
-
-    A fleet of the same name and spec is left as it is. Raises: FleetDiffers where it runs another spec and
-    `replace_running` is off; DoesNotFit, PortTaken, WeightsFailed, EngineFailed, TimedOut.
-    """
-    spec = spec or load("")
-    check_target(spec)
-    fleet = LocalFleet(spec.name)
-    if (damage := fleet.target.renew()) is not None:
-        report(Event("fleet", "begins anew", "warn", finding=damage))
-    fleet._adopt()
-    while True:
-        running = check_same(fleet, spec, replace_running)
-        seen = fleet.target.revision()
-        plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
-        begun = clock.now()
-        try:
-            state = converge(fleet.target.expect(seen), plan, report, limit(timeout, START_TIMEOUT))
-        except StateMoved:
-            if fleet.target.wrote:  # another command has changed what this one had led to
-                raise
-            check_same(
-                fleet, spec, replace_running
-            )  # somebody was faster: with another spec it is asked again
-            continue
-        after_start(plan, state, begun, report)
-        fleet.brought_up = True
-        return fleet
-
-
-def check_same(fleet: LocalFleet, spec: ServeSpec, replace_running: bool) -> int | None:
-    """The replicas that already run under this name. Raises: FleetDiffers."""
-    from stoker.spec import dump
-
-    try:
-        wanted = fleet.target.running()
-    except StateBroken as error:
-        if replace_running:
-            return None
-        raise FleetDiffers(
-            f"a fleet named {spec.name!r} runs, and its files do not tell which",
-            why=error.finding.why,
-            at=error.finding.at,
-            fix="-y leads what runs to this spec; `stoker down` ends it",
-            rule="fleet-differs",
-        ) from None
-    if wanted is None or not wanted.processes:
-        return None
-    changed = differences(as_dumped_now(wanted.spec), read_back(dump(spec)))
-    if changed and not replace_running:
-        raise FleetDiffers(
-            f"a fleet named {spec.name!r} runs another spec",
-            why="\n".join(changed),
-            fix="-y changes it, replica by replica; --set name=OTHER starts a second fleet",
-            rule="fleet-differs",
-        )
-    return wanted.replicas if wanted.replicas in spec.replicas or not changed else None
-
-
-def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
-    """What `up` would do, without doing it."""
-    check_target(spec)
-    fleet = LocalFleet(spec.name)
-    plan = prepare(spec, fleet.target.offer(), report)
-    return fleet.target.changes(plan)
 
 
 def connect(name: str | None = None) -> LocalFleet:

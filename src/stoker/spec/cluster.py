@@ -7,7 +7,7 @@ from typing import Any
 from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
-from stoker.spec.models import KubernetesFile
+from stoker.spec.cluster_models import KubernetesFile
 from stoker.spec.nouns import DiskSpec, GatewaySpec, KubernetesSpec, MonitoringSpec
 from stoker.spec.patterns import LABEL_KEY, LABEL_VALUE
 

@@ -17,7 +17,7 @@ from stoker.spec import nodes
 from stoker.spec.cluster import read_kubernetes
 from stoker.spec.fixes import fix_of
 from stoker.spec.former import renamed
-from stoker.spec.models import NAME, EndpointFile, HardwareFile, ModelFile, SpecFile
+from stoker.spec.models import EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
     Bucket,
     Demo,
@@ -34,6 +34,7 @@ from stoker.spec.nouns import (
 )
 from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
+from stoker.spec.strict import NAME
 
 DEFAULT_FILE = "stoker.yaml"
 # pydantic's types of errors whose own words are a programmer's

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from stoker.errors import StateBroken
+from stoker.system.file_errors import broken, no_folder, reason, unwritable
 
 T = TypeVar("T")
 LARGEST = 64 << 20  # bytes of a file that is read whole
@@ -121,76 +122,13 @@ def _read(path: Path) -> Any:
     except NotADirectoryError as error:
         raise no_folder(path.parent, error) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise broken(path, _reason(error)) from None
+        raise broken(path, reason(error)) from None
     if not text.strip("\0\n "):
         raise broken(path, "it is empty")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise broken(path, f"it is no JSON: {error}") from None
-
-
-def broken(path: Path, why: str) -> StateBroken:
-    """The error for a file that cannot be read."""
-    return StateBroken(
-        f"{path.name} cannot be read",
-        why=why,
-        at=str(path),
-        rule="state-broken",
-        fix="`stoker down` ends the fleet whatever its files hold; `stoker up` begins anew",
-    )
-
-
-def no_folder(path: Path, error: OSError) -> StateBroken:
-    """The error for a folder of Stoker's that cannot be read, with the file that stands in its way."""
-    file = in_the_way(path)
-    where, why = (file, "a folder is expected there") if file else (path, _reason(error))
-    return StateBroken(
-        f"{where.name} cannot be read",
-        why=why,
-        at=str(where),
-        rule="state-broken",
-        fix=_mend(where, file is not None),
-    )
-
-
-def unwritable(path: Path, error: OSError) -> StateBroken:
-    """The error for a file or a folder that cannot be written, with the file that stands in a folder's
-    way."""
-    named = Path(error.filename) if isinstance(error.filename, str) else path
-    file = in_the_way(named.parent)
-    if file is None and isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
-        file = named
-    where = file or named
-    return StateBroken(
-        f"{where.name} cannot be written",
-        why=_reason(error),
-        at=str(where),
-        rule="state-unwritable",
-        fix=_mend(where, file is not None),
-    )
-
-
-def in_the_way(folder: Path) -> Path | None:
-    """The file that stands where a folder or one above it should; None where none does, or where nobody may
-    look."""
-    with contextlib.suppress(OSError):
-        for one in (folder, *folder.parents):
-            if os.path.lexists(one):
-                return None if one.is_dir() else one
-    return None
-
-
-def _mend(where: Path, wrong_kind: bool) -> str:
-    """What helps where no verb can: it does not lie in what Stoker keeps."""
-    elsewhere = "set STOKER_HOME to a folder of yours"
-    if wrong_kind:
-        return f"move {where} away, or {elsewhere}"
-    return f"free space or grant the right to read and write there, or {elsewhere}"
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _replace(path: Path, text: str, mode: int, durable: bool = False) -> None:
@@ -250,7 +188,7 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise broken(path, _reason(error)) from None
+        raise broken(path, reason(error)) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,8 @@ import re
 
 from stoker.engine import metrics
 from stoker.system.http1 import Exchange, Request, Terms
-from stoker.system.upstream import Headers, fetch
+from stoker.system.pool import fetch
+from stoker.system.upstream import Headers
 from stoker.targets.gateway import answers
 from stoker.targets.gateway.attempt import Counts
 from stoker.targets.gateway.config import Settings

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from stoker.system.descriptors import exhausted
-from stoker.system.upstream import Pool, fetch, late
+from stoker.system.pool import Pool, fetch
+from stoker.system.upstream import late
 from stoker.targets.gateway.config import Route, Routes
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from stoker.errors import StateBroken
 from stoker.fleet.process import Wanted, wanted_from_json, wanted_to_json
 from stoker.fleet.state import FleetState, to_json
 from stoker.fleet.typed import typed
-from stoker.system.files import is_locked, keep_json, kept_json, newest_json, previous, unwritable
+from stoker.system.file_errors import unwritable
+from stoker.system.files import is_locked, keep_json, kept_json, newest_json, previous
 from stoker.system.paths import private
 
 GENERATIONS = 10  # fleets that were ready, of which one can be gone back to

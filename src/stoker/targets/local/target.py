@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
-from stoker.errors import EnvironmentFailed, NoSuchFleet, StateBroken, StateMoved, UsageError
+from stoker.errors import EnvironmentFailed, StateBroken, StateMoved, UsageError
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Process, Wanted
@@ -21,13 +20,15 @@ from stoker.render.command import shown
 from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
 from stoker.system import keys, paths
-from stoker.system.files import locked, no_folder, read_secret, tail, unwritable, write_secret
+from stoker.system.file_errors import unwritable
+from stoker.system.files import locked, read_secret, tail, write_secret
 from stoker.targets.local import machine
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
+from stoker.targets.local.known import no_fleet
 from stoker.targets.local.logs import follow_logs, read_logs
 from stoker.targets.local.observation import look, raise_if_failed
 from stoker.targets.local.ports import check_place
-from stoker.targets.local.process_marks import FLEET, leaders, of_fleet
+from stoker.targets.local.process_marks import of_fleet
 from stoker.targets.local.steps import acting, again, starting, waiting
 
 SUPERVISOR_SECONDS = 60.0
@@ -324,38 +325,6 @@ class LocalTarget:
         if wanted is None or wanted.endpoint is None:
             raise no_fleet(self.name)
         yield Endpoint(wanted.endpoint, wanted.model or "", read_secret(self.folder.endpoint_key))
-
-
-def names() -> tuple[str, ...]:
-    """The fleets that are wanted or run on this machine, by their folders. Raises: StateBroken."""
-    base = paths.fleets()
-    try:
-        found = [p for p in base.iterdir() if paths.NAME.fullmatch(p.name) and os.path.isdir(p)]
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise no_folder(base, error) from None
-    return tuple(
-        sorted(p.name for p in found if any(os.path.exists(p / one) for one in ("wanted.json", "state.json")))
-    )
-
-
-def strays() -> tuple[str, ...]:
-    """Fleets of this home whose processes run though their folder tells nothing of them."""
-    base, known = paths.fleets(), set(names())
-    found = {Path(environment[FLEET]) for _, environment in leaders()}
-    mine = {one.name for one in found if one.parent == base and paths.NAME.fullmatch(one.name)}
-    return tuple(sorted(mine - known))
-
-
-def no_fleet(name: str) -> NoSuchFleet:
-    """The error for a name that nothing runs under."""
-    known = names()
-    return NoSuchFleet(
-        f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine",
-        why=f"running: {', '.join(known)}" if known else "",
-        fix="stoker up" if not known else "stoker status -A",
-    )
 
 
 def in_rotation(folder: Folder) -> int:

@@ -10,7 +10,8 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from stoker.system.upstream import Collector, Headers, Pool, fetch, request_bytes
+from stoker.system.pool import Collector, Pool, fetch
+from stoker.system.upstream import Headers, request_bytes
 
 NAMES_SECONDS = 10.0
 _SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}

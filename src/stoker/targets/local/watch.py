@@ -15,8 +15,9 @@ from stoker.observe import Narrowed
 from stoker.spec.addresses import reached
 from stoker.system import clock
 from stoker.system.files import read_secret
+from stoker.system.pool import Pool, fetch
 from stoker.system.rotation import Reader
-from stoker.system.upstream import Pool, fetch, late
+from stoker.system.upstream import late
 from stoker.targets.local.child import Child
 from stoker.targets.local.warmup import canary, warm
 

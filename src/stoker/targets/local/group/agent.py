@@ -15,7 +15,7 @@ from typing import Any
 
 from stoker.planner.group import Group
 from stoker.system.files import write_json
-from stoker.system.upstream import Pool, fetch
+from stoker.system.pool import Pool, fetch
 from stoker.targets.local.group import TRY_AGAIN
 from stoker.targets.local.group.engine import Engine, address_towards, interface_of
 
