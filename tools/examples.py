@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from stoker.catalog.models import model
-from stoker.cli.common import plain
-from stoker.cli.plan import as_json
+from stoker.cli.plan_json import as_json
+from stoker.cli.printing import plain
 from stoker.model.files import ModelFiles
 from stoker.model.shape import read_shape
 from stoker.operate.render import files_of

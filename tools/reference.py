@@ -15,7 +15,8 @@ import click
 
 from stoker.cli.main import GROUPS, cli
 from stoker.cli.models import SHOWN
-from stoker.cli.plan import FIELDS, as_json
+from stoker.cli.plan import FIELDS
+from stoker.cli.plan_json import as_json
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.points import Point

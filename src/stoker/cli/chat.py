@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import find_fleet, printable, read_spec, terminate_in_order
+from stoker.cli.common import read_spec
 from stoker.cli.endpoint import given_endpoint
+from stoker.cli.fleets import find_fleet
+from stoker.cli.printing import printable
+from stoker.cli.signals import terminate_in_order
 from stoker.cli.typed import program
 from stoker.errors import UsageError
 from stoker.operate.fleet import Fleet

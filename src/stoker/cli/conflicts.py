@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stoker.cli.common import terminate_as_interrupt
+from stoker.cli.signals import terminate_as_interrupt
 from stoker.operate.fleet import Conflicts
 
 F = TypeVar("F", bound=Callable[..., Any])

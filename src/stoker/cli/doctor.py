@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from stoker.cli.common import output_option, print_findings
+from stoker.cli.common import output_option
+from stoker.cli.printing import print_findings
 from stoker.operate.doctor import doctor
 from stoker.ui.findings import checked
 

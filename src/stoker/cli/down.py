@@ -4,14 +4,10 @@ import sys
 
 import click
 
-from stoker.cli.common import (
-    every_cluster,
-    find_fleet,
-    fleet_options,
-    output_option,
-    print_json,
-)
+from stoker.cli.common import fleet_options, output_option
 from stoker.cli.conflicts import asked
+from stoker.cli.fleets import every_cluster, find_fleet
+from stoker.cli.printing import print_json
 from stoker.errors import StokerError, UsageError
 from stoker.operate.fleet import Conflicts, Fleet
 from stoker.operate.local_fleet import LocalFleet

@@ -8,7 +8,8 @@ import click
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.catalog import vllm
-from stoker.cli.common import output_option, parse_spec, print_findings, read_file, spec_options, with_place
+from stoker.cli.common import output_option, parse_spec, read_file, spec_options, with_place
+from stoker.cli.printing import print_findings
 from stoker.errors import EnvironmentFailed, SpecError, UsageError
 from stoker.findings import Finding
 from stoker.spec import load

@@ -4,7 +4,9 @@ import json
 
 import click
 
-from stoker.cli.common import find_fleet, output_option, plain, printable
+from stoker.cli.common import output_option
+from stoker.cli.fleets import find_fleet
+from stoker.cli.printing import plain, printable
 
 ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not answer for a while
 

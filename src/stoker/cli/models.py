@@ -2,7 +2,8 @@
 
 import click
 
-from stoker.cli.common import output_option, print_json
+from stoker.cli.common import output_option
+from stoker.cli.printing import print_json
 from stoker.model.shape import read_shape
 from stoker.operate.prepare import staged
 from stoker.spec import load

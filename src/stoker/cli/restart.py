@@ -2,14 +2,10 @@
 
 import click
 
-from stoker.cli.common import (
-    find_fleet,
-    fleet_options,
-    output_option,
-    print_fleet,
-    timeout_option,
-)
+from stoker.cli.common import fleet_options, output_option, timeout_option
 from stoker.cli.conflicts import conflict_options, conflicts
+from stoker.cli.fleets import find_fleet
+from stoker.cli.printing import print_fleet
 from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
 

@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stoker.cli.common import (
-    Duration,
-    chosen_name,
-    every_cluster,
-    find_fleet,
-    fleet_options,
-    output_option,
-    print_json,
-)
+from stoker.cli.common import Duration, fleet_options, output_option
+from stoker.cli.fleets import chosen_name, every_cluster, find_fleet
+from stoker.cli.printing import print_json
 from stoker.errors import Unreachable, UsageError
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState

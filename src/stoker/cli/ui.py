@@ -14,8 +14,10 @@ from pathlib import Path
 import click
 import httpx2
 
-from stoker.cli.common import find_fleet, fleet_options, terminate_as_interrupt
+from stoker.cli.common import fleet_options
 from stoker.cli.endpoint import given_endpoint
+from stoker.cli.fleets import find_fleet
+from stoker.cli.signals import terminate_as_interrupt
 from stoker.errors import EnvironmentFailed, MissingDependency
 from stoker.fleet.target import Endpoint
 

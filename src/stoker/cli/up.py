@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stoker.cli.common import (
-    output_option,
-    print_json,
-    read_spec,
-    spec_options,
-    terminate_as_interrupt,
-    timeout_option,
-)
-from stoker.cli.conflicts import asked, conflict_options
+from stoker.cli.common import output_option, read_spec, spec_options, timeout_option
+from stoker.cli.conflicts import conflict_options
 from stoker.cli.group import group_options, read_group
-from stoker.cli.typed import cluster_words, local_words, program
-from stoker.errors import FleetDiffers, Interrupted, StokerError, UsageError
+from stoker.cli.printing import print_json
+from stoker.cli.signals import terminate_as_interrupt
+from stoker.cli.typed import local_words, program
+from stoker.cli.up_cluster import agreement, up_cluster
+from stoker.errors import FleetDiffers, Interrupted, StokerError
 from stoker.events import Report, silent
-from stoker.fleet.changes import Step
 from stoker.fleet.diff import events
-from stoker.fleet.state import FleetState
 from stoker.operate.local_fleet import LocalFleet
 from stoker.operate.local_up import dry_run, up
 from stoker.planner.group import Group
@@ -31,7 +25,7 @@ from stoker.ui.terminal import ProgressPrinter, box
 from stoker.units import Seconds
 
 if TYPE_CHECKING:
-    from stoker.operate.cluster_up import Agree
+    pass
 
 LOOK_SECONDS = 0.5
 
@@ -86,8 +80,8 @@ def command(
     group = read_group(node)
     printer = ProgressPrinter()
     if spec.target == "kubernetes":
-        agree = _agreement(printer, yes, by_hand)
-        _in_cluster(spec, file, printer, dry, timeout, force, over, output, agree)
+        agree = agreement(printer, yes, by_hand)
+        up_cluster(spec, file, printer, dry, timeout, force, over, output, agree)
         return
     if dry:
         changes = dry_run(spec, printer)
@@ -101,95 +95,6 @@ def command(
         _show(fleet, spec, output, detached=True)
     else:
         _attend(fleet, spec, output, printer)
-
-
-def _agreement(printer: ProgressPrinter, yes: bool, by_hand: bool) -> "Agree":
-    """Whether gcloud's steps are run: as -y or --no-gcloud say, else as the person at the terminal does."""
-
-    def agree(steps: tuple[Step, ...]) -> bool:
-        if yes or by_hand:
-            return yes and not by_hand
-        printer.done()
-        listing = "\n".join(f"  {step.subject}\n      {step.why}" for step in steps)
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "gcloud has something to do first, and nobody is asked",
-                why="\n".join(step.subject for step in steps),
-                fix="-y runs it, --no-gcloud goes on without",
-                rule="gcloud-agree",
-            )
-        click.echo(f"outside of the cluster, gcloud would run:\n{listing}", err=True)
-        return click.confirm("run it?", err=True)
-
-    return agree
-
-
-def _in_cluster(
-    spec: ServeSpec,
-    file: str | None,
-    printer: ProgressPrinter,
-    dry: bool,
-    timeout: Seconds | None,
-    force: bool,
-    over: bool,
-    output: str,
-    agree: "Agree",
-) -> None:
-    """`up` with `target: kubernetes`."""
-    from stoker.operate.cluster_up import dry_run_cluster, up_cluster
-
-    if dry:
-        changes = dry_run_cluster(spec, printer)
-        print_json(changes) if output == "json" else click.echo(
-            "\n".join(_step(step) for step in changes.steps) or "nothing to do"
-        )
-        return
-    terminate_as_interrupt()
-    try:
-        state = up_cluster(
-            spec,
-            report=printer,
-            timeout=timeout,
-            force=force,
-            agree=agree,
-            over=over,
-            ask=asked(printer.done),
-        )
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped waiting; the fleet goes on",
-            why="Ctrl-C",
-            fix="`stoker up` waits on, `stoker down` takes it away",
-        ) from None
-    finally:
-        printer.done()
-    if output == "json":
-        print_json(state)
-        return
-    box(_cluster_box(state, spec, cluster_words(spec, file)))
-
-
-def _cluster_box(state: FleetState, spec: ServeSpec, words: str) -> list[str]:
-    """What is told of a cluster's fleet; `words` lead a verb to it."""
-    me, space, port = program(), spec.kubernetes.namespace, spec.endpoint.port
-    served = f"{state.name} is served: {state.ready} of {state.wanted} replicas ready"
-    if not state.wanted:
-        served = f"{state.name} is there, at 0 replicas: `{me} scale 1{words}` serves it"
-    inside = "inside the cluster" if f".{space}:" in str(state.endpoint) else "the Gateway"
-    return [
-        served,
-        f"endpoint  {state.endpoint}/v1   {inside}",
-        f"from here {me} chat{words}, {me} ui{words}, or kubectl port-forward service/{spec.name} {port} -n "
-        f"{space}",
-        f"stop      {me} down{words}",
-    ]
-
-
-def _step(step: Step) -> str:
-    """A step with each field that it changes on a line of its own."""
-    if step.action != "update":
-        return str(step)
-    return "\n  ".join([f"update {step.subject}", *step.why.split("; ")])
 
 
 def _start(

@@ -3,7 +3,9 @@
 import click
 
 from stoker.advise.why import why
-from stoker.cli.common import find_fleet, fleet_options, output_option, print_findings
+from stoker.cli.common import fleet_options, output_option
+from stoker.cli.fleets import find_fleet
+from stoker.cli.printing import print_findings
 from stoker.system import clock
 from stoker.ui.findings import explained
 

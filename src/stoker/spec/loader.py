@@ -1,21 +1,18 @@
 """Text to ServeSpec. The one way in: what comes out is checked, frozen and knows the line of each field."""
 
-import difflib
 import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from stoker.bounds import shown
 from stoker.catalog.gpus import gpu
 from stoker.errors import SpecError, UsageError
 from stoker.findings import Finding
 from stoker.spec import nodes
 from stoker.spec.cluster import read_kubernetes
-from stoker.spec.fixes import fix_of
 from stoker.spec.former import renamed
 from stoker.spec.models import EndpointFile, HardwareFile, ModelFile, SpecFile
 from stoker.spec.nouns import (
@@ -34,19 +31,10 @@ from stoker.spec.nouns import (
 )
 from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
+from stoker.spec.spec_errors import spec_error
 from stoker.spec.strict import NAME
 
 DEFAULT_FILE = "stoker.yaml"
-# pydantic's types of errors whose own words are a programmer's
-_EXPECTED = {
-    "model_type": "expected a table of fields",
-    "dict_type": "expected a table of names and values",
-    "list_type": "expected a list",
-    "bool_type": "expected true or false",
-    "string_type": "expected text: quote it",
-    "int_type": "expected a whole number",
-    "too_short": "expected one at least",
-}
 # scalars that are text however they look
 _TEXTS: dict[nodes.Path, None] = dict.fromkeys(
     [
@@ -85,7 +73,7 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
     try:
         parsed = SpecFile.model_validate(tree.value)
     except ValidationError as error:
-        raise _spec_error(error, tree) from None
+        raise spec_error(error, tree) from None
     return _spec(parsed, tree, notes)
 
 
@@ -223,74 +211,6 @@ def name_of(source: Source) -> str:
     """A fleet's name out of its source: lower case, digits and dashes, 40 at most."""
     name = re.sub(r"[^a-z0-9]+", "-", base_name(source).lower()).strip("-")[:40].strip("-")
     return name if re.fullmatch(NAME, name) else "fleet"
-
-
-def _spec_error(error: ValidationError, tree: nodes.Tree) -> SpecError:
-    first = min(error.errors(), key=lambda e: (tree.place(_path(e)).line, tree.place(_path(e)).column))
-    path = _path(first)
-    dotted = ".".join(map(str, path))
-    at = str(tree.place(path))
-    if first["type"] == "extra_forbidden":
-        keys = sorted(_keys_at(SpecFile, path[:-1]))
-        near = difflib.get_close_matches(str(path[-1]), keys, n=1, cutoff=0.5)
-        where = f" in {'.'.join(map(str, path[:-1]))}" if len(path) > 1 else ""
-        return SpecError(
-            f"unknown key {shown(str(path[-1]))}{where}",
-            at=at,
-            why=f"known: {', '.join(keys)}",
-            fix=near[0] if near else "leave it out",
-            rule="spec-key",
-        )
-    message = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-    given = "" if "api_key" in dotted or "token" in dotted else f" is {_written(first['input'])}"
-    if first["type"] == "missing":
-        return SpecError(
-            f"{dotted} is missing",
-            at=at,
-            why=message,
-            fix=fix_of(path),
-            rule="spec-missing",
-        )
-    return SpecError(
-        f"{dotted}{given}",
-        at=at,
-        why=message[:1].lower() + message[1:],
-        fix=fix_of(path),
-        rule="spec-value",
-    )
-
-
-def _written(value: Any) -> str:
-    """A value as YAML has it."""
-    words = {None: "empty", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else shown(value)
-
-
-def _path(error: Any) -> nodes.Path:
-    """pydantic's location without its marks for union members and dictionary keys."""
-    return tuple(
-        part
-        for part in error["loc"]
-        if not (
-            isinstance(part, str)
-            and (part.startswith(("dict[", "literal[")) or part in ("[key]", "str", "float"))
-        )
-    )
-
-
-def _keys_at(model: type[BaseModel], path: nodes.Path) -> set[str]:
-    """The keys that are known at a path."""
-    here: Any = model
-    for part in path:
-        info = getattr(here, "model_fields", {}).get(part)
-        here = next((a for a in _types(info.annotation)), None) if info else here
-    return set(getattr(here, "model_fields", {}))
-
-
-def _types(annotation: Any) -> list[Any]:
-    inner = [annotation, *getattr(annotation, "__args__", ())]
-    found = [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
-    return found or [t for a in getattr(annotation, "__args__", ()) for t in _types(a)]
 
 
 def dump(spec: ServeSpec) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from stoker.planner.plan import Plan
 from stoker.render.manifests.capacity import compute_class
-from stoker.render.manifests.choices import Cluster, choose
+from stoker.render.manifests.choices import Cluster
+from stoker.render.manifests.choosing import choose
 from stoker.render.manifests.configmap import scripts
 from stoker.render.manifests.gateway_api import gateway_api
 from stoker.render.manifests.identity import service_account

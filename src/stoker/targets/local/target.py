@@ -1,7 +1,6 @@
 """LocalTarget: this machine as a place where a fleet runs."""
 
 import contextlib
-import hashlib
 import os
 import subprocess
 import sys
@@ -9,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
-from stoker.errors import EnvironmentFailed, StateBroken, StateMoved, UsageError
+from stoker.errors import EnvironmentFailed, StateBroken, StateMoved
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
-from stoker.fleet.process import Process, Wanted
+from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.command import shown
 from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
-from stoker.system import keys, paths
+from stoker.system import paths
 from stoker.system.file_errors import unwritable
-from stoker.system.files import locked, read_secret, tail, write_secret
+from stoker.system.files import locked, read_secret, tail
 from stoker.targets.local import machine
+from stoker.targets.local.fleet_keys import keyed, write_keys
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.known import no_fleet
 from stoker.targets.local.logs import follow_logs, read_logs
@@ -32,8 +32,6 @@ from stoker.targets.local.process_marks import of_fleet
 from stoker.targets.local.steps import acting, again, starting, waiting
 
 SUPERVISOR_SECONDS = 60.0
-ASKING = ("gateway", "page")
-KEY_ID = "STOKER_KEY_ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,34 +197,11 @@ class LocalTarget:
 
     def _write_wanted(self, plan: Plan, wanted: Wanted) -> None:
         try:
-            self._write_keys(plan)
+            write_keys(self.folder, plan, self._now())
         except OSError as error:
             raise unwritable(self.folder.path, error) from None
         self.folder.want(wanted)
         self._restart = None
-
-    def _write_keys(self, plan: Plan) -> None:
-        keys.new_key(self.folder.engine_key)
-        if plan.spec.endpoint.api_key and (key := self._endpoint_key(plan)) != read_secret(
-            self.folder.endpoint_key
-        ):
-            write_secret(self.folder.endpoint_key, key)
-
-    def _endpoint_key(self, plan: Plan) -> str:
-        """The key that the spec names; the one that the fleet has, where this shell does not know it. Raises:
-        UsageError."""
-        assert plan.spec.endpoint.api_key is not None
-        try:
-            return keys.read(plan.spec.endpoint.api_key, "endpoint.api_key")
-        except UsageError:
-            before = self._now()
-            same = (
-                before is not None
-                and before.spec.get("endpoint", {}).get("api_key") == dump(plan.spec)["endpoint"]["api_key"]
-            )
-            if same and (kept := read_secret(self.folder.endpoint_key)) is not None:
-                return kept
-            raise
 
     def _wanted(self, plan: Plan) -> Wanted:
         now = self._now()
@@ -236,7 +211,7 @@ class LocalTarget:
         return Wanted(
             revision=(now.revision if now else 0) + 1,
             name=self.name,
-            processes=self._keyed(processes(plan, str(self.folder.path)), plan, now),
+            processes=keyed(processes(plan, str(self.folder.path)), plan, now),
             drain_timeout=float(plan.spec.drain_timeout),
             endpoint=endpoint_url(plan),
             page=page,
@@ -252,23 +227,6 @@ class LocalTarget:
             return self.running()
         except StateBroken:
             return None
-
-    def _keyed(self, all_of: tuple[Process, ...], plan: Plan, now: Wanted | None) -> tuple[Process, ...]:
-        """Who asks for the endpoint's key is another process once that is another key."""
-        ref = plan.spec.endpoint.api_key
-        if ref is None:
-            return all_of
-        before = {one.key: one.env.get(KEY_ID, "") for one in now.processes} if now else {}
-        try:
-            mark = hashlib.sha256(keys.read(ref, "endpoint.api_key").encode()).hexdigest()[:12]
-        except UsageError:  # not known here: as it was
-            mark = ""
-        return tuple(
-            replace(one, env={**one.env, KEY_ID: mark or before.get(one.key, "")})
-            if one.role in ASKING
-            else one
-            for one in all_of
-        )
 
     def adopt(self) -> bool:
         """Starts a supervisor where a fleet runs without one; True where it did. Raises: StateBroken."""

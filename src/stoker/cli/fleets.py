@@ -1,0 +1,100 @@
+"""Which fleet a verb is about: by its name, its file, or as the only one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stoker.errors import UsageError
+from stoker.spec.loader import DEFAULT_FILE
+from stoker.spec.nouns import ServeSpec
+
+if TYPE_CHECKING:
+    from stoker.operate.fleet import Fleet
+from stoker.cli.common import read_spec
+
+
+def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:
+    """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the
+    only one.
+
+    looking: nothing is changed, and a broken stoker.yaml is no reason not to look at what runs here.
+    """
+    if name is not None:
+        return name
+    if file is not None:
+        return read_spec(None, file, ()).name
+    if Path(DEFAULT_FILE).exists():
+        from stoker.targets.local.known import names
+
+        spec = _spec_or_none(None, (), None, None, looking)
+        if spec is None:
+            return None
+        mine = spec.name
+        if mine in names() or len(names()) != 1:
+            return mine
+    return None
+
+
+def find_fleet(
+    name: str | None,
+    file: str | None,
+    target: str | None = None,
+    namespace: str | None = None,
+    *,
+    looking: bool = False,
+    left: bool = False,
+) -> "Fleet":
+    """The fleet of the file here (or of -f), on this machine or in its cluster; without one the only one
+    here.
+
+    Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
+    looking: as for `chosen_name`. left: of a named one, what it has left behind on this machine will do.
+    Raises: SpecError, NoSuchFleet.
+    """
+    found = _in_cluster(name, file, target, namespace, looking)
+    if found is not None:
+        return found
+    from stoker.operate.local_fleet import LocalFleet, connect
+
+    chosen = chosen_name(name, file, looking=looking)
+    return LocalFleet(chosen) if left and chosen else connect(chosen)
+
+
+def _in_cluster(
+    name: str | None, file: str | None, target: str | None, namespace: str | None, looking: bool
+) -> "Fleet | None":
+    if target == "local":
+        return None
+    if file is None and not Path(DEFAULT_FILE).exists():
+        if target is None:
+            return None
+        from stoker.operate.cluster import connect_cluster
+
+        return connect_cluster(name, namespace)
+    sets = (f"name={name}",) if name is not None else ()
+    spec = _spec_or_none(file, sets, target, namespace, looking)
+    if spec is None or spec.target != "kubernetes":
+        return None
+    from stoker.operate.cluster import ClusterFleet
+
+    return ClusterFleet(spec)
+
+
+def every_cluster(file: str | None, target: str | None, *, looking: bool = False) -> ServeSpec | None:
+    """The spec whose cluster -A is about; None where it is about this machine. Raises: SpecError."""
+    if target == "local":
+        return None
+    spec = _spec_or_none(file, (), target, None, looking)
+    return spec if spec is not None and spec.target == "kubernetes" else None
+
+
+def _spec_or_none(
+    file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, looking: bool
+) -> ServeSpec | None:
+    """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises:
+    SpecError."""
+    try:
+        return read_spec(None, file, sets, target, namespace)
+    except UsageError:
+        if looking and file is None and target is None:
+            return None
+        raise
