@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test image docs site examples check test-fast test-cluster test-engine test-browser lock clean python setup system
+.PHONY: help up test image docs site examples check test-fast test-cluster test-package test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,7 @@ up: python ## install, prepare the demo model, serve it with vLLM
 	@exec $(BIN)/stoker up $(ARGS)
 
 test: setup system ## everything: checks, fast tests, real vLLM, a real browser
-	@env -u KUBECONFIG $(TIERS) check fast cluster engine browser
+	@env -u KUBECONFIG $(TIERS) check fast package cluster engine browser
 
 check: setup ## lint, format, types, layers
 	@exec $(TIERS) check
@@ -29,17 +29,20 @@ test-fast: setup ## the tests that need nothing, in seconds
 test-cluster: setup ## a fleet's life in the cluster that KUBECONFIG names, or in the double
 	@exec $(TIERS) cluster
 
+test-package: setup ## the wheel in a bare environment, and the image's steps
+	@exec $(TIERS) package
+
 test-engine: setup ## the tests with real vLLM
 	@exec $(TIERS) engine
 
 test-browser: setup system ## the tests in headless Chromium
 	@exec $(TIERS) browser
 
-IMAGE ?= stoker:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= stoker:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/stoker/__init__.py)
 image: ## build Stoker's own image (IMAGE=REGISTRY/stoker:TAG), for a cluster's gateway and chat page
 	@command -v docker >/dev/null || { echo "error: docker is not here: podman's docker command does as well" >&2; exit 1; }
 	docker build --tag $(IMAGE) .
-	docker run --rm --read-only --tmpfs /tmp --cap-drop ALL $(IMAGE) stoker --version
+	docker run --rm --read-only --tmpfs /tmp --cap-drop ALL $(IMAGE) --version
 
 docs: setup ## write the generated reference pages again
 	@$(BIN)/python tools/reference.py

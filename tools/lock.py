@@ -22,7 +22,10 @@ FLAGS = (
     "pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all:"
     " --no-header --no-emit-index-url --no-emit-find-links"
 )
-SERVES = "pyproject.toml locks/in/build.in --extra local --extra page --extra buckets --extra kubernetes"
+SERVES = (
+    "pyproject.toml locks/in/build.in locks/in/demo.in"
+    " --extra local --extra demo --extra buckets --extra kubernetes"
+)
 NEVER = "--excludes locks/in/never.in"
 NO_TORCH = "--excludes locks/in/not-on-cpu.in"  # the flavour brings its own, or none
 FOLLOW = (
@@ -33,9 +36,9 @@ FOLLOW = (
 def main() -> None:
     """Writes every lock."""
     write("uv", "locks/in/uv.in")
-    write("cpu", f"{SERVES} --extra cpu locks/in/torch.in {NEVER} {NO_TORCH}")
+    write("cpu", f"{SERVES} --extra engine-cpu locks/in/torch.in {NEVER} {NO_TORCH}")
     write("none", f"{SERVES} {NEVER} {FOLLOW}")
-    write("cuda", f"{SERVES} --extra cuda {NEVER}", like="cpu")
+    write("cuda", f"{SERVES} --extra engine-cuda {NEVER}", like="cpu")
     write("site", "--group site")
     write("dev", f"--group dev {NEVER} {NO_TORCH} {FOLLOW}")
 
@@ -54,13 +57,14 @@ def write(name: str, arguments: str, like: str | None = None) -> None:
         "-o",
         f"locks/{name}.txt",
     ]
-    subprocess.run(argv, env=_environment(), stdout=subprocess.DEVNULL, cwd=ROOT, check=True)
+    subprocess.run(argv, env=environment(), stdout=subprocess.DEVNULL, cwd=ROOT, check=True)
     text = out.read_text().removeprefix(HEADER)
     out.write_text(HEADER + text)
     print(f"  ok    {name:<11} {text.count('==')} pins")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """This process', with pip's settings in uv's words, but for the places of this machine."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True, check=False
     )

@@ -1,5 +1,4 @@
-"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast cluster
-engine browser."""
+"""Runs the test tiers in the order given, and stops at the first that fails: tiers.py check fast package …"""
 
 from __future__ import annotations
 
@@ -43,6 +42,8 @@ def commands(tier: str) -> list[list[str]]:
     if tier == "cluster":
         apart = [] if os.environ.get("KUBECONFIG") else ["-n", "2"]  # a real cluster's GPUs are all of one
         return [[*PYTEST, *apart, "--timeout", "300", "tests/cluster"]]
+    if tier == "package":
+        return [[*PYTEST, "-n", "2", "--dist", "loadfile", "--timeout", "900", "tests/package"]]
     return [[*PYTEST, "--timeout", "1200", f"tests/{tier}"]]
 
 

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from stoker.catalog.gpus import gpus
-from stoker.targets.simulated.cluster import Cluster
 from tests.conftest import Ran, Stoker
+from tests.support.cluster import Cluster
 
 GPU = "nvidia.com/gpu"
 LABEL = "cloud.google.com/gke-accelerator"

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Stoker
+from tests.support.cluster import Cluster
 from tests.support.endpoint import Endpoint
 from tests.support.user import User
-
-from stoker.targets.simulated.cluster import Cluster
 
 
 @pytest.fixture

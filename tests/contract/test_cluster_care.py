@@ -9,11 +9,10 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from tests.support.cluster.kinds import BY_KIND
+from tests.support.cluster.pods import is_ready
+from tests.support.cluster.store import Refused
 from tests.support.user import COPIED, User, until
-
-from stoker.targets.simulated.cluster.kinds import BY_KIND
-from stoker.targets.simulated.cluster.pods import is_ready
-from stoker.targets.simulated.cluster.store import Refused
 
 BUCKET = "gs://acme-models/gemma-ft"
 KEY = ("Deployment", "default", "shop")

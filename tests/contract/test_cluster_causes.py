@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.cluster.kinds import BY_KIND
+from tests.support.cluster.store import Refused
 from tests.support.user import COPIED, SPEC, User
 
 import stoker
@@ -16,8 +18,6 @@ from stoker.fleet.state import FleetState
 from stoker.operate.cluster import ClusterFleet
 from stoker.system import clock
 from stoker.targets.kubernetes import copying, deletion, pods, volumes
-from stoker.targets.simulated.cluster.kinds import BY_KIND
-from stoker.targets.simulated.cluster.store import Refused
 
 KEY = ("Deployment", "default", "shop")
 

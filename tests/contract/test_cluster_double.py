@@ -8,8 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-
-from stoker.targets.simulated.cluster import Cluster
+from tests.support.cluster import Cluster
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 

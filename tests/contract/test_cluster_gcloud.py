@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Stoker
+from tests.support.cluster import Cluster
 from tests.support.user import User
-
-from stoker.targets.simulated.cluster import Cluster
 
 WHO = "principal://iam.googleapis.com/projects/4711/locations/global/workloadIdentityPools/acme.svc.id.goog/subject/ns/default/sa/shop"
 # A project and its buckets, as far as Stoker asks: state in a file, every call in another.
@@ -118,7 +117,7 @@ def test_a_refusal_is_gclouds_own(user: User) -> None:
 
 
 def test_a_quota_that_is_too_small_is_found_first(user: User) -> None:
-    from stoker.targets.simulated.cluster.kinds import BY_KIND
+    from tests.support.cluster.kinds import BY_KIND
 
     quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "0"}}}
     user.cluster.store.create(BY_KIND["ResourceQuota"], "default", quota)

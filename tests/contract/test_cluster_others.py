@@ -2,9 +2,8 @@
 
 import json
 
+from tests.support.cluster.kinds import BY_KIND
 from tests.support.user import User
-
-from stoker.targets.simulated.cluster.kinds import BY_KIND
 
 
 def test_fields_of_others_are_theirs(user: User) -> None:

@@ -7,9 +7,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from tests.support.cluster.kinds import BY_KIND
 from tests.support.user import SPEC, User
-
-from stoker.targets.simulated.cluster.kinds import BY_KIND
 
 
 def test_keys_that_may_not_be_written_stop_it_before_anything_is_made(user: User) -> None:
@@ -263,7 +262,7 @@ def test_logs_of_all_pods_are_followed_until_the_last_is_gone(user: User) -> Non
 
 
 def test_an_admission_refusal_is_shown_as_it_is(user: User) -> None:
-    from stoker.targets.simulated.cluster.store import Refused
+    from tests.support.cluster.store import Refused
 
     def deny(kind: str, _: Any) -> None:
         if kind == "Deployment":
@@ -282,7 +281,7 @@ def test_a_cluster_that_comes_back_is_resumed(user: User) -> None:
     failing = {"left": 2}
 
     def flaky(kind: str, _: Any) -> None:
-        from stoker.targets.simulated.cluster.store import Refused
+        from tests.support.cluster.store import Refused
 
         if kind == "Service" and failing["left"]:
             failing["left"] -= 1

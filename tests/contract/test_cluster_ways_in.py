@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 from tests.conftest import Stoker, free_port
+from tests.support.cluster import Cluster
+from tests.support.cluster.kinds import BY_KIND
 from tests.support.endpoint import until
 from tests.support.manifests import one, plan_of
 from tests.support.user import SPEC, User
@@ -22,8 +24,6 @@ from stoker.catalog import vllm
 from stoker.render.manifests import manifests
 from stoker.targets.kubernetes.gateway import reason, routes
 from stoker.targets.kubernetes.portforward import PortForward
-from stoker.targets.simulated.cluster import Cluster
-from stoker.targets.simulated.cluster.kinds import BY_KIND
 
 LABELS = {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/component": "engine"}
 

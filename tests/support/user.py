@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stoker.targets.simulated.cluster import Cluster
 from tests import models
 from tests.conftest import Ran, Stoker
+from tests.support.cluster import Cluster
 
 SPEC: dict[str, Any] = {
     "name": "shop",

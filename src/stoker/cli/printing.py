@@ -11,10 +11,9 @@ import click
 
 from stoker import __version__
 from stoker.findings import Finding
-from stoker.fleet.state import FleetState
 
 if TYPE_CHECKING:
-    pass
+    from stoker.fleet.state import FleetState
 
 
 def printable(text: str) -> str:
@@ -39,7 +38,7 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), indent=2, default=str))
 
 
-def print_fleet(state: FleetState, output: str, more: str = "") -> None:
+def print_fleet(state: "FleetState", output: str, more: str = "") -> None:
     """What a verb has led a fleet to: the state as JSON, or a line."""
     if output == "json":
         print_json(state)

@@ -8,7 +8,6 @@ import tempfile
 import time
 import webbrowser
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -20,6 +19,8 @@ from stoker.cli.fleets import find_fleet
 from stoker.cli.signals import terminate_as_interrupt
 from stoker.errors import EnvironmentFailed, MissingDependency
 from stoker.fleet.target import Endpoint
+from stoker.operate.prepare import CONSOLE
+from stoker.system import installation
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -71,11 +72,11 @@ def _open(url: str, wanted: bool) -> None:
 
 def _serve(stack: ExitStack, endpoint: Endpoint, port: int, browser: bool, place: list[str]) -> None:
     """Runs the page until Ctrl-C. Raises: MissingDependency, EnvironmentFailed."""
-    if find_spec("gradio") is None or find_spec("uvicorn") is None:
+    if not installation.here(*CONSOLE):
         raise MissingDependency(
-            "the web page is not installed",
-            why="gradio or uvicorn is not here",
-            fix="pip install 'stoker[page]'",
+            "the console is not installed",
+            why=f"it needs the packages {' and '.join(CONSOLE)}",
+            fix=installation.fix("local"),
             rule="page-missing",
         )
     argv = [sys.executable, "-m", "stoker.ui.console", "--endpoint", endpoint.url, "--model", endpoint.model]

@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,9 +23,6 @@ from stoker.planner.group import Group
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import ProgressPrinter, box
 from stoker.units import Seconds
-
-if TYPE_CHECKING:
-    pass
 
 LOOK_SECONDS = 0.5
 

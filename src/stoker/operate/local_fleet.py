@@ -18,7 +18,7 @@ from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine
 from stoker.operate.fleet import Fleet, check_count
-from stoker.operate.prepare import prepare
+from stoker.operate.prepare import prepare, without_page
 from stoker.operate.stored import load_stored
 from stoker.operate.wait import converge, limit
 from stoker.planner.group import Group
@@ -130,7 +130,7 @@ class LocalFleet(Fleet):
 
     def _planned(self, spec: Mapping[str, Any], replicas: int, rebind: bool, report: Report) -> Plan:
         return prepare(
-            load_stored(dict(spec)),
+            without_page(load_stored(dict(spec)), report),
             self.target.offer(),
             report,
             replicas=replicas,

@@ -9,7 +9,7 @@ from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
 from stoker.operate.local_fleet import START_TIMEOUT, LocalFleet
 from stoker.operate.measured import after_start
-from stoker.operate.prepare import check_target, prepare
+from stoker.operate.prepare import check_target, prepare, without_page
 from stoker.operate.stored import as_dumped_now, differences
 from stoker.operate.wait import converge, limit
 from stoker.planner.group import Group
@@ -34,7 +34,7 @@ def up(
     A fleet of the same name and spec is left as it is. Raises: FleetDiffers where it runs another spec and
     `replace_running` is off; DoesNotFit, PortTaken, WeightsFailed, EngineFailed, TimedOut.
     """
-    spec = spec or load("")
+    spec = without_page(spec or load(""), report)
     check_target(spec)
     fleet = LocalFleet(spec.name)
     if (damage := fleet.target.renew()) is not None:
@@ -91,6 +91,6 @@ def check_same(fleet: LocalFleet, spec: ServeSpec, replace_running: bool) -> int
 def dry_run(spec: ServeSpec, report: Report = silent) -> Changes:
     """What `up` would do, without doing it."""
     check_target(spec)
-    fleet = LocalFleet(spec.name)
+    spec, fleet = without_page(spec, report), LocalFleet(spec.name)
     plan = prepare(spec, fleet.target.offer(), report)
     return fleet.target.changes(plan)

@@ -3,20 +3,22 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stoker.engine.log import StartLog
 from stoker.events import Event, Report
-from stoker.fleet.state import FleetState
 from stoker.planner import reality
 from stoker.planner.plan import Plan
 from stoker.system import paths
 from stoker.system.files import locked, read_json, write_json
 
+if TYPE_CHECKING:  # a plan reads what was measured, and no log
+    from stoker.engine.log import StartLog
+    from stoker.fleet.state import FleetState
+
 READ = 4 << 20  # bytes of a log in which a start is told
 
 
-def after_start(plan: Plan, state: FleetState, since: float, report: Report) -> None:
+def after_start(plan: Plan, state: "FleetState", since: float, report: Report) -> None:
     """Compares replicas that were started after `since` with the plan, says what differs, and keeps the
     figures."""
     if plan.fit is None or plan.shape is None:
@@ -38,8 +40,10 @@ def after_start(plan: Plan, state: FleetState, since: float, report: Report) -> 
         return
 
 
-def started(file: Path) -> StartLog:
+def started(file: Path) -> "StartLog":
     """What a log says of its start."""
+    from stoker.engine.log import StartLog
+
     log = StartLog()
     try:
         with file.open("rb") as opened:
@@ -51,7 +55,7 @@ def started(file: Path) -> StartLog:
     return log
 
 
-def keep(plan: Plan, log: StartLog) -> None:
+def keep(plan: Plan, log: "StartLog") -> None:
     """Keeps the figures of a start, by model, hardware, release and options."""
     file = paths.measured()
     paths.private(file.parent)

@@ -1,20 +1,22 @@
 """From a spec to a plan for this machine: weights staged, shape read, shares decided."""
 
-import importlib.util
 import os
+import platform
 from dataclasses import replace
 from pathlib import Path
 
 from stoker import weights
+from stoker.advise import extras
 from stoker.bounds import shown
 from stoker.errors import MissingDependency, UsageError
-from stoker.events import Report
+from stoker.events import Event, Report
+from stoker.findings import Finding
 from stoker.model.shape import ModelShape, check_weights, read_shape
 from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
-from stoker.spec.nouns import KeyRef, LocalDir, ModelRef, ServeSpec, Source
-from stoker.system import keys, paths, reading
+from stoker.spec.nouns import Demo, KeyRef, LocalDir, ModelRef, ServeSpec, Source
+from stoker.system import installation, keys, paths, reading
 from stoker.system.reading import Unreadable
 from stoker.weights.reading import TEMPLATE
 
@@ -69,7 +71,7 @@ def prepare(
     """
     if spec.engine.kind == "simulated":
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
-    _check_engine(spec)
+    _check_engine(spec, offer)
     token = spec.model.token
     if again and token is not None and not keys.known(token):
         token = None
@@ -89,14 +91,34 @@ def prepare(
     )
 
 
-def _check_engine(spec: ServeSpec) -> None:
-    if importlib.util.find_spec("vllm") is None:
+def _check_engine(spec: ServeSpec, offer: Hardware) -> None:
+    """Raises: MissingDependency, where there is no engine; UsageError, where there are two."""
+    extra = extras.engine_for(len(offer.gpus), platform.system(), platform.machine())
+    if not installation.here("vllm"):
+        more = ("demo",) if isinstance(spec.model.source, Demo) else ()
+        had = f"{installation.fix('local', *more, extra)}; " if extra else ""
         raise MissingDependency(
             "vLLM is not installed here",
             why="this environment has no package vllm",
-            fix="`make up` installs it; `engine: {kind: simulated}` runs without",
+            fix=f"{had}`engine: {{kind: simulated}}` runs without",
             rule="engine-missing",
         )
+    if len(found := installation.engines()) > 1:
+        raise UsageError(extras.two_engines(found, installation.look(), extra))
+
+
+CONSOLE = ("starlette", "uvicorn")  # what serves it; without Gradio beside them it says so at /chat
+
+
+def without_page(spec: ServeSpec, report: Report) -> ServeSpec:
+    """The spec without its web page where what serves it is not installed, which is said."""
+    if not spec.endpoint.page or installation.here(*CONSOLE):
+        return spec
+    why = f"it needs the packages {' and '.join(CONSOLE)}"
+    fix = installation.fix("local")
+    missing = Finding("the console is not installed", why, fix, severity="warning", rule="page-missing")
+    report(Event("console", "not installed, and not served", "warn", finding=missing))
+    return replace(spec, endpoint=replace(spec.endpoint, page=False))
 
 
 def _with_template(spec: ServeSpec) -> ServeSpec:

@@ -5,11 +5,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stoker.engine.log import StartLog
 from stoker.planner.plan import Plan
 from stoker.units import Bytes
+
+if TYPE_CHECKING:
+    from stoker.engine.log import StartLog
 
 GIB = 1024**3
 PRINTED = Bytes(int(0.01 * GIB))  # vLLM prints GiB with two places
@@ -36,7 +38,7 @@ class Compared:
         return f"{self.name} {Bytes(self.measured)} of {Bytes(self.planned)} planned (+-{Bytes(self.band)})"
 
 
-def compared(plan: Plan, log: StartLog) -> tuple[Compared, ...]:
+def compared(plan: Plan, log: "StartLog") -> tuple[Compared, ...]:
     """Every figure that both the plan and the log have."""
     memory, fit = plan.memory, plan.fit
     if memory is None or fit is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stoker.errors import MissingDependency, UsageError, WeightsFailed
 from stoker.spec.nouns import Bucket
+from stoker.system import installation
 from stoker.units import Bytes
 from stoker.weights.remote import Interrupted, Listing, RemoteFile, ask_nobody, needed
 
@@ -75,7 +76,8 @@ def _store(source: Bucket) -> Any:
         raise MissingDependency(
             f"{source.scheme}:// needs the package obstore",
             why="it is not installed",
-            fix="pip install 'stoker[buckets]'",
+            fix=installation.fix("buckets"),
+            rule="buckets-missing",
         ) from None
     try:
         if source.scheme == "gs":

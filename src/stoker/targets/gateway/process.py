@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from stoker.system import loop
 from stoker.system.http1 import HttpServer
 from stoker.system.log import setup
 from stoker.targets.gateway.app import App
@@ -117,9 +118,7 @@ def run(settings: Settings, follow: Follow, ending: Ending, entrance: Entrance |
     setup("gateway")
     raise_open_files()
     try:
-        import uvloop
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop.factory()) as runner:
             runner.run(serve(settings, follow, entrance or Bound(settings.host, settings.port), ending))
     except OSError as error:
         log.error("%s:%d cannot be bound: %s", settings.host, settings.port, error)

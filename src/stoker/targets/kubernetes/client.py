@@ -11,23 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import httpx2
+from lightkube.config.client_adapter import Client, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
 
-from stoker.errors import EnvironmentFailed, MissingDependency, Unreachable, UsageError
+from stoker.errors import EnvironmentFailed, Unreachable, UsageError
 from stoker.system import clock
 from stoker.targets.kubernetes import kubeconfig
 from stoker.targets.kubernetes.kinds import RESOURCES
-
-try:
-    from lightkube.config.client_adapter import Client, ConnectionParams
-    from lightkube.config.kubeconfig import KubeConfig
-    from lightkube.core.exceptions import ConfigError
-except ImportError as missing:
-    raise MissingDependency(
-        "the Kubernetes client is not installed",
-        why=str(missing),
-        fix="pip install 'stoker[kubernetes]'",
-        rule="kubernetes-client",
-    ) from missing
 
 MANAGER = "stoker"
 FORBIDDEN = "kube-forbidden"

@@ -15,10 +15,11 @@ from typing import Any
 from stoker.fleet.process import WITHHELD, Process
 from stoker.fleet.state import Phase, Sample
 from stoker.fleet.typed import typed
-from stoker.system import clock
+from stoker.system import clock, paths
 from stoker.system.files import read_secret
 from stoker.system.proc import ProcessId, identify, signal_group, started_at
 from stoker.targets.local.log_files import new_life, opened, written_by
+from stoker.targets.local.naming import named
 from stoker.targets.local.process_marks import Mark
 
 SCRATCH = "stoker-"
@@ -93,6 +94,8 @@ class Child:
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         environment = self._environment(folder, sockets)  # where a key is lost, nothing is made
+        if any(word.endswith("/vllm") for word in argv[:2]):
+            environment |= named(environment, paths.engine_cache())
         self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix=SCRATCH)

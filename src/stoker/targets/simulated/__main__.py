@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 
+from stoker.system import loop
 from stoker.targets.simulated.options import read
 from stoker.targets.simulated.process import claim_port, raise_open_files, serve
 
@@ -14,21 +14,11 @@ def main() -> int:
     raise_open_files()
     try:
         claim_port(options)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop.factory()) as runner:
             return runner.run(serve(options))
     except OSError as error:
         sys.stderr.write(f"Traceback (most recent call last):\nOSError: {error}\n")
         return 1
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's where it is installed, else asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

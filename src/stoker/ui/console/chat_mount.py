@@ -13,6 +13,8 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
+from stoker.system import installation
+
 POLL_SECONDS = 0.5
 WAITING = (Path(__file__).parent / "static" / "waiting.html").read_text(encoding="utf-8")
 # What Gradio offers besides a chat: files, saved states and fetching from other hosts.
@@ -105,5 +107,5 @@ def in_thread(work: Callable[[], Any]) -> "asyncio.Future[Any]":
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "gradio":
-        return "Gradio is not installed: pip install 'stoker[page]'"
+        return f"Gradio is not installed: {installation.fix('local')}"
     return f"{type(error).__name__}: {error}"

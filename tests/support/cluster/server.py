@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from stoker.targets.simulated.cluster import ownership
-from stoker.targets.simulated.cluster.controllers import Controllers
-from stoker.targets.simulated.cluster.kinds import BY_KIND, KINDS, Kind
-from stoker.targets.simulated.cluster.store import Object, Refused, Store
+from tests.support.cluster import ownership
+from tests.support.cluster.controllers import Controllers
+from tests.support.cluster.kinds import BY_KIND, KINDS, Kind
+from tests.support.cluster.store import Object, Refused, Store
 
 TICK = 0.02
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]

@@ -1,10 +1,10 @@
-"""`python -m stoker.targets.simulated.cluster KUBECONFIG`: runs the double and writes a kubeconfig for it."""
+"""`python -m tests.support.cluster KUBECONFIG`: runs the double and writes a kubeconfig for it."""
 
 import sys
 import time
 from pathlib import Path
 
-from stoker.targets.simulated.cluster import Cluster
+from tests.support.cluster import Cluster
 
 
 def main() -> None:

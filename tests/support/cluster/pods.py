@@ -1,6 +1,6 @@
 """Pods of the double, as they are read."""
 
-from stoker.targets.simulated.cluster.store import Object
+from tests.support.cluster.store import Object
 
 
 def requested(pod: Object) -> dict[str, int]:

@@ -9,8 +9,8 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from stoker.targets.simulated.cluster import ownership
-from stoker.targets.simulated.cluster.kinds import BY_KIND, Kind
+from tests.support.cluster import ownership
+from tests.support.cluster.kinds import BY_KIND, Kind
 
 MOST = 20_000  # changes that a watch can look back over
 Key = tuple[str, str, str]  # kind, namespace, name

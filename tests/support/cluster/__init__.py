@@ -4,9 +4,9 @@ ships.
 It keeps objects, resource versions, watches, server-side apply with field ownership, and scripts what pods do
 by the annotations `fake/start-seconds`, `fake/ready-seconds`, `fake/run-seconds`, `fake/exit-code`,
 `fake/log`, `fake/metrics` and `fake/fault`. `Cluster` runs it in this process, `python -m
-stoker.targets.simulated.cluster` by itself.
+tests.support.cluster` by itself.
 """
 
-from stoker.targets.simulated.cluster.server import Cluster
+from tests.support.cluster.server import Cluster
 
 __all__ = ["Cluster"]

@@ -11,9 +11,9 @@ import time
 from copy import deepcopy
 from typing import Any
 
-from stoker.targets.simulated.cluster.kinds import BY_KIND
-from stoker.targets.simulated.cluster.pods import claimed, is_ready, is_running, requested
-from stoker.targets.simulated.cluster.store import Object, Refused, Store, now
+from tests.support.cluster.kinds import BY_KIND
+from tests.support.cluster.pods import claimed, is_ready, is_running, requested
+from tests.support.cluster.store import Object, Refused, Store, now
 
 REVISION = "deployment.kubernetes.io/revision"
 LWS = "leaderworkerset.sigs.k8s.io"
