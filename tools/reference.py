@@ -1,7 +1,7 @@
 """Writes the reference pages that are made from code: `make docs`. A test compares them with the code.
 
 docs/reference/spec.md from the models that read the file, cli.md from the commands' own help, json.md from
-the nouns that `-o json` prints.
+the nouns that `-o json` prints, rules.md from the rules that findings are made of.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import click
+import errors
 
+from stoker.catalog import rules
 from stoker.cli.main import GROUPS, cli
 from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS
@@ -54,6 +56,11 @@ PRINTED = (
     (
         "`stoker lint -o json`, `stoker doctor -o json`, `stoker why -o json`",
         "a list of Finding; `-o sarif` writes SARIF 2.1.0",
+    ),
+    (
+        "`stoker explain -o json`",
+        "a list of rules; with an id that rule: rule, meaning, scope, severity, variants "
+        "(text and reason are what is looked for)",
     ),
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
@@ -140,6 +147,50 @@ def json_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def rules_page() -> str:
+    """Every rule, by what is looked at."""
+    lines = [
+        "# Rules",
+        "",
+        EDIT,
+        "",
+        "A finding carries a rule's id: in `-o json`, in SARIF, and below each finding of `stoker lint`.",
+        "`stoker explain RULE` prints the same. `…` and `<name>` stand for what a case fills in.",
+    ]
+    for scope in rules.SCOPES:
+        found = [one for one in rules.everything() if one.scope == scope]
+        sources = dict.fromkeys(one.source for one in found)
+        lines += [
+            "",
+            f"## {scope[0].upper()}{scope[1:]}",
+            "",
+            "Source: " + "; ".join(map(_cell, sources)) + ".",
+        ]
+        for id in rules.ids([scope]):
+            lines += _rule(id)
+    return "\n".join([*lines, ""])
+
+
+def _rule(id: str) -> list[str]:
+    found = rules.variants(id)
+    lines = ["", f"### {id}", "", f"{_cell(rules.meaning(id))} ({found[0].severity})", ""]
+    lines += ["| what | why | fix |", "|---|---|---|"]
+    lines += [f"| {_cell(one.what)} | {_cell(one.why)} | {_cell(one.fix)} |" for one in found]
+    also = [f"Also: {_cell(one.more)}." for one in found if one.more]
+    releases = [f"Since {one.since}." for one in found if one.since] + [
+        f"Until {one.until}." for one in found if one.until
+    ]
+    return [*lines, *([""] if also or releases else []), *also, *releases]
+
+
+def _ids(name: str) -> set[str]:
+    return {one.id for one in rules.book(name).rules}
+
+
+def _cell(text: str) -> str:
+    return rules.blank(text).replace("|", "\\|").replace("<", "&lt;")
+
+
 def _prose(text: str | None) -> str:
     return re.sub(r"\s*\n\s*", " ", (text or "").strip())
 
@@ -156,21 +207,31 @@ def _type(annotation: object) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Every page and its text."""
+    """Every page and its text; first the rules of errors, which the page of rules is made of."""
+    others = frozenset(id for name in rules.FILES if name != "errors" for id in _ids(name))
     return {
+        errors.PAGE: errors.page(others),
         PAGES / "spec.md": template.reference(),
         PAGES / "cli.md": command_page(),
         PAGES / "json.md": json_page(),
+        PAGES / "rules.md": rules_page(),
     }
 
 
 def main() -> int:
-    """Writes what has changed."""
-    for path, text in pages().items():
+    """Writes what has changed: the rules of errors first, which other pages are made of."""
+    _write({errors.PAGE: pages()[errors.PAGE]})
+    for kept in (rules.book, rules.ranks, rules.rule):
+        kept.cache_clear()
+    _write(pages())
+    return 0
+
+
+def _write(made: dict[Path, str]) -> None:
+    for path, text in made.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"  ok    docs        {path.name} written")
-    return 0
 
 
 if __name__ == "__main__":

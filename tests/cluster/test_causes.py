@@ -13,16 +13,12 @@ FLAG = "vllm serve: error: unrecognized arguments: --no-such-flag"
 FAULTS = [
     ({"fake/fault": "ImagePullBackOff"}, "why-image-missing", "there is no such image"),
     ({"fake/fault": "OOMKilled"}, "why-host-memory", "the host's memory ran out"),
-    ({"fake/fault": "CrashLoopBackOff", "fake/log": CUDA}, "why-gpu-memory", "the GPU's memory is too small"),
-    (
-        {"fake/fault": "CrashLoopBackOff", "fake/log": FLAG},
-        "why-unknown-option",
-        "does not know --no-such-flag",
-    ),
+    ({"fake/fault": "CrashLoopBackOff", "fake/log": CUDA}, "engine-gpu-memory", "the GPU is out of memory"),
+    ({"fake/fault": "CrashLoopBackOff", "fake/log": FLAG}, "engine-option", "does not know --no-such-flag"),
     (
         {"fake/run-seconds": "0.5", "fake/exit-code": "1", "fake/log": CUDA},
-        "why-gpu-memory",
-        "the GPU's memory is too small",
+        "engine-gpu-memory",
+        "the GPU is out of memory",
     ),
 ]
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from stoker.catalog.rules import rule
 from stoker.events import Event
 from stoker.fleet.diff import events
 from stoker.fleet.state import FleetState, Replica, Service, Stopped
@@ -20,6 +21,7 @@ from stoker.ui.console.live import Live
 from stoker.ui.console.settings import Settings
 
 SECRET = "ValueError: prompt of /home/anna/plan.txt: no such layer"
+CAUSE = rule("engine-error").finding("/home/anna/plan.txt", line=SECRET)
 FLEET = FleetState(
     "shop",
     "local",
@@ -27,13 +29,19 @@ FLEET = FleetState(
     2,
     wanted=3,
     replicas=(
-        Replica("1", "Failed", 1.0, detail=SECRET, last_error=SECRET, restarts=1),
+        Replica("1", "Failed", 1.0, detail=SECRET, last_error=SECRET, restarts=1, cause=CAUSE),
         Replica("2", "Ready", 1.0, detail="2 requests to finish"),
         Replica("3", "Loading", 1.0, detail="weights 40 %"),
     ),
     services=(
         Service("gateway", "Failed", 1.0, last_error=SECRET),
-        Service("weights", "Starting", 1.0, detail=f"the copy's container copy: CrashLoopBackOff: {SECRET}"),
+        Service(
+            "weights",
+            "Starting",
+            1.0,
+            detail=f"the copy's container copy: CrashLoopBackOff: {SECRET}",
+            cause=rule("copy-failed").finding(words=SECRET),
+        ),
     ),
     stopped=Stopped(2, 1, "replica 1", SECRET),
 )
@@ -114,6 +122,8 @@ async def test_history_is_figures(live: Live, monkeypatch: pytest.MonkeyPatch) -
 def test_all_else_is_as_before(live: Live) -> None:
     full, bare = live.now(), live.now(reads=False)
     assert [one["words"] for one in bare["state"]["replicas"]] == ["", "", ""]
+    assert bare["state"]["replicas"][0]["cause"]["rule"] == "engine-error"
+    assert full["state"]["replicas"][0]["cause"]["what"] == SECRET
     assert bare["state"]["replicas"][1:] == full["state"]["replicas"][1:]
     assert bare["state"]["services"][1]["detail"] == "the copy's container copy: CrashLoopBackOff"
     assert len(bare["findings"]) == len(full["findings"]) > 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stoker.findings import Finding
 from stoker.fleet.process import Process, Wanted
 from stoker.fleet.state import Sample
 from stoker.system import clock
@@ -72,7 +73,7 @@ def test_a_change_is_stopped_by_its_first_failure_and_what_was_ready_is_led_to(t
     made = rollouts(tmp_path, first, [child(engine("1"))])
     broken = child(engine("1", "x"), "Starting")
     assert made.is_new(broken, second)
-    made.stop(broken, "the moon is full", second)
+    made.stop(broken, Finding("the moon is full", rule="engine-error"), second)
     assert made.led(second) == first
     assert (made.stopped and made.stopped.serving) == 1
     third = wanted(3, engine("1", "y"))

@@ -22,7 +22,6 @@ COMMANDS = sorted({one for one in SHELL if one.text.startswith("stoker")}, key=s
 OTHERS = sorted({one for one in SHELL if not one.text.startswith("stoker")}, key=str)
 PYTHON = [one for path in pages.pages() for one in pages.blocks(path, "python")]
 YAML = [one for path in pages.pages() for one in pages.blocks(path, "yaml")]
-PENDING = {"docs/reference/rules.md"}  # is made of the rules, and not of this checkout alone
 REFERENCE = pages.ROOT / "docs" / "reference"
 TROUBLE = pages.ROOT / "docs" / "how-to" / "troubleshooting.md"
 
@@ -137,8 +136,6 @@ def test_links_lead_somewhere(path: Path) -> None:
         if target.startswith(("http://", "https://")):
             continue
         place = (path.parent / target).resolve() if target else path
-        if str(place.relative_to(pages.ROOT)) in PENDING and not place.exists():
-            continue
         assert place.exists(), found
         assert not anchor or anchor in pages.anchors(place), found
 

@@ -4,37 +4,50 @@ first."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 from stoker.render.manifests.capacity import LABEL, accelerator, node_selector
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.scaling import VALUES
 
+_SNAPSHOTTER = "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream"
+_PROMETHEUS = "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)"
+_OPERATOR = "install the Prometheus operator, or --set kubernetes.metrics=none"
+_GATEWAYS = "gcloud container clusters update NAME --gateway-api=standard, or routing: service"
+_POLICIES = "a GKE cluster with the Gateway API, or platform: plain"
 # What installs a kind that is not every cluster's.
 INSTALLS = {
-    "LeaderWorkerSet": "kubectl apply --server-side -f "
-    "https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml",
-    "VolumeSnapshot": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
-    "VolumeSnapshotClass": "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream",
-    "PodMonitoring": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
-    "PodMonitor": "install the Prometheus operator, or --set kubernetes.metrics=none",
-    "Rules": "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)",
-    "PrometheusRule": "install the Prometheus operator, or --set kubernetes.metrics=none",
-    "Gateway": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
-    "HTTPRoute": "gcloud container clusters update NAME --gateway-api=standard, or routing: service",
-    "InferencePool": "kubectl apply -f "
-    "https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.4.0/manifests.yaml",
-    "GCPBackendPolicy": "a GKE cluster with the Gateway API, or platform: plain",
-    "HealthCheckPolicy": "a GKE cluster with the Gateway API, or platform: plain",
+    "LeaderWorkerSet": (
+        "kubectl apply --server-side -f "
+        "https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml"
+    ),
+    "VolumeSnapshot": _SNAPSHOTTER,
+    "VolumeSnapshotClass": _SNAPSHOTTER,
+    "PodMonitoring": _PROMETHEUS,
+    "PodMonitor": _OPERATOR,
+    "Rules": _PROMETHEUS,
+    "PrometheusRule": _OPERATOR,
+    "Gateway": _GATEWAYS,
+    "HTTPRoute": _GATEWAYS,
+    "InferencePool": (
+        "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/"
+        "releases/download/v1.4.0/manifests.yaml"
+    ),
+    "GCPBackendPolicy": _POLICIES,
+    "HealthCheckPolicy": _POLICIES,
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }
 FUSE = "gcsfuse.csi.storage.gke.io"
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
-    "stackdriver": "kubectl apply -f "
-    "https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml",
-    "prometheus": "helm install prometheus-adapter prometheus-community/prometheus-adapter -f DIR/"
-    + VALUES
-    + " (which `stoker render -O DIR` writes)",
+    "stackdriver": (
+        "kubectl apply -f https://raw.githubusercontent.com/GoogleCloudPlatform/k8s-stackdriver/master/"
+        "custom-metrics-stackdriver-adapter/deploy/production/adapter_new_resource_model.yaml"
+    ),
+    "prometheus": (
+        "helm install prometheus-adapter prometheus-community/prometheus-adapter "
+        f"-f DIR/{VALUES} (which `stoker render -O DIR` writes)"
+    ),
 }
 
 
@@ -132,27 +145,15 @@ def _release(facts: ClusterFacts) -> list[Finding]:
     if facts.release is None or facts.release >= OLDEST:
         return []
     have, wanted = (".".join(map(str, one)) for one in (facts.release, OLDEST))
-    return [
-        Finding(
-            f"the cluster {facts.context} runs Kubernetes {have}, and the fleet needs {wanted}",
-            "its pods have fields that older releases do not know",
-            f"upgrade the cluster to {wanted} or newer",
-            rule="kube-release",
-        )
-    ]
+    return [rule("kube-release").finding(context=facts.context, have=have, wanted=wanted)]
 
 
 def _kinds(facts: ClusterFacts) -> list[Finding]:
     if not facts.missing:
         return []
-    return [
-        Finding(
-            f"the cluster {facts.context} has no {', '.join(facts.missing)}",
-            "the definition is not installed",
-            "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing)),
-            rule="kube-missing",
-        )
-    ]
+    kinds = ", ".join(facts.missing)
+    installs = "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing))
+    return [rule("kube-missing").finding(context=facts.context, kinds=kinds, installs=installs)]
 
 
 def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -170,14 +171,7 @@ def _rights(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         if rules := dict.fromkeys(map(_rule, these)):
             roles.append(f"a {role} with {', '.join(rules)}")
     said = [f"{verbs} {' and '.join(kinds)}" for verbs, kinds in where.items()]
-    return [
-        Finding(
-            f"you may not {'; nor '.join(said)}",
-            "the cluster's own answer to a SelfSubjectAccessReview of each",
-            f"{', and '.join(roles)}, bound to you",
-            rule="kube-forbidden",
-        )
-    ]
+    return [rule("kube-forbidden").finding(done="; nor ".join(said), roles=", and ".join(roles))]
 
 
 def _verbs(denied: list[Denied]) -> dict[str, list[str]]:
@@ -192,24 +186,14 @@ def _verbs(denied: list[Denied]) -> dict[str, list[str]]:
 
 
 def _rule(denied: Denied) -> str:
-    return (
-        f'{{apiGroups: ["{denied.group}"], resources: ["{denied.plural}"], verbs: ["get", "list", '
-        f'"create", "patch", "delete"]}}'
-    )
+    verbs = '["get", "list", "create", "patch", "delete"]'
+    return f'{{apiGroups: ["{denied.group}"], resources: ["{denied.plural}"], verbs: {verbs}}}'
 
 
 def _driver(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if cluster.weights != "gcsfuse" or facts.drivers is None or FUSE in facts.drivers:
         return []
-    return [
-        Finding(
-            f"the cluster {facts.context} cannot mount buckets",
-            f"it has no CSI driver {FUSE}",
-            "gcloud container clusters update NAME --location PLACE --update-addons "
-            "GcsFuseCsiDriver=ENABLED, or weights: stream",
-            rule="kube-gcsfuse",
-        )
-    ]
+    return [rule("kube-gcsfuse").finding(context=facts.context, driver=FUSE)]
 
 
 def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -217,14 +201,7 @@ def _class(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not asked or facts.classes is None or asked in facts.classes:
         return []
     known = ", ".join(facts.classes) or "none"
-    return [
-        Finding(
-            f"there is no ComputeClass {asked}",
-            f"there are: {known}",
-            "kubernetes.compute_class, or kubernetes.capacity, which makes one",
-            rule="kube-compute-class",
-        )
-    ]
+    return [rule("kube-compute-class").finding(asked=asked, known=known)]
 
 
 def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
@@ -233,15 +210,16 @@ def _namespace_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     for quota in facts.quotas:
         left = quota.limit - quota.used + facts.running
         if left < wanted:
-            out.append(
-                Finding(
-                    f"{quota.where} of {cluster.namespace} leaves {max(0, left)} GPUs, and the fleet needs "
-                    f"{wanted}",
-                    f"{quota.used} of {quota.limit} are used, {facts.running} of them by this fleet",
-                    "raise the ResourceQuota, or fewer replicas",
-                    rule="kube-quota",
-                )
+            found = rule("kube-quota").finding(
+                quota=quota.where,
+                namespace=cluster.namespace,
+                left=max(0, left),
+                wanted=wanted,
+                used=quota.used,
+                limit=quota.limit,
+                running=facts.running,
             )
+            out.append(found)
     return out
 
 
@@ -251,15 +229,12 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     each, wanted = cluster.gpus_per_node, accelerator(cluster) if cluster.gke else None
     asked = cluster.spec.hardware.machine
-    pools = [
-        p
-        for p in facts.pools or ()
-        if p.gpus >= each and p.accelerator == wanted and asked in (None, p.machine or asked)
-    ]
+    suits = [p for p in facts.pools or () if p.gpus >= each and p.accelerator == wanted]
+    pools = [p for p in suits if asked in (None, p.machine or asked)]
     if pools or any(fits(node, cluster) for node in facts.nodes):
         return []
     more = {key: value for key, value in node_selector(cluster).items() if key != LABEL}
-    what = f"no node has {each} x {wanted or 'GPU'}" + (f" and the labels {more}" if more else "")
+    what = f"{each} x {wanted or 'GPU'}" + (f" and the labels {more}" if more else "")
     seen = sorted({f"{node.labels.get(LABEL, 'GPU')} x {node.gpus}" for node in facts.nodes if node.gpus})
     why = f"nodes have: {', '.join(seen) or 'no GPU'}"
     why += (
@@ -268,16 +243,15 @@ def _nodes(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         else "; no node pool has it"
     )
     machine = cluster.plan.hardware.machine
-    fix = "another hardware.gpu, or nodes that have it"
-    if cluster.gke:
-        fix = (
-            f"gcloud container node-pools create {wanted} --cluster NAME --location PLACE --machine-type "
-            f"{machine.machine if machine else 'TYPE'} "
-            f"--accelerator type={wanted},count={each},gpu-driver-version=default --enable-autoscaling "
-            f"--min-nodes 0 --max-nodes {cluster.spec.replicas.high * cluster.plan.nodes}; "
-            "or kubernetes: {capacity: [on-demand, spot]}"
-        )
-    return [Finding(what, why, fix, severity="warning", rule="kube-no-gpu-node")]
+    found = rule("kube-no-gpu-node", "gke" if cluster.gke else "").finding(
+        asked=what,
+        seen=why,
+        gpu=wanted,
+        count=each,
+        machine=machine.machine if machine else "TYPE",
+        most=cluster.spec.replicas.high * cluster.plan.nodes,
+    )
+    return [found]
 
 
 def _grows(facts: ClusterFacts, cluster: Cluster) -> bool:
@@ -293,27 +267,9 @@ def _rollout(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
         return []
     more = need(cluster) + cluster.plan.gpus_per_replica
     if cluster.ask.surge and have < more:
-        return [
-            Finding(
-                f"a rollout will need {more} GPUs, and the nodes that fit have {have}",
-                "kubernetes.surge: true starts a replica before it stops one; where no node is added, that "
-                "one waits",
-                "kubernetes: {surge: false}, or one more node",
-                severity="note",
-                rule="kube-rollout",
-            )
-        ]
+        return [rule("kube-rollout", "surge").finding(more=more, have=have)]
     if not cluster.ask.surge and cluster.spec.replicas.low == 1 and have >= more:
-        return [
-            Finding(
-                "a rollout will stop the only replica before it starts the next one",
-                f"kubernetes.surge is false, though the nodes that fit have {have} GPUs and a replica takes "
-                f"{cluster.plan.gpus_per_replica}",
-                "kubernetes: {surge: true}, where no other work holds them",
-                severity="note",
-                rule="kube-rollout",
-            )
-        ]
+        return [rule("kube-rollout", "gap").finding(have=have, each=cluster.plan.gpus_per_replica)]
     return []
 
 
@@ -321,16 +277,14 @@ def _project_quota(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     quota, wanted = facts.project, need(cluster)
     if quota is None or quota.limit - quota.used + facts.running >= wanted:
         return []
-    return [
-        Finding(
-            f"the quota {quota.where} leaves {max(0, quota.limit - quota.used)} GPUs, and the fleet needs "
-            f"{wanted}",
-            f"{quota.used} of {quota.limit} are used",
-            "ask for more at https://console.cloud.google.com/iam-admin/quotas, or another GPU or region",
-            severity="warning",
-            rule="kube-gpu-quota",
-        )
-    ]
+    found = rule("kube-gpu-quota").finding(
+        quota=quota.where,
+        left=max(0, quota.limit - quota.used),
+        wanted=wanted,
+        used=quota.used,
+        limit=quota.limit,
+    )
+    return [found]
 
 
 def _fabric(cluster: Cluster) -> list[Finding]:
@@ -344,28 +298,11 @@ def _fabric(cluster: Cluster) -> list[Finding]:
         or machine.machine[:2] not in ("a3", "a4")
     ):
         return []
-    return [
-        Finding(
-            f"the ranks on {machine} speak over the node's plain network, not over its GPUs' own cards",
-            "GPUDirect wants node pools with extra networks, and pods that ask for them, which are not "
-            "rendered",
-            "https://cloud.google.com/kubernetes-engine/docs/how-to/gpu-bandwidth-gpudirect-tcpx sets the "
-            "pools up; or a plan of one node",
-            severity="warning",
-            rule="kube-fabric",
-        )
-    ]
+    return [rule("kube-fabric").finding(machine=machine)]
 
 
 def _adapter(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
     if not cluster.scaled or facts.adapter is not False:
         return []
-    return [
-        Finding(
-            "the cluster serves no custom metrics, so the HPA will not move the replicas",
-            "custom.metrics.k8s.io is not there",
-            ADAPTERS.get(cluster.metrics, "install the metrics adapter"),
-            severity="warning",
-            rule="kube-adapter",
-        )
-    ]
+    install = ADAPTERS.get(cluster.metrics, "install the metrics adapter")
+    return [rule("kube-adapter").finding(install=install)]

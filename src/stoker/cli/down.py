@@ -6,11 +6,12 @@ import click
 
 from stoker.cli.common import fleet_options, output_option
 from stoker.cli.conflicts import asked
-from stoker.cli.fleets import every_cluster, find_fleet
+from stoker.cli.fleets import chosen_name, every_cluster, find_fleet, on_this_machine
 from stoker.cli.printing import print_json
 from stoker.errors import StokerError, UsageError
 from stoker.operate.fleet import Conflicts, Fleet
-from stoker.operate.local_fleet import LocalFleet
+from stoker.operate.last_try import forget, or_last
+from stoker.operate.local_fleet import LocalFleet, connect
 from stoker.targets.local.known import names, strays
 from stoker.ui.terminal import ProgressPrinter
 
@@ -47,15 +48,29 @@ def command(
     if every:
         _check_all(file, target, namespace)
     wanted: list[Fleet] = [LocalFleet(one) for one in (*names(), *strays())] if every else []
-    if not every:
+    if every:
+        forget(None)
+    elif on_this_machine(file, target):
+        wanted += _one(chosen_name(name, file))
+    else:
         wanted.append(find_fleet(name, file, target, namespace))
     ended, failed = _each(wanted, printer, now, weights, output)
     if output == "json":
         print_json(ended)
-    elif not wanted:
+    elif not wanted and every:
         click.echo("no fleet runs on this machine")
     if failed:
         raise failed[0]
+
+
+def _one(name: str | None) -> list[Fleet]:
+    """The fleet of that name, or the only one. Of one that did not come up, its last try is forgotten."""
+    running, last = or_last(lambda: connect(name), name)
+    if last is None:
+        return [running] if running is not None else []
+    forget(last.name)
+    click.echo(f"{last.name} does not run; what was kept of its last try is gone", err=True)
+    return []
 
 
 def _each(

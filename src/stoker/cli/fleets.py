@@ -9,7 +9,7 @@ from stoker.spec.nouns import ServeSpec
 
 if TYPE_CHECKING:
     from stoker.operate.fleet import Fleet
-from stoker.cli.common import read_spec
+from stoker.cli.common import parse_spec, read_spec
 
 
 def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:
@@ -41,22 +41,19 @@ def find_fleet(
     namespace: str | None = None,
     *,
     looking: bool = False,
-    left: bool = False,
 ) -> "Fleet":
     """The fleet of the file here (or of -f), on this machine or in its cluster; without one the only one
     here.
 
     Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
-    looking: as for `chosen_name`. left: of a named one, what it has left behind on this machine will do.
-    Raises: SpecError, NoSuchFleet.
+    looking: as for `chosen_name`. Raises: SpecError, NoSuchFleet.
     """
     found = _in_cluster(name, file, target, namespace, looking)
     if found is not None:
         return found
-    from stoker.operate.local_fleet import LocalFleet, connect
+    from stoker.operate.local_fleet import connect
 
-    chosen = chosen_name(name, file, looking=looking)
-    return LocalFleet(chosen) if left and chosen else connect(chosen)
+    return connect(chosen_name(name, file, looking=looking))
 
 
 def _in_cluster(
@@ -93,8 +90,13 @@ def _spec_or_none(
     """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises:
     SpecError."""
     try:
-        return read_spec(None, file, sets, target, namespace)
+        return parse_spec(None, file, sets, target, namespace)
     except UsageError:
         if looking and file is None and target is None:
             return None
         raise
+
+
+def on_this_machine(file: str | None, target: str | None, *, looking: bool = False) -> bool:
+    """Whether a verb with these options is about this machine. Raises: SpecError."""
+    return target != "kubernetes" and every_cluster(file, target, looking=looking) is None

@@ -5,8 +5,12 @@ import json
 import click
 
 from stoker.cli.common import output_option
-from stoker.cli.fleets import find_fleet
-from stoker.cli.printing import plain, printable
+from stoker.cli.fleets import chosen_name, find_fleet, on_this_machine
+from stoker.cli.printing import plain, printable, tell_last
+from stoker.operate.fleet import Fleet
+from stoker.operate.last_try import or_last
+from stoker.operate.local_fleet import LocalFleet, connect
+from stoker.targets.local.last_try import newest
 
 ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not answer for a while
 
@@ -34,13 +38,17 @@ def command(
     `gateway`, `page` or `supervisor`.
 
     A process that was started again has a log of each life; --previous shows the one before, as the crash
-    left it.
+    left it. Of a fleet that did not come up, the logs of its last try are there, until the next ones take
+    their place.
 
     -o json prints one object a line, as it comes: the process it is of, and the text.
     """
     if follow and previous:
         raise click.UsageError("--previous is of a life that is over: nothing of it can be followed.")
-    fleet = find_fleet(name, file, target, namespace, looking=True, left=True)
+    if on_this_machine(file, target, looking=True):
+        fleet: Fleet = _local(chosen_name(name, file, looking=True))
+    else:
+        fleet = find_fleet(name, file, target, namespace, looking=True)
     for line in fleet.logs(replica, follow, previous):
         if line.source == ABOUT:
             click.echo(printable(line.text), err=True)
@@ -50,3 +58,15 @@ def command(
             continue
         text = printable(line.text)
         click.echo(text if replica else f"{click.style(f'{line.source:>10}', fg='cyan')} | {text}")
+
+
+def _local(name: str | None) -> LocalFleet:
+    """The fleet of that name, or the only one; where none runs, what is left of the last try."""
+    if name is None:
+        running, last = or_last(lambda: connect(None), None)
+    else:
+        running = LocalFleet(name)
+        last = None if running.stands else newest(name)
+    if last is not None:
+        tell_last(last, err=True)
+    return running if running is not None else LocalFleet(last.name if last else "")

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from stoker.findings import Finding
 
 if TYPE_CHECKING:
     from stoker.fleet.state import FleetState
+    from stoker.targets.local.last_try import Try
 
 
 def printable(text: str) -> str:
@@ -31,6 +33,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(v) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
     return value
+
+
+def tell_last(last: "Try", err: bool) -> None:
+    """Says of which try what follows is, as nothing of that name runs."""
+    at = datetime.fromtimestamp(last.at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    click.echo(f"the last try of {last.name} failed at {at}: {last.finding.what}", err=err)
 
 
 def print_json(value: Any) -> None:

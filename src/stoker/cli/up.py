@@ -17,6 +17,7 @@ from stoker.cli.up_cluster import agreement, up_cluster
 from stoker.errors import FleetDiffers, Interrupted, StokerError
 from stoker.events import Report, silent
 from stoker.fleet.diff import events
+from stoker.operate.last_try import give_up
 from stoker.operate.local_fleet import LocalFleet
 from stoker.operate.local_up import dry_run, up
 from stoker.planner.group import Group
@@ -118,7 +119,7 @@ def _start(
     except StokerError as error:
         printer.done()
         if not was_up and error.exit_code != 4 and error.finding.rule not in ("fleet-differs", "state-moved"):
-            _stop(fleet, silent, now=True)
+            _give_up(fleet, error)
         raise
     finally:
         printer.done()
@@ -136,6 +137,12 @@ def _agreed(error: FleetDiffers, printer: ProgressPrinter) -> bool:
 def _stop(fleet: LocalFleet, report: Report, now: bool = False) -> None:
     if fleet.target.folder.wanted() is not None or fleet.target.folder.supervised:
         fleet.down(report, now=now)
+
+
+def _give_up(fleet: LocalFleet, error: StokerError) -> None:
+    """Takes down what did not come up; `stoker why` and `stoker logs` go on to tell of it."""
+    if fleet.target.folder.wanted() is not None or fleet.target.folder.supervised:
+        give_up(fleet, error, silent)
 
 
 def _show(fleet: LocalFleet, spec: ServeSpec, output: str, detached: bool) -> None:

@@ -4,8 +4,10 @@ import click
 
 from stoker.advise.why import why
 from stoker.cli.common import fleet_options, output_option
-from stoker.cli.fleets import find_fleet
-from stoker.cli.printing import print_findings
+from stoker.cli.fleets import chosen_name, find_fleet, on_this_machine
+from stoker.cli.printing import print_findings, tell_last
+from stoker.operate.last_try import causes, or_last
+from stoker.operate.local_fleet import connect
 from stoker.system import clock
 from stoker.ui.findings import explained
 
@@ -16,10 +18,21 @@ from stoker.ui.findings import explained
 def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
 ) -> None:
-    """Explains what holds a fleet up: one cause, what shows it, one fix; several are ranked."""
-    fleet = find_fleet(name, file, target, namespace, looking=True)
-    state = fleet.status()
+    """Explains what holds a fleet up: one cause, what shows it, one fix; several are ranked.
+
+    Of a fleet that did not come up it tells why the last try failed, until `down` or the next `up`.
+    """
+    if on_this_machine(file, target, looking=True):
+        wanted = chosen_name(name, file, looking=True)
+        running, last = or_last(lambda: connect(wanted).status(), wanted)
+        if last is not None:
+            tell_last(last, err=output != "text")
+            return print_findings(causes(last), output, lambda one: explained(one, last.name))
+    else:
+        running = find_fleet(name, file, target, namespace, looking=True).status()
+    assert running is not None
+    state = running
     found = why(state, clock.now())
     if not found and output == "text":
         click.echo(f"{state.name}: nothing is wrong, {state.ready} of {state.wanted} replicas are ready")
-    print_findings(found, output, lambda one: explained(one, state.name))
+    return print_findings(found, output, lambda one: explained(one, state.name))

@@ -6,9 +6,11 @@ one says only "See root cause above". The cause is the first, in the process whe
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from stoker.engine.causes import CAUSES, SILENT, Cause
+from stoker.catalog import rules
+from stoker.catalog.rules import Rule
 from stoker.findings import Finding
 
 MOST = 300  # characters of a line that a person reads
@@ -41,29 +43,23 @@ def last_error(lines: Sequence[str]) -> Finding:
     """
     said = list(_joined(_spoken(lines)))
     telling = [line for line in said if not _ECHO.search(line) and not _CODE.match(line)]
-    for cause in CAUSES:
-        if (finding := _found(cause, telling)) is not None:
-            return finding
-    if line := _innermost(said):
-        return Finding(_short(line), "the engine's own last error", "see the log", rule="engine-error")
-    silent = (finding for cause in SILENT if (finding := _found(cause, said)) is not None)
-    return next(silent, Finding("", rule="engine-unknown"))
+    found = first(telling, echo=False)
+    if found is None and (line := _innermost(said)):
+        return rules.rule("engine-error").finding(line=short(line))
+    return found or first(said, echo=True) or rules.rule("engine-unknown").finding(line="")
 
 
-def explained(words: str) -> Finding | None:
-    """The finding again, of what alone was kept of it; None for words that are nobody's, or whose fix needs
-    the log."""
-    for cause in (*CAUSES, *SILENT):
-        numbers = re.findall(r"\{(\d)\}", cause.what)
-        parts = [re.escape(part) for part in re.split(r"\{\d\}", cause.what)]
-        if len(parts[0]) < 3 and len(parts) > 1:
-            continue  # it begins with a path or a name: too little to know it by
-        if match := re.search("(.*?)".join(parts) + "$", words):
-            said = dict(zip(numbers, match.groups(), strict=True))
-            if set(re.findall(r"\{(\d)\}", cause.fix)) <= set(said):
-                fix = re.sub(r"\{(\d)\}", lambda number, said=said: said[number[1]], cause.fix)  # type: ignore[misc]
-                return Finding(words, "", fix, rule=cause.rule)
+def first(lines: Sequence[str], *, echo: bool = False) -> Finding | None:
+    """The first rule that matches a line; echo: of those about what other processes say of its end."""
+    for one in rules.of("engine"):
+        if one.echo == echo and (found := _found(one, lines)) is not None:
+            return found
     return None
+
+
+def died_of(code: int) -> Finding | None:
+    """What is known of an engine that a signal has ended, by its exit code, which is negative."""
+    return first([f"(exit code: {code})"])
 
 
 def _spoken(lines: Sequence[str]) -> Iterator[str]:
@@ -95,16 +91,12 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
         yield whole
 
 
-def _found(cause: Cause, lines: Iterable[str]) -> Finding | None:
-    match = next((match for line in lines if (match := cause.pattern.search(line)) is not None), None)
+def _found(one: Rule, lines: Iterable[str]) -> Finding | None:
+    match = next((match for line in lines if (match := one.match(line)) is not None), None)
     if match is None:
         return None
-    what, fix = _filled(cause.what, match), _filled(cause.fix, match)
-    return Finding(_short(what), _filled(cause.why, match), fix, rule=cause.rule)
-
-
-def _filled(text: str, match: re.Match[str]) -> str:
-    return re.sub(r"\{(\d)\}", lambda number: match[int(number[1])] or "", text)
+    found = one.found(match)
+    return replace(found, what=short(found.what))
 
 
 def _innermost(lines: Sequence[str]) -> str:
@@ -121,7 +113,7 @@ def _innermost(lines: Sequence[str]) -> str:
     return found
 
 
-def _short(line: str) -> str:
+def short(line: str) -> str:
     """The line without what only a programmer reads, cut to a length that a person does."""
     plain = _PYDANTIC.sub("", line.strip())
     return plain if len(plain) <= MOST else f"{plain[: MOST - 1]}…"

@@ -1,4 +1,8 @@
-"""The difference of two states as events in words: what `up` and `status -w` report."""
+"""The difference of two states as events in words: what `up` and `status -w` report.
+
+One that was started again brings its cause along, as nobody else tells of it; of one that has failed for
+good, the error of the verb that waits for it does, or `why`.
+"""
 
 from stoker.events import Event, Mark
 from stoker.fleet.state import FleetState, Replica, Service
@@ -37,7 +41,8 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
     subject = f"replica {after.name}"
     out: list[Event] = []
     if before and after.restarts > before.restarts:
-        out.append(Event(subject, f"restarted: {after.last_error or 'it ended'}", "warn"))
+        text = f"restarted: {after.last_error or 'it ended'}"
+        out.append(Event(subject, text, "warn", finding=after.cause))
     if before is None or after.phase != before.phase or (after.detail != before.detail and after.detail):
         text = f"{after.phase}{f'  {after.detail}' if after.detail else ''}"
         took = (
@@ -54,7 +59,8 @@ def _replica(before: Replica | None, after: Replica, now: float) -> list[Event]:
 def _service(before: Service | None, after: Service) -> list[Event]:
     out: list[Event] = []
     if before and after.restarts > before.restarts:
-        out.append(Event(after.role, f"restarted: {after.last_error or 'it ended'}", "warn"))
+        text = f"restarted: {after.last_error or 'it ended'}"
+        out.append(Event(after.role, text, "warn", finding=after.cause))
     if after.phase == "Ready" and (before is None or before.phase != "Ready"):
         out.append(Event(after.role, f"Ready  {after.url or ''}".rstrip()))
     if after.phase == "Failed" and (before is None or before.phase != "Failed"):

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from stoker.engine.samples import MetricSample
+from stoker.findings import Finding
 from stoker.fleet.typed import typed
 
 Phase = Literal[
@@ -54,7 +55,8 @@ class Replica:
     """One copy of the model behind the endpoint. `started` is when its process was started, `since` when its
     phase began (epoch seconds); `detail` says more in words.
 
-    current is False for one that runs an older plan and is about to be replaced.
+    current is False for one that runs an older plan and is about to be replaced. cause: why its last life
+    ended, made where its log was read; last_error is what it says in one line.
     """
 
     name: str
@@ -71,12 +73,15 @@ class Replica:
     generation: int = 0
     current: bool = True
     started: float = 0.0
+    cause: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What stands beside the replicas: the gateway, the web page, the copy of the weights; `detail` in
-    words."""
+    """What stands beside the replicas: the gateway, the web page, the copy of the weights; `detail` in words.
+
+    cause: why it failed, made where that was read.
+    """
 
     role: str
     phase: Phase
@@ -87,6 +92,7 @@ class Service:
     last_error: str | None = None
     current: bool = True
     detail: str = ""
+    cause: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ class Scaling:
 class Stopped:
     """A change that was stopped since its first replacement failed: the fleet goes on as it was.
 
-    revision is the change's, serving the one that goes on; subject failed, with its last error and its log.
+    revision is the change's, serving the one that goes on; subject failed, with last error, cause and log.
     """
 
     revision: int
@@ -138,6 +144,7 @@ class Stopped:
     last_error: str
     log: str | None = None
     since: float = 0.0
+    cause: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ def typed(kind: type[T], raw: Any) -> T:
     return found
 
 
+def of_today(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same under the names of today."""
+    return {FORMER.get(key, key): value for key, value in raw.items()}
+
+
 def _read(kind: Any, raw: Any, place: str) -> Any:
     origin = get_origin(kind)
     if kind is Any:
@@ -42,7 +47,7 @@ def _read(kind: Any, raw: Any, place: str) -> Any:
 
 def _whole(kind: type, raw: Any, place: str) -> Any:
     _expected(isinstance(raw, Mapping), raw, place)
-    raw = {FORMER.get(key, key): value for key, value in raw.items()}
+    raw = of_today(raw)
     hints, given = _hints(kind), {}
     for one in fields(kind):
         if one.name in raw:

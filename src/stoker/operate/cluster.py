@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from stoker.catalog.rules import rule
 from stoker.errors import NoSuchFleet, UsageError
 from stoker.events import Event, Report, silent
 from stoker.fleet.state import FleetState, Service
@@ -84,14 +85,11 @@ class ClusterFleet(Fleet):
         there = f"{', '.join(left) or 'nothing'} {'is' if len(left) < 2 else 'are'} there, no replicas yet"
         begun = f"; left by {last}, begun {last.at}" if last else ""
         detail = f"{there}{begun}: `stoker up` goes on, `stoker down` takes it away"
-        goes = last is not None and bool(last.holder)
-        made = Service(
-            "objects",
-            "Starting" if goes else "Failed",
-            last.since if last else state.at,
-            detail=there if goes else "",
-            last_error=None if goes else detail,
-        )
+        since = last.since if last else state.at
+        made = Service("objects", "Starting", since, detail=there)
+        if last is None or not last.holder:
+            cause = rule("why-half-made").finding(left=f"{there}{begun}")
+            made = Service("objects", "Failed", since, last_error=detail, cause=cause)
         asked = load_stored(last.wanted).replicas.low if last and last.wanted else self.asked.replicas.low
         return replace(state, wanted=asked, services=(made, *state.services))
 

@@ -25,6 +25,7 @@ from stoker.planner.group import Group
 from stoker.planner.plan import Plan, Share
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
+from stoker.targets.local import last_try
 from stoker.targets.local.known import names, no_fleet, strays
 from stoker.targets.local.rollout import same_spec
 from stoker.targets.local.target import LocalTarget
@@ -219,6 +220,7 @@ class LocalFleet(Fleet):
         except EnvironmentFailed as error:
             report(Event("fleet", "ended without its files", "warn", finding=error.finding))
             end(self.target.folder, report, timeout, now)
+        last_try.drop(self.target.folder)
 
     def _led_down(self, report: Report, timeout: float | None, now: bool) -> None:
         if now:

@@ -29,8 +29,12 @@ def checked(one: Finding) -> str:
 
 
 def explained(one: Finding, fleet: str) -> str:
-    """An answer of `why`: whom it holds up, the cause, what shows it, the fix."""
+    """An answer of `why`: whom it holds up, the cause, what shows it, the fix, and the rule, for `stoker
+    explain`."""
     subject, _, cause = one.what.partition(": ")
     return "\n".join(
-        [f"{fleet}: {subject}", *labelled({"cause": cause, "seen": one.why, "fix": one.fix}, width=6)]
+        [
+            f"{fleet}: {subject}",
+            *labelled({"cause": cause, "seen": one.why, "fix": one.fix, "rule": one.rule}, width=6),
+        ]
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stoker.advise.lint import engine, objects, scaling
 from stoker.advise.lint.reading import Manifest, read
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 
 # Kinds that other objects are checked against, and how many of them may be.
@@ -55,13 +56,7 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
 
 def _too_many(related: Sequence[Manifest]) -> Finding:
     """Each of them would be compared with each."""
-    return Finding(
-        f"there are more than {TOGETHER:,} workloads, Services, scalers and claims in these files",
-        "they are checked together, each against each",
-        "fewer files at once",
-        related[TOGETHER].at(),
-        rule="text-bounds",
-    )
+    return rule("text-bounds").finding(related[TOGETHER].at(), most=f"{TOGETHER:,}")
 
 
 def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list[Finding]:
@@ -69,16 +64,7 @@ def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list
     try:
         return list(rules(manifest, everything))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        kind = manifest.kind or "object"
-        return [
-            manifest.finding(
-                "shape",
-                (),
-                f"it, or what belongs to it, is not shaped as a {kind}",
-                str(error),
-                "`kubectl apply --dry-run=server` names the field",
-            )
-        ]
+        return [manifest.finding("shape", (), kind=manifest.kind or "object", error=error)]
 
 
 def _placed(finding: Finding) -> tuple[str, int, Finding]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from stoker.bounds import read_json
 from stoker.catalog import vllm
 from stoker.catalog.changes import changes
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 
 _NAME = re.compile(r"(?<![\w:])vllm:[a-zA-Z_][a-zA-Z0-9_]*")
@@ -39,8 +40,10 @@ def lint_dashboard(name: str, text: str, release: str) -> tuple[Finding, ...]:
                 why, instead = gone
                 fix = f"{instead}, which --fix writes" if instead else "a metric of its /metrics page"
                 at = f"{name}:{number}:{match.start() + 1}"
-                what = f"vLLM {release} has no metric {match[0]}"
-                out.setdefault((number, match[0]), Finding(what, why, fix, at, "error", "dashboard-metric"))
+                found = rule("dashboard-metric").finding(
+                    at, release=release, metric=match[0], why=why, instead=fix
+                )
+                out.setdefault((number, match[0]), found)
     return tuple(out.values())
 
 

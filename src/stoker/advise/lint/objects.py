@@ -16,6 +16,7 @@ _PLACEHOLDER = re.compile(
     r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
     r"|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)"
 )
+_ENDS = ("_total", "_sum", "_count", "_bucket")
 _METRIC = re.compile(r"vllm:[a-z_]+")
 
 
@@ -54,26 +55,14 @@ def _placeholders(one: Manifest) -> Iterator[Finding]:
         scripts = {"command", "args", "data", "stringData"} & {str(part) for part in path}
         match = _PLACEHOLDER.search(text)
         if match and not (scripts and match[0].startswith("$")):
-            yield one.finding(
-                "placeholder",
-                path,
-                f"{match[0]} is still to be filled in",
-                "kubectl applies it as it stands",
-                "its value",
-            )
+            yield one.finding("placeholder", path, text=match[0])
 
 
 def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
     """An object that stands here already; `firsts` holds the first of each name, and takes this one."""
     first = firsts.setdefault((one.kind, one.namespace, one.name), one)
     if first is not one and one.name:
-        yield one.finding(
-            "twice",
-            ("metadata", "name"),
-            "it stands here a second time",
-            f"the first is {first.at('metadata', 'name')}: whichever is applied last wins",
-            "another name, or one of them",
-        )
+        yield one.finding("twice", ("metadata", "name"), first=first.at("metadata", "name"))
 
 
 def _metrics(one: Manifest) -> Iterator[Finding]:
@@ -84,26 +73,11 @@ def _metrics(one: Manifest) -> Iterator[Finding]:
         for name in dict.fromkeys(_METRIC.findall(text)):
             gone = missing("metric", [name], release)
             if gone:
-                yield one.finding(
-                    "metric",
-                    path,
-                    f"vLLM {release} has no metric {name}",
-                    gone[0].why(release),
-                    gone[0].fix or "a metric of its /metrics page",
-                )
-            elif name not in known and not any(
-                name == f"{family}{end}"
-                for family in known
-                for end in ("_total", "_sum", "_count", "_bucket")
-            ):
-                yield one.finding(
-                    "metric",
-                    path,
-                    f"vLLM {release} has no metric {name}",
-                    "its /metrics page does not list it",
-                    "a metric of that page",
-                    "warning",
-                )
+                why, instead = gone[0].why(release), gone[0].fix or "a metric of its /metrics page"
+                said = {"release": release, "metric": name, "why": why, "instead": instead}
+                yield one.finding("metric", path, "gone", **said)
+            elif name not in known and not any(name == f"{family}{end}" for family in known for end in _ENDS):
+                yield one.finding("metric", path, "unlisted", release=release, metric=name)
 
 
 def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -112,13 +86,7 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
         any("internal" in f"{k}{v}".lower() for k, v in notes.items()) if isinstance(notes, dict) else False
     )
     if one.get("spec", "type") == "LoadBalancer" and not inside:
-        yield one.finding(
-            "public",
-            ("spec", "type"),
-            "it has a public address and no authentication of its own",
-            "anyone on the internet may use the GPUs behind it",
-            "type: ClusterIP with a port-forward, or an internal load balancer",
-        )
+        yield one.finding("public", ("spec", "type"))
     selector = one.get("spec", "selector", default={})
     pods = [
         labels
@@ -132,14 +100,7 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
         and pods
         and not any(selector.items() <= labels.items() for labels in pods)
     ):
-        yield one.finding(
-            "service-selector",
-            ("spec", "selector"),
-            "it selects no pod of these files",
-            f"{_words(selector)} is on none of their templates",
-            "the labels of a pod template",
-            "warning",
-        )
+        yield one.finding("service-selector", ("spec", "selector"), labels=_words(selector))
 
 
 def _labels(one: Manifest) -> list[dict[str, Any]]:
@@ -170,24 +131,11 @@ def _monitoring(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Findi
         return
     owners = [w for w in everything if any(selector.items() <= labels.items() for labels in _labels(w))]
     if not owners and any(_labels(w) for w in everything):
-        yield one.finding(
-            "monitoring-selector",
-            ("spec", "selector"),
-            "it selects no pod of these files",
-            f"{_words(selector)} is on none of their templates",
-            "the labels of the engine's pod template",
-            "warning",
-        )
+        yield one.finding("monitoring-selector", ("spec", "selector"), labels=_words(selector))
     elsewhere = sorted({w.namespace for w in owners if w.namespace and w.namespace != one.namespace})
     if elsewhere and not one.get("spec", "namespaceSelector"):
-        yield one.finding(
-            "monitoring-namespace",
-            ("metadata",),
-            "it scrapes nothing",
-            f"it stands in {one.namespace or 'whatever namespace is current'} and selects pods there alone; "
-            f"the pods are in {elsewhere[0]}",
-            f"namespace: {elsewhere[0]}",
-        )
+        here = one.namespace or "whatever namespace is current"
+        yield one.finding("monitoring-namespace", ("metadata",), here=here, there=elsewhere[0])
 
 
 def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -200,13 +148,7 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
             one.get("spec", "csi", "readOnly") is True
             or one.get("spec", "gcePersistentDisk", "readOnly") is True
         ):
-            yield one.finding(
-                "volume-mode",
-                ("spec", "accessModes"),
-                "it is read-only and ReadWriteOnce",
-                "only one node attaches it, so a second replica on another node never starts",
-                "accessModes: [ReadOnlyMany]",
-            )
+            yield one.finding("volume-mode", ("spec", "accessModes"), "volume")
         return
     for user in everything:
         if user.kind not in ("Deployment", "LeaderWorkerSet") or not _same_space(one, user):
@@ -215,14 +157,8 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
             for index, volume in enumerate(template["spec"].get("volumes") or ()):
                 claim = volume.get("persistentVolumeClaim", {}) if isinstance(volume, dict) else {}
                 if claim.get("claimName") == one.name and _many(user, everything):
-                    yield user.finding(
-                        "volume-mode",
-                        (*path, "spec", "volumes", index),
-                        f"its replicas share the claim {one.name}, which is ReadWriteOnce",
-                        f"{one.at('spec', 'accessModes')}: one node attaches it, so a replica on another "
-                        f"node waits for ever (Multi-Attach)",
-                        "accessModes: [ReadOnlyMany]",
-                    )
+                    at, place = (*path, "spec", "volumes", index), one.at("spec", "accessModes")
+                    yield user.finding("volume-mode", at, "claim", claim=one.name, place=place)
 
 
 def _many(user: Manifest, everything: Sequence[Manifest]) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stoker.catalog.rules import rule
 from stoker.errors import SpecError
-from stoker.findings import Finding, Severity
+from stoker.findings import Finding
 from stoker.spec.compose import Listed, Node, Scalar, Table, compose
 from stoker.spec.nodes import scalar
 
@@ -55,17 +56,10 @@ class Manifest:
         line, column = self.lines.get(path, (1, 1))
         return f"{self.file}:{line}:{column}"
 
-    def finding(
-        self,
-        rule: str,
-        path: Sequence[str | int],
-        what: str,
-        why: str,
-        fix: str,
-        severity: Severity = "error",
-    ) -> Finding:
-        """A finding about a value of it."""
-        return Finding(f"{self.kind} {self.name}: {what}", why, fix, self.at(*path), severity, f"lint-{rule}")
+    def finding(self, name: str, path: Sequence[str | int], case: str = "", **values: object) -> Finding:
+        """What a rule says about a value of it; case: which variant of the rule."""
+        found = rule(f"lint-{name}", case).finding(self.at(*path), **values)
+        return replace(found, what=f"{self.kind} {self.name}: {found.what}")
 
     def texts(self) -> Iterator[tuple[Path, str]]:
         """Every text in it, with its path."""
@@ -88,18 +82,11 @@ def read(text: str, file: str) -> tuple[list[Manifest], list[Finding]]:
     try:
         nodes = compose(text, file)
     except SpecError as error:
-        rule = "lint-yaml" if error.finding.rule == "spec-yaml" else error.finding.rule
-        return [], [replace(error.finding, rule=rule)]
+        id = "lint-yaml" if error.finding.rule == "spec-yaml" else error.finding.rule
+        return [], [replace(error.finding, rule=id)]
     out = [one for node in nodes if node is not None and (one := _manifest(node, file)) is not None]
     if not out:
-        empty = Finding(
-            f"{file} holds no object",
-            "kubectl applies nothing and says nothing of it",
-            "write the manifest, or leave the file out",
-            f"{file}:1:1",
-            rule="lint-empty",
-        )
-        return [], [empty]
+        return [], [rule("lint-empty").finding(f"{file}:1:1", file=file)]
     return [inner for one in out for inner in _items(one)], []
 
 

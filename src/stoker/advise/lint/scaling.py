@@ -40,9 +40,10 @@ def _two(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
             yield one.finding(
                 "two-scalers",
                 ("spec", "scaleTargetRef"),
-                f"{other.kind} {other.name} scales {mine[1]} {mine[2]} too",
-                f"{other.at('metadata', 'name')}: each undoes what the other did",
-                "one scaler with both metrics: the largest answer wins",
+                other=f"{other.kind} {other.name}",
+                kind=mine[1],
+                object=mine[2],
+                place=other.at("metadata", "name"),
             )
             return
 
@@ -56,15 +57,7 @@ def _never(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
         value = str((pods.get("target") or {}).get("averageValue", ""))
         target = number(value) if "num_requests_running" in name else None
         if most and target is not None and never_exceeded(target, most):
-            yield one.finding(
-                "hpa-unreachable",
-                ("spec", "metrics", index),
-                f"{value} running requests a replica are never exceeded",
-                f"the engine runs {most} at once at most (--max-num-seqs), and up to 10 % above the target "
-                f"nothing moves",
-                "a lower target, or vllm:num_requests_waiting",
-                "warning",
-            )
+            yield one.finding("hpa-unreachable", ("spec", "metrics", index), value=value, most=most)
 
 
 def _most(workload: Manifest) -> int | None:
@@ -80,13 +73,7 @@ def _most(workload: Manifest) -> int | None:
 def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     reference = one.get("spec", "scaleTargetRef", default={})
     if not reference:
-        yield one.finding(
-            "hpa-target",
-            ("spec",),
-            "it names nothing to scale",
-            "spec.scaleTargetRef is missing",
-            "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}",
-        )
+        yield one.finding("hpa-target", ("spec",), "missing")
         return
     targets = [w for w in everything if w.kind == reference.get("kind") and w.name == reference.get("name")]
     others = [w for w in everything if w.kind in ("Deployment", "StatefulSet", "LeaderWorkerSet")]
@@ -94,10 +81,10 @@ def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
         yield one.finding(
             "hpa-target",
             ("spec", "scaleTargetRef"),
-            f"there is no {reference.get('kind')} {reference.get('name')} in these files",
-            f"there are: {', '.join(f'{w.kind} {w.name}' for w in others)}",
-            "the workload's own kind and name",
-            "warning",
+            "unknown",
+            kind=reference.get("kind"),
+            object=reference.get("name"),
+            others=", ".join(f"{w.kind} {w.name}" for w in others),
         )
     same = (
         o
@@ -107,31 +94,9 @@ def _scaling(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     first = next(same, one)
     for target in targets if first is one else ():
         if target.get("spec", "replicas") is not None:
-            yield target.finding(
-                "hpa-replicas",
-                ("spec", "replicas"),
-                "it fixes the replicas that an HPA moves",
-                "every apply sets them back, and drops replicas that serve",
-                "leave spec.replicas out",
-                "warning",
-            )
+            yield target.finding("hpa-replicas", ("spec", "replicas"))
     if one.get("spec", "behavior") is None:
-        yield one.finding(
-            "hpa-behavior",
-            ("spec",),
-            "it has no behavior",
-            "by default it may double the replicas at once, and a GPU replica takes minutes to be of use",
-            "behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}, scaleDown: "
-            "{stabilizationWindowSeconds: 300}}",
-            "note",
-        )
+        yield one.finding("hpa-behavior", ("spec",))
     for index, metric in enumerate(one.get("spec", "metrics", default=[])):
         if isinstance(metric, dict) and (metric.get("resource") or {}).get("name") in ("cpu", "memory"):
-            yield one.finding(
-                "hpa-resource",
-                ("spec", "metrics", index),
-                f"it scales on {metric['resource']['name']}",
-                "the work is on the GPU: it says little about the engine's load",
-                "vllm:num_requests_waiting or vllm:num_requests_running",
-                "warning",
-            )
+            yield one.finding("hpa-resource", ("spec", "metrics", index), resource=metric["resource"]["name"])

@@ -1,14 +1,14 @@
 """Why a fleet is not as it was asked to be: its state in, findings out, the likeliest cause first."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from stoker.advise.why.placing import EXACT
-from stoker.advise.why.rule import Rule
-from stoker.advise.why.rules import RULES
-from stoker.advise.why.scheduling import clauses
+from stoker.advise.why.causes import causes, told
+from stoker.advise.why.rule import explained
+from stoker.advise.why.scheduling import EXACT, clauses
 from stoker.advise.why.telling import about, held, missing, newest, tells, unexplained
 from stoker.advise.why.whole import of_the_fleet
-from stoker.engine.last_error import explained
+from stoker.catalog.rules import everything
 from stoker.findings import Finding
 from stoker.fleet.state import Evidence, FleetState
 from stoker.units import Seconds
@@ -17,39 +17,39 @@ from stoker.units import Seconds
 def why(state: FleetState, now: float) -> tuple[Finding, ...]:
     """One finding a cause, with its evidence in `why` and one fix; empty where all is well."""
     found: dict[str, tuple[int, Finding]] = {}
-    for rank, rule, piece in _matches(state, now):
-        finding = rule.finding(piece, _subject(state, piece, now), _seen(piece, now))
-        if rule.name == "engine" and (known := explained(piece.text)) is not None:
-            finding = replace(finding, fix=known.fix)
-        if rule.name == "engine" and state.service(piece.subject) is not None:
-            finding = replace(
-                finding, what=finding.what.replace("the engine ended", f"{piece.subject} failed")
-            )
-        if rule.name not in found:
-            found[rule.name] = rank, finding
+    for rank, finding in (*_causes(state, now), *_explained(state, now)):
+        found.setdefault(finding.rule, (rank, finding))
     ranked = [finding for _, finding in sorted(found.values(), key=lambda pair: pair[0])]
     whole = of_the_fleet(state, now)
     if not ranked:
         return (*whole, *unexplained(state, now))
-    told = any(one.severity != "warning" and not one.rule.startswith("why-hpa") for one in ranked)
-    return (*whole, *ranked, *(() if told else missing(state, now)))
+    enough = any(one.severity != "warning" and not one.rule.startswith("why-hpa") for one in ranked)
+    return (*whole, *ranked, *(() if enough else missing(state, now)))
 
 
-def _matches(state: FleetState, now: float) -> list[tuple[int, Rule, Evidence]]:
-    told = newest([piece for piece in state.evidence if tells(state, piece, now)])
-    evidence = _exact([*_own_evidence(state), *told])
-    out = []
+def _causes(state: FleetState, now: float) -> Iterator[tuple[int, Finding]]:
+    """What is known of those that have failed: told of whom it holds up, with what was seen."""
+    for rank, cause, piece in causes(state):
+        what = f"{_subject(state, piece, now)}: {cause.what}"
+        evidence = "\n".join(filter(None, [_seen(piece, now), cause.why]))
+        yield rank, replace(cause, what=what, why=evidence, at=cause.at or piece.subject)
+
+
+def _explained(state: FleetState, now: float) -> Iterator[tuple[int, Finding]]:
+    """What rules say of what the cluster shows."""
+    recent = newest([piece for piece in state.evidence if tells(state, piece, now)])
+    evidence = _exact([*_own_evidence(state), *recent])
+    order = {id(rule): number for number, rule in enumerate(everything())}
     for piece in evidence:
-        for rank, rule in enumerate(RULES):
-            if rule.fits(piece, evidence):
-                out.append((rank, rule, piece))
-                break
-    return out
+        if (found := explained(piece, evidence)) is not None:
+            rule, finding = found
+            what = f"{_subject(state, piece, now)}: {finding.what}"
+            yield order[id(rule)], replace(finding, what=what, why=_seen(piece, now))
 
 
 def _exact(evidence: list[Evidence]) -> list[Evidence]:
-    """Without what the nodes show, where another is on its way; else without the scheduler's count, where
-    they show more."""
+    """Without what the nodes show where another is on its way; else without the scheduler's count where they
+    do."""
     if any(one.reason == "TriggeredScaleUp" for one in evidence):
         return [one for one in evidence if one.reason not in EXACT]
     known = any(one.reason in EXACT for one in evidence)
@@ -59,28 +59,22 @@ def _exact(evidence: list[Evidence]) -> list[Evidence]:
 
 
 def _own_evidence(state: FleetState) -> list[Evidence]:
-    """What replicas and stages say of themselves."""
+    """What replicas and stages say of themselves, that have not failed."""
     out = []
     rolling = any(not one.current and one.phase == "Ready" for one in state.replicas)
     for replica in state.replicas:
-        if replica.phase == "Ready":
+        if replica.phase == "Ready" or told(replica):
             continue
+        name = f"replica {replica.name}"
         if rolling and replica.current and replica.phase == "Pending":
-            out.append(
-                Evidence("log", f"replica {replica.name}", "PendingRollout", replica.detail, 1, state.at)
-            )
-        text = " ".join(part for part in (replica.detail, replica.last_error) if part)
-        if text:
-            out.append(
-                Evidence(
-                    "log", f"replica {replica.name}", replica.phase, text, replica.restarts or 1, state.at
-                )
-            )
+            out.append(Evidence("log", name, "PendingRollout", replica.detail, 1, state.at))
+        if replica.detail:
+            count = replica.restarts or 1
+            out.append(Evidence("log", name, replica.phase, replica.detail, count, state.at))
     for service in state.services:
-        if service.phase == "Failed" or service.detail:
-            text = service.last_error or service.detail
-            reason = "FailedScheduling" if clauses(text) else service.phase
-            out.append(Evidence("log", service.role, reason, text, 1, state.at))
+        if service.detail and not told(service):
+            reason = "FailedScheduling" if clauses(service.detail) else service.phase
+            out.append(Evidence("log", service.role, reason, service.detail, 1, state.at))
     return out
 
 

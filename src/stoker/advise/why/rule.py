@@ -1,60 +1,42 @@
-"""One known cause: what is seen, what it means, what to do."""
+"""Rules held against what a cluster shows of a fleet: an event, or a condition of an object.
+
+What engines and copies of weights have said is never looked at here: their causes were found as it was read.
+"""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stoker.advise.why.scheduling import judged
-from stoker.findings import Finding, Severity
+from stoker.catalog import rules
+from stoker.catalog.rules import Rule
+from stoker.findings import Finding
 from stoker.fleet.state import Evidence
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One cause. reason and text are patterns of a sign; `{1}` in cause and fix is the text's first group,
-    `{1|else}` what stands there where it has none, `{at}` whom the sign is about (`Deployment/shop`).
-
-    beside: a reason that must be among all signs; without: one that must not.
-    """
-
-    name: str
-    reason: str
-    text: str
-    cause: str
-    fix: str
-    beside: str = ""
-    without: str = ""
-    severity: Severity = "error"
-
-    def fits(self, piece: Evidence, evidence: Sequence[Evidence]) -> bool:
-        """Whether it explains a sign."""
-        reasons = {one.reason for one in evidence}
-        return (
-            re.fullmatch(self.reason, piece.reason) is not None
-            and re.search(self.text, judged(piece.text), re.I) is not None
-            and (not self.beside or self.beside in reasons)
-            and (not self.without or not any(re.fullmatch(self.without, one) for one in reasons))
-        )
-
-    def finding(self, piece: Evidence, subject: str, seen: str) -> Finding:
-        """The cause, with what it was seen by."""
-        match = re.search(self.text, judged(piece.text), re.I)
-        groups = ["", *(match.groups() if match else ())]
-
-        def fill(text: str) -> str:
-            told = re.sub(r"\{(\d)(?:\|([^}]*))?\}", lambda m: groups[int(m[1])] or m[2] or "", text)
-            return told.replace("{at}", piece.subject)
-
-        return Finding(
-            f"{subject}: {fill(self.cause)}",
-            seen,
-            fill(self.fix),
-            piece.subject,
-            self.severity,
-            f"why-{self.name}",
-        )
+SHOWN = ("images", "making", "volumes", "placing", "running", "scaling", "fleet")  # files of such rules
 
 
-def rules(*rows: tuple[str, ...]) -> tuple[Rule, ...]:
-    """Rules out of rows of a table."""
-    return tuple(Rule(*row) for row in rows)  # type: ignore[arg-type]
+def explained(piece: Evidence, evidence: Sequence[Evidence]) -> tuple[Rule, Finding] | None:
+    """The first rule that explains a sign among others, and its finding; None where none does."""
+    reasons = {one.reason for one in evidence}
+    for rule in rules.of(*SHOWN):
+        if (match := _match(rule, piece, reasons)) is not None:
+            groups = {str(n): text or "" for n, text in enumerate((match[0], *match.groups()))}
+            return rule, rule.filled({**groups, "at": piece.subject}, piece.subject)
+    return None
+
+
+def shown(subject: str, reason: str, text: str) -> Finding | None:
+    """Why a container cannot run, by what its node says of it: the reason, and the sentence beside it."""
+    piece = Evidence("condition", subject, "Failed", f"{reason} {text}".strip())
+    found = explained(piece, (piece,))
+    return found[1] if found else None
+
+
+def _match(rule: Rule, piece: Evidence, reasons: set[str]) -> re.Match[str] | None:
+    if not rule.reason or re.fullmatch(rule.reason, piece.reason) is None:
+        return None
+    if rule.beside and rule.beside not in reasons:
+        return None
+    if rule.without and any(re.fullmatch(rule.without, one) for one in reasons):
+        return None
+    return rule.match(judged(piece.text), case=False)

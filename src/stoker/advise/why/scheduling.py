@@ -1,5 +1,5 @@
-"""What the scheduler says of the nodes, clause by clause, and which clause is about those that could have
-taken the pod.
+"""What the scheduler says of the nodes, clause by clause, and which is about those that could have taken the
+pod.
 
 `0/9 nodes are available: 2 node(s) had untolerated taint(s), 7 Insufficient nvidia.com/gpu. preemption: …`:
 each node is told of under the first check that it failed. A node that got further than the others is nearer
@@ -13,14 +13,18 @@ from dataclasses import dataclass
 
 SAYS = re.compile(r"\d+/(\d+) nodes are available: ?(.*)", re.S)
 UNRESOLVABLE = "more than any of them has"
+# What is seen on the nodes themselves, which says more than the scheduler's count of them.
+EXACT = frozenset(
+    {"NoSuchNode", "NodesTooSmall", "NodesWithoutDevice", "NodesCordoned", "NodesNotReady", "NodesTainted"}
+)
 _REST = re.compile(r"\.\s+(?=[a-z])|\.\s*$")  # where preemption and claims are told of
 _CLAUSE = re.compile(r"(?:^|, )(\d+) (.+?)(?=, \d+ |$)", re.S)
 _CONTROL_PLANE = re.compile(r"untolerated taint \{node-role\.kubernetes\.io/(?:control-plane|master)")
 # The checks in the order in which a node goes through them: before its resources, these, and what comes
 # after.
 _BEFORE = re.compile(
-    r"untolerated taint|were unschedulable|requested node name|didn't match (?:Pod's )?node "
-    r"(?:affinity|selector)"
+    r"untolerated taint|were unschedulable|requested node name"
+    r"|didn't match (?:Pod's )?node (?:affinity|selector)"
 )
 _FIT = re.compile(r"^(?:Insufficient \S+|Too many pods|node\(s\) didn't have free ports.*)$")
 

@@ -2,13 +2,15 @@
 
 import re
 
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 from stoker.fleet.state import Evidence, FleetState, Replica, Service
 from stoker.units import Seconds
 
 RECENT = 1800.0  # seconds in which an event still explains something
 LOSSES = re.compile(
-    r"Evicted|Preempted|TaintManagerEviction|NodeNotReady|UnexpectedAdmissionError|OutOf\S+|NodeAffinity|NodePorts"
+    r"Evicted|Preempted|TaintManagerEviction|NodeNotReady"
+    r"|UnexpectedAdmissionError|OutOf\S+|NodeAffinity|NodePorts"
 )  # told of pods that are gone
 SCHEDULING = frozenset(
     {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp", "SchedulingGated"}
@@ -85,10 +87,11 @@ def unexplained(state: FleetState, now: float) -> list[Finding]:
 def _late(state: FleetState, replica: Replica, now: float) -> Finding:
     own = [piece.text for piece in state.evidence if about(piece, replica)]
     seen = "; ".join(own[-2:] or [piece.text for piece in state.evidence[-2:]]) or replica.detail
-    fix = f"`stoker logs {replica.name}` shows what it does"
-    return Finding(
-        held(replica, now), seen or "nothing is said of it yet", fix, severity="warning", rule="why-unknown"
-    )
+    return _unknown(held(replica, now), seen, f"`stoker logs {replica.name}` shows what it does")
+
+
+def _unknown(what: str, seen: str, look: str, at: str = "") -> Finding:
+    return rule("why-unknown").finding(at, what=what, seen=seen or "nothing is said of it yet", look=look)
 
 
 def _late_ones(state: FleetState) -> list[Replica]:
@@ -102,16 +105,7 @@ def missing(state: FleetState, now: float) -> list[Finding]:
     if count <= 0 or state.stopping:
         return []
     if count <= len(leaving):
-        going = f"replica {leaving[0].name} is on its way out, and another takes its place"
-        return [
-            Finding(
-                going,
-                leaving[0].detail,
-                "wait: it finishes its requests first",
-                severity="note",
-                rule="why-leaving",
-            )
-        ]
+        return [rule("why-leaving").finding(replica=leaving[0].name, detail=leaving[0].detail)]
     return [_missing(state, count)]
 
 
@@ -122,33 +116,19 @@ def _missing(state: FleetState, count: int) -> Finding:
     piece = best or newest
     what = f"{count} of {state.wanted} replicas {'is' if count == 1 else 'are'} not there"
     if piece is None:
-        return Finding(
-            what,
-            "nothing is said of it yet",
-            "wait a moment; `kubectl get events` shows what the cluster says",
-            severity="warning",
-            rule="why-unknown",
-        )
-    return Finding(
+        return _unknown(what, "", "wait a moment; `kubectl get events` shows what the cluster says")
+    return _unknown(
         f"{what}: {piece.text or piece.reason}",
         f"{piece.subject}: {piece.reason}: {piece.text}",
         f"`kubectl describe {piece.subject}` and `kubectl get events` show more",
         piece.subject,
-        "warning",
-        "why-unknown",
     )
 
 
 def _unready(one: Service, now: float) -> Finding:
     what = f"{one.role} has been {one.phase} for {_ago(one.since, now)}"
-    seen = one.last_error or one.detail or "nothing is said of it yet"
-    return Finding(
-        what,
-        seen,
-        "`stoker status` shows how far it is, `stoker logs` what it says",
-        severity="warning",
-        rule="why-unknown",
-    )
+    look = "`stoker status` shows how far it is, `stoker logs` what it says"
+    return _unknown(what, one.last_error or one.detail, look)
 
 
 def _ago(since: float, now: float) -> Seconds:

@@ -1,7 +1,9 @@
 """What is wrong with a fleet and with no replica of it: nobody keeps its state, or its newest change was
 stopped."""
 
-from stoker.engine.last_error import explained
+from dataclasses import replace
+
+from stoker.catalog.rules import rule
 from stoker.findings import Finding
 from stoker.fleet.state import FleetState, Stopped
 from stoker.units import Seconds
@@ -11,27 +13,25 @@ def of_the_fleet(state: FleetState, now: float) -> list[Finding]:
     """Findings about the whole of it; none where all is well."""
     out = []
     if state.trouble:
-        fix = (
-            "free space, or the right to write there: it goes on by itself then. `stoker down` works without"
-        )
-        why = "requests are served meanwhile, as far as replicas run"
-        out.append(Finding(f"fleet: {state.trouble}", why, fix, rule="why-trouble"))
+        out.append(rule("why-trouble").finding(trouble=state.trouble))
     if state.stopped is not None:
         out.append(_stopped(state.stopped, now))
     return out
 
 
 def _stopped(one: Stopped, now: float) -> Finding:
-    known = explained(one.last_error)
-    fixes = [
-        known.fix if known else "",
-        "then `stoker up` tries the change again; `stoker rollback` drops it",
-    ]
+    """That a change was stopped, by the rule of the death which stopped it: its fix comes first."""
     ago = Seconds(round(max(0.0, now - one.since)))
-    return Finding(
-        f"revision {one.revision}: it was stopped {ago} ago, and revision {one.serving} serves on",
-        f"{one.subject} failed: {one.last_error}",
-        "\n".join(filter(None, fixes)),
+    found = rule("why-stopped").finding(
         one.log or "",
-        rule="why-stopped",
+        revision=one.revision,
+        serving=one.serving,
+        ago=ago,
+        subject=one.subject,
+        words=one.last_error,
     )
+    if one.cause is None:
+        return found
+    why = "\n".join(filter(None, [found.why, one.cause.why]))
+    fix = "\n".join(filter(None, [one.cause.fix, found.fix]))
+    return replace(found, why=why, fix=fix, rule=one.cause.rule)

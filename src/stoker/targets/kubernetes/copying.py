@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from stoker.advise.why import why
 from stoker.errors import EnvironmentFailed, UsageError
-from stoker.findings import Finding
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState, Service
 from stoker.system import clock
@@ -24,7 +23,7 @@ class Copying:
     def __init__(self, api: Api, fleet: str, namespace: str, selector: str) -> None:
         self._api, self._fleet, self._namespace, self._selector = api, fleet, namespace, selector
         self._going: set[str] = set()
-        self._said = ""
+        self._said: Service | None = None
         self._waits_since = 0.0
 
     def stages(self) -> tuple[Service, ...]:
@@ -35,9 +34,9 @@ class Copying:
         pods = self._api.list("Pod", self._namespace, f"{self._selector},app.kubernetes.io/component=copy")
         copied = stages.copy(jobs, pods, self._log)
         if copied and stages.STUCK in copied[0].detail:  # between two tries it only says that it copies
-            self._said = copied[0].detail
+            self._said = copied[0]
         elif copied and copied[0].phase == "Failed" and self._said and not pods:
-            copied = (replace(copied[0], last_error=self._said),)
+            copied = (replace(copied[0], last_error=self._said.detail, cause=self._said.cause),)
         taken = self._api.visible("VolumeSnapshot", self._namespace, self._selector)
         return (*copied, *stages.snapshots(taken))
 
@@ -79,13 +78,7 @@ class Copying:
             return Step("delete", subject, "it failed before, and is tried again")
         stage, now = self.stages()[0], clock.now()
         found = why(FleetState(self._fleet, f"kubernetes/{self._namespace}", now, services=(stage,)), now)
-        plain = Finding(
-            "the copy of the weights failed",
-            stage.last_error or "",
-            "`stoker up` tries it again",
-            rule="copy-failed",
-        )
-        raise EnvironmentFailed(found[0] if found else plain)
+        raise EnvironmentFailed(found[0] if found else stages.cause(stage.last_error or ""))
 
     def _unmade(self, job: Object) -> None:
         """Raises: EnvironmentFailed, where nobody has made the copy's disk for as long as this target waits

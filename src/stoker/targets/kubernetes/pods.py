@@ -1,11 +1,15 @@
-"""Pods as replicas: phases, ranks, last error, and the signs around them."""
+"""Pods as replicas: phases, ranks, causes of what has failed, and the signs around them."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from stoker.advise.why.rule import shown
+from stoker.catalog.rules import rule
 from stoker.engine.last_error import last_error
 from stoker.engine.log import StartLog
+from stoker.findings import Finding
 from stoker.fleet.state import Evidence, Phase, Rank, Replica, Service
 
 LWS = "leaderworkerset.sigs.k8s.io"
@@ -46,6 +50,13 @@ FLAP = 3.0  # seconds: what a kubelet writes as a container starts is no readine
 Log = Callable[[str], Sequence[str]]
 
 
+class End(NamedTuple):
+    """How a container's last life has ended: in words, and why, where a rule knows."""
+
+    words: str
+    cause: Finding | None
+
+
 def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None) -> tuple[Replica, ...]:
     """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine.
 
@@ -65,8 +76,8 @@ def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None
 def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Replica:
     members = sorted(members, key=_rank)
     looked = [(pod, *_phase(pod, log)) for pod in members]
-    ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, _, _ in looked)
-    pod, phase, detail, words = min(looked, key=lambda one: ORDER.index(one[1]))
+    ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, *_ in looked)
+    pod, phase, detail, end = min(looked, key=lambda one: ORDER.index(one[1]))
     lead = members[0]["metadata"]
     size = int(lead.get("annotations", {}).get(f"{LWS}/size", 1))
     if len(members) < size and phase != "Failed":
@@ -79,7 +90,8 @@ def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Rep
         since=_since(pod, phase) or begun,
         ranks=ranks,
         detail=detail,
-        last_error=words,
+        last_error=end.words if end else None,
+        cause=end.cause if end else None,
         restarts=sum(_status(one).get("restartCount", 0) for one in members),
         started=begun,
         current=newest is None or lead.get("labels", {}).get("pod-template-hash") in (None, newest),
@@ -113,14 +125,14 @@ def _status(pod: dict[str, Any]) -> dict[str, Any]:
     return next((one for one in found if one.get("name") == "engine"), found[0])
 
 
-def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
-    """The phase, more in words, and last error."""
+def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, End | None]:
+    """The phase, more in words, and how its last life has ended, where it has failed."""
     if pod["metadata"].get("deletionTimestamp"):
         return "Draining", "", None
     container = _status(pod)
     waiting = container.get("state", {}).get("waiting", {})
     if waiting.get("reason") in BROKEN:
-        return "Failed", str(waiting["reason"]), _words(pod, container, log)
+        return "Failed", str(waiting["reason"]), _end(pod, container, log)
     if holds(pod, "Ready"):
         return "Ready", "", None
     if _lost(pod, container):
@@ -139,15 +151,17 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, str | None]:
     return "Pending", _reason(pod), None
 
 
-def _words(pod: dict[str, Any], container: dict[str, Any], log: Log) -> str:
+def _end(pod: dict[str, Any], container: dict[str, Any], log: Log) -> End:
     """Why it does not run: what the engine said last, else what the kubelet says."""
-    last = container.get("lastState", {}).get("terminated", {})
-    if last.get("reason") == "OOMKilled":
-        return "the host's memory ran out (OOMKilled)"
-    lines = log(pod["metadata"]["name"])
-    if lines and (finding := last_error(lines)).what:
-        return finding.what
-    return str(container.get("state", {}).get("waiting", {}).get("message") or "")
+    name = pod["metadata"]["name"]
+    if container.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled":
+        return End("the host's memory ran out (OOMKilled)", rule("why-host-memory").finding(f"Pod/{name}"))
+    lines = log(name)
+    if lines and (found := last_error(lines)).what:
+        return End(found.what, replace(found, at=f"Pod/{name}"))
+    waiting = container.get("state", {}).get("waiting", {})
+    said = str(waiting.get("message") or "")
+    return End(said, shown(f"Pod/{name}", str(waiting.get("reason", "")), said))
 
 
 def _reason(pod: dict[str, Any]) -> str:
@@ -220,7 +234,8 @@ def beside(role: str, owner: dict[str, Any], pods: Iterable[dict[str, Any]]) -> 
         state = _status(pod).get("state", {}).get("waiting", {})
         if state.get("reason") in BROKEN:
             words = str(state.get("message") or state["reason"])
-            return Service(role, "Failed", begun, last_error=f"{state['reason']} {words}")
+            cause = shown(f"Pod/{pod['metadata']['name']}", state["reason"], words)
+            return Service(role, "Failed", begun, last_error=f"{state['reason']} {words}", cause=cause)
     return Service(role, "Starting", begun, detail=f"{status.get('readyReplicas', 0)} of {wanted} ready")
 
 

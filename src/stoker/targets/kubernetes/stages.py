@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from stoker.advise.why.rule import shown
+from stoker.catalog import rules
+from stoker.findings import Finding
 from stoker.fleet.state import Service
-from stoker.targets.kubernetes.pods import BROKEN, holds, moment
+from stoker.targets.kubernetes.pods import BROKEN, End, holds, moment
 from stoker.units import Bytes
 
 Object = dict[str, Any]
@@ -25,12 +28,22 @@ def copy(
         if condition["status"] == "True" and condition["type"] == "Complete":
             return (Service("weights", "Ready", since),)
         if condition["status"] == "True" and condition["type"] == "Failed":
-            return (
-                Service(
-                    "weights", "Failed", since, last_error=_words(pods, log) or condition.get("message", "")
-                ),
-            )
+            return (_broken(since, _words(pods, log) or condition.get("message", "")),)
+    stuck = _stuck(pods, log)
+    if stuck is not None:
+        return (Service("weights", "Loading", since, detail=stuck.words, cause=stuck.cause),)
     return (Service("weights", "Loading", since, detail=_progress(pods, log)),)
+
+
+def _broken(since: float, words: str) -> Service:
+    return Service("weights", "Failed", since, last_error=words, cause=cause(words))
+
+
+def cause(words: str) -> Finding:
+    """Why a copy of the weights failed, by the last error that it wrote."""
+    found = ((one, one.match(words, case=False)) for one in rules.of("copy"))
+    known = next((one.found(match) for one, match in found if match is not None), None)
+    return known or rules.rule("copy-failed").finding(words=words)
 
 
 def finished(job: Object) -> bool:
@@ -53,7 +66,8 @@ def snapshots(found: Iterable[Object]) -> tuple[Service, ...]:
         return (Service("snapshot", "Ready", since),)
     error = status.get("error", {}).get("message")
     if error:
-        return (Service("snapshot", "Failed", since, last_error=error),)
+        why = rules.rule("why-snapshot").finding()
+        return (Service("snapshot", "Failed", since, last_error=error, cause=why),)
     return (Service("snapshot", "Loading", since, detail="the snapshot is being taken"),)
 
 
@@ -70,14 +84,25 @@ def _progress(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) 
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"the copy waits for a node: {condition.get('message', '')}"
     for container in _containers(pod):
-        waiting = container.get("state", {}).get("waiting", {}).get("reason")
-        if waiting in BROKEN:
-            words = _words([pod], log)  # of its last life
-            return f"{STUCK} {container['name']}: {waiting}{f': {words}' if words else ''}"
         if "running" in container.get("state", {}):
             return _rate(container["name"], log(pod["metadata"]["name"], container["name"]))
     placed = pod.get("spec", {}).get("nodeName") or _containers(pod)
     return "the copy starts" if placed else "the copy waits for its disk and a node"
+
+
+def _stuck(pods: Sequence[Object], log: Callable[[str, str], Sequence[str]]) -> End | None:
+    """What keeps a container of the newest pod from running: what it said in its last life, or its node."""
+    newest = sorted(pods, key=lambda one: moment(one["metadata"].get("creationTimestamp")))[-1:]
+    for pod, container in ((owner, one) for owner in newest for one in _containers(owner)):
+        state = container.get("state", {})
+        if "running" in state:
+            return None
+        if (waiting := state.get("waiting", {})).get("reason") in BROKEN:
+            words = _words([pod], log)
+            why = f"{STUCK} {container['name']}: {waiting['reason']}{f': {words}' if words else ''}"
+            by_node = shown(f"Pod/{pod['metadata']['name']}", waiting["reason"], waiting.get("message") or "")
+            return End(why, cause(words) if words else by_node)
+    return None
 
 
 def _rate(name: str, lines: Sequence[str]) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from stoker.errors import StateBroken
 from stoker.fleet.process import Process, Wanted
+from stoker.fleet.typed import of_today
 from stoker.system.files import read_secret, write_secret
 from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder, Record
 from stoker.targets.local.process_marks import of_fleet
+from stoker.targets.local.restarts import read_again
 
 log = logging.getLogger("stoker.supervisor")
 
@@ -39,7 +41,12 @@ def adopt(folder: Folder, record: Record | None, wanted: Wanted | None) -> list[
 
 def _recorded(raw: dict[str, object], folder: Folder) -> Child | None:
     try:
-        return Child.adopt(raw, folder.logs)
+        raw = of_today(raw)
+        child = Child.adopt(raw, folder.logs)
+        words = raw.get("last_error")
+        if child.cause is None and isinstance(words, str) and words:  # of a Stoker that kept no more
+            child.cause = read_again(words, str(child.log), child.process.role)
+        return child
     except (KeyError, TypeError, ValueError) as error:  # of another Stoker
         log.warning("a child's record cannot be read: %s: %s", type(error).__name__, error)
         return None

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stoker.findings import Finding
 from stoker.fleet.process import WITHHELD, Process
 from stoker.fleet.state import Phase, Sample
 from stoker.fleet.typed import typed
@@ -49,6 +50,7 @@ class ChildRecord:
     scratch: str | None = None
     standby: bool = False
     log: str | None = None
+    cause: Finding | None = None
 
 
 class Child:
@@ -67,7 +69,7 @@ class Child:
         self.sample: Sample | None = None
         self.restarts = 0
         self.ever_ready = False
-        self.last_error: str | None = None
+        self.cause: Finding | None = None  # why its last life ended
         self.standby = False  # it waits beside another of its kind, whose place it takes
         self.killed_for: str | None = None  # why we killed it
         self.cut = False  # what still runs on it is ended by the gateway
@@ -135,6 +137,11 @@ class Child:
         if self._popen is not None:
             return self._popen.poll()
         return None if self.id is None or self.id.alive else 0
+
+    @property
+    def last_error(self) -> str | None:
+        """The cause in one line."""
+        return self.cause.what if self.cause else None
 
     # phases
 
@@ -207,6 +214,7 @@ class Child:
                 self.scratch,
                 self.standby,
                 self.log.name,
+                self.cause,
             )
         )
 
@@ -225,7 +233,7 @@ class Child:
             self.detail,
             self.restarts,
             self.ever_ready,
-            self.last_error,
+            self.cause,
             self.leaving,
             self.scratch,
             self.standby,
@@ -240,7 +248,7 @@ class Child:
         child.log = logs / Path(found.log or child.log.name).name
         child.phase, child.since, child.detail = found.phase, found.since, found.detail
         child.started, child.restarts, child.ever_ready = found.started, found.restarts, found.ever_ready
-        child.last_error, child.scratch, child.standby = found.last_error, found.scratch, found.standby
+        child.cause, child.scratch, child.standby = found.cause, found.scratch, found.standby
         if found.leaving:
             child.leaving_since = time.monotonic()
         return child

@@ -6,6 +6,7 @@ from pathlib import Path
 from stoker.errors import NoSuchFleet
 from stoker.system import paths
 from stoker.system.file_errors import no_folder
+from stoker.targets.local import last_try
 from stoker.targets.local.process_marks import FLEET, leaders
 
 
@@ -33,9 +34,11 @@ def strays() -> tuple[str, ...]:
 
 def no_fleet(name: str) -> NoSuchFleet:
     """The error for a name that nothing runs under."""
-    known = names()
-    return NoSuchFleet(
-        f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine",
-        why=f"running: {', '.join(known)}" if known else "",
-        fix="stoker up" if not known else "stoker status -A",
-    )
+    known, last = names(), last_try.newest(name or None)
+    why = f"running: {', '.join(known)}" if known else ""
+    fix = "stoker status -A" if known else "stoker up"
+    if last is not None:
+        why = "\n".join(filter(None, [why, f"its last try failed: {last.finding.what}" if name else ""]))
+        fix = f"{fix}; `stoker why --name {last.name}` says why the last try of {last.name} failed"
+    what = f"no fleet named {name!r} runs on this machine" if name else "no fleet runs on this machine"
+    return NoSuchFleet(what, why=why, fix=fix)

@@ -2,19 +2,17 @@
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
-from stoker.engine.last_error import last_error
 from stoker.errors import EngineFailed, StateBroken
 from stoker.findings import Finding
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Rank, Replica, Service
 from stoker.system import clock
-from stoker.system.files import tail
 from stoker.system.proc import started_at
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.housekeeping import ROOM
 from stoker.targets.local.process_marks import of_fleet
+from stoker.targets.local.restarts import read, read_again
 
 STALE_SECONDS = 10.0  # a supervisor that lives reports every second
 
@@ -32,6 +30,7 @@ def look(folder: Folder, name: str) -> FleetState:
             raise
     if state is None:
         return FleetState(name, "local", clock.now(), supervised=supervised)
+    state = _with_causes(state)
     trouble = state.trouble or _full(folder)
     if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
         trouble = trouble or _silent(folder, clock.now() - state.at)
@@ -95,15 +94,34 @@ def _seen(folder: Folder, name: str, trouble: str) -> FleetState | None:
 def _unwatched(replica: Replica) -> Replica:
     """A replica as its process is, where no supervisor looks."""
     if replica.ranks and replica.ranks[0].pid is not None and started_at(replica.ranks[0].pid) is None:
-        return replace(replica, phase="Failed", detail="it ended while no supervisor watched")
+        cause = read(replica.log or "")
+        words = cause.what if cause else None
+        detail = "it ended while no supervisor watched"
+        return replace(replica, phase="Failed", detail=detail, last_error=words, cause=cause)
     return replica
+
+
+def _with_causes(state: FleetState) -> FleetState:
+    """The state with causes, where the supervisor of an older Stoker has kept words alone."""
+    replicas = tuple(
+        replace(one, cause=read_again(one.last_error, one.log or "", "engine"))
+        if one.last_error and one.cause is None and one.phase != "Ready"
+        else one
+        for one in state.replicas
+    )
+    stopped = state.stopped
+    if stopped is not None and stopped.cause is None:
+        role = "engine" if stopped.subject.startswith("replica") else stopped.subject
+        cause = read_again(stopped.last_error, stopped.log or "", role)
+        stopped = replace(stopped, cause=cause)
+    return replace(state, replicas=replicas, stopped=stopped)
 
 
 def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> None:
     """Raises: EngineFailed, where a replica or the gateway was given up, or the change itself was stopped."""
     stopped = state.stopped
     if stopped is not None and now is not None and stopped.revision == now.revision:
-        cause = _cause(stopped.log)
+        cause = stopped.cause or Finding("")
         raise EngineFailed(
             f"the change was stopped: {stopped.subject} failed: {stopped.last_error}",
             why="\n".join(filter(None, [cause.why, f"revision {stopped.serving} serves on as before"])),
@@ -111,11 +129,11 @@ def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> No
                 filter(None, [cause.fix, "then the same command again; `stoker rollback` drops the change"])
             ),
             at=stopped.log or "",
-            rule=cause.rule or "rollout-stopped",
+            rule=cause.rule,
         )
     for replica in state.replicas:
         if replica.phase == "Failed":
-            cause = _cause(replica.log)
+            cause = replica.cause or Finding("")
             raise EngineFailed(
                 f"replica {replica.name} failed: {replica.last_error or 'it ended'}",
                 why=cause.why,
@@ -125,8 +143,11 @@ def raise_if_failed(state: FleetState, now: Wanted | None, folder: Folder) -> No
             )
     for service in state.services:
         if service.phase == "Failed" and service.role == "gateway":
-            raise EngineFailed(f"the gateway failed: {service.last_error}", at=str(folder.logs))
-
-
-def _cause(log: str | None) -> Finding:
-    return (last_error(tail(Path(log))) if log else None) or Finding("")
+            cause = service.cause or Finding("")
+            raise EngineFailed(
+                f"the gateway failed: {service.last_error}",
+                why=cause.why,
+                fix=cause.fix,
+                at=str(folder.logs),
+                rule=cause.rule,
+            )

@@ -222,6 +222,7 @@ def _replica(child: Child, current: bool) -> Replica:
         detail=child.detail,
         sample=child.sample,
         last_error=child.last_error,
+        cause=child.cause,
         log=str(child.log),
         hardware=child.process.hardware,
         generation=child.generation,
@@ -257,5 +258,6 @@ def _service(child: Child, current: bool) -> Service:
         url=addresses.url(child.process.host, child.port),
         restarts=child.restarts,
         last_error=child.last_error,
+        cause=child.cause,
         current=current,
     )

@@ -1,9 +1,12 @@
-"""How a child has ended, in words, and whether and when it is started again."""
+"""Why a child has ended, and whether and when it is started again."""
 
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
-from stoker.engine.last_error import last_error
+from stoker.catalog.rules import rule
+from stoker.engine.last_error import died_of, last_error, short
 from stoker.findings import Finding
 from stoker.system.files import tail
 from stoker.targets.local.child import Child
@@ -66,18 +69,49 @@ def _life(child: Child) -> tuple[str, str]:
     return child.process.key + ("+" if child.standby else ""), child.stamp
 
 
-def words_of(child: Child, code: int) -> str:
-    """Why it ended: what it hung by, the signal, or its own last error."""
+def cause_of(child: Child, code: int) -> Finding:
+    """Why it ended, made once: what it hung by, the signal, or what its own log tells; `at` is that log."""
+    return replace(_cause(child, code), at=str(child.log))
+
+
+def _cause(child: Child, code: int) -> Finding:
     if child.killed_for and code in (0, -signal.SIGKILL):  # 0: of one that another supervisor started
-        return child.killed_for
+        return rule("engine-hung").finding(why=child.killed_for)
     if code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-        return f"killed by {name}"
+        return _by_signal(code, child.process.routed)
     lines = tail(child.log)
     if code == TRY_AGAIN and (why := reason(lines)):
-        return why
-    finding: Finding | None = last_error(lines) if child.process.routed else None
-    if finding is not None and finding.what:
-        return finding.what
+        return rule("group-ended").finding(why=why)
+    said = last_error(lines) if child.process.routed else None
+    if said is not None and said.what:
+        return said
     error = next((line for line in reversed(lines) if line.startswith("error: ")), "")
-    return error.removeprefix("error: ") or (lines[-1] if lines else f"exit code {code}")
+    words = error.removeprefix("error: ") or (lines[-1] if lines else f"exit code {code}")
+    if child.process.routed:
+        return rule("engine-error" if error else "engine-unknown").finding(line=short(words))
+    return rule("process-ended").finding(words=short(words), role=child.process.role)
+
+
+def _by_signal(code: int, engine: bool) -> Finding:
+    """By the signal's name; what it means for an engine, where that is known."""
+    name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+    plain = rule("engine-signal").finding(signal=name)
+    known = died_of(code) if engine else None
+    return replace(known, what=plain.what) if known else plain
+
+
+def read(log: str) -> Finding | None:
+    """Why an engine ended that nobody watched, out of its log; None where that tells nothing."""
+    found = last_error(tail(Path(log))) if log else None
+    return replace(found, at=log) if found is not None and found.what else None
+
+
+def read_again(words: str, log: str, role: str) -> Finding:
+    """The cause of an end of which an older Stoker kept the words alone: out of the log, where it is
+    there."""
+    if role != "engine":
+        return rule("process-ended").finding(log, words=words, role=role)
+    found = read(log)
+    if found is not None and found.what == words:
+        return found
+    return replace(rule("why-engine").finding(log, words=words), what=words)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stoker.findings import Finding
 from stoker.fleet.process import Wanted
 from stoker.fleet.state import Stopped
 from stoker.system import clock
@@ -45,13 +46,13 @@ class Rollouts:
             return False
         return child.process.role != "page" and child.stamp not in stamps(self.last)
 
-    def stop(self, child: Child, words: str, asked: Wanted) -> None:
+    def stop(self, child: Child, cause: Finding, asked: Wanted) -> None:
         """A replacement has failed: the change is stopped."""
         assert self.last is not None
         subject = f"replica {child.process.name}" if child.process.routed else child.process.role
-        log.warning("revision %d is stopped: %s failed: %s", asked.revision, subject, words)
+        log.warning("revision %d is stopped: %s failed: %s", asked.revision, subject, cause.what)
         self.stopped = Stopped(
-            asked.revision, self.last.revision, subject, words, str(child.log), clock.now()
+            asked.revision, self.last.revision, subject, cause.what, str(child.log), clock.now(), cause
         )
 
     def look(self, asked: Wanted | None, children: Sequence[Child]) -> None:

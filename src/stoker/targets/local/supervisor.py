@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from stoker.catalog.rules import rule
+from stoker.findings import Finding
 from stoker.fleet.process import Process, Wanted
 from stoker.system import clock
 from stoker.system.files import try_lock
@@ -30,7 +32,7 @@ from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.housekeeping import Upkeep
 from stoker.targets.local.log_files import Keeper
 from stoker.targets.local.replacing import gateway_steps, to_replace
-from stoker.targets.local.restarts import BACKOFF, Failures, words_of
+from stoker.targets.local.restarts import BACKOFF, Failures, cause_of
 from stoker.targets.local.rollout import Rollouts
 from stoker.targets.local.watch import Watch
 
@@ -162,8 +164,8 @@ class Supervisor:
         if child.leaving:
             log.warning("%s has left", child.process.key)
             return
-        words = words_of(child, code)
-        log.warning("%s ended: %s", child.process.key, words)
+        cause = cause_of(child, code)
+        log.warning("%s ended: %s", child.process.key, cause.what)
         asked = self._upkeep.wanted
         new = self._rollouts.is_new(child, asked)
         if child.standby and not new:
@@ -171,17 +173,17 @@ class Supervisor:
             return
         given_up = self._failures.give_up(child, code, new) and not self._upkeep.full
         if given_up and new and asked is not None:
-            self._rollouts.stop(child, words, asked)
+            self._rollouts.stop(child, cause, asked)
         elif child.standby:
             self._failures.wait(child.process.key + "+", self._failures.of(child))
-        elif not self._stands_by(child, words):
-            self._again(child, words, given_up)
+        elif not self._stands_by(child, cause):
+            self._again(child, cause, given_up)
 
-    def _stands_by(self, child: Child, words: str) -> bool:
+    def _stands_by(self, child: Child, cause: Finding) -> bool:
         """Another one has taken its place already."""
         for one in gateways.gateways(self.children):
             if one.standby and one.stamp == child.stamp and one.process.key == child.process.key:
-                one.restarts, one.last_error = child.restarts + 1, words
+                one.restarts, one.cause = child.restarts + 1, cause
                 self._promote(one)
                 return True
         return False
@@ -190,9 +192,9 @@ class Supervisor:
         child.standby, child.ever_ready = False, True
         self._watches[child] = Watch(child)
 
-    def _again(self, child: Child, words: str, given_up: bool) -> None:
+    def _again(self, child: Child, cause: Finding, given_up: bool) -> None:
         successor = Child(child.process, child.generation, child.stamp, self.folder.logs)
-        successor.log, successor.restarts, successor.last_error = child.log, child.restarts, words
+        successor.log, successor.restarts, successor.cause = child.log, child.restarts, cause
         if given_up:
             successor.become("Failed", "given up")
         else:
@@ -307,7 +309,7 @@ class Supervisor:
             why = f"cannot be started: {error}"
             if error.errno not in FOREVER or child.standby:
                 return self._not_yet(child, why, BACKOFF[-2])
-            child.last_error = why
+            child.cause = rule("engine-start").finding(why=error)
             return child.become("Failed", "given up")
         log.warning("%s started, pid %s", child.process.key, child.id and child.id.pid)
         self._publish(force=True)  # the pid is on disk before anything else

@@ -21,7 +21,7 @@ from stoker.spec import dump
 from stoker.system import paths
 from stoker.system.file_errors import unwritable
 from stoker.system.files import locked, read_secret, tail
-from stoker.targets.local import machine
+from stoker.targets.local import last_try, machine
 from stoker.targets.local.fleet_keys import keyed, write_keys
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
 from stoker.targets.local.known import no_fleet
@@ -201,6 +201,7 @@ class LocalTarget:
         except OSError as error:
             raise unwritable(self.folder.path, error) from None
         self.folder.want(wanted)
+        last_try.drop(self.folder)
         self._restart = None
 
     def _wanted(self, plan: Plan) -> Wanted:

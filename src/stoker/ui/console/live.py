@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from stoker.advise.why import why
 from stoker.errors import StokerError
 from stoker.fleet.points import COLUMNS, Point
-from stoker.fleet.state import FleetState, Replica
+from stoker.fleet.state import FleetState, Replica, Service
 from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
 from stoker.observe.watch import Look
@@ -143,10 +144,7 @@ def _state(state: FleetState) -> dict[str, Any]:
         "command": state.command,
         "supervised": state.supervised,
         "replicas": [_replica(one) for one in state.replicas],
-        "services": [
-            {"role": s.role, "phase": s.phase, "detail": s.detail, "restarts": s.restarts}
-            for s in state.services
-        ],
+        "services": [_service(one) for one in state.services],
         "scaling": state.scaling.reason if state.scaling else "",
     }
 
@@ -166,7 +164,13 @@ def _replica(one: Replica) -> dict[str, Any]:
             {"index": rank.index, "host": rank.host, "phase": rank.phase, "pid": rank.pid}
             for rank in one.ranks
         ],
+        "cause": asdict(one.cause) if one.cause else None,
     }
+
+
+def _service(one: Service) -> dict[str, Any]:
+    told = {"role": one.role, "phase": one.phase, "detail": one.detail, "restarts": one.restarts}
+    return {**told, "cause": asdict(one.cause) if one.cause else None}
 
 
 def _findings(state: FleetState) -> list[dict[str, str]]:
@@ -175,7 +179,7 @@ def _findings(state: FleetState) -> list[dict[str, str]]:
     if not late and not state.evidence:
         return []
     found = [one for one in why(state, state.at) if one.rule != "why-unknown"]
-    return [{"what": one.what, "why": one.why, "fix": one.fix} for one in found[:3]]
+    return [asdict(one) for one in found[:3]]
 
 
 def _figures(point: Point) -> list[float | None]:

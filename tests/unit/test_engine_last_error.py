@@ -339,6 +339,52 @@ LINES = [
         "engine-adapter",
         "an adapter has rank 64, and the engine takes 16",
     ),
+    ("torch.OutOfMemoryError: HIP out of memory.", "engine-gpu-memory", "the GPU is out of memory"),
+    (
+        "OSError: Can't load the configuration of '/models/gemma-ft'. If you were trying to load it from",
+        "engine-model",
+        "/models/gemma-ft is no model folder",
+    ),
+    (
+        "ValueError: Quantization method specified in the model config (awq) does not match the quantization "
+        "method "
+        "specified in the `quantization` argument (gptq).",
+        "engine-quantization",
+        "the model is quantized as awq, and gptq is asked for",
+    ),
+    (
+        "ValueError: torch.bfloat16 is not supported for quantization method awq. Supported dtypes: "
+        "[torch.float16]",
+        "engine-dtype",
+        "the dtype does not fit the model: torch.bfloat16 is not supported for quantization method awq.",
+    ),
+    ("OSError: [Errno 24] Too many open files", "engine-files", "the engine has too many open files"),
+    (
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): "
+        "{'EngineCore': -6}",
+        "engine-crash",
+        "a process of the engine crashed",
+    ),
+    (
+        "torch.distributed.DistBackendError: NCCL error: unhandled system error",
+        "engine-nccl",
+        "the GPUs cannot talk to each other: NCCL error: unhandled system error",
+    ),
+    (
+        "Access to model google/gemma-3-27b-it is restricted and you are not in the authorized list.",
+        "engine-gated",
+        "the hub refuses the model",
+    ),
+    (
+        "vllm serve: error: unrecognized arguments: --no-such-flag",
+        "engine-option",
+        "vLLM does not know --no-such-flag",
+    ),
+    (
+        "Total number of attention heads (32) must be divisible by tensor parallel size (3).",
+        "engine-heads",
+        "tensor-parallel-size 3 does not divide the model's 32 attention heads",
+    ),
 ]
 
 
