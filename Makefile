@@ -8,7 +8,7 @@ SETUP := $(PYTHON) tools/setup.py
 TIERS := $(BIN)/python tools/tiers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up test image docs site examples check test-fast test-cluster test-package test-engine test-browser lock clean python setup system
+.PHONY: help up test image docs site examples check test-fast test-contract coverage test-cluster test-package test-engine test-browser lock clean python setup system
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,13 +18,22 @@ up: python ## install, prepare the demo model, serve it with vLLM
 	@exec $(BIN)/stoker up $(ARGS)
 
 test: setup system ## everything: checks, fast tests, real vLLM, a real browser
-	@env -u KUBECONFIG $(TIERS) check fast package cluster engine browser
+	@env -u KUBECONFIG $(TIERS) check fast contract package cluster engine browser
 
 check: setup ## lint, format, types, layers
 	@exec $(TIERS) check
 
-test-fast: setup ## the tests that need nothing, in seconds
+test-fast: setup ## the tests that compute and never wait, in under a minute
 	@exec $(TIERS) fast
+
+test-contract: setup ## the tests with processes and sockets: fleets of simulated engines, the gateway, the double
+	@exec $(TIERS) contract
+
+COVERED ?= tests/unit tests/property tests/golden
+coverage: setup ## which lines of Stoker the fast tests run (COVERED="tests/unit tests/contract": other tests)
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest -q -n 2 $(COVERED)
+	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 test-cluster: setup ## a fleet's life in the cluster that KUBECONFIG names, or in the double
 	@exec $(TIERS) cluster
@@ -63,7 +72,7 @@ FORGET := import shutil; from stoker.system import paths; \
 clean: ## stop all fleets; remove their state, the demo's weights, .venv and caches
 	@test ! -x $(BIN)/stoker || { $(BIN)/stoker down --all --now && $(BIN)/python -c '$(FORGET)'; } || \
 	  echo "  warn  fleets     could not be stopped: their state and the demo's weights stay" >&2
-	rm -rf .venv .venv-site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/browser/screenshots
+	rm -rf .venv .venv-site build .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache tests/browser/screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A fresh machine may have no Python at all.

@@ -27,11 +27,10 @@ def free_port() -> int:
     """A loopback port that is free now, outside the range that systems give to outgoing connections."""
     import random
 
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2
-    while True:
-        port = random.randrange(
-            18000 + 2 * worker, 30000, 4
-        )  # a worker does not take what another is about to bind
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % workers
+    while True:  # a worker does not take what another is about to bind
+        port = random.randrange(18000 + 2 * worker, 30000, 2 * workers)
         if port in GIVEN:
             continue
         with socket.socket() as probe, socket.socket() as beside:
@@ -128,6 +127,12 @@ class Stoker:
         """The endpoint's base URL."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def kept(self) -> bool:
+        """Whether anything is kept about any fleet."""
+        fleets = self.home / "state" / "fleets"
+        return os.path.lexists(fleets) and not (fleets.is_dir() and not any(fleets.iterdir()))
+
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this home."""
         found = []
@@ -147,7 +152,8 @@ def stoker(tmp_path: Path) -> Iterator[Stoker]:
     """The command line; whatever runs at the end of the test is ended."""
     made = Stoker(tmp_path)
     yield made
-    made("down", "--all", "--now")
+    if made.kept or made.processes():
+        made("down", "--all", "--now")
     left = made.processes()
     for process in left:
         process.kill()

@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PYTEST = [str(BIN / "python"), "-m", "pytest", "-q"]
-FAST = ("unit", "property", "golden", "contract")
+FOLDERS = {"fast": ("unit", "property", "golden"), "contract": ("process", "contract")}
+WAITING = ["-n", "4", "--dist", "worksteal"]  # tests that wait more than they compute share a core
 NOTHING_COLLECTED = 5  # pytest's exit code where a folder holds no test yet
 
 
@@ -37,10 +38,11 @@ def commands(tier: str) -> list[list[str]]:
         lint = [["ruff", "check", "--quiet"], ["ruff", "format", "--check", "--quiet"]]
         types = [["mypy", "--no-error-summary"], ["lint-imports", "--no-logo"]]
         return [[str(BIN / program), *flags] for program, *flags in lint + types]
-    if tier == "fast":
-        return [[*PYTEST, "-n", "2", *(f"tests/{name}" for name in FAST if (ROOT / "tests" / name).is_dir())]]
+    if tier in FOLDERS:
+        spread = ["-n", "2"] if tier == "fast" else WAITING
+        return [[*PYTEST, *spread, *(f"tests/{name}" for name in FOLDERS[tier])]]
     if tier == "cluster":
-        apart = [] if os.environ.get("KUBECONFIG") else ["-n", "2"]  # a real cluster's GPUs are all of one
+        apart = [] if os.environ.get("KUBECONFIG") else WAITING  # a real cluster's GPUs are all of one
         return [[*PYTEST, *apart, "--timeout", "300", "tests/cluster"]]
     if tier == "package":
         return [[*PYTEST, "-n", "2", "--dist", "loadfile", "--timeout", "900", "tests/package"]]

@@ -20,7 +20,7 @@ from tests.browser.fake_endpoint import FakeEndpoint, Orders
 from tests.conftest import free_port
 
 if TYPE_CHECKING:
-    from selenium.webdriver.remote.webdriver import WebDriver
+    from selenium.webdriver.chromium.webdriver import ChromiumDriver as WebDriver
 
 SHOTS = Path(__file__).parent / "screenshots"
 CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"

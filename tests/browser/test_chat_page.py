@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("selenium")
 pytest.importorskip("gradio_client", reason="the page's extra is not installed")
 
+from selenium.webdriver.chromium.webdriver import ChromiumDriver as WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.conftest import MODEL, SHOTS, Page
@@ -57,9 +57,10 @@ class Chat:
         sent(box)
 
     def answers(self) -> list[str]:
-        return self.browser.execute_script(
+        found: list[str] = self.browser.execute_script(
             "return [...document.querySelectorAll('#window [data-testid=bot]')].map(e => e.innerText.trim())"
         )
+        return found
 
     def last(self) -> str:
         return self.answers()[-1] if self.answers() else ""
@@ -283,9 +284,13 @@ def test_what_a_model_writes_fetches_nothing(chat: Chat, fake: Orders) -> None:
     def complaints() -> list[str]:
         return [one["message"] for one in chat.browser.get_log("browser") if one["level"] == "SEVERE"]
 
-    chat.until(lambda: said.extend(complaints()) or said)
+    def seen() -> bool:
+        said.extend(complaints())
+        return bool(said)
+
+    chat.until(seen)
     time.sleep(1)
-    said += complaints()
+    seen()
     assert chat.browser.title == f"{MODEL} · chat"
     assert all("example.com" in text and "Content Security Policy" in text for text in said)
 

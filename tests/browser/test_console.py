@@ -17,9 +17,9 @@ import pytest
 pytest.importorskip("selenium")
 pytest.importorskip("uvicorn", reason="the page's extra is not installed")
 
+from selenium.webdriver.chromium.webdriver import ChromiumDriver as WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.browser.conftest import SHOTS
 from tests.conftest import Stoker, free_port
@@ -128,11 +128,11 @@ def console(browser: WebDriver, fleet: Stoker) -> Iterator[Console]:
     browser.execute_script("sessionStorage.clear(); localStorage.clear()")
 
 
-def ask(stoker: Stoker, path: str, key: str | None = None, body: Any = None) -> tuple[int, Any]:
+def ask(stoker: Any, path: str, key: str | None = None, body: Any = None) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     answer = httpx2.request(
         "POST" if body is not None else "GET", f"{stoker.page}/api/{path}", headers=headers, json=body
-    )  # type: ignore[attr-defined]
+    )
     return answer.status_code, answer.json()
 
 
@@ -234,7 +234,8 @@ def test_without_the_key_nothing_can_be_changed(fleet: Stoker) -> None:
     for key in (None, "", "wrong", KEY[:-1]):
         assert ask(fleet, "scale", key, {"replicas": 0})[0] == 403
         assert ask(fleet, "restart", key, {})[0] == 403
-    for body in ({}, {"replicas": -1}, {"replicas": "many"}, [], {"replicas": 10**9}):
+    bodies: list[Any] = [{}, {"replicas": -1}, {"replicas": "many"}, [], {"replicas": 10**9}]
+    for body in bodies:
         assert ask(fleet, "scale", KEY, body)[0] == 400
     assert fleet.state()["wanted"] == 2
     assert ask(fleet, "log?name=../../etc/passwd")[0] == 404

@@ -32,7 +32,7 @@ class Looked:
         return stoker.load((self.user.stoker.home / "stoker.yaml").read_text())
 
     def up(self, timeout: float = 60) -> None:
-        stoker.up(self.spec(), timeout=timeout).__exit__()
+        stoker.up(self.spec(), timeout=timeout).__exit__(None, None, None)
 
     def late(self, timeout: float = 6) -> str:
         """An `up` that does not get done, and what it said."""
@@ -261,7 +261,7 @@ def test_a_finalizer_that_holds_it(looked: Looked, kind: str, monkeypatch: pytes
 
 def test_a_namespace_that_is_being_deleted(looked: Looked) -> None:
     looked.up()
-    looked.lives.store.sweep = lambda _: None  # type: ignore[method-assign]  # something in it does not go
+    looked.lives.store.sweep = lambda _: None  # type: ignore[assignment]  # something in it does not go
     looked.store.end(("Namespace", "", "default"))
     left = {
         "type": "NamespaceContentRemaining",

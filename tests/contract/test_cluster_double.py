@@ -162,7 +162,7 @@ def test_a_pod_without_a_gpu_waits_and_says_why(client: Client) -> None:
     ],
 )
 def test_faults(client: Client, fault: str, reason: str) -> None:
-    client.apply(DEPLOYMENTS, deployment(replicas=1, **{"fake/fault": fault, "fake/log": "the last words"}))
+    client.apply(DEPLOYMENTS, deployment(1, 1, "a:1", **{"fake/fault": fault, "fake/log": "the last words"}))
 
     def waiting() -> Any:
         pods = client.get(PODS)["items"]

@@ -1,210 +1,37 @@
 """HTTP/1.1 at the endpoint, row by row, over real sockets: what RFC 9110 and 9112 ask of a server.
 
-The situations are those of the public list Http11Probe (its requirement dashboard, suites Compliance,
-Smuggling, Malformed and Normalization); sentences and bytes are ours. A row is: what is sent, the status, the
-RFC's section.
+The situations are those of the public list Http11Probe; sentences and bytes are ours (`support/http_rows`).
+Which row or test here stands for which row of the list, and what is left out and why, is in
+`support/http_list`.
 """
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+from tests.support import http_list
 from tests.support.endpoint import Endpoint
+from tests.support.http_rows import (
+    AGAIN,
+    BODY,
+    CHUNKED,
+    CHUNKS,
+    HOST,
+    JSON,
+    REFUSED,
+    SIZE,
+    TAKEN,
+    get,
+    post,
+)
 from tests.support.wire import answers, say
 
-HOST = b"Host: localhost\r\n"
-JSON = b"Content-Type: application/json\r\n"
-BODY = b'{"model": "m", "prompt": "a b"}'
-SIZE = b"Content-Length: %d\r\n" % len(BODY)
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-CHUNKS = b"1f\r\n" + BODY + b"\r\n0\r\n\r\n"
-AGAIN = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+ROWS = {row[0] for row in (*REFUSED, *TAKEN)}
 
 
-def get(line: bytes = b"GET /v1/models HTTP/1.1", headers: bytes = HOST) -> bytes:
-    return line + b"\r\n" + headers + b"\r\n"
-
-
-def post(headers: bytes, body: bytes = BODY, version: bytes = b"1.1") -> bytes:
-    return b"POST /tokenize HTTP/" + version + b"\r\n" + HOST + JSON + headers + b"\r\n" + body
-
-
-REFUSED = [
-    # the request line
-    ("a bare LF after the request line", "9112 2.2", b"GET /v1/models HTTP/1.1\n" + HOST + b"\r\n", 400),
-    ("a bare LF everywhere", "9112 2.2", b"GET /v1/models HTTP/1.1\nHost: localhost\n\n", 400),
-    ("CR alone as line ending", "9112 2.2", b"GET /v1/models HTTP/1.1\rHost: localhost\r\r", 400),
-    ("whitespace before the first header", "9112 2.2", get(headers=b" Host: localhost\r\n"), 400),
-    ("a whitespace line in place of the request line", "9112 2.2", b"   \r\n\r\n", 400),
-    ("binary garbage", "9112 2.2", bytes(range(128, 160)) * 4, 400),
-    ("a TLS greeting", "9112 2.2", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    ("HTTP/0.9", "9112 2.3", b"GET /v1/models\r\n", 400),
-    ("a version that is none", "9112 2.3", get(b"GET /v1/models HTTP/x.y"), 400),
-    ("a version without its minor part", "9112 2.3", get(b"GET /v1/models HTTP/1"), 400),
-    ("a version with leading zeros", "9112 2.3", get(b"GET /v1/models HTTP/01.01"), 400),
-    ("a version with a space in it", "9112 2.3", get(b"GET /v1/models HTTP/ 1.1"), 400),
-    ("a version in lower case", "9112 2.3", get(b"GET /v1/models http/1.1"), 400),
-    ("HTTP/2 in a request line", "9110 15.6.6", get(b"GET /v1/models HTTP/2.0"), 505),
-    ("HTTP/2's preface", "9113 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    ("two spaces in the request line", "9112 3", get(b"GET  /v1/models HTTP/1.1"), 400),
-    ("a tab in the request line", "9112 3", get(b"GET\t/v1/models\tHTTP/1.1"), 400),
-    ("a space after the version", "9112 3", get(b"GET /v1/models HTTP/1.1 "), 400),
-    ("no target", "9112 3", get(b"GET HTTP/1.1"), 400),
-    ("a target without a slash", "9112 3.2", get(b"GET v1/models HTTP/1.1"), 400),
-    ("a fragment in the target", "9112 3.2", get(b"GET /v1/models#x HTTP/1.1"), 400),
-    ("NUL in the target", "9112 3.2", get(b"GET /v1/\0models HTTP/1.1"), 400),
-    ("bytes over ASCII in the target", "9112 3.2", get(b"GET /v1/m\xc3\xb6dels HTTP/1.1"), 400),
-    ("overlong UTF-8 in the target", "3629 3", get(b"GET /v1/\xc0\xaf HTTP/1.1"), 400),
-    ("a target over the limit", "9112 3", get(b"GET /" + b"a" * 20000 + b" HTTP/1.1"), 414),
-    ("a target that has no end", "9112 3", b"GET /" + b"a" * 70000, 414),
-    ("an asterisk for another method than OPTIONS", "9112 3.2.4", get(b"GET * HTTP/1.1"), 400),
-    ("an address of another scheme", "9112 3.2.2", get(b"GET ftp://localhost/v1/models HTTP/1.1"), 400),
-    ("an address with a user in it", "9110 4.2.4", get(b"GET http://u@localhost/v1/models HTTP/1.1"), 400),
-    ("an authority for another method than CONNECT", "9112 3.2.3", get(b"GET localhost:80 HTTP/1.1"), 400),
-    ("CONNECT", "9110 9.3.6", get(b"CONNECT localhost:80 HTTP/1.1"), 501),
-    ("TRACE", "9110 9.3.8", get(b"TRACE /v1/models HTTP/1.1"), 501),
-    ("a method nobody knows", "9110 9.1", get(b"BREW /v1/models HTTP/1.1"), 501),
-    ("a method in lower case", "9110 9.1", get(b"get /v1/models HTTP/1.1"), 501),
-    ("a long method", "9112 3", get(b"A" * 1000 + b" /v1/models HTTP/1.1"), 501),
-    ("a method that is no token", "9110 9.1", get(b"G(T /v1/models HTTP/1.1"), 400),
-    # Host
-    ("no Host", "9112 3.2", get(headers=b""), 400),
-    ("two Hosts", "9112 3.2", get(headers=HOST + b"Host: other\r\n"), 400),
-    ("the same Host twice", "9112 3.2", get(headers=HOST + HOST), 400),
-    ("an empty Host", "9110 7.2", get(headers=b"Host: \r\n"), 400),
-    ("two names in one Host", "9110 7.2", get(headers=b"Host: localhost, other\r\n"), 400),
-    ("a Host with a user", "9112 3.2", get(headers=b"Host: u@localhost\r\n"), 400),
-    ("a Host with a path", "9112 3.2", get(headers=b"Host: localhost/v1\r\n"), 400),
-    ("a Host with a port that is none", "9112 3.2", get(headers=b"Host: localhost:http\r\n"), 400),
-    # headers
-    ("a space before the colon", "9112 5.1", get(headers=b"Host : localhost\r\n"), 400),
-    ("a tab in a name", "9112 5", get(headers=HOST + b"X\tY: 1\r\n"), 400),
-    ("a folded header", "9112 5.2", get(headers=HOST + b"X-A: 1\r\n 2\r\n"), 400),
-    ("an empty name", "9112 5", get(headers=HOST + b": 1\r\n"), 400),
-    ("a name with brackets", "9110 5.6.2", get(headers=HOST + b"X[a]: 1\r\n"), 400),
-    ("a name over ASCII", "9110 5.1", get(headers=HOST + b"X-\xc3\xa4: 1\r\n"), 400),
-    ("no colon", "9112 5", get(headers=HOST + b"X-Nothing\r\n"), 400),
-    ("NUL in a value", "9110 5.5", get(headers=HOST + b"X-A: a\0b\r\n"), 400),
-    ("CR in a value", "9112 2.2", get(headers=HOST + b"X-A: a\rb\r\n"), 400),
-    ("LF in a value", "9112 2.2", get(headers=HOST + b"X-A: a\nb\r\n"), 400),
-    ("another control character in a value", "9110 5.5", get(headers=HOST + b"X-A: a\x01b\r\n"), 400),
-    ("a value over the limit", "9110 5.4", get(headers=HOST + b"X-A: " + b"a" * 70000 + b"\r\n"), 431),
-    ("a value that has no end", "9110 5.4", b"GET / HTTP/1.1\r\n" + HOST + b"X-A: " + b"a" * 70000, 431),
-    ("a name over the limit", "9110 5.4", get(headers=HOST + b"a" * 70000 + b": 1\r\n"), 431),
-    ("ten thousand headers", "6585 5", get(headers=HOST + b"X-A: 1\r\n" * 10000), 431),
-    ("an expectation nobody knows", "9110 10.1.1", post(SIZE + b"Expect: 200-ok\r\n"), 417),
-    # Content-Length
-    ("a length in words", "9112 6.3", post(b"Content-Length: abc\r\n"), 400),
-    ("an empty length", "9110 8.6", post(b"Content-Length: \r\n"), 400),
-    ("a length with a plus", "9110 8.6", post(b"Content-Length: +31\r\n"), 400),
-    ("a length below zero", "9110 8.6", post(b"Content-Length: -1\r\n"), 400),
-    ("a zero below zero", "9110 8.6", post(b"Content-Length: -0\r\n"), 400),
-    ("a length with an underscore", "9110 8.6", post(b"Content-Length: 3_1\r\n"), 400),
-    ("a length in octal", "9110 8.6", post(b"Content-Length: 0o37\r\n"), 400),
-    ("a length in hex", "9110 8.6", post(b"Content-Length: 0x1f\r\n"), 400),
-    ("a length with leading zeros", "9110 8.6", post(b"Content-Length: 0031\r\n"), 400),
-    ("a double zero", "9110 8.6", post(b"Content-Length: 00\r\n", b""), 400),
-    ("a length with a space inside", "9110 8.6", post(b"Content-Length: 3 1\r\n"), 400),
-    ("two lengths", "9112 6.3", post(SIZE + b"Content-Length: 5\r\n"), 400),
-    ("two lengths in one header", "9112 6.3", post(b"Content-Length: 31, 5\r\n"), 400),
-    ("the same length twice in one header", "9110 8.6", post(b"Content-Length: 31, 31\r\n"), 400),
-    ("a length of twenty-five digits", "9110 8.6", post(b"Content-Length: " + b"9" * 25 + b"\r\n"), 400),
-    ("a length over what is taken", "9110 15.5.14", post(b"Content-Length: 999999999999\r\n", b""), 413),
-    # Transfer-Encoding
-    ("a length and chunks", "9112 6.1", post(SIZE + CHUNKED, CHUNKS), 400),
-    ("chunks and a length", "9112 6.1", post(CHUNKED + SIZE, CHUNKS), 400),
-    ("chunks in HTTP/1.0", "9112 6.1", post(CHUNKED, CHUNKS, b"1.0"), 400),
-    (
-        "chunked is not the last coding",
-        "9112 6.3",
-        post(b"Transfer-Encoding: chunked, gzip\r\n", CHUNKS),
-        400,
-    ),
-    ("chunked twice", "9112 6.1", post(b"Transfer-Encoding: chunked, chunked\r\n", CHUNKS), 400),
-    ("chunked twice, in two headers", "9112 6.1", post(CHUNKED + CHUNKED, CHUNKS), 400),
-    ("chunked with a parameter", "9112 7", post(b"Transfer-Encoding: chunked;q=1\r\n", CHUNKS), 400),
-    ("an empty coding", "9112 6.1", post(b"Transfer-Encoding: \r\n", CHUNKS), 400),
-    ("a coding with a vertical tab", "9112 6.1", post(b"Transfer-Encoding: \x0bchunked\r\n", CHUNKS), 400),
-    ("a coding with a form feed", "9112 6.1", post(b"Transfer-Encoding: chunked\x0c\r\n", CHUNKS), 400),
-    ("a folded coding", "9112 5.2", post(b"Transfer-Encoding:\r\n chunked\r\n", CHUNKS), 400),
-    ("a space before the coding's colon", "9112 5.1", post(b"Transfer-Encoding : chunked\r\n", CHUNKS), 400),
-    ("another coding under chunked", "9112 6.1", post(b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS), 501),
-    ("a coding nobody knows", "9112 6.1", post(b"Transfer-Encoding: xchunked\r\n", CHUNKS), 501),
-    ("identity", "9112 7", post(b"Transfer-Encoding: identity\r\n", CHUNKS), 501),
-    # chunks
-    ("a chunk size in words", "9112 7.1", post(CHUNKED, b"xyz\r\n\r\n"), 400),
-    ("a chunk size with 0x", "9112 7.1", post(CHUNKED, b"0x1f\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a chunk size with an underscore", "9112 7.1", post(CHUNKED, b"1_f\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a chunk size after a space", "9112 7.1", post(CHUNKED, b" 1f\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a chunk size below zero", "9112 7.1", post(CHUNKED, b"-1f\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a chunk size over a machine word", "9112 7.1", post(CHUNKED, b"f" * 17 + b"\r\n" + BODY), 400),
-    ("no chunk size", "9112 7.1", post(CHUNKED, b"\r\n" + BODY), 400),
-    ("a chunk longer than it says", "9112 7.1", post(CHUNKED, b"5\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a chunk without its line ending", "9112 7.1", post(CHUNKED, b"1f\r\n" + BODY + b"0\r\n\r\n"), 400),
-    ("LF after a chunk size", "9112 7.1", post(CHUNKED, b"1f\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("LF after a chunk", "9112 7.1", post(CHUNKED, b"1f\r\n" + BODY + b"\n0\r\n\r\n"), 400),
-    ("CR after a chunk size", "9112 2.2", post(CHUNKED, b"1f\r" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("a bare semicolon", "9112 7.1.1", post(CHUNKED, b"1f;\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("NUL in a chunk extension", "9112 7.1.1", post(CHUNKED, b"1f;a=\0\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("CR in a chunk extension", "9112 2.2", post(CHUNKED, b"1f;a\rb\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("LF in a chunk extension", "9112 2.2", post(CHUNKED, b"1f;a\nb\r\n" + BODY + b"\r\n0\r\n\r\n"), 400),
-    ("an extension of 64 KiB", "9112 7.1.1", post(CHUNKED, b"1f;a=" + b"b" * 65536 + b"\r\n"), 400),
-    ("LF after a trailer", "9112 2.2", post(CHUNKED, CHUNKS[:-2] + b"X: 1\n\r\n"), 400),
-    ("a trailer that is no header", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"nothing\r\n\r\n"), 400),
-    ("trailers without end", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"X: 1\r\n" * 12000), 400),
-]
-
-TAKEN = [
-    ("a plain request", "9112 2", get()),
-    ("empty lines before a request", "9112 2.2", b"\r\n\r\n" + get()),
-    ("a minor version to come", "9112 2.3", get(b"GET /v1/models HTTP/1.2")),
-    ("an address as target", "9112 3.2.2", get(b"GET http://localhost/v1/models HTTP/1.1")),
-    (
-        "an address as target, under another Host",
-        "9112 3.2.2",
-        get(b"GET http://localhost/v1/models HTTP/1.1", b"Host: elsewhere.example\r\n"),
-    ),
-    ("a Host with a port", "9110 7.2", get(headers=b"Host: localhost:8000\r\n")),
-    ("no space after the colon", "9112 5", get(headers=b"Host:localhost\r\n")),
-    ("space and tab around a value", "9112 5.1", get(headers=b"Host: \t localhost \t\r\n")),
-    ("bytes over ASCII in a value", "9110 5.5", get(headers=HOST + b"X-A: \xc3\xa4\r\n")),
-    (
-        "an offer of another protocol",
-        "9110 7.8",
-        get(headers=HOST + b"Connection: upgrade\r\nUpgrade: foo/2\r\n"),
-    ),
-    ("WebSocket without the connection option", "9110 7.8", get(headers=HOST + b"Upgrade: h2c\r\n")),
-    ("a range", "9110 14.2", get(headers=HOST + b"Range: bytes=0-1,0-1\r\n")),
-    ("a body with its length", "9112 6.2", post(SIZE)),
-    ("a tab before the length", "9110 5.6.3", post(b"Content-Length:\t31\r\n")),
-    ("spaces around the length", "9110 5.5", post(b"Content-Length:   31  \r\n")),
-    ("a body in a chunk", "9112 7.1", post(CHUNKED, CHUNKS)),
-    ("chunked in capitals", "9112 7", post(b"TRANSFER-ENCODING: Chunked\r\n", CHUNKS)),
-    ("empty elements beside chunked", "9110 5.6.1", post(b"Transfer-Encoding: , chunked ,\r\n", CHUNKS)),
-    (
-        "several chunks",
-        "9112 7.1",
-        post(CHUNKED, b"5\r\n" + BODY[:5] + b"\r\n1a\r\n" + BODY[5:] + b"\r\n0\r\n\r\n"),
-    ),
-    (
-        "sizes in capitals, with leading zeros",
-        "9112 7.1",
-        post(CHUNKED, b"001F\r\n" + BODY + b"\r\n000\r\n\r\n"),
-    ),
-    ("extensions", "9112 7.1.1", post(CHUNKED, b'1f;a=b ;c="d;e"\r\n' + BODY + b"\r\n0;z\r\n\r\n")),
-    ("trailers", "9112 7.1.2", post(CHUNKED, CHUNKS[:-2] + b"X-Sum: 1\r\n\r\n")),
-    (
-        "trailers with the names of framing",
-        "9110 6.5.1",
-        post(CHUNKED, CHUNKS[:-2] + b"Content-Length: 5\r\nTransfer-Encoding: gzip\r\nHost: x\r\n\r\n"),
-    ),
-    ("an expectation that is met", "9110 10.1.1", post(SIZE + b"Expect: 100-continue\r\n")),
-    (
-        "headers that are named like framing",
-        "9110 5.1",
-        post(SIZE + b"Content_Length: 5\r\nTransfer_Encoding: x\r\n"),
-    ),
-    ("a body on GET", "9110 9.3.1", b"GET /v1/models HTTP/1.1\r\n" + HOST + SIZE + b"\r\n" + BODY),
-]
+def named(what: str, section: str) -> str:
+    """A row as it is shown: the RFC's section, the sentence, the list's names."""
+    return " ".join([f"{section}: {what}", *http_list.ROWS.get(what, ())])
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +45,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("raw", "status"), [pytest.param(row[2], row[3], id=f"{row[1]}: {row[0]}") for row in REFUSED]
+    ("raw", "status"), [pytest.param(raw, status, id=named(what, rfc)) for what, rfc, raw, status in REFUSED]
 )
 def test_refused(port: int, raw: bytes, status: int) -> None:
     """A whole answer that says why, in OpenAI's form, then the end of the connection."""
@@ -229,7 +56,7 @@ def test_refused(port: int, raw: bytes, status: int) -> None:
     assert "date" in answer.headers
 
 
-@pytest.mark.parametrize("raw", [pytest.param(row[2], id=f"{row[1]}: {row[0]}") for row in TAKEN])
+@pytest.mark.parametrize("raw", [pytest.param(raw, id=named(what, rfc)) for what, rfc, raw in TAKEN])
 def test_taken_and_the_next_request_begins_where_it_ends(port: int, raw: bytes) -> None:
     found = [one for one in answers(say(port, raw + AGAIN)) if one.status != 100]
     assert [one.status for one in found] == [200, 200], found
@@ -237,7 +64,7 @@ def test_taken_and_the_next_request_begins_where_it_ends(port: int, raw: bytes) 
         assert found[0].json()["count"] == 2
 
 
-@pytest.mark.parametrize("raw", [pytest.param(row[2], id=f"{row[1]}: {row[0]}") for row in TAKEN])
+@pytest.mark.parametrize("raw", [pytest.param(raw, id=named(what, rfc)) for what, rfc, raw in TAKEN])
 def test_taken_byte_by_byte(port: int, raw: bytes) -> None:
     whole = raw + AGAIN
     found = [
@@ -246,6 +73,14 @@ def test_taken_byte_by_byte(port: int, raw: bytes) -> None:
         if one.status != 100
     ]
     assert [one.status for one in found] == [200, 200], found
+
+
+def test_every_row_of_the_list_is_here_or_is_left_out_for_a_reason() -> None:
+    here = sys.modules[__name__]
+    assert set(http_list.ROWS) <= ROWS
+    assert all(hasattr(here, name) for name in http_list.TESTS)
+    known = [one for part in http_list.PARTS for names in part.values() for one in names]
+    assert len(known) == len(set(known)) == http_list.COUNT
 
 
 # what one row cannot say
@@ -346,6 +181,96 @@ def test_a_websocket_is_not_opened(port: int) -> None:
     for line in (b"GET /v1/realtime HTTP/1.1", b"POST /v1/realtime HTTP/1.1"):
         (answer,) = answers(say(port, get(line, offer)))
         assert answer.status == 501
+
+
+def test_an_upgrade_in_http_1_0_is_no_upgrade(port: int) -> None:
+    """9110 7.8: it is ignored."""
+    offer = HOST + b"Connection: upgrade\r\nUpgrade: websocket\r\n"
+    (answer,) = answers(say(port, get(b"GET /v1/models HTTP/1.0", offer)))
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        (b"DELETE /health", "GET, HEAD"),
+        (b"POST /metrics", "GET, HEAD"),
+        (b"GET /v1/completions", "POST"),
+        (b"HEAD /v1/models", "GET"),
+    ],
+)
+def test_a_method_that_a_route_has_not_is_405_and_says_which_it_has(
+    port: int, line: bytes, allowed: str
+) -> None:
+    """9110 15.5.6."""
+    said = say(port, get(line + b" HTTP/1.1", HOST + b"Connection: close\r\n"))
+    (refused,) = answers(said, to_head=line.startswith(b"HEAD"))
+    assert refused.status == 405
+    assert allowed in refused.headers["allow"]
+
+
+def test_what_an_answer_holds_has_a_type(port: int) -> None:
+    """9110 8.3."""
+    found = answers(say(port, get() + get(b"GET /nothing HTTP/1.1") + post(SIZE) + AGAIN))
+    assert [one.headers["content-type"].partition(";")[0] for one in found if one.body] == [
+        "application/json"
+    ] * 3
+
+
+def test_a_long_target_is_read(port: int) -> None:
+    """9112 3: 8,000 bytes of a request line at least."""
+    first, second = answers(say(port, get(b"GET /" + b"a" * 7900 + b" HTTP/1.1") + AGAIN))
+    assert (first.status, second.status) == (404, 200)
+
+
+@pytest.mark.parametrize("path", [b"/v1/models%00", b"/v1/models%0d%0aX-A:%201"])
+def test_what_stands_for_a_control_character_finds_nothing_and_comes_back_nowhere(
+    port: int, path: bytes
+) -> None:
+    """3986 2.1: it is decoded behind the parser, or not at all."""
+    first, second = answers(say(port, get(b"GET " + path + b" HTTP/1.1") + AGAIN))
+    assert (first.status, second.status) == (404, 200)
+    assert "x-a" not in first.headers
+
+
+@pytest.mark.parametrize(
+    "raw", [post(b"Content-Length: 0\r\n", b""), post(b"", b""), post(CHUNKED, b"0\r\n\r\n")]
+)
+def test_a_body_of_no_bytes_is_one(port: int, raw: bytes) -> None:
+    """9112 6.2, 6.3, 7.1: what the engine says of it is the engine's; the next request begins behind it."""
+    first, second = answers(say(port, raw + AGAIN))
+    assert (first.status, second.status) == (400, 200)
+    assert "connection" not in first.headers or first.headers["connection"] != "close"
+
+
+def test_bytes_behind_an_empty_body_are_the_next_request(port: int) -> None:
+    """9112 6.2: they are no part of the body, and are not dropped."""
+    first, second = answers(say(port, post(b"Content-Length: 0\r\n", b"X" + AGAIN)))
+    assert (first.status, second.status) == (400, 501)
+
+
+@pytest.mark.parametrize(("line", "status"), [(b"OPTIONS *", 204), (b"HEAD /health", 200)])
+def test_a_body_that_nobody_wants_is_read(port: int, line: bytes, status: int) -> None:
+    """9110 9.3.2, 9.3.7: the next request begins behind it."""
+    said = say(port, line + b" HTTP/1.1\r\n" + HOST + SIZE + b"\r\n" + BODY + AGAIN)
+    assert said.startswith(b"HTTP/1.1 %d" % status)
+    assert said.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 200" in said[9:]
+
+
+@pytest.mark.parametrize("kinds", [(b"x/nothing",), (b"text/plain", b"text/html")])
+def test_a_body_of_another_type_is_refused_and_the_connection_goes_on(
+    port: int, kinds: tuple[bytes, ...]
+) -> None:
+    """9110 15.5.16, 5.3."""
+    types = b"".join(b"Content-Type: " + kind + b"\r\n" for kind in kinds)
+    raw = b"POST /v1/completions HTTP/1.1\r\n" + HOST + types + SIZE + b"\r\n" + BODY
+    first, second = answers(say(port, raw + AGAIN))
+    assert (first.status in (400, 415), second.status) == (True, 200)
+
+
+def test_a_client_that_says_nothing_gets_nothing(port: int) -> None:
+    assert say(port, shut=True) == b""
 
 
 def test_an_answer_has_its_date_once(port: int) -> None:

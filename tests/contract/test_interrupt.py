@@ -12,7 +12,7 @@ VERBS = (("status",), ("plan", "-o", "json"), ("up", "--dry-run"), ("models", "l
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-@pytest.mark.parametrize("module", ["stoker.cli.start", "click", "stoker.cli.main", "stoker.spec.loader"])
+@pytest.mark.parametrize("module", ["stoker.cli.start", "click", "stoker.cli.main", "stoker.spec.nouns"])
 def test_an_interrupt_while_modules_are_loaded(stoker: Stoker, module: str, verb: tuple[str, ...]) -> None:
     """Python says which module it has loaded (-X importtime): that is when it comes."""
     process = subprocess.Popen(

@@ -72,7 +72,7 @@ def test_its_page_stands_alone(wheel: Path) -> None:
     assert metadata["Author"] == "The Stoker authors"
     assert "@" not in metadata["Author"]
     assert len(metadata.get_all("Classifier", [])) > 5
-    links = re.findall(r"\]\(([^)]+)\)", metadata.get_payload())
+    links = re.findall(r"\]\(([^)]+)\)", metadata.get_payload())  # type: ignore[arg-type]
     assert links
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
 

@@ -29,7 +29,7 @@ def made(config: dict[str, Any], total: int, layout: Layout = ONE, **options: An
 @given(st.sampled_from(CONFIGS), ROOM, st.integers(1, 8 * GIB))
 def test_more_memory_never_holds_less(config: dict[str, Any], total: int, more: int) -> None:
     # The same batches on both: vLLM takes larger ones on larger GPUs.
-    same = {"max-num-batched-tokens": 2048, "max-num-seqs": 256, "max-model-len": 4096}
+    same: dict[str, Any] = {"max-num-batched-tokens": 2048, "max-num-seqs": 256, "max-model-len": 4096}
     assert made(config, total + more, **same).held.blocks >= made(config, total, **same).held.blocks
 
 
@@ -54,5 +54,5 @@ def test_the_parts_add_up_to_the_whole(config: dict[str, Any], total: int, pipel
 def test_a_longer_request_never_runs_more_often_at_once(
     config: dict[str, Any], total: int, length: int, more: int
 ) -> None:
-    short, long = (made(config, total, **{"max-model-len": n}) for n in (length, length + more))
+    short, long = (made(config, total, ONE, **{"max-model-len": n}) for n in (length, length + more))
     assert long.held.concurrency <= short.held.concurrency

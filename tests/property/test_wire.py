@@ -93,7 +93,8 @@ class Theirs:
     """What llhttp sees of the first request."""
 
     def __init__(self, data: bytes) -> None:
-        self.target, self.headers, self.body, self.done, self.failed = b"", [], b"", False, False
+        self.target, self.body, self.done, self.failed = b"", b"", False, False
+        self.headers: list[Any] = []
         self._head = True
         parser = httptools.HttpRequestParser(self)
         try:

@@ -4,6 +4,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable
+from io import BufferedReader
 from typing import Any
 
 from tests.support.endpoint import Endpoint, until
@@ -49,14 +50,14 @@ class Bare:
 
     def _serve(self, connection: socket.socket, says: Says) -> None:
         stream = connection.makefile("rb")
-        while head := b"".join(iter(stream.readline, b"\r\n")):
+        while head := _head(stream):
             if head.startswith(b"GET /health "):
                 connection.sendall(OK)
                 continue
             fields = head.lower().split(b"content-length: ")
             left = int(fields[1].split(b"\r\n")[0]) if len(fields) > 1 else 0
-            while left:
-                left -= len(stream.read1(min(left, 1 << 16)))
+            while left and (piece := stream.read1(min(left, 1 << 16))):
+                left -= len(piece)
             self.heads.append(head)
             for piece in says(head):
                 connection.sendall(piece)
@@ -77,3 +78,11 @@ class Bare:
 
     def wait(self) -> None:
         """As of a process."""
+
+
+def _head(stream: BufferedReader) -> bytes:
+    """The next request's head without the empty line behind it; nothing where the other side has closed."""
+    head = b""
+    while (line := stream.readline()) not in (b"", b"\r\n"):
+        head += line
+    return head if line else b""

@@ -121,3 +121,8 @@ def starter(folder: Path) -> Iterator[Start]:
     finally:
         for engine in engines:
             engine.close()
+
+
+def gauges(engine: Engine) -> tuple[float, float]:
+    """How many requests run, and how many wait."""
+    return engine.metric("num_requests_running"), engine.metric("num_requests_waiting")

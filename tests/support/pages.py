@@ -65,7 +65,7 @@ def pages() -> list[Path]:
 @cache
 def _parts(path: Path) -> tuple[tuple[Block, ...], tuple[Found, ...]]:
     """The blocks of a page, and the lines outside of them."""
-    name, blocks, prose = str(path.relative_to(ROOT)), [], []
+    name, blocks, prose = str(path.relative_to(ROOT)), list[Block](), list[Found]()
     language, held, begun = None, list[str](), 0
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("```"):

@@ -39,7 +39,7 @@ class User:
         spec = {"model": "./gemma-ft", **SPEC, **changes}
         (self.stoker.home / "stoker.yaml").write_text(json.dumps(spec))
 
-    def __call__(self, *argv: str, **env: str) -> Ran:
+    def __call__(self, *argv: str, **env: Any) -> Ran:
         return self.stoker(*argv, KUBECONFIG=str(self.config), **env)
 
     def begin(self, *argv: str) -> "subprocess.Popen[str]":

@@ -1,20 +1,9 @@
 """What the benchmarks say of a command that failed, and the ports that they give it."""
 
 import socket
-import sys
-from pathlib import Path
 
 import pytest
-from benchmarks.command import OUTGOING, Ended, Failed, engine, fleets, free_ports, stoker, with_ports
-
-
-def test_a_failed_command_is_shown_with_its_own_words(tmp_path: Path) -> None:
-    with pytest.raises(Failed) as failed:
-        stoker("up", "--set", "replicas=-1", home=str(tmp_path))
-    assert "ended with exit code 2" in str(failed.value)
-    assert "replicas" in str(failed.value)
-    assert not failed.value.port_lost
-    assert fleets(str(tmp_path)) == []
+from benchmarks.command import OUTGOING, Failed, free_ports, with_ports
 
 
 def test_the_ports_beside_the_first_are_free_and_nobodys_outgoing() -> None:
@@ -44,9 +33,3 @@ def test_a_port_that_somebody_else_was_faster_to_take_is_tried_again(
 
     with pytest.raises(Failed, match="the spec is wrong"):
         with_ports(never)
-
-
-def test_an_engine_that_ends_is_shown_with_its_last_error() -> None:
-    argv = [sys.executable, "-c", "import sys; sys.exit('no such model')"]
-    with pytest.raises(Ended, match="exit code 1:\nno such model"), engine(argv, free_ports(1), 60):
-        raise AssertionError("it never answers")

@@ -53,7 +53,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: StokerError) -> None:
     def peek(*_: object) -> ModelFiles:
         raise error
 
-    monkeypatch.setattr(peeking.weights, "peek", peek)
+    monkeypatch.setattr(peeking.weights, "peek", peek)  # type: ignore[attr-defined]
 
 
 def test_a_token_that_is_not_set_is_no_reason_not_to_plan() -> None:

@@ -221,7 +221,7 @@ def claim(storage: str | None = "fast", selected: bool = True, phase: str = "Pen
 LATE = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "pd.csi.storage.gke.io"}
 TREE = {"provisioner": "kubernetes.io/gce-pd"}
 NONE = {"provisioner": "kubernetes.io/no-provisioner"}
-DRIVER = {"pd.csi.storage.gke.io": {}}
+DRIVER: dict[str, Any] = {"pd.csi.storage.gke.io": {}}
 CLAIMS: list[tuple[dict[str, Any], Api, list[tuple[str, str]]]] = [
     (claim(), Api(StorageClass={"fast": LATE}, CSIDriver={}), [("NoDriver", "no CSI driver of that name")]),
     (

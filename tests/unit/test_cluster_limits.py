@@ -11,7 +11,7 @@ from stoker.render.manifests import CpuLimits, Manifest, limited
 from stoker.targets.kubernetes.limits import read
 
 
-def containers(body: dict[str, Any]) -> list[dict[str, Any]]:
+def containers(body: Any) -> list[dict[str, Any]]:
     if isinstance(body, list):
         return [found for one in body for found in containers(one)]
     if not isinstance(body, dict):

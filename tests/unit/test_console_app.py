@@ -159,12 +159,12 @@ async def opened(door: ChatMount) -> str:
 async def reached(door: ChatMount, state: str) -> None:
     async with asyncio.timeout(5):
         while door.state != state:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
 
 @pytest.mark.asyncio
 async def test_the_door_waits_for_the_endpoint_then_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stoker.ui.console.chat_mount.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("stoker.ui.console.chat_mount.POLL_SECONDS", 0.0)
     reasons = iter(["no replica is ready", "no replica is ready", ""])
     seen: list[str] = []
 

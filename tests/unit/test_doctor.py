@@ -92,6 +92,12 @@ def test_a_gpu_makes_the_cpu_no_matter() -> None:
     assert any("NVIDIA L4" in finding.what for finding in found)
 
 
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine offers is asked of programs, which a unit test starts none of."""
+    monkeypatch.setattr("stoker.targets.local.machine.offer", lambda: CPU)
+
+
 @pytest.mark.parametrize("blocked", ["home", "home/state", "home/state/fleets", "home/cache"])
 def test_a_home_that_is_a_file_fails_one_check_and_leaves_the_others(
     blocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

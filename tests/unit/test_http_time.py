@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from stoker.system import protocol
 from stoker.system.bodies import Store
 from stoker.system.exchange import Exchange
 from stoker.system.protocol import (
@@ -82,7 +81,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.loop, self.transport = Loop(), Transport()
-        self.protocol = HttpProtocol(Server())
+        self.protocol = HttpProtocol(Server())  # type: ignore[arg-type]
         self.protocol._loop = self.loop  # type: ignore[assignment]
         self.protocol.connection_made(self.transport)  # type: ignore[arg-type]
 
@@ -96,7 +95,7 @@ class Wire:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: None)
-    monkeypatch.setattr(protocol.asyncio, "get_running_loop", lambda: None)
+    monkeypatch.setattr("stoker.system.protocol.asyncio.get_running_loop", lambda: None)
     return Wire()
 
 

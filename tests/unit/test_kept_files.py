@@ -154,7 +154,10 @@ def test_a_secret_is_read_from_its_second_copy(tmp_path: Path) -> None:
     assert read_secret(file) == "sesame"
 
 
-def test_a_lock_is_seen_had_and_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_a_lock_is_seen_had_and_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
     lock = tmp_path / "lock"
     assert not is_locked(lock)
     with locked(lock):

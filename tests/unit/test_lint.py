@@ -89,7 +89,7 @@ def pod(**more: Any) -> dict[str, Any]:
 
 
 BUDGET = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "v"}}
-HPA = {
+HPA: dict[str, Any] = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",
     "metadata": {"name": "v"},

@@ -1,9 +1,6 @@
 """Logs: one file a life, bounded while it is written, read without a gap while it is rotated."""
 
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ from stoker.system import rotation
 from stoker.system.files import parts, tail
 from stoker.system.rotation import Reader, rotate
 from stoker.targets.local.folder import Folder
-from stoker.targets.local.log_files import LIVES, Keeper, lives, new_life, opened, written_by
+from stoker.targets.local.log_files import LIVES, Keeper, lives, new_life
 from stoker.targets.local.logs import follow_logs, read_logs
 
 SIZE = 64 * 1024
@@ -96,37 +93,6 @@ def test_half_a_line_waits_for_its_end(log: Path) -> None:
     assert (list(reader.lines()), list(reader.rest())) == (["two"], ["thr"])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux cuts a file's head off")
-def test_no_line_of_a_busy_writer_is_lost(log: Path, tmp_path: Path) -> None:
-    if not _collapses(tmp_path / "try"):
-        pytest.skip("this file system cannot cut a file's head off")
-    code = "import os\nfor n in range(200000): os.write(1, b'line %d\\n' % n)"
-    reader, got, done = Reader(log), [], threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            got.extend(reader.lines())
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    with log.open("ab") as out, subprocess.Popen([sys.executable, "-c", code], stdout=out) as writer:
-        while writer.poll() is None:
-            try:
-                rotate(log, SIZE, keep=1000)
-            except BlockingIOError:
-                continue
-    done.set()
-    thread.join()
-    assert [*got, *reader.lines()] == numbered(0, 200_000)
-    assert len(parts(log)) > 3
-
-
-def _collapses(path: Path) -> bool:
-    path.write_bytes(b"x" * 3 * SIZE)
-    with path.open("r+b") as file:
-        return rotation._collapse(file.fileno(), SIZE)
-
-
 def test_last_error_are_found_across_a_rotation(log: Path, either_way: str) -> None:
     write(log, 0, 20_000)
     rotate(log, SIZE)
@@ -146,17 +112,6 @@ def test_each_life_has_a_log_of_its_own_and_the_last_few_are_kept(tmp_path: Path
     assert names == ["engine-1.1.log", "engine-1.3.log", "engine-1.4.log", "engine-1.5.log"]
     assert new_life(tmp_path, "engine-1").name == "engine-1.6.log"
     assert (tmp_path / "engine-1.5.log.1").exists()
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd/1").exists(), reason="only /proc tells")
-def test_the_log_of_a_running_process_is_known_without_a_record(tmp_path: Path) -> None:
-    first, second = tmp_path / "engine-1.1.log", tmp_path / "engine-1.2.log"
-    second.write_text("")
-    with opened(first) as out, subprocess.Popen(["sleep", "60"], stdout=out) as process:
-        assert written_by(process.pid, tmp_path, "engine-1") == first
-        process.kill()
-    assert written_by(process.pid, tmp_path, "engine-1") == second
-    assert written_by(process.pid, tmp_path, "engine-2").name == "engine-2.0.log"
 
 
 def test_a_full_disk_is_told_once_and_ends_nothing(
@@ -205,17 +160,3 @@ def test_previous_is_the_life_before(folder: Folder) -> None:
     for wrong in (read_logs, follow_logs):
         with pytest.raises(UsageError, match="no log of '2'"):
             wrong(folder, "2")
-
-
-def test_following_goes_from_one_life_to_the_next(folder: Folder) -> None:
-    first, second = folder.logs / "engine-1.1.log", folder.logs / "engine-1.2.log"
-    first.write_text("one\n")
-    told = follow_logs(folder, "1")
-    assert next(told).text == "one"
-    add(first, "two\nits last words")
-    second.write_text("three\n")
-    got = [next(told).text for _ in range(3)]
-    assert sorted(got) == ["its last words", "three", "two"]
-    assert got[0] == "two"
-    folder.wanted_file.unlink()
-    assert list(told) == []

@@ -32,7 +32,12 @@ def fit(
     return weigh(shape, total, layout, settings)
 
 
-H100 = {"gib": 79.19, "version": "0.19.0", "gpu_memory_utilization": 0.95, "max_model_len": 8192}
+H100: dict[str, Any] = {
+    "gib": 79.19,
+    "version": "0.19.0",
+    "gpu_memory_utilization": 0.95,
+    "max_model_len": 8192,
+}
 OLD = {"gib": 79.18, "version": "0.11.0", "gpu_memory_utilization": 0.9, "max_model_len": 16000}
 FP8 = models.LLAMA_70B | {
     "quantization_config": {

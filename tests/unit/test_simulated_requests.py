@@ -159,8 +159,13 @@ class Sequence:
         return self.blocks
 
 
+def batch_of(seats: int, blocks: int) -> Any:
+    """A batch, for guests that are no requests."""
+    return Batch(seats=seats, blocks=blocks)
+
+
 def test_as_many_run_as_there_are_seats_and_the_others_follow_in_order() -> None:
-    batch = Batch(seats=2, blocks=100)
+    batch = batch_of(seats=2, blocks=100)
     guests = [Sequence() for _ in range(4)]
     for guest in guests:
         batch.enter(guest)
@@ -172,7 +177,7 @@ def test_as_many_run_as_there_are_seats_and_the_others_follow_in_order() -> None
 
 
 def test_blocks_hold_back_too_but_never_for_ever() -> None:
-    batch = Batch(seats=8, blocks=4)
+    batch = batch_of(seats=8, blocks=4)
     small, large = Sequence(blocks=1), Sequence(blocks=9)
     batch.enter(small)
     batch.enter(large)

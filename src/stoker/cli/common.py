@@ -9,8 +9,7 @@ import click
 
 from stoker.bounds import TEXT
 from stoker.errors import SpecError, UsageError
-from stoker.spec import load
-from stoker.spec.loader import DEFAULT_FILE
+from stoker.spec import DEFAULT_FILE, load
 from stoker.spec.nouns import ServeSpec
 from stoker.system import reading
 from stoker.system.reading import Unreadable

@@ -19,6 +19,7 @@ HOUR = 3600  # rounds in memory
 DAY = 86400.0  # seconds in the file
 STEP = 15.0  # seconds between two rows of the file
 EVENTS = 500
+BUSY_SECONDS = 5.0  # waited for another that writes the file
 FIGURES = COLUMNS[2:]
 _SELECT = f"select {','.join(COLUMNS)} from points where at >= ? order by at, replica"  # noqa: S608  # our own names
 
@@ -141,7 +142,7 @@ class File:
             return self._made()
 
     def _made(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         db.execute("pragma journal_mode=wal")
         db.execute("pragma synchronous=off")
         known = [row[1] for row in db.execute("pragma table_info(points)")]

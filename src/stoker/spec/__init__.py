@@ -1,16 +1,29 @@
-"""What is asked: models of the file, its loader and its overrides. pydantic lives only here."""
+"""What is asked: models of the file, its loader and its overrides. pydantic lives only here.
 
+The loader comes with the first call: a command that only looks at what runs reads no spec, and needs no
+pydantic.
+"""
+
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stoker.spec.loader import dump, load
+    from stoker.spec.nouns import ServeSpec
 
-__all__ = ["dump", "load"]
+__all__ = ["DEFAULT_FILE", "dump", "load"]
+
+DEFAULT_FILE = "stoker.yaml"
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from stoker.spec import loader
+def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> "ServeSpec":
+    """Reads a spec: `loader.load`."""
+    from stoker.spec import loader
 
-        return getattr(loader, name)
-    raise AttributeError(name)
+    return loader.load(text, file, sets)
+
+
+def dump(spec: "ServeSpec") -> dict[str, Any]:
+    """A spec as plain values: `loader.dump`."""
+    from stoker.spec import loader
+
+    return loader.dump(spec)

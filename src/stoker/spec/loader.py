@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from stoker.catalog.gpus import gpu
 from stoker.errors import SpecError, UsageError
 from stoker.findings import Finding
-from stoker.spec import nodes
+from stoker.spec import DEFAULT_FILE, nodes
 from stoker.spec.cluster import read_kubernetes
 from stoker.spec.former import renamed
 from stoker.spec.models import EndpointFile, HardwareFile, ModelFile, SpecFile
@@ -34,7 +34,6 @@ from stoker.spec.overrides import apply_sets
 from stoker.spec.spec_errors import spec_error
 from stoker.spec.strict import NAME
 
-DEFAULT_FILE = "stoker.yaml"
 # scalars that are text however they look
 _TEXTS: dict[nodes.Path, None] = dict.fromkeys(
     [

@@ -59,15 +59,20 @@ class App:
         if request.method == "OPTIONS" and extra:
             return exchange.reply(204, b"", extra)
         if request.path == "*":
-            return exchange.reply(204, b"", [(b"allow", METHODS.encode())])
+            return exchange.reply(204, b"", [_allow(METHODS)])
         if request.path == "/health" and request.method in ("GET", "HEAD"):
             return self._health(exchange)
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
             return await self._metrics(exchange)
-        if (request.header(b"upgrade") or b"").lower() == b"websocket":
+        if request.path in ("/health", "/metrics"):
+            return self._error(
+                exchange, 405, f"{request.path} answers GET and HEAD", [*extra, _allow("GET, HEAD")]
+            )
+        if (request.header(b"upgrade") or b"").lower() == b"websocket" and not request.old:
             return self._error(exchange, 501, "this endpoint does not relay WebSockets", extra)
         if request.method == "HEAD":
-            return self._error(exchange, 405, "HEAD is answered at /health and /metrics alone", extra)
+            message = "HEAD is answered at /health and /metrics alone"
+            return self._error(exchange, 405, message, [*extra, _allow(METHODS.replace(", HEAD", ""))])
         if self._routes.fullmatch(request.path):
             return await self._relay.relay(exchange, extra)
         return self._error(
@@ -158,6 +163,11 @@ def labels_of(ids: list[str]) -> dict[str, str]:
 def _generation(replica: str) -> int:
     number = replica.rpartition(".")[2]
     return int(number) if number.isdigit() else 0
+
+
+def _allow(methods: str) -> tuple[bytes, bytes]:
+    """What a 405 has to say: the methods that are served there."""
+    return b"allow", methods.encode()
 
 
 def own_page(counts: Counts, replicas: Replicas) -> bytes:

@@ -3,10 +3,8 @@ do."""
 
 import json
 import os
-import re
 import weakref
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -18,15 +16,17 @@ from lightkube.core.exceptions import ConfigError
 from stoker.errors import EnvironmentFailed, Unreachable, UsageError
 from stoker.system import clock
 from stoker.targets.kubernetes import kubeconfig
+from stoker.targets.kubernetes.answers import again_in, ahead, told
 from stoker.targets.kubernetes.kinds import RESOURCES
+from stoker.targets.kubernetes.refusals import FORBIDDEN, no_server, not_there, refused
+
+__all__ = ["FORBIDDEN", "MANAGER", "Api", "Object", "connection"]
 
 MANAGER = "stoker"
-FORBIDDEN = "kube-forbidden"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 PAGE_SECONDS = 1.5  # for what a pod itself says: nobody waits for one that hangs
 BUSY_SECONDS = 60.0  # for which a server that asks to be asked again is asked again
-LONGEST_PAUSE = 10.0
 QUIET_SECONDS = 60.0  # after which a log that says nothing is asked for anew: its connection may be dead
 NO_LOG = (400, 404)  # a container that has not begun, a pod that is gone
 Object = dict[str, Any]
@@ -82,8 +82,8 @@ class Api:
         """All of a kind that this user may see: none, where the user may not list it."""
         try:
             return self.list(kind, namespace, selector)
-        except UsageError as refused:
-            if refused.finding.rule != FORBIDDEN:
+        except UsageError as error:
+            if error.finding.rule != FORBIDDEN:
                 raise
             return ()
 
@@ -107,7 +107,7 @@ class Api:
         if found is None:
             raise UsageError(
                 f"{what} cannot be applied",
-                why=_not_there(body),
+                why=not_there(body),
                 fix="install it, or choose another way in the file",
                 rule="kube-missing",
             )
@@ -123,7 +123,7 @@ class Api:
         if answer.status_code in (404, 409):
             return None
         if answer.status_code >= 400:
-            raise self._refused(answer, "PUT" if name else "POST", path, f"{body['kind']}/{meta['name']}")
+            raise refused(self, answer, "PUT" if name else "POST", path, f"{body['kind']}/{meta['name']}")
         found: Object = answer.json()
         return found
 
@@ -158,7 +158,7 @@ class Api:
         if answer.status_code in NO_LOG:
             return ()
         if answer.status_code >= 400:
-            raise self._refused(answer, "GET", path, f"the log of {pod}")
+            raise refused(self, answer, "GET", path, f"the log of {pod}")
         return tuple(answer.text.splitlines())
 
     def pod_page(self, namespace: str, pod: str, port: int, path: str) -> str:
@@ -167,7 +167,7 @@ class Api:
         at, (path, _, query) = RESOURCES["Pod"].path(namespace, f"{pod}:{port}"), path.partition("?")
         answer = self._send("GET", f"{at}/proxy{path}", parse_qs(query), seconds=PAGE_SECONDS)
         if answer.status_code >= 400 and answer.status_code != 404:
-            raise self._refused(answer, "GET", f"{at}/proxy", f"the page of {pod}")
+            raise refused(self, answer, "GET", f"{at}/proxy", f"the page of {pod}")
         return answer.text if answer.status_code == 200 else ""
 
     def follow(self, namespace: str, pod: str, container: str = "engine", since: str = "") -> Iterator[str]:
@@ -186,7 +186,7 @@ class Api:
                     yield from answer.iter_lines()
                 elif answer.status_code not in NO_LOG:
                     answer.read()
-                    raise self._refused(answer, "GET", path, f"the log of {pod}")
+                    raise refused(self, answer, "GET", path, f"the log of {pod}")
         except httpx2.HTTPError as error:
             raise Unreachable(
                 f"the log of {pod} broke off",
@@ -218,17 +218,8 @@ class Api:
         something else."""
         found = self._json("GET", "/version", "the version")
         if found is None or "gitVersion" not in found:
-            raise self._no_server("GET /version does not tell a release of Kubernetes")
+            raise no_server(self, "GET /version does not tell a release of Kubernetes")
         return str(found["gitVersion"])
-
-    def _no_server(self, why: str) -> UsageError:
-        """What answers is a proxy's page, another service, a portal."""
-        return UsageError(
-            f"what answers at {self.server} is no Kubernetes API server",
-            why=why,
-            fix=f"mend the cluster's address of the context {self.context}, or the proxy or VPN before it",
-            rule="kube-no-server",
-        )
 
     def _json(
         self,
@@ -243,15 +234,15 @@ class Api:
         if answer.status_code == 404:
             return None
         if answer.status_code >= 400:
-            raise self._refused(answer, method, path, what)
+            raise refused(self, answer, method, path, what)
         try:
             found = answer.json()
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._no_server(f"{method} {path} is answered with {answer.text[:80]!r}")
-        told: Object = _told(found)
-        return told
+            raise no_server(self, f"{method} {path} is answered with {answer.text[:80]!r}")
+        plain: Object = told(found)
+        return plain
 
     def _send(
         self,
@@ -270,7 +261,7 @@ class Api:
         patience = clock.monotonic() + (BUSY_SECONDS if seconds is None else 0.0)
         while True:
             answer = self._once(method, path, query, content, headers, timeout)
-            pause = _again_in(answer)
+            pause = again_in(answer)
             if pause is None or clock.monotonic() + pause > patience:
                 return answer
             clock.sleep(pause)
@@ -288,7 +279,7 @@ class Api:
             answer = self._http.request(
                 method, path, params=query, content=content, headers=headers, timeout=timeout
             )
-            self._ahead = _ahead(answer.headers.get("date"), self._ahead)
+            self._ahead = ahead(answer.headers.get("date"), self._ahead)
             return answer
         except ConfigError as error:
             raise UsageError(
@@ -306,67 +297,6 @@ class Api:
                 rule="kube-unreachable",
             ) from error
 
-    def _refused(
-        self, answer: httpx2.Response, method: str, path: str, what: str
-    ) -> UsageError | EnvironmentFailed:
-        try:
-            said = str(answer.json()["message"])
-        except (ValueError, KeyError, TypeError):
-            said = _plain(answer.text) or f"{answer.status_code} without a word"
-        match answer.status_code:
-            case 401:
-                return UsageError(
-                    f"the cluster {self.context} does not take these credentials",
-                    why=said,
-                    fix="they have expired, or are another cluster's: sign in again, or name the context",
-                    rule="kube-credentials",
-                )
-            case 403 if _by_rights(said):
-                return UsageError(
-                    f"{what} is forbidden", why=said, fix=_role_rule(method, path), rule=FORBIDDEN
-                )
-            case 409 if "conflict" in said:
-                return UsageError(
-                    f"{what} belongs to somebody else in part",
-                    why=said,
-                    fix=f"take the field out of the other's hands, or `stoker {self.verb} --force-conflicts` "
-                    f"takes it back",
-                    rule="kube-conflict",
-                )
-            case 409 if "has been modified" in said:
-                return Unreachable(
-                    f"{what} was changed by somebody else just now",
-                    why=said,
-                    fix="the same command again",
-                    rule="kube-modified",
-                )
-            case code if (code >= 500 or code == 429) and "field not declared in schema" not in said:
-                return Unreachable(
-                    f"the cluster {self.context} failed at {what}",
-                    why=said,
-                    fix="the same command again resumes",
-                    rule="kube-server",
-                )
-        return UsageError(
-            f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission"
-        )
-
-
-def _admission_fix(said: str) -> str:
-    """What to do about an object that the cluster does not admit, by who says so."""
-    if "admission webhook" in said:
-        return "ask whoever runs that webhook, or change what it objects to"
-    if "exceeded quota" in said:
-        return "raise the ResourceQuota, or ask for less"
-    if "violates PodSecurity" in said:
-        return (
-            "a namespace whose Pod Security level admits it, or without what it names: "
-            "kubernetes.annotations, engine.image"
-        )
-    if "ValidatingAdmissionPolicy" in said:
-        return "change what the policy objects to, or ask whoever runs it for an exception"
-    return "change the field that it names, in the file or by --set"
-
 
 def connection(context: str | None) -> Any:
     """The kubeconfig's entry. Raises: UsageError."""
@@ -377,7 +307,7 @@ def connection(context: str | None) -> Any:
     except Exception as error:  # whatever the library meets in a file that is none
         raise UsageError(
             "no kubeconfig can be used",
-            why=_why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
+            why=kubeconfig.why(error) or "neither KUBECONFIG nor ~/.kube/config leads to one",
             fix="`gcloud container clusters get-credentials NAME --location PLACE` writes one",
             rule="kube-config",
         ) from error
@@ -400,79 +330,3 @@ def connection(context: str | None) -> Any:
             rule="kube-context",
         )
     return found
-
-
-def _again_in(answer: httpx2.Response) -> float | None:
-    """In how many seconds a call that was turned away may be made again; None where it was not.
-
-    429 is `storage is (re)initializing` or a server that has too much to do: nothing was done of what it
-    refuses.
-    """
-    if answer.status_code != 429:
-        return None
-    try:
-        return min(LONGEST_PAUSE, max(0.1, float(answer.headers.get("retry-after", "1"))))
-    except ValueError:
-        return 1.0
-
-
-def _ahead(date: str | None, before: float) -> float:
-    """How far the clock of an answer is before this machine's; as before, where it says nothing or the
-    like."""
-    try:
-        found = parsedate_to_datetime(date or "").timestamp() - clock.now()
-    except ValueError:
-        return before
-    return 0.0 if abs(found) < 2.0 else found  # the header has whole seconds
-
-
-def _why(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-
-
-def _told(value: Any) -> Any:
-    """A value without its nulls, which some empty lists are written as; what others keep under `data` stays
-    as it is."""
-    if isinstance(value, dict):
-        return {key: one if key == "data" else _told(one) for key, one in value.items() if one is not None}
-    return [_told(one) for one in value] if isinstance(value, list) else value
-
-
-def _plain(text: str) -> str:
-    """What a proxy's page says, without its markup."""
-    return " ".join(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text).split())[:300]
-
-
-def _by_rights(said: str) -> bool:
-    """Whether a refusal is a missing right; quotas, policies and webhooks refuse with the same code."""
-    return re.search(r"cannot \w+ (?:resource|path)", said) is not None
-
-
-def _not_there(body: Object) -> str:
-    resource = RESOURCES[body["kind"]]
-    if resource.namespaced and "." not in resource.group:
-        return f"the namespace {body['metadata'].get('namespace')} is not there"
-    return (
-        f"the cluster has no {resource.plural}.{resource.group}, or no namespace "
-        f"{body['metadata'].get('namespace')}"
-    )
-
-
-def _role_rule(method: str, path: str) -> str:
-    """The rule that a Role lacks."""
-    words = path.strip("/").split("/")
-    group = words[1] if words[0] == "apis" else ""
-    rest = words[3:] if group else words[2:]
-    if rest[:1] == ["namespaces"] and len(rest) > 2:
-        rest = rest[2:]
-    verb = {
-        "GET": "get" if len(rest) > 1 else "list",
-        "PATCH": "patch",
-        "DELETE": "delete",
-        "POST": "create",
-        "PUT": "update",
-    }[method]
-    resource = "/".join([rest[0], *rest[2:3]])  # such as pods/log
-    return (
-        f'a Role with {{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}, bound to you'
-    )

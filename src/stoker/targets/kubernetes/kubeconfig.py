@@ -46,3 +46,8 @@ def _placed(entry: dict[str, Any], part: str, file: Path) -> dict[str, Any]:
         if body.get(key):
             body[key] = str(file.parent.absolute() / body[key])
     return {**entry, inner: body}
+
+
+def why(error: Exception) -> str:
+    """What the library met in a file that it cannot use, in a line."""
+    return f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())

@@ -1,7 +1,6 @@
 """The log files of a fleet's processes: one a life, the last few lives kept, each bounded in size while it is
 written."""
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection
@@ -67,6 +66,8 @@ class Keeper:
 
     async def run(self) -> None:
         """For ever."""
+        import asyncio  # commands read logs by this module, and have no loop
+
         while True:
             await asyncio.to_thread(self.look, self._in_use())
             await asyncio.sleep(LOOK_SECONDS)
