@@ -5,7 +5,8 @@ from typing import Any
 
 from tests.support.manifests import plan_of
 
-from stoker.advise.cluster import ClusterFacts, Denied, Node, Pool, Quota, check_cluster
+from stoker.advise.cluster import check_cluster
+from stoker.advise.cluster_facts import ClusterFacts, Denied, Node, Pool, Quota
 from stoker.render.manifests import choose
 from stoker.render.manifests.choices import Cluster
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stoker.targets.kubernetes.client import connection
+from stoker.targets.kubernetes.connection import connection
 from stoker.targets.kubernetes.kubeconfig import read
 
 

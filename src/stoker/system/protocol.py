@@ -36,10 +36,9 @@ class HttpProtocol(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._probe: Probe | None = None
         self._refused = self._pumping = self._paused = self._ended = False
-        self._linger_end = math.inf
         self._last_idle = 0.0  # seconds for a last request, once the server stops
         self.closed = self.stopping = False
-        self.due = math.inf
+        self.due = self._linger_end = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -104,8 +103,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._current.on_writable()
 
     def _pump(self) -> None:
-        """Reads requests while none is being answered. A loop: what answers at once does not come back in
-        here."""
+        """Reads requests while none is being answered: a loop, so that nothing recurses."""
         if self._pumping:
             return
         self._pumping = True
@@ -124,10 +122,7 @@ class HttpProtocol(asyncio.Protocol):
         much = len(self._buffer) > READ_AHEAD and self._current is not None
         if much != self._paused and not self.closed and not self._ended:
             self._paused = much
-            if much:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+            (self._transport.pause_reading if much else self._transport.resume_reading)()
 
     def _read_head(self) -> bool:
         """Reads the next request's head, and what is here of its body. False while it is not all here."""
@@ -206,9 +201,7 @@ class HttpProtocol(asyncio.Protocol):
         self._current = None
         last = self.stopping and not self._last_idle
         if exchange.keep_alive and not last and (self._buffer or not self._ended):
-            self._wait(
-                self._last_idle if self.stopping else IDLE_SECONDS
-            )  # no head has said that it is the last
+            self._wait(self._last_idle if self.stopping else IDLE_SECONDS)
             self._pump()
         elif self._buffer:
             self._linger()  # what the client sent too much must not reset what it is to read

@@ -6,7 +6,8 @@ from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
-from stoker.advise.cluster import INSTALLS, ClusterFacts, Node, Pool, Quota, fits
+from stoker.advise.cluster import INSTALLS, fits
+from stoker.advise.cluster_facts import ClusterFacts, Node, Pool, Quota
 from stoker.errors import UsageError
 from stoker.planner.plan import Plan
 from stoker.render.manifests import choose, manifests

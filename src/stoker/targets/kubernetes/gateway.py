@@ -22,7 +22,7 @@ from stoker.targets.gateway.app import App
 from stoker.targets.gateway.config import Route, Routes, Settings
 from stoker.targets.gateway.process import Ending, run
 from stoker.targets.gateway.replicas import Replicas
-from stoker.targets.kubernetes.client import connection
+from stoker.targets.kubernetes.connection import connection
 
 WATCH_SECONDS = 300
 RETRY_SECONDS = 1.0

@@ -4,7 +4,7 @@ RBAC list no rules."""
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from stoker.advise.cluster import Denied
+from stoker.advise.cluster_facts import Denied
 from stoker.targets.kubernetes.client import Api
 from stoker.targets.kubernetes.kinds import RESOURCES
 

@@ -187,6 +187,12 @@ class Child:
         assert self.id is not None
         return started_at(self.id.pid) not in (None, self.id.started)
 
+    def successor(self, cause: Finding) -> "Child":
+        """The same process for its next life; cause: why this one ended."""
+        found = Child(self.process, self.generation, self.stamp, self.log.parent)
+        found.log, found.restarts, found.cause = self.log, self.restarts, cause
+        return found
+
     def clean(self) -> None:
         """Removes the temporary files of a process that has ended."""
         if self.scratch and Path(self.scratch).name.startswith(SCRATCH):

@@ -8,6 +8,7 @@ lets go of the lock, accepts nothing more, and finishes its answers beside its s
 """
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stoker.spec.addresses import split
+from stoker.system.proc import port_free
 from stoker.targets.gateway.config import Seen
 from stoker.targets.gateway.handing import ask, seen_file
 from stoker.targets.local.child import Child
@@ -132,3 +134,38 @@ def forget(folder: Folder, child: Child) -> None:
     for path in (seen_file(folder.path, child.generation), folder.path / f"gateway.{child.generation}.sock"):
         with contextlib.suppress(OSError):
             os.unlink(path)
+
+
+def waits(folder: Folder, child: Child) -> bool:
+    """Whether a gateway says that it stands by."""
+    said = report(folder, child)
+    return said is not None and said.waiting
+
+
+def answers(folder: Folder, child: Child) -> bool:
+    """Whether a gateway says that it is its turn."""
+    said = report(folder, child)
+    return said is not None and not said.waiting
+
+
+def rotation(children: Sequence[Child], seen: Seen | None) -> tuple[str, ...] | None:
+    """The routes that the gateway sends to, as it says itself; None where none runs or it has said nothing
+    yet."""
+    lives = answering(children)
+    ready = lives is not None and lives.phase == "Ready"
+    return seen.ready if ready and seen is not None else None
+
+
+def sockets(folder: Folder, listeners: Listeners, child: Child, children: Sequence[Child]) -> list[int]:
+    """The open sockets that a process is handed; a port that it binds itself is free. Raises: OSError."""
+    process = child.process
+    if process.role == "gateway" and process.port:
+        try:
+            return listeners.take(process.host, process.port)
+        except OSError:  # a gateway of the supervisor before may have them, and did not answer at first
+            for one in gateways(children):
+                listeners.adopt(folder, one)
+            return listeners.take(process.host, process.port)
+    if process.port and not port_free(process.host, process.port):
+        raise OSError(errno.EADDRINUSE, "it is taken")
+    return []
