@@ -32,7 +32,7 @@ class Looked:
         return stoker.load((self.user.stoker.home / "stoker.yaml").read_text())
 
     def up(self, timeout: float = 60) -> None:
-        stoker.up(self.spec(), timeout=timeout).__exit__(None, None, None)
+        stoker.up(self.spec(), timeout=timeout).close()
 
     def late(self, timeout: float = 6) -> str:
         """An `up` that does not get done, and what it said."""

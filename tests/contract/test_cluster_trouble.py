@@ -390,8 +390,8 @@ def test_the_library_in_a_cluster(user: User, monkeypatch: pytest.MonkeyPatch) -
         assert fleet.url == "http://shop.default:8000"
         assert fleet.status().ready == 1
         assert fleet.scale(2).ready == 2
-    again = stoker.connect(spec)
-    assert again.status().ready == 2, "a cluster's fleet outlives the block"
-    again.down()
+        with stoker.connect(spec) as again:
+            assert again.status().ready == 2
+        assert fleet.status().ready == 2, "who only connects leaves it as it is"
     with pytest.raises(stoker.NoSuchFleet):
-        again.status()
+        stoker.connect(spec)

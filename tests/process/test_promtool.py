@@ -20,13 +20,13 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-@needs_promtool
-@pytest.mark.parametrize("scope", [HERE, THERE], ids=["here", "there"])
 def hpa(name: str) -> str:
     """A series of kube-state-metrics about the fleet's HPA."""
     return f'kube_horizontalpodautoscaler_{name}{{namespace="ml",horizontalpodautoscaler="shop"}}'
 
 
+@needs_promtool
+@pytest.mark.parametrize("scope", [HERE, THERE], ids=["here", "there"])
 def test_promtool_takes_rules_and_configuration(scope: Scope, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(rules(scope, PROMISE))
     (tmp_path / "prometheus.yaml").write_text(prometheus(scope, str(tmp_path / "targets.json")))
