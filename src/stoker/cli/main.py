@@ -30,7 +30,7 @@ GROUPS = {
     "look": {
         "status": "what runs, replica by replica",
         "logs": "what the processes say",
-        "why": "what holds it up, and what to do",
+        "why": "why it is not ready, and what to do",
         "explain": "what a rule means, by the id that findings carry",
         "chat": "talk to the model",
         "ui": "open the console and the chat, of a cluster too",

@@ -18,7 +18,7 @@ from stoker.ui.findings import explained
 def command(
     file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
 ) -> None:
-    """Explains what holds a fleet up: one cause, what shows it, one fix; several are ranked.
+    """Explains why a fleet is not ready: one cause, what shows it, one fix; several are ranked.
 
     Of a fleet that did not come up it tells why the last try failed, until `down` or the next `up`.
     """
