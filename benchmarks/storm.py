@@ -36,6 +36,7 @@ import psutil
 from benchmarks.storm_fleet import PROMPT, Fleet, filled, free_ports, judged, mounted
 
 CLIENTS = 3  # a fleet
+VERB_SECONDS = 240.0  # for a verb, on a machine that does everything at once
 CALM = 90.0  # seconds in which every fleet is whole again after the storm
 GROWTH = 1.05
 LONG = 300.0  # seconds of life, from which growth in the storm is a fault
@@ -83,23 +84,22 @@ class Storm:
             else "import sys;"
         )
         code += "from stoker.cli.main import main;main(sys.argv[1:])"
-        made = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            code,
-            *argv,
-            env=env,
-            cwd=self.home,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            out, _ = await asyncio.wait_for(made.communicate(), 240)
-        except TimeoutError:
-            made.kill()
-            self.faults.append(f"stoker {' '.join(argv)} does not end")
+        with tempfile.TemporaryFile() as said:
+            made = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", code, *argv, env=env, cwd=self.home, stdout=said, stderr=said
+            )
+            ended = True
+            try:
+                await asyncio.wait_for(made.wait(), VERB_SECONDS)
+            except TimeoutError:
+                ended = False
+                made.kill()
+                await made.wait()
+            said.seek(0)
+            text = said.read().decode("utf-8", "replace")
+        if not ended:
+            self.faults.append(f"stoker {' '.join(argv)} does not end: {text[-800:]}")
             return 1, ""
-        text = out.decode("utf-8", "replace")
         if "Traceback" in text or "unexpected:" in text:
             self.faults.append(f"stoker {' '.join(argv)}: {text[-800:]}")
         return made.returncode or 0, text
