@@ -58,6 +58,12 @@ BODY = {
 BROKEN = ("--set", 'engine.simulate.faults={fail_start: "ValueError: bad day"}')
 
 
+async def _read(stream: asyncio.StreamReader | None, into: bytearray) -> None:
+    assert stream is not None
+    while part := await stream.read(65536):
+        into += part
+
+
 class Storm:
     """All fleets, the clients, and what went wrong."""
 
@@ -84,19 +90,24 @@ class Storm:
             else "import sys;"
         )
         code += "from stoker.cli.main import main;main(sys.argv[1:])"
-        with tempfile.TemporaryFile() as said:
-            made = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", code, *argv, env=env, cwd=self.home, stdout=said, stderr=said
-            )
-            ended = True
-            try:
-                await asyncio.wait_for(made.wait(), VERB_SECONDS)
-            except TimeoutError:
-                ended = False
-                made.kill()
-                await made.wait()
-            said.seek(0)
-            text = said.read().decode("utf-8", "replace")
+        made = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            code,
+            *argv,
+            env=env,
+            cwd=self.home,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = bytearray()  # through a pipe: who may write no file writes into none here either
+        reading = asyncio.ensure_future(_read(made.stdout, said))
+        done, _ = await asyncio.wait({reading}, timeout=VERB_SECONDS)
+        if not (ended := bool(done)):
+            made.kill()
+        await made.wait()
+        await reading
+        text = said.decode("utf-8", "replace")
         if not ended:
             self.faults.append(f"stoker {' '.join(argv)} does not end: {text[-800:]}")
             return 1, ""
