@@ -1,6 +1,6 @@
 """Target: a place where a fleet runs. The same calls for this machine, a cluster and a simulation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +8,13 @@ from typing import Protocol
 from stoker.fleet.changes import Changes
 from stoker.fleet.state import FleetState
 from stoker.planner.plan import Hardware, Plan
+
+Question = Callable[[str], bool]  # put to a person while a verb runs; True for yes
+
+
+def nobody(_: str) -> bool:
+    """A Question where nobody is there to answer: no."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)

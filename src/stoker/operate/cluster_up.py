@@ -11,6 +11,7 @@ from stoker.events import Event, Report, silent
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.state import FleetState
+from stoker.fleet.target import Question, nobody
 from stoker.operate.cluster import START_TIMEOUT, record
 from stoker.operate.deadline import bounded
 from stoker.operate.plan import plan_cluster
@@ -22,7 +23,6 @@ from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.kubernetes.cloud import Cloud, step
 from stoker.targets.kubernetes.facts import facts
-from stoker.targets.kubernetes.lease import Request, nobody
 from stoker.targets.kubernetes.target import KubernetesTarget
 
 LEAST = 5.0  # seconds that the checks have, however short the deadline
@@ -43,7 +43,7 @@ def up_cluster(
     force: bool = False,
     agree: Agree = print_only,
     over: bool = False,
-    ask: Request = nobody,
+    ask: Question = nobody,
 ) -> FleetState:
     """Brings a fleet up in its cluster and returns when it is ready; a second call does nothing.
 

@@ -1,7 +1,7 @@
 """Fleet: a handle on one fleet, here or in a cluster, and what one does with it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,8 @@ from typing import Self
 from stoker.errors import UsageError
 from stoker.events import Report, silent
 from stoker.fleet.state import FleetState
-from stoker.fleet.target import Endpoint, LogLine
+from stoker.fleet.target import Endpoint, LogLine, Question, nobody
 from stoker.spec.nouns import ServeSpec
-
-
-def nobody(_: str) -> bool:
-    """Answers no to every question: nobody is there to be asked."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +25,7 @@ class Conflicts:
 
     force: bool = False
     take_over: bool = False
-    ask: Callable[[str], bool] = nobody
+    ask: Question = nobody
 
 
 class Fleet(ABC):

@@ -1,23 +1,17 @@
 """One command's turn at a fleet: whom it waits for, what it takes over, and how it learns that the fleet is
 no more its own."""
 
-from collections.abc import Callable
 from typing import Any
 
 from stoker.errors import StateMoved, UsageError
 from stoker.events import Event, Report, silent
+from stoker.fleet.target import Question, nobody
 from stoker.system import clock
 from stoker.targets.kubernetes.claim import HANDOVER, Claim, Held, me
 from stoker.targets.kubernetes.client import FORBIDDEN, Api
 from stoker.targets.kubernetes.diff import changed
 
-Request = Callable[[str], bool]
 MOST = 8  # differences that are told
-
-
-def nobody(_: str) -> bool:
-    """An Ask where nobody is there to answer."""
-    return False
 
 
 class Turn:
@@ -37,7 +31,7 @@ class Turn:
         *,
         report: Report = silent,
         over: bool = False,
-        ask: Request = nobody,
+        ask: Question = nobody,
     ) -> None:
         self.claim, self.verb = claim, verb
         self._api, self._namespace, self._wanted = api, namespace, wanted

@@ -8,7 +8,7 @@ from stoker.errors import StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.fleet.changes import Action, Changes, Step
 from stoker.fleet.state import FleetState
-from stoker.fleet.target import Endpoint, LogLine
+from stoker.fleet.target import Endpoint, LogLine, Question, nobody
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
 from stoker.spec.nouns import KeyRef, ServeSpec
@@ -17,7 +17,7 @@ from stoker.targets.kubernetes.client import Object
 from stoker.targets.kubernetes.comparison import Comparison, Put
 from stoker.targets.kubernetes.inventory import OWNED, WEIGHTS, WORKLOADS
 from stoker.targets.kubernetes.kinds import RESOURCES
-from stoker.targets.kubernetes.lease import Request, Turn, nobody
+from stoker.targets.kubernetes.lease import Turn
 from stoker.targets.kubernetes.portforward import PortForward
 from stoker.targets.kubernetes.reading import LOG_LINES
 from stoker.targets.kubernetes.rehearsal import excused
@@ -73,7 +73,7 @@ class KubernetesTarget(Comparison):
         *,
         wanted: ServeSpec | None = None,
         over: bool = False,
-        ask: Request = nobody,
+        ask: Question = nobody,
     ) -> Iterator[None]:
         """A verb that changes the fleet, with its claim to it: taken with the first change, given back at the
         end.
