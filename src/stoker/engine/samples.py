@@ -31,6 +31,7 @@ HISTOGRAMS = {
     "ttft": ("time_to_first_token_seconds",),
     "itl": ("inter_token_latency_seconds", "time_per_output_token_seconds"),
     "e2e": ("e2e_request_latency_seconds",),
+    "queue": ("request_queue_time_seconds",),
 }
 ERRORS = "errors"  # of `requests`, those that ended in an error
 _PARTS = tuple(

@@ -136,6 +136,11 @@ class Window:
             ),
         )
 
+    def total(self) -> tuple[Mapping[str, float], Mapping[str, Histogram]]:
+        """Counters and histograms of all replicas since the first look."""
+        whole = self._totals[""]
+        return dict(whole.counters), dict(whole.histograms)
+
     def _take(self, name: str, sample: MetricSample) -> None:
         before = self._last.get(name)
         self._last[name] = sample

@@ -1,0 +1,1 @@
+"""How runs look: as text in a terminal, and as one page that needs no network."""
