@@ -53,7 +53,8 @@ class Summary:
 
     offered: requests due a second; completed: answers that became whole; goodput: requests that kept all
     objectives; attainment: their share (None without objectives). output_rate, input_rate: tokens.
-    concurrency: requests in flight. mismatched: requests whose prompt had another number of tokens than was asked for.
+    concurrency: requests in flight. mismatched: requests whose prompt had another number of tokens than was
+    asked for.
     """
 
     window: Window
