@@ -101,7 +101,7 @@ class Sweeper:
         there is."""
         alone = self._measured(ClosedLoop(1), "one-user", self._alone, 0.0, 0)
         mean = alone.summary.e2e.mean
-        level: float | None = 2.0 if self._level == "users" else round(0.5 / mean, 3) if mean else 1.0
+        level: float | None = 4.0 if self._level == "users" else round(0.5 / mean, 3) if mean else 1.0
         if self._level == "users":
             self._take(1.0, alone, "one-user")
         while level is not None and not self._interrupted and self._affordable():

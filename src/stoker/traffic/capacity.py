@@ -19,6 +19,7 @@ RESAMPLES = 400
 Z = 1.96  # of a 95 % interval
 KEEPS_UP = 0.95  # of what is due that is completed by a server that is not saturated
 MOST_STEPS = 24
+USERS_FACTOR = 4.0
 Batch = tuple[int, int]  # requests that kept the objectives, of how many
 
 
@@ -99,9 +100,8 @@ def step(
     window = summary.window
     sums = [[0, 0] for _ in range(BATCHES)]
     for one in records:
-        if window.start <= one.scheduled < window.end and not (
-            one.failure and one.failure.kind == "cancelled"
-        ):
+        unfinished = one.failure is not None and one.failure.kind == "cancelled"
+        if window.start <= one.scheduled < window.end and not unfinished:
             place = int((one.scheduled - window.start) / window.seconds * BATCHES) if window.seconds else 0
             batch = sums[min(BATCHES - 1, place)]
             batch[0] += objectives.kept_by(one) if objectives else one.ok
@@ -116,7 +116,7 @@ def step(
         summary.output_rate,
         summary.ttft.p99,
         summary.itl.p99,
-        tuple([*limits, *(["failures"] if summary.failed else []), *([] if keeps_up else ["throughput"])]),
+        (*limits, *(["failures"] if summary.failed else []), *([] if keeps_up else ["throughput"])),
         folder,
         believable,
     )
@@ -139,19 +139,19 @@ def merged(first: Step, second: Step) -> Step:
 
 
 def next_level(
-    steps: Sequence[Step], share: float, precision: float, least: float, most: float
+    steps: Sequence[Step], share: float, precision: float, least: float, most: float, factor: float = 2.0
 ) -> float | None:
     """The level to try next; None once the answer is as precise as asked, or cannot be had within the
-    bounds."""
+    bounds. factor: from one level that is kept to the next, while none is known that is not."""
     if len(steps) >= MOST_STEPS:
         return None
     good = max((one.level for one in steps if one.meets(share)), default=None)
     bad = min((one.level for one in steps if not one.meets(share)), default=None)
     if good is None:
-        lower = (bad or least * 2) / 2
+        lower = (bad or least * factor) / factor
         return lower if lower >= least else None
     if bad is None or bad <= good:
-        return good * 2 if good * 2 <= most else None
+        return good * factor if good * factor <= most else None
     if bad / good <= 1 + precision:
         return None
     return math.sqrt(good * bad)
@@ -159,7 +159,7 @@ def next_level(
 
 def next_users(steps: Sequence[Step], share: float, most: int) -> int | None:
     """The same for whole numbers of users."""
-    found = next_level(steps, share, 0.0, 1, most)
+    found = next_level(steps, share, 0.0, 1, most, USERS_FACTOR)
     if found is None:
         return None
     tried = {round(one.level) for one in steps}

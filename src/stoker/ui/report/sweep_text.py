@@ -8,6 +8,7 @@ from stoker.traffic.capacity import Step
 from stoker.traffic.run import Run
 from stoker.ui.terminal import table
 
+HEAD = ("COMPLETED/S", "TOKENS/S", "TTFT P99", "ITL P99", "REQUESTS", "KEPT", "95 %", "")
 LIMITS = {
     "ttft": "the time to the first token grew too long",
     "itl": "the time between tokens grew too long",
@@ -20,18 +21,7 @@ LIMITS = {
 def text(sweep: Sweep) -> str:
     """The table of what was tried, and the answer below it."""
     unit = "requests/s" if sweep.level == "rate" else "users"
-    head = [
-        sweep.level.upper(),
-        "COMPLETED/S",
-        "TOKENS/S",
-        "TTFT P99",
-        "ITL P99",
-        "REQUESTS",
-        "KEPT",
-        "95 %",
-        "",
-    ]
-    rows = [head, *(_row(one, sweep.share) for one in sweep.steps)]
+    rows = [[sweep.level.upper(), *HEAD], *(_row(one, sweep.share) for one in sweep.steps)]
     lines = [
         *table(rows, frozenset(range(8))).splitlines(),
         "",
