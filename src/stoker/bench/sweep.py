@@ -141,7 +141,7 @@ class Sweeper:
             think = asked.think_time if isinstance(asked, ClosedLoop) else 0.0
             return ClosedLoop(round(level), think)
         law = (asked.law, asked.burstiness) if isinstance(asked, OpenLoop) else ("poisson", 1.0)
-        return steady(level, *law)  # type: ignore[arg-type]
+        return steady(level, *law)
 
     def _take(self, level: float, found: Run, folder: str) -> None:
         test = self._test
