@@ -5,6 +5,7 @@ import math
 import statistics
 from array import array
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def record(
     counts: tuple[int, ...] | None = None,
     last: float | None = None,
     failure: Failure | None = None,
-    **more: int,
+    **more: Any,
 ) -> RequestRecord:
     sent = scheduled if sent is None else sent
     last = (times[-1] if times else sent) if last is None else last
@@ -136,7 +137,7 @@ def test_prompts_of_another_length_are_counted() -> None:
     "one",
     [
         ONE,
-        record(3, 1.0, times=(1.5, 2.0), counts=array("l", (1, 4)), input=3, output=5, cached=2),  # type: ignore[arg-type]
+        record(3, 1.0, times=(1.5, 2.0), counts=array("l", (1, 4)), input=3, output=5, cached=2),
         record(4, 2.0, failure=Failure("status", "no", 503)),
         RequestRecord(5, 3.0, failure=Failure("refused", "nobody")),
     ],

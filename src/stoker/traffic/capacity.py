@@ -80,8 +80,8 @@ class Capacity:
     """
 
     level: float | None
-    low: float | None = None
-    high: float | None = None
+    low: float = 0.0
+    high: float = 0.0
     bounded: bool = True
     limits: tuple[str, ...] = ()
 
