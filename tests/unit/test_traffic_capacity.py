@@ -34,6 +34,7 @@ def test_the_search_ends_near_a_sharp_edge(true: float, start: float) -> None:
     steps = searched(true, start)
     assert len(steps) <= 20
     found = capacity(steps, SHARE)
+    assert found.level is not None
     assert found.level == pytest.approx(true, rel=0.09)
     assert found.low <= found.level <= found.high
     assert found.limits == ("ttft",)

@@ -137,7 +137,7 @@ def test_prompts_of_another_length_are_counted() -> None:
     "one",
     [
         ONE,
-        record(3, 1.0, times=(1.5, 2.0), counts=array("l", (1, 4)), input=3, output=5, cached=2),
+        record(3, 1.0, times=(1.5, 2.0), counts=(1, 4), input=3, output=5, cached=2),
         record(4, 2.0, failure=Failure("status", "no", 503)),
         RequestRecord(5, 3.0, failure=Failure("refused", "nobody")),
     ],
