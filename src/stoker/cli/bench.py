@@ -151,6 +151,8 @@ def _words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
     for name in WORDS:
         if given[name] is not None:
             words[name] = Asked(given[name], f"--{name.replace('_', '-')}")
+    if given["sweep"] and not {"rate", "users", "trace"} & words.keys():
+        words["rate"] = Asked(1, "--sweep")  # where the search begins is its own matter
     return words, base
 
 
