@@ -22,7 +22,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
-def bench(stoker: Stoker, url: str, *words: str, code: int = 0, **env: str) -> dict[str, Any]:
+def bench(stoker: Stoker, url: str, *words: str, code: int = 0, **env: Any) -> dict[str, Any]:
     """What a test found. On a busy machine the load generator may be late, which it says itself."""
     ran = stoker("bench", "--url", url, *words, "-o", "json", "--results", "run", **env)
     assert ran.out, ran.err

@@ -182,7 +182,9 @@ def capacity(steps: Sequence[Step], share: float, seed: int = 0) -> Capacity:
     random = Random(seed)
     found = sorted(_resampled(believed, share, random) for _ in range(RESAMPLES))
     low, high = found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1]
-    return Capacity(level, min(low, level), max(high, level), bool(above), limits)
+    kept = max((one.level for one in believed if one.meets(share) and one.level <= level), default=level)
+    broken = min((one.level for one in believed if not one.meets(share) and one.level > level), default=level)
+    return Capacity(level, min(low, kept), max(high, broken), bool(above), limits)
 
 
 def _resampled(steps: Sequence[Step], share: float, random: Random) -> float:
