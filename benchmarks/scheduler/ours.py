@@ -1,0 +1,82 @@
+"""Our scheduler, driven."""
+
+from __future__ import annotations
+
+from benchmarks.scheduler.driving import After, Made
+from benchmarks.scheduler.workloads import Ask, Tokens
+from stoker.engine import scheduler
+from stoker.engine.scheduler import Batch, SchedulerLimits, Sequence, State
+
+
+class Ours:
+    """One engine."""
+
+    def __init__(self, limits: SchedulerLimits) -> None:
+        """It is empty."""
+        self.state = State(limits)
+        self.sequences: dict[str, Sequence] = {}
+        self.names: dict[tuple[int, Tokens], int] = {}
+
+    def busy(self) -> bool:
+        """Whether vLLM would make a step: also to tell the workers who ended."""
+        return bool(self.state.unfinished or self.state.finished)
+
+    def add(self, ask: Ask) -> None:
+        """A request."""
+        sequence = Sequence(
+            ask.id,
+            len(ask.prompt),
+            ask.max_tokens,
+            arrival=ask.arrival,
+            priority=ask.priority,
+            stops_at=ask.stops_at,
+            content=self.content(ask.prompt + ask.answer),
+        )
+        self.sequences[ask.id] = sequence
+        self.state.add(sequence)
+
+    def content(self, tokens: Tokens) -> tuple[int, ...]:
+        """A name for each full block, that stands for all tokens up to its end."""
+        size, named, name = self.state.limits.block_size, [], 0
+        for start in range(0, len(tokens) - size + 1, size):
+            name = self.names.setdefault((name, tokens[start : start + size]), len(self.names) + 1)
+            named.append(name)
+        return tuple(named)
+
+    def abort(self, id: str) -> None:
+        """The client leaves."""
+        scheduler.abort(self.state, self.sequences[id])
+
+    def schedule(self) -> Batch:
+        """The next batch."""
+        return scheduler.step(self.state)
+
+    def describe(self, batch: Batch) -> Made:
+        """For comparison."""
+        return Made(
+            tuple((one.id, count) for one, count in batch.tokens.items()),
+            tuple(sorted((one.id, count) for one, count in batch.admitted.items())),
+            tuple(sorted(one.id for one in batch.preempted)),
+            tuple(sorted(one.id for one in batch.finished)),
+        )
+
+    def outputs(self, batch: Batch) -> None:
+        """Lengths are known: there is nothing to prepare."""
+
+    def commit(self, batch: Batch, outputs: None) -> list[Sequence]:
+        """The batch is done."""
+        return scheduler.commit(self.state, batch)
+
+    def after(self, committed: list[Sequence]) -> After:
+        """For comparison."""
+        state = self.state
+        waiting = sorted(
+            (one for one in self.sequences.values() if one.ended is None and one not in state.running),
+            key=lambda one: one.id,
+        )
+        return After(
+            tuple((one.id, one.ended.value) for one in committed if one.ended),
+            tuple(one.id for one in state.running),
+            tuple(one.id for one in waiting),
+            state.blocks.free,
+        )
