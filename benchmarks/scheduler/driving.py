@@ -74,7 +74,9 @@ class Drive:
     def _turn(self, turn: int, on_the_way: deque[Any], deep: int) -> None:
         if self.engine.busy():
             on_the_way.append(self._schedule())
-            if len(on_the_way) < deep:
+            made = self.seen[-1]
+            assert isinstance(made, Made)
+            if len(on_the_way) < deep and (made.tokens or self.engine.busy()):
                 return
         if on_the_way:
             batch = on_the_way.popleft()

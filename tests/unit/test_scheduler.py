@@ -262,10 +262,12 @@ def test_many_steps_at_once() -> None:
     state = engine(one, other)
     assert steady(state) == 0
     commit(state, step(state))
-    assert steady(state) == 18
-    advance(state, 18)
+    assert steady(state) == 19
+    assert advance(state, 18) == []
     assert (one.written, other.written, state.blocks.free) == (19, 19, 100 - 6 - 6)
-    assert lines(state, 2) == ["a:1 b:1", "a:1"]
+    assert advance(state, 1) == [other]
+    assert other.ended is Ended.LENGTH
+    assert lines(state, 1) == ["a:1"]
 
 
 def test_what_no_engine_takes() -> None:

@@ -3,6 +3,7 @@
 With asynchronous scheduling the batch on its way is such a step too, and stays the one on its way.
 """
 
+from stoker.engine.scheduler.commit import end
 from stoker.engine.scheduler.sequence import Sequence
 from stoker.engine.scheduler.state import Batch, State
 from stoker.engine.scheduler.step import Making
@@ -12,44 +13,60 @@ def steady(state: State) -> int:
     """How many steps from here on, each committed, do nothing but decode for all that run, if nobody comes or
     goes.
 
-    Nobody ends in them, nobody is let in, preempted, or finishes a block with a name that others know.
+    Nobody is let in, preempted, or completes a block that others know by name; nobody ends before the last of
+    them. 0 where already the next step is another one.
     """
-    if not state.running or not all(_decodes(state, one) for one in state.running):
+    steps = _until_event(state)
+    if steps <= 0 or _opens(state):
         return 0
-    steps = min(_until_event(state, one) for one in state.running)
-    return _with_room(state, steps) if steps > 0 and not _opens(state) else 0
+    while steps and _needed(state, steps) > state.blocks.free:
+        steps //= 2
+    return steps
 
 
-def advance(state: State, steps: int) -> None:
-    """Takes as many steps: the state is as after `step` and `commit` of each; at most `steady` of them."""
-    taken = 0
+def advance(state: State, steps: int) -> list[Sequence]:
+    """Takes as many steps, at most `steady` of them: the state is as after `step` and `commit` of each.
+
+    Returns those that end with the last.
+    """
+    state.finished = []
+    blocks = state.blocks
+    taken = _needed(state, steps)
+    ended = []
     for sequence in state.running:
         sequence.tokens += steps
         sequence.computed += steps
-        more = state.blocks.needed(sequence.computed) - sequence.blocks
-        if more > 0:
-            sequence.blocks += more
-            taken += more
-        if state.blocks.caching:
-            sequence.hashed = max(sequence.hashed, (sequence.tokens - 1) // state.blocks.block_size)
-    state.blocks.take(taken)
-    state.finished = []
+        sequence.blocks = max(sequence.blocks, blocks.needed(sequence.computed))
+        if blocks.caching:
+            sequence.hashed = max(sequence.hashed, (sequence.tokens - 1) // blocks.block_size)
+        if sequence.tokens >= sequence.limit:
+            ended.append(sequence)
+    blocks.take(taken)
+    end(state, ended)
+    return ended
 
 
-def _decodes(state: State, sequence: Sequence) -> bool:
-    """Whether its next step is one token, as the one on its way is."""
-    on_the_way = int(state.limits.async_scheduling)
-    return (
-        sequence.placeholders == sequence.in_flight == on_the_way
-        and sequence.tokens + on_the_way - sequence.computed == 1
-    )
+def _needed(state: State, steps: int) -> int:
+    """Blocks that so many steps use up."""
+    size = state.blocks.block_size
+    return sum(max(-(-(one.computed + steps) // size) - one.blocks, 0) for one in state.running)
 
 
-def _until_event(state: State, sequence: Sequence) -> int:
-    """Steps before it ends, or names a block for others."""
-    steps = sequence.limit - sequence.tokens - 1
-    if state.blocks.caching and sequence.hashed < len(sequence.content):
-        return min(steps, (sequence.hashed + 1) * state.blocks.block_size - sequence.tokens)
+def _until_event(state: State) -> int:
+    """Steps until somebody ends, who asynchronously is passed over before, or names a block for others.
+
+    0 where not everybody decodes.
+    """
+    ahead = int(state.limits.async_scheduling)
+    size = state.limits.block_size
+    caching = state.blocks.caching
+    steps = state.limits.max_model_len if state.running else 0
+    for one in state.running:
+        if not one.placeholders == one.in_flight == ahead or one.tokens + ahead - one.computed != 1:
+            return 0
+        steps = min(steps, one.limit - one.tokens - ahead)
+        if caching and one.hashed < len(one.content):
+            steps = min(steps, (one.hashed + 1) * size - one.tokens)
     return steps
 
 
@@ -59,21 +76,14 @@ def _opens(state: State) -> bool:
     Who does not get in now does not later: what is free only becomes less.
     """
     limits = state.limits
-    if len(state.running) > limits.max_num_batched_tokens or any(one.stale for one in state.waiting):
+    if len(state.running) > limits.max_num_batched_tokens:
+        return True
+    if not state.waiting:
+        return False
+    if limits.async_scheduling and any(one.stale for one in state.waiting):
         return True
     making = Making(state, Batch())
     making.budget -= len(state.running)
-    if not state.waiting or making.budget <= 0 or len(state.running) >= limits.active:
+    if making.budget <= 0 or len(state.running) >= limits.active:
         return False
     return making.would_admit(state.waiting.first())[1] > 0
-
-
-def _with_room(state: State, steps: int) -> int:
-    """As many of the steps as there are blocks for."""
-    blocks = state.blocks
-    while steps:
-        more = sum(max(blocks.needed(one.computed + steps) - one.blocks, 0) for one in state.running)
-        if more <= blocks.free:
-            return steps
-        steps //= 2
-    return 0

@@ -10,54 +10,60 @@ def commit(state: State, batch: Batch) -> list[Sequence]:
     Batches are committed in the order in which they were made.
     Source: vLLM Scheduler.update_from_output, AsyncScheduler._update_request_with_output.
     """
-    stale = _land(batch) if state.limits.async_scheduling else frozenset[Sequence]()
-    ended = [
-        one
-        for one in batch.sampled
-        if one.ended is None and _token(state, one, stale=one in stale) and _finish(state, one)
-    ]
+    stale = _land(batch) if state.limits.async_scheduling else None
+    ended = []
+    for one in batch.sampled:
+        if one.ended is None:  # it may have ended since the batch was made
+            one.tokens += 1
+            if stale is not None and one not in stale:
+                _settle(state, one)
+            if one.tokens >= one.limit:
+                _finish(state, one)
+                ended.append(one)
     _leave(state, ended)
     return ended
 
 
+def end(state: State, sequences: list[Sequence]) -> None:
+    """All of them have their last token."""
+    for sequence in sequences:
+        _finish(state, sequence)
+    _leave(state, sequences)
+
+
+def _settle(state: State, sequence: Sequence) -> None:
+    """A token that was waited for is known. Source: vLLM AsyncScheduler._update_request_with_output."""
+    sequence.placeholders -= 1
+    if state.blocks.caching:
+        state.blocks.name(sequence, sequence.computed - sequence.placeholders)
+
+
 def _land(batch: Batch) -> frozenset[Sequence]:
     """Takes the batch off what is on its way; those that were preempted since."""
-    stale = [one for one in batch.tokens if one.stale]
+    stale = frozenset(one for one in batch.tokens if one.stale)
     for sequence, count in batch.tokens.items():
         sequence.in_flight -= count
     for sequence in stale:
         sequence.stale -= batch.tokens[sequence]
-    return frozenset(stale)
+    return stale
 
 
-def _token(state: State, sequence: Sequence, *, stale: bool) -> bool:
-    """One more token; whether it is the last."""
-    sequence.tokens += 1
-    if sequence.placeholders and not stale:
-        sequence.placeholders -= 1
-        if state.blocks.caching:
-            state.blocks.name(sequence, sequence.computed - sequence.placeholders)
-    return sequence.tokens >= sequence.limit
-
-
-def _finish(state: State, sequence: Sequence) -> bool:
-    """Its blocks become free at once, before the next of the batch is looked at."""
+def _finish(state: State, sequence: Sequence) -> None:
+    """It ends; its blocks become free at once, before the next of the batch is looked at."""
     sequence.ended = Ended.STOP if sequence.written == sequence.stops_at else Ended.LENGTH
     state.blocks.release(sequence)
     state.finished.append(sequence)
-    return True
 
 
 def _leave(state: State, ended: list[Sequence]) -> None:
     """Takes them out of the queues."""
+    if len(ended) > 1:
+        state.running = [one for one in state.running if one.ended is None]
     for sequence in ended:
         if sequence.status is Status.PREEMPTED:
             state.waiting.remove(sequence)
-    if len(ended) == 1 and ended[0].status is Status.RUNNING:
-        state.running.remove(ended[0])
-    elif ended:
-        state.running = [one for one in state.running if one.ended is None]
-    for sequence in ended:
+        elif len(ended) == 1:
+            state.running.remove(sequence)
         sequence.status = Status.FINISHED
 
 

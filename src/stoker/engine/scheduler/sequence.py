@@ -36,10 +36,10 @@ class Sequence:
     the model ends the answer by itself at that token. The smaller the `priority`, the sooner; ties go by
     `arrival`, then by `id`.
 
-    What changes: `tokens` are known (prompt and delivered answer), `computed` have their KV or get it in a
-    batch on its way. `blocks` are held, of which the first `hashed` can be found by others. `placeholders`,
-    `in_flight` and `stale` are tokens of batches not yet committed: sampled but unknown, computed, and to be
-    no more counted on.
+    With `last` tokens it has to end, with `limit` it does. What changes: `tokens` are known (prompt and
+    delivered answer), `computed` have their KV or get it in a batch on its way. `blocks` are held, of which
+    the first `hashed` can be found by others. `placeholders`, `in_flight` and `stale` are tokens of batches
+    not yet committed: sampled but unknown, computed, and to be no more counted on.
     Source: vLLM v1/request.py, Request.
     """
 
@@ -54,6 +54,7 @@ class Sequence:
         "held",
         "id",
         "in_flight",
+        "last",
         "limit",
         "max_tokens",
         "placeholders",
@@ -84,7 +85,8 @@ class Sequence:
         self.prompt, self.max_tokens, self.stops_at = prompt, max_tokens, stops_at
         self.content = content
         self.tokens, self.computed, self.cached = prompt, 0, 0
-        self.limit = prompt + (max_tokens if stops_at is None else min(max_tokens, stops_at))
+        self.last = prompt + max_tokens
+        self.limit = self.last if stops_at is None else min(self.last, prompt + stops_at)
         self.placeholders = self.in_flight = self.stale = 0
         self.blocks = self.hashed = self.preemptions = 0
         self.held: list[Block] = []

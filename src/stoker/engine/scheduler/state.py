@@ -58,6 +58,7 @@ class State:
         if sequence.prompt >= self.limits.max_model_len:
             raise ValueError(f"{sequence.id} has a prompt as long as the model's context, or longer")
         sequence.limit = min(sequence.limit, self.limits.max_model_len)
+        sequence.last = min(sequence.last, self.limits.max_model_len)
         self.waiting.add(sequence)
 
     @property

@@ -46,6 +46,12 @@ def _launch(state: State, batch: Batch) -> None:
             sequence.in_flight += count
 
 
+def _only_decodes(sequence: Sequence, block_size: int) -> bool:
+    """Whether it needs one token in the middle of a block, as most do: a short cut, not a rule."""
+    after = sequence.computed + 1
+    return sequence.tokens + sequence.placeholders == after < sequence.last and after % block_size > 1
+
+
 class Making:
     """A step in the making: what is left of its budget."""
 
@@ -62,16 +68,25 @@ class Making:
 
     def run(self) -> None:
         """Gives those that run their tokens, in the order in which they were let in."""
-        state, tokens = self.state, self.batch.tokens
-        while self.index < len(state.running) and self.budget > 0:
-            sequence = state.running[self.index]
-            count = self._wanted(sequence)
-            if count > 0:
-                if not self._make_room(sequence, sequence.computed + count):
-                    return
-                tokens[sequence] = count
-                self.budget -= count
+        running, tokens, size = self.state.running, self.batch.tokens, self.limits.block_size
+        while self.index < len(running) and self.budget > 0:
+            sequence = running[self.index]
+            if _only_decodes(sequence, size):
+                tokens[sequence] = 1
+                self.budget -= 1
+            elif not self._give(sequence):
+                return
             self.index += 1
+
+    def _give(self, sequence: Sequence) -> bool:
+        """Its tokens, if it needs any; False where there is no room for them, and none to be made."""
+        count = self._wanted(sequence)
+        if count > 0:
+            if not self._make_room(sequence, sequence.computed + count):
+                return False
+            self.batch.tokens[sequence] = count
+            self.budget -= count
+        return True
 
     def _wanted(self, sequence: Sequence) -> int:
         placeholders, computed = sequence.placeholders, sequence.computed
