@@ -21,7 +21,7 @@ from benchmarks.scheduler.workloads import make
 def pair(seed: int) -> tuple[Drive, Drive]:
     """The workload of a seed on both."""
     workload = make(seed)
-    return Drive(Ours(workload.limits), workload).run(), Drive(Theirs(workload.limits), workload).run()
+    return Drive(Ours(workload), workload).run(), Drive(Theirs(workload.limits), workload).run()
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ class Drive:
         """All turns. One turn is one call of vLLM's EngineCore.step or step_with_batch_queue."""
         asks = deque(self.workload.asks)
         on_the_way: deque[Any] = deque()
-        deep = 2 if self.workload.limits.async_scheduling else 1
+        deep = self.workload.limits.depth
         turn = 0
         while (asks or on_the_way or self.engine.busy()) and turn < MOST_TURNS:
             while asks and asks[0].turn <= turn:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from benchmarks.scheduler.driving import After, Made
-from benchmarks.scheduler.workloads import Ask, Tokens
+from benchmarks.scheduler.workloads import Ask, Tokens, Workload
 from stoker.engine import scheduler
-from stoker.engine.scheduler import Batch, SchedulerLimits, Sequence, State
+from stoker.engine.scheduler import Batch, Sequence, State
 
 
 class Ours:
-    """One engine."""
+    """One engine, that is to be asked what the workload says.
 
-    def __init__(self, limits: SchedulerLimits) -> None:
+    For every other seed it is told only the names that several requests share, so that the rest are blocks of
+    a sequence's own: what it does must not depend on it.
+    """
+
+    def __init__(self, workload: Workload) -> None:
         """It is empty."""
-        self.state = State(limits)
+        self.state = State(workload.limits)
         self.sequences: dict[str, Sequence] = {}
         self.names: dict[tuple[int, Tokens], int] = {}
+        contents = {ask.id: self.content(ask.prompt + ask.answer) for ask in workload.asks}
+        times = Counter(name for content in contents.values() for name in content)
+        self.contents = {
+            id: tuple(name for name in content if workload.seed % 2 or times[name] > 1)
+            for id, content in contents.items()
+        }
 
     def busy(self) -> bool:
         """Whether vLLM would make a step: also to tell the workers who ended."""
@@ -30,7 +42,7 @@ class Ours:
             arrival=ask.arrival,
             priority=ask.priority,
             stops_at=ask.stops_at,
-            content=self.content(ask.prompt + ask.answer),
+            content=self.contents[ask.id],
         )
         self.sequences[ask.id] = sequence
         self.state.add(sequence)

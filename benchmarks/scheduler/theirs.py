@@ -46,7 +46,10 @@ def configured(limits: SchedulerLimits) -> Any:
     from vllm.config import CacheConfig, SchedulerConfig
 
     options = {name: getattr(limits, name) for name in SCHEDULER_OPTIONS}
+    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(limits.async_scheduling))  # as on GPUs, as on CPUs
     config = copy.copy(base())
+    config.parallel_config = copy.copy(config.parallel_config)
+    config.parallel_config.pipeline_parallel_size = limits.pipeline_parallel_size
     config.scheduler_config = SchedulerConfig(is_encoder_decoder=False, **options)
     config.cache_config = CacheConfig(
         block_size=limits.block_size, enable_prefix_caching=limits.enable_prefix_caching

@@ -8,7 +8,7 @@ from typing import Any
 
 from stoker.engine.scheduler import Policy, SchedulerLimits
 
-EOS = 99
+EOS = -1
 Tokens = tuple[int, ...]
 
 
@@ -73,6 +73,7 @@ def engine(chance: Random) -> SchedulerLimits:
         "scheduler_reserve_full_isl": chance.random() < 0.7,
         "watermark": chance.choice((0.0, 0.0, 0.0, 0.1, 0.3)),
         "async_scheduling": chance.random() < 0.5,
+        "pipeline_parallel_size": chance.choice((1, 1, 1, 2, 3)),
     }
     policy: Policy = "fcfs" if chance.random() < 0.5 else "priority"
     return SchedulerLimits(
@@ -88,8 +89,8 @@ def engine(chance: Random) -> SchedulerLimits:
 
 
 def text(chance: Random, length: int) -> Tokens:
-    """Tokens of a small vocabulary: texts meet by chance too."""
-    return tuple(chance.choices((1, 2), k=length))
+    """Tokens of a small vocabulary, so that texts meet by chance too, or of a large one, so that none do."""
+    return tuple(chance.choices(chance.choice((range(2), range(10**6))), k=length))
 
 
 def _ask(

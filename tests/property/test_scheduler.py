@@ -22,7 +22,7 @@ class Watched(Ours):
     """Ours, looked at after every call."""
 
     def __init__(self, workload: Workload) -> None:
-        super().__init__(workload.limits)
+        super().__init__(workload)
         self.arrived: list[str] = []
         self.first_in: list[str] = []
 
@@ -149,7 +149,7 @@ def own_names(kept: list[Any]) -> list[Any]:
 @given(SEEDS)
 def test_many_steps_at_once_are_as_one_by_one(seed: int) -> None:
     workload = make(seed)
-    one, other = Leaping(workload.limits), Ours(workload.limits)
+    one, other = Leaping(workload), Ours(workload)
     for ask in workload.asks:
         one.add(ask)
         other.add(ask)
@@ -167,5 +167,5 @@ def test_many_steps_at_once_are_as_one_by_one(seed: int) -> None:
 def turn(engine: Ours, flying: list[Batch]) -> None:
     """A step and a commit, of the batch before where the engine is asynchronous."""
     flying.append(step(engine.state))
-    if len(flying) > engine.state.limits.async_scheduling:
+    if len(flying) >= engine.state.limits.depth:
         commit(engine.state, flying.pop(0))

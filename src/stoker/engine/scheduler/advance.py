@@ -71,12 +71,12 @@ def _until_event(state: State) -> int:
 
 
 def _opens(state: State) -> bool:
-    """Whether somebody gets in, or has a token on its way.
+    """Whether somebody gets in, or has a token on its way, or a pipeline takes turns.
 
     Who does not get in now does not later: what is free only becomes less.
     """
     limits = state.limits
-    if len(state.running) > limits.max_num_batched_tokens:
+    if len(state.running) > limits.max_num_batched_tokens or limits.pipeline_parallel_size > 1:
         return True
     if not state.waiting:
         return False

@@ -10,12 +10,12 @@ def commit(state: State, batch: Batch) -> list[Sequence]:
     Batches are committed in the order in which they were made.
     Source: vLLM Scheduler.update_from_output, AsyncScheduler._update_request_with_output.
     """
-    stale = _land(batch) if state.limits.async_scheduling else None
+    stale = _land(batch) if state.limits.depth > 1 else frozenset[Sequence]()
     ended = []
     for one in batch.sampled:
         if one.ended is None:  # it may have ended since the batch was made
             one.tokens += 1
-            if stale is not None and one not in stale:
+            if one.placeholders and one not in stale:
                 _settle(state, one)
             if one.tokens >= one.limit:
                 _finish(state, one)

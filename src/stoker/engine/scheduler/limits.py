@@ -33,11 +33,13 @@ class SchedulerLimits:
     scheduler_reserve_full_isl: bool = True
     watermark: float = 0.0
     async_scheduling: bool = False
+    pipeline_parallel_size: int = 1
 
     def __post_init__(self) -> None:
         """Refuses what no engine starts with."""
-        if min(self.num_gpu_blocks, self.max_model_len, self.block_size, self.max_num_seqs) < 1:
-            raise ValueError("a scheduler needs blocks, a length and a sequence")
+        sizes = (self.num_gpu_blocks, self.max_model_len, self.block_size, self.max_num_seqs)
+        if min(*sizes, self.pipeline_parallel_size) < 1:
+            raise ValueError("a scheduler needs blocks, a length, a sequence and a stage")
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise ValueError("max_num_batched_tokens is less than max_num_seqs")
         if self.max_num_batched_tokens < self.max_model_len and not self.enable_chunked_prefill:
@@ -53,6 +55,14 @@ class SchedulerLimits:
     def active(self) -> int:
         """How many sequences may run at once."""
         return self.max_num_seqs if self.max_num_active_seqs is None else self.max_num_active_seqs
+
+    @property
+    def depth(self) -> int:
+        """Batches that are made before the first of them is committed.
+
+        Source: vLLM VllmConfig.max_concurrent_batches, with model runner V2, which every GPU has by default.
+        """
+        return self.pipeline_parallel_size + self.async_scheduling
 
     @property
     def watermark_blocks(self) -> int:

@@ -39,7 +39,8 @@ class Sequence:
     With `last` tokens it has to end, with `limit` it does. What changes: `tokens` are known (prompt and
     delivered answer), `computed` have their KV or get it in a batch on its way. `blocks` are held, of which
     the first `hashed` can be found by others. `placeholders`, `in_flight` and `stale` are tokens of batches
-    not yet committed: sampled but unknown, computed, and to be no more counted on.
+    not yet committed: sampled but unknown, computed, and to be no more counted on. `eligible` is the first
+    step that may decode it, where a pipeline takes turns.
     Source: vLLM v1/request.py, Request.
     """
 
@@ -49,6 +50,7 @@ class Sequence:
         "cached",
         "computed",
         "content",
+        "eligible",
         "ended",
         "hashed",
         "held",
@@ -88,7 +90,7 @@ class Sequence:
         self.last = prompt + max_tokens
         self.limit = self.last if stops_at is None else min(self.last, prompt + stops_at)
         self.placeholders = self.in_flight = self.stale = 0
-        self.blocks = self.hashed = self.preemptions = 0
+        self.blocks = self.hashed = self.preemptions = self.eligible = 0
         self.held: list[Block] = []
         self.status = Status.WAITING
         self.ended: Ended | None = None

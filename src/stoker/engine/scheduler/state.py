@@ -40,7 +40,7 @@ class State:
     It changes in place, by `add`, `step`, `commit`, `abort` and `advance` alone.
     """
 
-    __slots__ = ("blocks", "finished", "limits", "running", "waiting")
+    __slots__ = ("blocks", "finished", "limits", "running", "steps", "waiting")
 
     def __init__(self, limits: SchedulerLimits) -> None:
         """An engine without requests."""
@@ -49,6 +49,7 @@ class State:
         self.waiting: Waiting = queue(limits.policy)
         self.running: list[Sequence] = []
         self.finished: list[Sequence] = []
+        self.steps = 0
 
     def add(self, sequence: Sequence) -> None:
         """A request arrives. Source: vLLM Scheduler.add_request.

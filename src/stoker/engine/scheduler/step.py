@@ -12,6 +12,7 @@ from stoker.engine.scheduler.state import Batch, State
 
 def step(state: State) -> Batch:
     """The next batch; empty where nobody can compute. Nobody is let in by a step that preempts."""
+    state.steps += 1
     batch = Batch(finished=state.finished)
     state.finished = []
     making = Making(state, batch)
@@ -34,7 +35,9 @@ def _cap(state: State) -> int:
 
 def _launch(state: State, batch: Batch) -> None:
     """What is on its way counts as computed. Source: vLLM _update_after_schedule, of both schedulers."""
-    ahead = state.limits.async_scheduling
+    limits = state.limits
+    ahead, overlap, next_turn = limits.async_scheduling, limits.depth > 1, state.steps
+    next_turn += limits.pipeline_parallel_size
     sampled = batch.sampled
     for sequence, count in batch.tokens.items():
         sequence.computed += count
@@ -42,7 +45,8 @@ def _launch(state: State, batch: Batch) -> None:
             sampled.append(sequence)
             if ahead:
                 sequence.placeholders += 1
-        if ahead:
+                sequence.eligible = next_turn
+        if overlap:
             sequence.in_flight += count
 
 
@@ -71,7 +75,7 @@ class Making:
         running, tokens, size = self.state.running, self.batch.tokens, self.limits.block_size
         while self.index < len(running) and self.budget > 0:
             sequence = running[self.index]
-            if _only_decodes(sequence, size):
+            if _only_decodes(sequence, size) and sequence.eligible <= self.state.steps:
                 tokens[sequence] = 1
                 self.budget -= 1
             elif not self._give(sequence):
@@ -91,7 +95,9 @@ class Making:
     def _wanted(self, sequence: Sequence) -> int:
         placeholders, computed = sequence.placeholders, sequence.computed
         if placeholders and computed + 2 - placeholders >= sequence.prompt + sequence.max_tokens:
-            return 0  # the batch on its way brings its last token
+            return 0  # a batch on its way brings its last token
+        if self.state.steps < sequence.eligible:
+            return 0
         count = sequence.tokens + placeholders - computed
         if 0 < self.cap < count:
             count = self.cap
