@@ -10,12 +10,15 @@ def commit(state: State, batch: Batch) -> list[Sequence]:
     Batches are committed in the order in which they were made.
     Source: vLLM Scheduler.update_from_output, AsyncScheduler._update_request_with_output.
     """
-    stale = _land(batch) if state.limits.depth > 1 else frozenset[Sequence]()
+    if state.limits.depth > 1:
+        _land(batch)
     ended = []
     for one in batch.sampled:
         if one.ended is None:  # it may have ended since the batch was made
             one.tokens += 1
-            if one.placeholders and one not in stale:
+            if (
+                one.placeholders
+            ):  # none, if it was preempted since: then it has the token, and no block for it
                 _settle(state, one)
             if one.tokens >= one.limit:
                 _finish(state, one)
@@ -38,14 +41,12 @@ def _settle(state: State, sequence: Sequence) -> None:
         state.blocks.name(sequence, sequence.computed - sequence.placeholders)
 
 
-def _land(batch: Batch) -> frozenset[Sequence]:
-    """Takes the batch off what is on its way; those that were preempted since."""
-    stale = frozenset(one for one in batch.tokens if one.stale)
+def _land(batch: Batch) -> None:
+    """Takes the batch off what is on its way."""
     for sequence, count in batch.tokens.items():
         sequence.in_flight -= count
-    for sequence in stale:
-        sequence.stale -= batch.tokens[sequence]
-    return stale
+        if sequence.stale:
+            sequence.stale -= count
 
 
 def _finish(state: State, sequence: Sequence) -> None:

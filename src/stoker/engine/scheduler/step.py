@@ -50,12 +50,6 @@ def _launch(state: State, batch: Batch) -> None:
             sequence.in_flight += count
 
 
-def _only_decodes(sequence: Sequence, block_size: int) -> bool:
-    """Whether it needs one token in the middle of a block, as most do: a short cut, not a rule."""
-    after = sequence.computed + 1
-    return sequence.tokens + sequence.placeholders == after < sequence.last and after % block_size > 1
-
-
 class Making:
     """A step in the making: what is left of its budget."""
 
@@ -72,10 +66,17 @@ class Making:
 
     def run(self) -> None:
         """Gives those that run their tokens, in the order in which they were let in."""
-        running, tokens, size = self.state.running, self.batch.tokens, self.limits.block_size
+        running, tokens = self.state.running, self.batch.tokens
+        size, now = self.limits.block_size, self.state.steps
         while self.index < len(running) and self.budget > 0:
             sequence = running[self.index]
-            if _only_decodes(sequence, size) and sequence.eligible <= self.state.steps:
+            after = sequence.computed + 1
+            # Most need one token in the middle of a block. A short cut, not a rule of its own.
+            if (
+                after % size > 1
+                and sequence.tokens + sequence.placeholders == after < sequence.last
+                and sequence.eligible <= now
+            ):
                 tokens[sequence] = 1
                 self.budget -= 1
             elif not self._give(sequence):
