@@ -19,7 +19,7 @@ def steady(state: State) -> int:
     steps = _until_event(state)
     if steps <= 0 or _opens(state):
         return 0
-    while steps and _needed(state, steps) > state.blocks.free:
+    while steps and not _has_room(state, steps):
         steps //= 2
     return steps
 
@@ -29,27 +29,34 @@ def advance(state: State, steps: int) -> list[Sequence]:
 
     Returns those that end with the last.
     """
-    state.finished = []
-    blocks = state.blocks
-    taken = _needed(state, steps)
-    ended = []
+    blocks, size = state.blocks, state.blocks.block_size
+    taken, ended = 0, []
     for sequence in state.running:
         sequence.tokens += steps
         sequence.computed += steps
-        sequence.blocks = max(sequence.blocks, blocks.needed(sequence.computed))
-        if blocks.caching:
-            sequence.hashed = max(sequence.hashed, (sequence.tokens - 1) // blocks.block_size)
+        more = -(-sequence.computed // size) - sequence.blocks
+        if more > 0:
+            sequence.blocks += more
+            taken += more
         if sequence.tokens >= sequence.limit:
             ended.append(sequence)
+    if blocks.caching:
+        for sequence in state.running:
+            sequence.hashed = max(sequence.hashed, (sequence.tokens - 1) // size)
     blocks.take(taken)
+    state.steps += steps
+    state.finished = []
     end(state, ended)
     return ended
 
 
-def _needed(state: State, steps: int) -> int:
-    """Blocks that so many steps use up."""
-    size = state.blocks.block_size
-    return sum(max(-(-(one.computed + steps) // size) - one.blocks, 0) for one in state.running)
+def _has_room(state: State, steps: int) -> bool:
+    """Whether there are blocks for so many steps."""
+    size, free = state.blocks.block_size, state.blocks.free
+    if len(state.running) * (steps // size + 1) <= free:
+        return True
+    more = sum(max(-(-(one.computed + steps) // size) - one.blocks, 0) for one in state.running)
+    return more <= free
 
 
 def _until_event(state: State) -> int:
@@ -58,15 +65,17 @@ def _until_event(state: State) -> int:
     0 where not everybody decodes.
     """
     ahead = int(state.limits.async_scheduling)
-    size = state.limits.block_size
-    caching = state.blocks.caching
+    size, caching = state.blocks.block_size, state.blocks.caching
     steps = state.limits.max_model_len if state.running else 0
     for one in state.running:
-        if not one.placeholders == one.in_flight == ahead or one.tokens + ahead - one.computed != 1:
+        tokens = one.tokens
+        if not one.placeholders == one.in_flight == ahead or tokens + ahead - one.computed != 1:
             return 0
-        steps = min(steps, one.limit - one.tokens - ahead)
+        left = one.limit - tokens - ahead
         if caching and one.hashed < len(one.content):
-            steps = min(steps, (one.hashed + 1) * size - one.tokens)
+            left = min(left, (one.hashed + 1) * size - tokens)
+        if left < steps:
+            steps = left
     return steps
 
 
