@@ -66,22 +66,34 @@ class Making:
 
     def run(self) -> None:
         """Gives those that run their tokens, in the order in which they were let in."""
-        running, tokens = self.state.running, self.batch.tokens
-        size, now = self.limits.block_size, self.state.steps
+        running = self.state.running
+        self._decodes()
         while self.index < len(running) and self.budget > 0:
-            sequence = running[self.index]
-            after = sequence.computed + 1
-            # Most need one token in the middle of a block. A short cut, not a rule of its own.
-            if (
-                after % size > 1
-                and sequence.tokens + sequence.placeholders == after < sequence.last
-                and sequence.eligible <= now
-            ):
-                tokens[sequence] = 1
-                self.budget -= 1
-            elif not self._give(sequence):
+            if not self._give(running[self.index]):
                 return
             self.index += 1
+            self._decodes()
+
+    def _decodes(self) -> None:
+        """Takes all in a row that need one token in the middle of a block: a short cut, not a rule of its
+        own.
+        """
+        running, tokens, now = self.state.running, self.batch.tokens, self.state.steps
+        size, index = self.limits.block_size, self.index
+        end = min(len(running), index + self.budget)
+        while index < end:
+            sequence = running[index]
+            after = sequence.computed + 1
+            if (
+                after % size <= 1
+                or not sequence.tokens + sequence.placeholders == after < sequence.last
+                or sequence.eligible > now
+            ):
+                break
+            tokens[sequence] = 1
+            index += 1
+        self.budget -= index - self.index
+        self.index = index
 
     def _give(self, sequence: Sequence) -> bool:
         """Its tokens, if it needs any; False where there is no room for them, and none to be made."""
