@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmarks.scheduler.driving import After, Made
-from benchmarks.scheduler.workloads import Ask, Tokens, Workload
+from benchmarks.scheduler.workloads import Ask, Workload
 from stoker.engine import scheduler
 from stoker.engine.scheduler import Batch, Sequence, State
+from stoker.engine.scheduler.content import of_tokens
 
 
 class Ours:
@@ -21,8 +22,8 @@ class Ours:
         """It is empty."""
         self.state = State(workload.limits)
         self.sequences: dict[str, Sequence] = {}
-        self.names: dict[tuple[int, Tokens], int] = {}
-        contents = {ask.id: self.content(ask.prompt + ask.answer) for ask in workload.asks}
+        size = workload.limits.block_size
+        contents = {ask.id: of_tokens(ask.prompt + ask.answer, size) for ask in workload.asks}
         times = Counter(name for content in contents.values() for name in content)
         self.contents = {
             id: tuple(name for name in content if workload.seed % 2 or times[name] > 1)
@@ -46,14 +47,6 @@ class Ours:
         )
         self.sequences[ask.id] = sequence
         self.state.add(sequence)
-
-    def content(self, tokens: Tokens) -> tuple[int, ...]:
-        """A name for each full block, that stands for all tokens up to its end."""
-        size, named, name = self.state.limits.block_size, [], 0
-        for start in range(0, len(tokens) - size + 1, size):
-            name = self.names.setdefault((name, tokens[start : start + size]), len(self.names) + 1)
-            named.append(name)
-        return tuple(named)
 
     def abort(self, id: str) -> None:
         """The client leaves."""

@@ -6,8 +6,9 @@ time, and hands it to `commit`, which gives every sampled sequence its token. Wi
 commit the first, step, commit the second, ... `advance` takes many steps at once where nothing but decoding
 happens.
 
-The rooms: `limits` is what vLLM is told, `sequence` one request, `waiting` its two queues, `blocks` the KV
-cache and what can be found in it again, `step` makes a batch, `commit` ends one, `advance` skips.
+The rooms: `limits` is what vLLM is told, `sequence` one request, `content` names its blocks, `waiting` its
+two queues, `blocks` the KV cache and what can be found in it again, `step` makes a batch, `commit` ends one,
+`advance` skips.
 
 One group of full attention. Not here: sliding windows and other hybrid groups, speculative decoding, LoRA,
 encoder inputs, KV connectors, structured output, pooling, paused engines, and the prefill cadence of data
