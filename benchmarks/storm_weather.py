@@ -1,4 +1,4 @@
-"""What happens to the storm's fleets: killed, hung and stalled processes, damaged files, full disks, changes."""
+"""What happens to the fleets of a storm: processes killed, hung or stalled, files damaged, disks full."""
 
 from __future__ import annotations
 
