@@ -133,7 +133,7 @@ def _place(
         endpoint = given_endpoint(given["url"], given["model"], given["key"])
         place = source.Endpoint(endpoint.url, endpoint.model, endpoint.key)
         return endpoint, lambda: ServerWatch(place.state, place.pages), endpoint.url, Environment(price=price)
-    fleet: Fleet = find_fleet(given["name"], given["file"], given["target"], given["namespace"], looking=True)
+    fleet: Fleet = find_fleet(given["which"], looking=True)
     endpoint = stack.enter_context(fleet.endpoint())
 
     def look() -> ServerWatch:

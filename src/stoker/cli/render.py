@@ -1,10 +1,11 @@
 """`stoker render`: the manifests of a fleet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from stoker.cli.common import read_spec, spec_options
+from stoker.cli.common import SpecOptions, read_spec, spec_options
 
 
 @click.command("render")
@@ -20,10 +21,7 @@ from stoker.cli.common import read_spec, spec_options
 def command(
     model: str | None,
     folder: Path | None,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None,
-    namespace: str | None,
+    asked: SpecOptions,
 ) -> None:
     """Writes the Kubernetes manifests of a fleet: one file an object and a kustomization.yaml, as `up`
     applies them.
@@ -35,10 +33,10 @@ def command(
     """
     from stoker.operate.render import CLOUD, beside_local, rendered, write
 
-    if target == "local":
-        files = beside_local(read_spec(model, file, sets, target, namespace))
+    if asked.target == "local":
+        files = beside_local(read_spec(model, asked))
     else:
-        plan, files = rendered(read_spec(model, file, sets, target or "kubernetes", namespace))
+        plan, files = rendered(read_spec(model, replace(asked, target=asked.target or "kubernetes")))
         for warning in plan.warnings:
             click.echo(f"note: {warning}", err=True)
     if folder is None:
