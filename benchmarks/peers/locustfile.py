@@ -1,0 +1,96 @@
+"""What Locust runs (in its own environment): streaming chats, evenly spread over its users.
+
+Locust itself times a stream to its headers, so the whole answer, its first token and its time per token are
+fired as events here. Lines are read by geventhttpclient's `readline`: Locust's own `iter_lines` waits for
+blocks of 1,024 bytes, several events each.
+"""
+
+import itertools
+import json
+import os
+import time
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, constant_throughput, events, task
+
+LOAD = json.loads(os.environ["KNOWN_LOAD"])
+BODY = {
+    "model": LOAD["model"],
+    "messages": [{"role": "user", "content": "one " * LOAD["prompt"]}],
+    "max_tokens": LOAD["output"],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "ignore_eos": True,
+}
+places = itertools.count()
+sent = itertools.count(1)
+
+
+class Chatter(FastHttpUser):
+    """One of the users, each with its own moment in a round of all."""
+
+    wait_time = constant_throughput(LOAD["rate"] / LOAD["users"])
+
+    def on_start(self) -> None:
+        gevent.sleep(next(places) / LOAD["rate"])
+
+    @task
+    def chat(self) -> None:
+        if next(sent) > LOAD["streams"]:
+            gevent.sleep(LOAD["answer"])
+            self.environment.runner.quit()
+            return
+        begun = time.perf_counter()
+        with self.client.post("/v1/chat/completions", json=BODY, stream=True, catch_response=True) as answer:
+            first, last, tokens, whole = read(answer.stream)
+            fault = None if whole else RuntimeError("broken")
+            answer.success() if whole else answer.failure("broken")
+        fire("chat", time.perf_counter() - begun, fault)
+        if first:
+            fire("first token", first - begun)
+        if tokens > 1:
+            fire("time per output token", (last - first) / (tokens - 1))
+
+
+def read(stream: Any) -> tuple[float, float, int, bool]:
+    """When the first and the last token came, how many the server counts, and whether it came to its end."""
+    first = last = 0.0
+    tokens, whole = 0, False
+    while line := stream.readline(b"\n"):
+        if not line.startswith(b"data: "):
+            continue
+        if line.startswith(b"data: [DONE]"):
+            whole = True
+            continue
+        event = json.loads(line[6:])
+        if event.get("usage"):
+            tokens = event["usage"]["completion_tokens"]
+        if event.get("choices") and event["choices"][0]["delta"].get("content"):
+            last = time.perf_counter()
+            first = first or last
+    return first, last, tokens, whole
+
+
+def fire(name: str, took: float, fault: Exception | None = None) -> None:
+    """An event of its own; in milliseconds, as Locust has it."""
+    events.request.fire(
+        request_type="stream", name=name, response_time=took * 1000, response_length=0, exception=fault
+    )
+
+
+@events.quitting.add_listener
+def said(environment: Any, **_: Any) -> None:
+    """Locust's own figures of each event, for who reads them."""
+    rows = {}
+    for name in ("chat", "first token", "time per output token"):
+        entry = environment.stats.get(name, "stream")
+        rows[name] = {
+            "requests": entry.num_requests,
+            "failures": entry.num_failures,
+            "rate": entry.total_rps,
+            "p50": entry.get_response_time_percentile(0.5),
+            "p99": entry.get_response_time_percentile(0.99),
+        }
+    with open(os.environ["KNOWN_SAID"], "w") as file:
+        json.dump(rows, file)
