@@ -1,5 +1,6 @@
 """The oracle of the load tests against a plain client: what its log says is what went over the wire."""
 
+import http.client
 import json
 import socket
 import time
@@ -115,3 +116,29 @@ def test_what_was_asked_stands_in_the_log_without_its_text(server: KnownServer) 
     (one,) = told(server, QUICK, ignore_eos=True)
     assert one.asked["ignore_eos"] is True
     assert "messages" not in one.asked
+
+
+def test_a_refusal_has_its_status_and_the_next_request_its_answer(server: KnownServer) -> None:
+    server.begin(replace(QUICK, broken_every=2, broken_how=("429",)))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    statuses = []
+    for _ in range(4):
+        connection.request("POST", "/v1/chat/completions", json.dumps(BODY))
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    assert statuses == [200, 429, 200, 429]
+    assert [one.broken for one in server.log()] == [None, "429"] * 2
+
+
+def test_a_stalled_stream_has_no_end(server: KnownServer) -> None:
+    server.begin(replace(QUICK, broken_every=1, broken_how=("stall",)))
+    sent = json.dumps(BODY).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(sent)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.5) as connection:
+        connection.sendall(head + sent)
+        with pytest.raises(TimeoutError):
+            while connection.recv(65536):
+                pass
+    assert not server.log()[0].ended

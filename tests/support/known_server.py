@@ -182,7 +182,7 @@ class Sending:
     def _chunk(self) -> bytes:
         """The next step's bytes, made before their time has come."""
         step, last = self.steps[self.next], self.next == self.last and not self.told.broken
-        if step.kind in ("end", "lost"):
+        if step.kind in ("end", "lost", "stall"):
             return b"0\r\n\r\n"
         key = step.kind, step.tokens, last
         if key not in self.written:
@@ -192,8 +192,9 @@ class Sending:
 
     def _send(self) -> None:
         step = self.steps[self.next]
-        if step.kind == "lost":
-            self.transport.abort()
+        if step.kind in ("lost", "stall"):
+            if step.kind == "lost":
+                self.transport.abort()
             return
         if step.kind != "end":
             self.told.events.append((time.monotonic(), step.kind, step.tokens))
@@ -239,9 +240,13 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, arrived: float, method: str, path: str, body: bytes) -> None:
         if method == "POST" and path in ("/v1/chat/completions", "/v1/completions"):
-            self.sending = Sending(self.transport, *self.state.stream(arrived, path, json.loads(body)))
-            return
-        status, text = self.state.answer(method, path, body)
+            told, steps, words = self.state.stream(arrived, path, json.loads(body))
+            if steps:
+                self.sending = Sending(self.transport, told, steps, words)
+                return
+            told.ended, status, text = True, int(told.broken or 500), b'{"error": {"message": "refused"}}'
+        else:
+            status, text = self.state.answer(method, path, body)
         head = b"HTTP/1.1 %d Known\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(head % (status, len(text)) + text)
 

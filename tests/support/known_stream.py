@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Kind = Literal["role", "content", "finish", "usage", "done", "error", "end", "lost"]
+Kind = Literal["role", "content", "finish", "usage", "done", "error", "malformed", "end", "lost", "stall"]
 BREAKS = ("error", "early", "lost")
 SPREAD_STEP = 0.618033988749895  # of the golden ratio: any run of numbers is spread evenly over the whole
 DIED = {
@@ -28,7 +28,9 @@ class Timing:
     an empty event of its own, a gap after the last token, as of an answer that ends by EOS. Each
     `broken_every`-th stream breaks after half of its tokens, in the ways of `broken_how` by turns: `error`
     (an error event and [DONE], as vLLM does when its engine dies), `early` (a clean end of the body without
-    finish reason or [DONE]), `lost` (the connection is reset).
+    finish reason or [DONE]), `lost` (the connection is reset); or, where they are named, `malformed` (an
+    event that is no JSON, then [DONE]), `stall` (nothing more, and no end), or a status such as `429` in
+    place of a stream.
     """
 
     role: float | None = 0.0
@@ -61,8 +63,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event, `at` seconds after the request, with so many tokens. `end` and `lost` are no events: the
-    body's own end, the connection's."""
+    """One event, `at` seconds after the request, with so many tokens. `end`, `lost` and `stall` are no
+    events: the body's own end, the connection's, none."""
 
     at: float
     kind: Kind
@@ -74,6 +76,8 @@ def plan(timing: Timing, number: int, tokens: int, chat: bool = True, usage: boo
     first = timing.first + timing.spread * (number * SPREAD_STEP % 1)
     steps = [Step(first - timing.role, "role")] if chat and timing.role is not None else []
     broken = timing.breaks(number)
+    if broken and broken.isdigit():
+        return []
     contents = _contents(timing, first, max(tokens // 2, 1) if broken else tokens)
     steps += contents
     at = contents[-1].at
@@ -99,9 +103,14 @@ def _contents(timing: Timing, first: float, tokens: int) -> list[Step]:
 
 
 def _break(how: str, at: float) -> list[Step]:
-    if how == "error":
-        return [Step(at, "error"), Step(at, "done"), Step(at, "end")]
-    return [Step(at, "end" if how == "early" else "lost")]
+    ways: dict[str, tuple[Kind, ...]] = {
+        "error": ("error", "done", "end"),
+        "malformed": ("malformed", "done", "end"),
+        "early": ("end",),
+        "lost": ("lost",),
+        "stall": ("stall",),
+    }
+    return [Step(at, kind) for kind in ways[how]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,8 @@ class Words:
         of its own does."""
         if step.kind == "done":
             return b"data: [DONE]\n\n"
+        if step.kind == "malformed":
+            return b'data: {"id": "chatcmpl-\n\n'
         return b"data: " + json.dumps(self._body(step, last), separators=(",", ":")).encode() + b"\n\n"
 
     def _body(self, step: Step, last: bool) -> dict[str, Any]:

@@ -63,7 +63,14 @@ def test_the_first_tokens_are_spread_evenly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "kinds"), [("error", ["error", "done", "end"]), ("early", ["end"]), ("lost", ["lost"])]
+    ("how", "kinds"),
+    [
+        ("error", ["error", "done", "end"]),
+        ("malformed", ["malformed", "done", "end"]),
+        ("early", ["end"]),
+        ("lost", ["lost"]),
+        ("stall", ["stall"]),
+    ],
 )
 def test_each_nth_stream_breaks_after_half_of_its_tokens(how: str, kinds: list[str]) -> None:
     timing = Timing(role=None, broken_every=4, broken_how=(how,))
@@ -99,3 +106,12 @@ def test_the_finish_reason_of_a_separate_end_comes_in_an_empty_event() -> None:
     assert body(words.event(Step(0, "content", 1), True))["choices"][0]["finish_reason"] is None
     end = body(words.event(Step(0, "finish"), False))["choices"][0]
     assert (end["text"], end["finish_reason"]) == ("", "stop")
+
+
+def test_a_refusal_is_no_stream() -> None:
+    assert plan(Timing(broken_every=1, broken_how=("429",)), 0, 4) == []
+
+
+def test_a_malformed_event_is_no_json() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        body(WORDS.event(Step(0, "malformed"), False))
