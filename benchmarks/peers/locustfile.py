@@ -12,9 +12,10 @@ import time
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, constant_throughput, events, task
+from locust import FastHttpUser, events, task
 
 LOAD = json.loads(os.environ["KNOWN_LOAD"])
+START = 1.0  # seconds in which all users start
 BODY = {
     "model": LOAD["model"],
     "messages": [{"role": "user", "content": "one " * LOAD["prompt"]}],
@@ -23,17 +24,25 @@ BODY = {
     "stream_options": {"include_usage": True},
     "ignore_eos": True,
 }
+BEGUN = time.perf_counter() + START
 places = itertools.count()
 sent = itertools.count(1)
 
 
 class Chatter(FastHttpUser):
-    """One of the users, each with its own moment in a round of all."""
+    """One of the users, each with its own moment in every round of all.
 
-    wait_time = constant_throughput(LOAD["rate"] / LOAD["users"])
+    Locust's `constant_throughput` counts a user's first round from its start, waiting for its moment
+    included, so that all the second rounds would begin too early.
+    """
 
     def on_start(self) -> None:
-        gevent.sleep(next(places) / LOAD["rate"])
+        self.moment = BEGUN + next(places) / LOAD["rate"]
+        gevent.sleep(max(0.0, self.moment - time.perf_counter()))
+
+    def wait_time(self) -> float:
+        self.moment += LOAD["users"] / LOAD["rate"]
+        return max(0.0, self.moment - time.perf_counter())
 
     @task
     def chat(self) -> None:

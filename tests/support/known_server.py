@@ -7,6 +7,7 @@ late now and then: what is true of a run stands in the log, not in the plan; `la
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -77,7 +78,11 @@ class Told:
 
 
 class KnownServer:
-    """A running one, until it is closed. `core`: the one core that it is bound to."""
+    """A running one, until it is closed.
+
+    core: the one core that it is bound to; there it goes before all others (real-time priority), where this
+    user may have that: a benchmark's oracle waits for nobody.
+    """
 
     def __init__(self, timing: Timing | None = None, core: int | None = None) -> None:
         argv = [sys.executable, __file__, (timing or Timing()).to_json(), str(-1 if core is None else core)]
@@ -276,11 +281,14 @@ async def _serve(state: State) -> None:
 
 
 def _undisturbed(core: int) -> None:
-    """All files that it may have, one core where it is told so, and no pauses of the garbage collector."""
+    """All files that it may have, one core first of all where it is told so, no pauses of the garbage
+    collector."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if core >= 0 and sys.platform == "linux":
         os.sched_setaffinity(0, {core})
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     gc.disable()
 
 
