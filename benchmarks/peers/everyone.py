@@ -20,7 +20,7 @@ EVERYONE: dict[str, Run] = {
     "locust": locust.run,
 }
 EVEN = frozenset(EVERYONE) - {"locust"}  # whose schedule is known: one stream every 1 / rate seconds
-START_SECONDS = 60.0  # that a peer is given to start and to sum up, beside its load
+START_SECONDS = 90.0  # that a peer is given to start and to sum up, beside its load
 
 
 @dataclass(frozen=True, slots=True)

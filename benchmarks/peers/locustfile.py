@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import time
+from http.client import HTTPException
 from typing import Any
 
 import gevent
@@ -52,9 +53,8 @@ class Chatter(FastHttpUser):
             return
         begun = time.perf_counter()
         with self.client.post("/v1/chat/completions", json=BODY, stream=True, catch_response=True) as answer:
-            first, last, tokens, whole = read(answer.stream)
-            fault = None if whole else RuntimeError("broken")
-            answer.success() if whole else answer.failure("broken")
+            first, last, tokens, fault = read(answer.stream)
+            answer.failure(str(fault)) if fault else answer.success()
         fire("chat", time.perf_counter() - begun, fault)
         if first:
             fire("first token", first - begun)
@@ -62,23 +62,27 @@ class Chatter(FastHttpUser):
             fire("time per output token", (last - first) / (tokens - 1))
 
 
-def read(stream: Any) -> tuple[float, float, int, bool]:
-    """When the first and the last token came, how many the server counts, and whether it came to its end."""
+def read(stream: Any) -> tuple[float, float, int, Exception | None]:
+    """When the first and the last token came, how many the server counts, and what is wrong with the
+    stream. It is read to its end, so that its connection can be used again."""
     first = last = 0.0
-    tokens, whole = 0, False
-    while line := stream.readline(b"\n"):
-        if not line.startswith(b"data: "):
-            continue
-        if line.startswith(b"data: [DONE]"):
-            whole = True
-            continue
-        event = json.loads(line[6:])
-        if event.get("usage"):
-            tokens = event["usage"]["completion_tokens"]
-        if event.get("choices") and event["choices"][0]["delta"].get("content"):
-            last = time.perf_counter()
-            first = first or last
-    return first, last, tokens, whole
+    tokens, fault = 0, RuntimeError("no end")
+    try:
+        while line := stream.readline(b"\n"):
+            if line.startswith(b"data: [DONE]"):
+                fault = fault if str(fault) == "error event" else None
+                continue
+            event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+            if "error" in event:
+                fault = RuntimeError("error event")
+            if event.get("usage"):
+                tokens = event["usage"]["completion_tokens"]
+            if event.get("choices") and event["choices"][0]["delta"].get("content"):
+                last = time.perf_counter()
+                first = first or last
+    except (OSError, ValueError, HTTPException) as lost:
+        fault = lost
+    return first, last, tokens, fault
 
 
 def fire(name: str, took: float, fault: Exception | None = None) -> None:

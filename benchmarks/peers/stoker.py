@@ -15,7 +15,7 @@ from benchmarks.peers.load import Load, Result
 from benchmarks.peers.tree import PeerFailed
 from benchmarks.peers.tree import run as run_tree
 
-UNKNOWN_VERB = "No such command"
+UNKNOWN_VERB = "No such verb 'bench'"
 
 
 class NotYet(RuntimeError):

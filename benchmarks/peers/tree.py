@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 LOOK = 0.25  # seconds between two looks at the tree
-LINES = 30
+LINES = 5
 
 
 class PeerFailed(RuntimeError):
@@ -52,9 +52,14 @@ def run(
         said.seek(0)
         text = said.read()
     if child.returncode:
-        tail = "\n".join(text.splitlines()[-LINES:])
-        raise PeerFailed(f"`{' '.join(argv)}` ended with {child.returncode} after {wall:.0f} s:\n{tail}")
+        raise PeerFailed(_why(argv, child.returncode, wall, limit, text))
     return Ran(text, max(usage, sum(seen.values())), wall)
+
+
+def _why(argv: list[str], code: int, wall: float, limit: float, text: str) -> str:
+    how = f"was not done within {limit:.0f} s" if wall > limit else f"ended with {code} after {wall:.0f} s"
+    tail = "\n".join(text.splitlines()[-LINES:])
+    return f"`{' '.join(argv)}` {how}:\n{tail}"
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
