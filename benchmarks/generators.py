@@ -17,9 +17,8 @@ from math import sqrt
 from tests.support.known_server import KnownServer
 from tests.support.known_stream import Timing
 
-from benchmarks.peers.everyone import EVEN, EVERYONE, Seen, once
+from benchmarks.peers.everyone import EVEN, EVERYONE, Seen, once, words
 from benchmarks.peers.load import Load, percentile
-from benchmarks.serve import folder
 
 TIMING = Timing(role=0.0, first=0.05, gap=0.01)
 SECONDS = 6.0
@@ -86,7 +85,7 @@ def cost(name: str, server: KnownServer, tokenizer: str, rate: float) -> float |
 
 def main(names: list[str], budget: float, costs: bool) -> None:
     """Each in turn, and how Stoker's stands to the best of the others."""
-    tokenizer = folder()
+    tokenizer = words()
     best: dict[str, float] = {}
     with KnownServer(core=SERVER) as server:
         for name in names:

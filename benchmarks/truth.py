@@ -15,9 +15,8 @@ import argparse
 from tests.support.known_server import KnownServer, Told
 from tests.support.known_stream import Timing
 
-from benchmarks.peers.everyone import EVERYONE, Seen, once
+from benchmarks.peers.everyone import EVERYONE, Seen, once, words
 from benchmarks.peers.load import Load, percentile
-from benchmarks.serve import folder
 
 PLAIN = Timing(role=0.0, first=0.1, spread=0.05, gap=0.02, long_every=8, long_gap=0.04)
 PLAIN_RATES = (50.0, 200.0, 500.0)
@@ -70,7 +69,7 @@ def row(name: str, seen: Seen) -> str:
 
 def main(names: list[str]) -> None:
     """Every tool at every rate, then on the hard streams."""
-    tokenizer = folder()
+    tokenizer = words()
     runs = [("as vLLM", PLAIN, rate) for rate in PLAIN_RATES] + [("hard", HARD, PLAIN_RATES[0])]
     with KnownServer(core=0) as server:
         for title, timing, rate in runs:

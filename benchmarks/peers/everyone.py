@@ -10,6 +10,9 @@ from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.load import Load, Result
 from benchmarks.peers.stoker import NotYet
 from benchmarks.peers.tree import PeerFailed
+from stoker.spec.nouns import Demo
+from stoker.system import paths
+from stoker.weights import fetch
 
 Run = Callable[[str, str, Load, str, int | None, float], Result]
 EVERYONE: dict[str, Run] = {
@@ -51,6 +54,11 @@ class Seen:
     def server_late(self) -> list[float]:
         """Seconds by which the server's own events were late."""
         return [late for one in self.told for late in one.late(self.timing)]
+
+
+def words() -> str:
+    """The folder of a tokenizer, the demo model's: nothing is asked of a hub."""
+    return str(fetch(Demo("smollm2-135m-instruct"), cache=paths.weights()))
 
 
 def once(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_rate_is_held_by_all_streams_on_time(name: str, arrived: tuple[float, 
 
 
 def test_a_stream_that_fails_or_is_left_holds_nothing() -> None:
-    failed = Result(3, 1, *[None] * 8, 1.0, 5.0)  # type: ignore[arg-type]
+    failed = replace(SAID, completed=3, failed=1)
     assert not holds("vllm", seen(0.0, 0.1, 0.2, 0.3, said=failed))
     one = seen(0.0, 0.1, 0.2, 0.3)
     one.told[2].left = True
