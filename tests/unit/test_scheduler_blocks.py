@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from stoker.engine.scheduler import SchedulerLimits, Sequence, State, advance, commit, steady, step
+from stoker.engine.scheduler import (
+    SchedulerLimits,
+    Sequence,
+    State,
+    advance,
+    commit,
+    heeds_arrivals,
+    steady,
+    step,
+)
 from stoker.engine.scheduler.blocks import Lost
 
 
@@ -127,3 +136,22 @@ def test_nobody_is_left_waiting_by_many_steps_at_once() -> None:
     assert len(advance(state, 8)) == 1
     assert steady(state) == 0
     assert [one.id for one in step(state).tokens] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("options", "heeds"), [({}, True), ({"max_num_seqs": 1}, False), ({"policy": "priority"}, True)]
+)
+def test_a_place_is_what_a_newcomer_needs(options: dict[str, Any], heeds: bool) -> None:
+    state = engine(16, **options)
+    state.add(seq("one", 5, answer=9))
+    commit(state, step(state))
+    assert heeds_arrivals(state) is heeds
+
+
+def test_first_come_first_served_a_newcomer_waits_behind_others() -> None:
+    state = engine(4)
+    state.add(seq("one", 5, answer=9))
+    commit(state, step(state))
+    state.add(seq("two", 12))
+    assert steady(state) > 1
+    assert not heeds_arrivals(state)
