@@ -8,12 +8,12 @@ import os
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.scheduler.driving import After, Made
 from benchmarks.scheduler.workloads import EOS, Ask
 from stoker.engine.scheduler import SchedulerLimits
 
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 SCHEDULER_OPTIONS = (
     "max_num_batched_tokens",
     "max_num_seqs",
@@ -36,7 +36,7 @@ def base() -> Any:
     from vllm.utils.hashing import sha256
     from vllm.v1.core.kv_cache_utils import init_none_hash
 
-    logging.disable(logging.WARNING)
+    logging.getLogger("vllm").setLevel(logging.ERROR)
     init_none_hash(sha256)
     return VllmConfig()
 
@@ -46,7 +46,6 @@ def configured(limits: SchedulerLimits) -> Any:
     from vllm.config import CacheConfig, SchedulerConfig
 
     options = {name: getattr(limits, name) for name in SCHEDULER_OPTIONS}
-    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(limits.async_scheduling))  # as on GPUs, as on CPUs
     config = copy.copy(base())
     config.parallel_config = copy.copy(config.parallel_config)
     config.parallel_config.pipeline_parallel_size = limits.pipeline_parallel_size
@@ -84,13 +83,15 @@ def kv_cache(limits: SchedulerLimits) -> Any:
 def scheduler(limits: SchedulerLimits) -> Any:
     """The class that vLLM would choose, made."""
     config = configured(limits)
-    grammars = SimpleNamespace(accept_tokens=lambda request, tokens: True)
-    return config.scheduler_config.get_scheduler_cls()(
-        vllm_config=config,
-        kv_cache_config=kv_cache(limits),
-        structured_output_manager=grammars,
-        block_size=limits.block_size,
-    )
+    made = config.scheduler_config.get_scheduler_cls()
+    runner = {"VLLM_USE_V2_MODEL_RUNNER": str(int(limits.async_scheduling))}  # as on GPUs, as on CPUs
+    with patch.dict(os.environ, runner):
+        return made(
+            vllm_config=config,
+            kv_cache_config=kv_cache(limits),
+            structured_output_manager=SimpleNamespace(accept_tokens=lambda request, tokens: True),
+            block_size=limits.block_size,
+        )
 
 
 class Theirs:
