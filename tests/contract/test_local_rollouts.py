@@ -2,6 +2,8 @@
 was."""
 
 import contextlib
+import os
+import signal
 import time
 from typing import Any
 
@@ -151,3 +153,30 @@ def test_a_hung_engine_is_found_though_its_clients_give_up(stoker: Stoker, wait_
         return bool(stoker.state()["replicas"][0]["restarts"])
 
     wait_until(restarted, 90)
+
+
+def test_what_was_ready_is_written_again_where_somebody_removed_it(stoker: Stoker, wait_until: Any) -> None:
+    stoker("up", "-d", "-f", stoker.spec())
+    file = stoker.home / "state" / "fleets" / "sim" / "generations.json"
+    wait_until(file.exists)
+    for damage in (file.unlink, lambda: file.write_text("{}"), lambda: file.write_bytes(b"")):
+        damage()
+        wait_until(lambda: file.exists() and '"generations"' in file.read_text())
+
+
+def test_who_serves_comes_back_as_it_was_though_nobody_knows_what_was_ready(
+    stoker: Stoker, wait_until: Any
+) -> None:
+    spec = stoker.spec(replicas=2)
+    stoker("up", "-d", "-f", spec)
+    folder = stoker.home / "state" / "fleets" / "sim"
+    assert stoker("up", "-d", "-y", "-f", spec, *BROKEN).code == 1
+    os.kill(int((folder / "supervisor.lock").read_text()), signal.SIGKILL)
+    for file in (folder / "generations.json", folder / ".generations.json.previous"):
+        file.unlink(missing_ok=True)
+    stoker("status")  # another supervisor takes over, and leads to what is wanted: the broken change
+    wait_until(lambda: [one["phase"] for one in stoker.state()["replicas"]].count("Failed") == 1)
+    serving = next(one for one in stoker.state()["replicas"] if one["phase"] == "Ready")
+    os.kill(serving["ranks"][0]["pid"], signal.SIGKILL)
+    wait_until(lambda: [one["phase"] for one in stoker.state()["replicas"]].count("Ready") == 1)
+    assert ask(stoker) == 200

@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,6 +65,12 @@ class Live:
 
 
 Watching = Callable[[Live], None]
+Enough = Callable[[float, Sequence[RequestRecord]], str]  # elapsed seconds, records so far: why to end, or ""
+
+
+def never(_: float, __: Sequence[RequestRecord]) -> str:
+    """An Enough that lets a test run to its end."""
+    return ""
 
 
 def probe(test: Test) -> Probed:
@@ -79,13 +85,15 @@ def measure(
     folder: RunFolder | None = None,
     watch: ServerWatch | None = None,
     live: Watching = lambda _: None,
+    enough: Enough = never,
 ) -> Run:
     """Sends the workload, and returns what was measured; Ctrl-C ends it early, with what there is.
 
+    enough: says now and then whether the test can end, and why.
     Raises: EnvironmentFailed, where nothing could be sent, or nobody answered.
     """
     with asyncio.Runner() as runner:
-        return runner.run(_Measuring(test, probed, folder, watch, live).run())
+        return runner.run(_Measuring(test, probed, folder, watch, live, enough).run())
 
 
 class _Measuring:
@@ -96,8 +104,10 @@ class _Measuring:
         folder: RunFolder | None,
         watch: ServerWatch | None,
         live: Watching,
+        enough: Enough,
     ) -> None:
         self._test, self._probed, self._folder, self._watch, self._live = test, probed, folder, watch, live
+        self._enough, self._ended = enough, ""
         self._records: list[RequestRecord] = []
         job = Job(
             test.endpoint,
@@ -144,6 +154,9 @@ class _Measuring:
         while True:
             await asyncio.sleep(LIVE_EVERY)
             sending = self._generator.sending
+            if not self._ended and (why := self._enough(sending.elapsed, self._records)):
+                self._ended = why
+                self._generator.stop()
             workers = sending.workers
             fresh, self._shown = self._records[self._shown :], len(self._records)
             moment = self._watch.latest if self._watch is not None else None
@@ -168,6 +181,8 @@ class _Measuring:
         if sending.interrupted:
             duration = min(duration, max((one.last or 0.0 for one in records), default=0.0))
         window = measured_window(records, min(test.workload.warmup, duration), duration)
+        if self._ended:
+            window = replace(window, rule=f"{window.rule}: {self._ended}")
         summary = summarize(records, window, test.objectives or None)
         use = GeneratorUse(
             len(sending.workers),
@@ -186,7 +201,7 @@ class _Measuring:
             summary=summary,
             objectives=test.objectives,
             share=test.share,
-            interrupted=sending.interrupted,
+            interrupted=sending.interrupted and not self._ended,
             server=server,
             generator=use,
             environment=_environment(test.environment, self._probed),

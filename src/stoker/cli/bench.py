@@ -54,6 +54,10 @@ def workload_options(function: F) -> F:
 @click.option("--model", help="The model to ask for, with --url.")
 @click.option("--key", metavar="REF", help="The endpoint's key, with --url: env:NAME or file:PATH.")
 @workload_options
+@click.option("--quick", is_flag=True, help="An answer in a minute, in plain words: how fast, for how many.")
+@click.option(
+    "--sweep", is_flag=True, help="Find the highest rate, or with --users number of users, within --slo."
+)
 @click.option("--slo", metavar="OBJECTIVES", help="`ttft=1s,itl=50ms,e2e=20s`. Default: the fleet's own.")
 @click.option("--attainment", metavar="SHARE", help="Of requests that are to keep them. Default: 99%.")
 @click.option("--api", type=click.Choice(["chat", "completions"]), default="chat", show_default=True)
@@ -75,53 +79,67 @@ def command(**given: Any) -> int:
     cannot hide behind a waiting client. What each figure means: docs/reference/measures.md.
     """
     with ExitStack() as stack:
-        endpoint, watch, name, environment = _place(stack, given)
-        words, base = _words(given)
-        test = Test(
-            endpoint,
-            name,
-            asked.read(words, files.files(base)),
-            asked.plain(words),
-            given["api"],
-            _objectives(given["slo"], environment),
-            _share(given["attainment"]),
-            parse_params(" ".join(given["params"])),
-            given["workers"],
-            float(given["timeout"] or TIMEOUT),
-            float(GRACE if given["grace"] is None else given["grace"]),
-            environment=environment,
-        )
-        found, folder = _measured(test, watch, _folder(given["results"], name))
+        test, look = _test(stack, given)
+        if given["quick"] or given["sweep"]:
+            from stoker.cli.bench_sweep import swept
+
+            return swept(test, look, given, None if given["quick"] else _folder(given["results"], test.name))
+        path = _folder(given["results"], test.name)
+        found = _measured(test, look(), path)
     if given["output"] == "json":
         print_json(run.to_json(found))
     else:
         click.echo(text(found))
-    click.echo(f"  kept in     {folder}: `stoker report {folder}` shows it again", err=True)
+    click.echo(f"  kept in     {path}: `stoker report {path}` shows it again", err=True)
     return 130 if found.interrupted else 0 if found.holds and _answered(found) else 1
+
+
+def _test(stack: ExitStack, given: dict[str, Any]) -> tuple[Test, Callable[[], ServerWatch]]:
+    """What is to be measured, and what makes a watch over its engines. Raises: UsageError."""
+    words, base = _words(given)
+    workload = asked.read(words, files.files(base))
+    endpoint, look, name, environment = _place(stack, given)
+    test = Test(
+        endpoint,
+        name,
+        workload,
+        asked.plain(words),
+        given["api"],
+        _objectives(given["slo"], environment),
+        _share(given["attainment"]),
+        parse_params(" ".join(given["params"])),
+        given["workers"],
+        float(given["timeout"] or TIMEOUT),
+        float(GRACE if given["grace"] is None else given["grace"]),
+        environment=environment,
+    )
+    return test, look
 
 
 def _answered(found: Run) -> bool:
     return not found.summary.requests or found.summary.failed < found.summary.requests
 
 
-def _place(stack: ExitStack, given: dict[str, Any]) -> tuple[Endpoint, ServerWatch, str, Environment]:
-    """Where the requests go, what is watched, and what is known of it."""
+def _place(
+    stack: ExitStack, given: dict[str, Any]
+) -> tuple[Endpoint, Callable[[], ServerWatch], str, Environment]:
+    """Where the requests go, what watches it, its name, and what is known of it."""
     from stoker.operate.bench import environment
     from stoker.ui.console import source
 
+    price = given["price"]
     if given["url"] is not None:
         endpoint = given_endpoint(given["url"], given["model"], given["key"])
         place = source.Endpoint(endpoint.url, endpoint.model, endpoint.key)
-        return (
-            endpoint,
-            ServerWatch(place.state, place.pages),
-            endpoint.url,
-            Environment(price=given["price"]),
-        )
+        return endpoint, lambda: ServerWatch(place.state, place.pages), endpoint.url, Environment(price=price)
     fleet: Fleet = find_fleet(given["name"], given["file"], given["target"], given["namespace"], looking=True)
     endpoint = stack.enter_context(fleet.endpoint())
-    found = source.source_of(fleet)
-    return endpoint, ServerWatch(found.state, found.pages), fleet.name, environment(fleet, given["price"])
+
+    def look() -> ServerWatch:
+        found = source.source_of(fleet)
+        return ServerWatch(found.state, found.pages)
+
+    return endpoint, look, fleet.name, environment(fleet, price)
 
 
 def _words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
@@ -168,18 +186,18 @@ def _folder(given: str | None, name: str) -> Path:
     return Path("stoker-runs") / f"{plain}-{stamp}"
 
 
-def _measured(test: Test, watch: ServerWatch, path: Path) -> tuple[Run, Path]:
+def _measured(test: Test, watch: ServerWatch, path: Path) -> Run:
     printer = ProgressPrinter()
     try:
         printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
         probed = measure.probe(test)
-        found = measure.measure(test, probed, RunFolder(path), watch, lambda live: printer(_live(live)))
+        found = measure.measure(test, probed, RunFolder(path), watch, lambda live: printer(told(live)))
     finally:
         printer.done()
-    return found, path
+    return found
 
 
-def _live(live: Live) -> Progress:
+def told(live: Live) -> Progress:
     """A running test in one line."""
     until = f" of {Seconds(live.duration)}" if live.duration < math.inf else ""
     parts = [f"{live.elapsed:.0f}s{until}", f"{live.done:,} done", f"{live.running} running"]

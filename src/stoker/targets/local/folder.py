@@ -172,10 +172,19 @@ class Folder:
         return None if record is None else record.fleet
 
     def generations(self) -> tuple[Wanted, ...]:
-        """What was ready before and now, the newest last. One that cannot be read is none."""
-        with contextlib.suppress(StateBroken):
-            return kept_json(self.generations_file, _generations) or ()
+        """What was ready before and now, the newest last. A file that cannot be read, or is gone, is the one
+        before; without either there is none."""
+        for path in (self.generations_file, previous(self.generations_file)):
+            with contextlib.suppress(StateBroken):
+                if (found := newest_json(path, _generations)) is not None:
+                    return found
         return ()
+
+    def generations_are_kept(self) -> bool:
+        """Whether the file of them can be read."""
+        with contextlib.suppress(StateBroken):
+            return newest_json(self.generations_file, _generations) is not None
+        return False
 
     def keep_generations(self, generations: tuple[Wanted, ...]) -> None:
         """Keeps the newest of them. Raises: OSError."""

@@ -26,6 +26,7 @@ def to_replace(
         for process in wanted.processes
         for child in children
         if child.process.key == process.key and process.role != "gateway" and _stale(child, process, wanted)
+        if not comes_back(child, wanted, children)
     ]
     free = [child for child, process in stale if _nothing_to_lose(child, process, wanted, children, rotation)]
     out: list[Next] = [(child, None) for child in free]
@@ -57,6 +58,18 @@ def _nothing_to_lose(
         and (rotation is None or c.route in rotation)
         for c in children
     )
+
+
+def comes_back(child: Child, wanted: Wanted, children: Sequence[Child]) -> bool:
+    """Whether a replica of an older plan that has ended is started again as it was.
+
+    So it is while a replica of the new plan has failed and none was ever ready: where it is not known any
+    more what served before, whoever still serves is what there is to hold on to.
+    """
+    stamps = {wanted.stamp(process) for process in wanted.processes}
+    new = [one for one in children if one.process.routed and one.stamp in stamps]
+    failed = any(one.phase == "Failed" or one.restarts for one in new)
+    return child.process.routed and failed and not any(one.ever_ready for one in new)
 
 
 def _in_motion(wanted: Wanted, children: Sequence[Child]) -> bool:

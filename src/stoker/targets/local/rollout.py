@@ -2,6 +2,7 @@
 goes on as it was."""
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from stoker.targets.local.child import Child
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.replacing import STEADY
 
+MEND_EVERY = 1.0  # seconds between two looks at whether the file is still there
+
 log = logging.getLogger("stoker.supervisor")
 
 
@@ -22,6 +25,7 @@ class Rollouts:
     def __init__(self, folder: Folder, stopped: Stopped | None = None) -> None:
         self._folder = folder
         self._generations = folder.generations()
+        self._mended = 0.0
         self.stopped = stopped if stopped and self._kept(stopped.serving) else None
 
     def _kept(self, revision: int) -> Wanted | None:
@@ -58,6 +62,10 @@ class Rollouts:
     def look(self, asked: Wanted | None, children: Sequence[Child]) -> None:
         """Keeps a wanted state as one that was ready, once it has been for a while; the first one at once."""
         self._look(asked, children, STEADY if self.last is not None else 0.0)
+        if self._generations and time.monotonic() - self._mended > MEND_EVERY:
+            self._mended = time.monotonic()
+            if not self._folder.generations_are_kept():  # somebody removed or damaged it
+                self._write()
 
     def superseded(self, before: Wanted | None, children: Sequence[Child]) -> None:
         """Another one is asked for: if all of the one before is ready at this moment, it is kept."""
@@ -77,6 +85,9 @@ class Rollouts:
         """One a spec: a fleet that was scaled or restarted is still the same one."""
         others = [one for one in self._generations if not same_spec(one, asked)]
         self._generations = (*others, asked)
+        self._write()
+
+    def _write(self) -> None:
         try:
             self._folder.keep_generations(self._generations)
         except OSError as error:

@@ -24,7 +24,7 @@ from stoker.targets.local.draining import Leaving
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.housekeeping import Upkeep
 from stoker.targets.local.log_files import Keeper
-from stoker.targets.local.replacing import gateway_steps, to_replace
+from stoker.targets.local.replacing import comes_back, gateway_steps, to_replace
 from stoker.targets.local.restarts import BACKOFF, Failures, cause_of
 from stoker.targets.local.rollout import Rollouts
 from stoker.targets.local.watch import Watch
@@ -216,7 +216,7 @@ class Supervisor:
             if child.process.key not in keys and not child.leaving and not needed:
                 self._let_go(child)
         for process in wanted.processes:
-            self._settle(process, wanted.stamp(process))
+            self._settle(process, wanted.stamp(process), wanted)
         self._settle_gateways(wanted)
         for old, beside in to_replace(wanted, self.children, gateways.rotation(self.children, seen)):
             if beside is not None:
@@ -243,7 +243,7 @@ class Supervisor:
             elif step.what == "promote" and step.child is not None:
                 self._promote(step.child)
 
-    def _settle(self, process: Process, stamp: str) -> None:
+    def _settle(self, process: Process, stamp: str, wanted: Wanted) -> None:
         """Starts a wanted process that has no child, or whose child waits to be started again."""
         mine = [child for child in self.children if child.process.key == process.key]
         if process.role == "gateway":  # its successor starts beside it
@@ -254,10 +254,10 @@ class Supervisor:
             if child.phase == "Failed" and child.stamp != stamp:
                 self.children.remove(child)
             elif child.phase == "Pending" and child.id is None and self._may_start(process):
-                if child.stamp != stamp:
-                    self.children.remove(child)
-                else:
+                if child.stamp == stamp or comes_back(child, wanted, self.children):
                     self._start(child)
+                else:
+                    self.children.remove(child)
 
     def _begin(self, process: Process, stamp: str, standby: bool = False) -> None:
         if standby or self._may_start(process):

@@ -1,0 +1,104 @@
+"""A sweep in a terminal: what was tried, the capacity, and what stands in the way; or all of it in plain
+words."""
+
+from collections.abc import Iterator, Sequence
+
+from stoker.bench.sweep import Sweep
+from stoker.traffic.capacity import Step
+from stoker.traffic.run import Run
+from stoker.ui.terminal import table
+
+HEAD = ("COMPLETED/S", "TOKENS/S", "TTFT P99", "ITL P99", "REQUESTS", "KEPT", "95 %", "")
+LIMITS = {
+    "ttft": "the time to the first token grew too long",
+    "itl": "the time between tokens grew too long",
+    "e2e": "whole answers took too long",
+    "failures": "requests failed",
+    "throughput": "requests came faster than they were answered",
+}
+
+
+def text(sweep: Sweep) -> str:
+    """The table of what was tried, and the answer below it."""
+    unit = "requests/s" if sweep.level == "rate" else "users"
+    rows = [[sweep.level.upper(), *HEAD], *(_row(one, sweep.share) for one in sweep.steps)]
+    lines = [
+        *table(rows, frozenset(range(8))).splitlines(),
+        "",
+        f"capacity    {capacity(sweep, unit)}",
+        f"objectives  {sweep.objectives or 'none: what the server keeps up with'}, "
+        f"by {sweep.share:.0%} of requests",
+    ]
+    if sweep.found.limits:
+        lines.append(f"above it    {limits(sweep.found.limits)}")
+    if sweep.interrupted:
+        lines.append("interrupted: the search was not finished")
+    return "\n".join(lines)
+
+
+def capacity(sweep: Sweep, unit: str) -> str:
+    """The capacity with its interval."""
+    found = sweep.found
+    if found.level is None:
+        least = min((one.level for one in sweep.steps), default=0.0)
+        return f"none: at {least:g} {unit} the objectives are not kept either"
+    place = f"{found.level:.3g} {unit} (95 % interval {found.low:.3g} to {found.high:.3g})"
+    return place if found.bounded else f"at least {place}: nothing higher was tried"
+
+
+def limits(names: Sequence[str]) -> str:
+    """What stands in the way."""
+    return ", ".join(LIMITS.get(name, name) for name in names)
+
+
+def _row(one: Step, share: float) -> list[str]:
+    low, high = one.interval()
+    return [
+        f"{one.level:g}",
+        f"{one.completed:.2f}",
+        f"{one.output_rate:,.0f}",
+        f"{1000 * one.ttft:,.0f} ms",
+        f"{1000 * one.itl:,.0f} ms",
+        f"{one.requests:,}",
+        f"{one.attainment:.1%}",
+        f"{low:.0%}..{high:.0%}",
+        "ok" if one.meets(share) else limits(one.limits[:1]) or "not kept",
+    ]
+
+
+def in_words(sweep: Sweep) -> str:
+    """The answer of `--quick`, in sentences."""
+    return "\n".join(_words(sweep))
+
+
+def _words(sweep: Sweep) -> Iterator[str]:
+    if sweep.alone is not None and sweep.alone.summary.ttft.count:
+        yield from _alone(sweep.alone)
+    best, found = sweep.best, sweep.found
+    if best is None or found.level is None:
+        yield f"Within {sweep.objectives}: not even one user at a time."
+    else:
+        more = "" if found.bounded else ", and more than were tried"
+        yield (
+            f"Within {sweep.objectives}: about {found.level:.0f} users at once{more}, "
+            f"who get {best.output_rate:,.0f} tokens/s together."
+        )
+    above = [one for one in sweep.steps if not one.meets(sweep.share)]
+    if above:
+        first = above[0]
+        why = limits(first.limits[:1]) or "the objectives were not kept"
+        yield (
+            f"With {first.level:.0f} users {why}: "
+            f"first token within {_time(first.ttft)} and {_time(first.itl)} between tokens for 99 of 100."
+        )
+
+
+def _alone(run: Run) -> Iterator[str]:
+    found = run.summary
+    speed = f", then {1 / found.tpot.p50:,.0f} tokens/s" if found.tpot.p50 else ""
+    tokens = f"{found.input.p50:,.0f} tokens in, {found.output.p50:,.0f} out"
+    yield f"One user: first token in {_time(found.ttft.p50)}{speed} ({tokens})."
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:,.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
