@@ -10,13 +10,13 @@ import click
 from stoker.bench import results
 from stoker.bench.folder import REPORT
 from stoker.cli.common import output_option
-from stoker.cli.printing import plain, print_json
+from stoker.cli.printing import print_json
 from stoker.errors import EnvironmentFailed, UsageError
-from stoker.findings import Finding
 from stoker.traffic import compare, run, setups
-from stoker.traffic.curve import Curve
+from stoker.traffic.curve import Curve, capacities
 from stoker.traffic.result import Result, of_run
 from stoker.traffic.run import Run
+from stoker.ui.findings import checked
 from stoker.ui.report import results as shown
 from stoker.ui.report.text import text
 
@@ -57,7 +57,7 @@ def _one(name: str, found: Read, html: str | None, output: str) -> None:
         _print(found, shown.curve_text(found), output)
         _write(curve_page(found), html or os.path.join(name, REPORT))
     else:
-        _print(_plain(found), "\n\n".join(map(shown.result_text, found)), output)
+        _print(list(found), "\n\n".join(map(shown.result_text, found)), output)
         if html is not None:
             raise UsageError(
                 f"{name} has no page of its own",
@@ -86,24 +86,15 @@ def _two(names: tuple[str, str], html: str | None, output: str) -> None:
 def _curves(names: tuple[str, str], pair: tuple[Curve, Curve], html: str | None, output: str) -> None:
     from stoker.ui.report.compare_page import curves_page
 
-    warnings: list[Finding] = []
     if pair[0].axis != pair[1].axis:
         raise UsageError(
             "these cannot be compared",
             why=f"{names[0]} varies {pair[0].axis}, {names[1]} varies {pair[1].axis}",
             fix="two that vary the same",
         )
-    other = [
-        name
-        for name in {**pair[0].workload, **pair[1].workload}
-        if pair[0].workload.get(name) != pair[1].workload.get(name)
-    ]
-    if other:
-        why = f"{', '.join(other)} differ: so does the work that each request asks for"
-        warnings.append(
-            Finding("the workloads differ", why, "measure both with the same", severity="warning")
-        )
+    warnings = list(setups.requests_differ(pair[0].workload, pair[1].workload))
     words = "\n\n".join(f"{label}  {shown.curve_text(one)}" for label, one in zip("AB", pair, strict=True))
+    words = "\n\n".join(one for one in (words, capacities(*pair), *map(checked, warnings)) if one)
     _print({"a": pair[0], "b": pair[1], "findings": warnings}, words, output)
     _write(curves_page(names, pair, warnings), html or os.path.join(names[1], COMPARISON))
 
@@ -130,10 +121,6 @@ def _beside(names: Sequence[str], found: Sequence[Read]) -> str | None:
     """Where a comparison is written: in the last directory of ours that was named."""
     folders = [name for name, one in zip(names, found, strict=True) if isinstance(one, Run)]
     return os.path.join(folders[-1], COMPARISON) if folders else None
-
-
-def _plain(found: tuple[Result, ...]) -> list[Any]:
-    return [{key: value for key, value in plain(one).items() if key != "sampled"} for one in found]
 
 
 def _print(value: Any, words: str, output: str) -> None:

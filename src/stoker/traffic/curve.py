@@ -123,3 +123,17 @@ def kept(one: Level, share: float) -> bool | None:
     """Whether a level kept the objectives; None without any."""
     attainment = one.summary.attainment
     return None if attainment is None else attainment >= share
+
+
+def capacities(a: Curve, b: Curve) -> str:
+    """Two capacities in a sentence: whether they differ by more than chance; empty, where one is not known.
+    Intervals that do not meet are a stricter test than that of their difference."""
+    one, other = a.capacity, b.capacity
+    if one is None or other is None or not one.level or not other.level:
+        return ""
+    ratio = f"B bears {other.level / one.level:.2f} times the load of A"
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return f"{ratio}; how sure that is, is not known."
+    if one.high < other.low or other.high < one.low:
+        return f"{ratio}: their intervals do not meet, which is more than chance."
+    return f"{ratio}: their intervals meet, so that no difference is seen."

@@ -1,7 +1,7 @@
 """Result: what a load test found, in a form that a run of ours and a peer's result have in common."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,7 +74,7 @@ class Result:
     latencies: Mapping[str, Told] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     from_sent: frozenset[str] = frozenset()
-    sampled: Sampled | None = None
+    sampled: Sampled | None = field(default=None, repr=False)
 
 
 def of_run(run: Run) -> Result:
@@ -116,10 +116,12 @@ def _told(found: Summary) -> dict[str, Told]:
 
 
 def sampled(
-    records: Iterable[RequestRecord], window: Window, objectives: LatencyObjectives | None
+    records: Sequence[RequestRecord], window: Window, objectives: LatencyObjectives | None
 ) -> Sampled | None:
     """What records show within a window; None of an empty one, or without records. The same requests count
     as in a Summary."""
+    if not records or not window.seconds:
+        return None
     sampling, begin = Sampling(window.seconds), window.start
     for one in records:
         for at, number in one.tokens:
@@ -165,8 +167,6 @@ class Sampling:
             sums[place] += amount
             pieces[place] += 1
 
-    def sampled(self) -> Sampled | None:
-        """All of it; None, where it is nothing."""
-        if not self._latencies and not self._amounts:
-            return None
+    def sampled(self) -> Sampled:
+        """All of it."""
         return Sampled(self._seconds, self._latencies, self._amounts)

@@ -1,6 +1,6 @@
 """What differs between the set-ups of two results, and whether they can be compared at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ REQUESTS = ("input_len", "output_len", "prefix", "turns", "prompts", "shuffle", 
 LOAD = ("rate", "arrivals", "burstiness", "users", "think_time", "spawn", "speed")
 CLOSE = 0.02  # share by which mean lengths may differ without a word
 ABSENT = "-"
+Words = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,21 @@ def _words(a: Result, b: Result) -> Iterator[Finding]:
     """Both of ours alone: the words of peers are theirs."""
     if {one_tool(a), one_tool(b)} != {"stoker"}:
         return
-    for names, what, why in (
-        (REQUESTS, "the requests differ", "what they ask for takes another time"),
-        (LOAD, "the load differs", "latency depends on it, and throughput follows it"),
-    ):
-        other = [name for name in names if a.workload.get(name) != b.workload.get(name)]
-        if other:
-            pairs = ", ".join(
-                f"{n} {a.workload.get(n, ABSENT)} and {b.workload.get(n, ABSENT)}" for n in other
-            )
-            yield _differ(what, f"{pairs}: {why}")
+    yield from requests_differ(a.workload, b.workload)
+    why = "latency depends on it, and throughput follows it"
+    yield from _named(LOAD, a.workload, b.workload, "the load differs", why)
+
+
+def requests_differ(a: Words, b: Words) -> Iterator[Finding]:
+    """Of two workloads: whether their requests ask for the same work."""
+    yield from _named(REQUESTS, a, b, "the requests differ", "what they ask for takes another time")
+
+
+def _named(names: Sequence[str], a: Words, b: Words, what: str, why: str) -> Iterator[Finding]:
+    other = [name for name in names if a.get(name) != b.get(name)]
+    if other:
+        pairs = ", ".join(f"{name} {a.get(name, ABSENT)} and {b.get(name, ABSENT)}" for name in other)
+        yield _differ(what, f"{pairs}: {why}")
 
 
 def _lengths(a: Result, b: Result) -> Iterator[Finding]:

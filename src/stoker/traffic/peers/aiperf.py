@@ -127,7 +127,7 @@ def of_records(lines: Sequence[Any]) -> Result:
     measured = _measured(lines)
     answered = [line for line in measured if line.get("error") is None]
     found = _sampled(measured)
-    seconds = found.seconds if found is not None else None
+    seconds = found.seconds
     spreads = {name: _spread(found, name) for name in LATENCIES}
     sums = {
         name: sum(get(line, f"metrics.{name}.value") or 0.0 for line in answered)
@@ -162,7 +162,7 @@ def _measured(lines: Sequence[Any]) -> list[Mapping[str, Any]]:
     return [line for line in lines if texts(line, "metadata.benchmark_phase") in ("profiling", "")]
 
 
-def _sampled(lines: Sequence[Mapping[str, Any]]) -> Sampled | None:
+def _sampled(lines: Sequence[Mapping[str, Any]]) -> Sampled:
     """From the first request's start to the last one's end."""
     begin = min((get(line, "metadata.request_start_ns") or 0.0 for line in lines), default=0.0)
     end = max((get(line, "metadata.request_end_ns") or 0.0 for line in lines), default=0.0)
@@ -187,8 +187,8 @@ def _take(sampling: Sampling, line: Mapping[str, Any], at_: float) -> None:
         sampling.amount("output_rate", moment, tokens / len(moments))
 
 
-def _spread(found: Sampled | None, name: str) -> Told | None:
-    observed = found.latencies.get(name) if found is not None else None
+def _spread(found: Sampled, name: str) -> Told | None:
+    observed = found.latencies.get(name)
     if not observed:
         return None
     one: Spread = spread(value for _, values in observed for value in values)

@@ -12,7 +12,7 @@ from stoker.ui.report.scales import Axis
 WIDTH, HEIGHT = 400, 218
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 22, 34
 Hue = Literal["a", "b", "c", "d", "e", "dim"]
-Shape = Literal["line", "steps", "dots", "crosses", "bars", "band"]
+Shape = Literal["line", "dots", "points", "crosses", "bars"]
 Point = tuple[float, float | None]
 
 
@@ -160,28 +160,24 @@ def _mark(chart: Chart, mark: Mark) -> Html:
 
 
 def _series(chart: Chart, series: Series) -> Html:
-    drawn = {"dots": _dots, "crosses": _crosses, "bars": _bars, "band": _band}.get(series.shape, _line)
-    shape = series.shape if series.shape != "steps" else "line"
+    drawn = {"dots": _dots, "points": _dots, "crosses": _crosses, "bars": _bars}.get(series.shape, _line)
     return tag(
         "path",
         d=drawn(chart, series),
-        class_=f"{shape} {'f' if shape in ('bars', 'band') else 's'}-{series.hue}"
+        class_=f"{series.shape} {'f' if series.shape == 'bars' else 's'}-{series.hue}"
         + (" dashed" if series.dashed else ""),
     )
 
 
 def _line(chart: Chart, series: Series) -> str:
-    """A line; in steps, each y holds until the next x. Points that would not be seen are left out."""
+    """A line. Points that would not be seen are left out."""
     out: list[str] = []
     pen, before = "M", ""
     for x, y in series.points:
         if y is None:
             pen = "M"
             continue
-        across, up = _n(_x(chart, x)), _n(_y(chart, y))
-        if pen == "L" and series.shape == "steps":
-            out.append(f"H{across}")
-        here = f"{across} {up}"
+        here = f"{_n(_x(chart, x))} {_n(_y(chart, y))}"
         if here != before or pen == "M":
             out.append(f"{pen}{here}")
         pen, before = "L", here
@@ -212,12 +208,6 @@ def _bars(chart: Chart, series: Series) -> str:
             width = max(0.8, right - left - 0.6)
             out.append(f"M{_n(left)} {_n(base)}V{_n(_y(chart, y))}h{_n(width)}V{_n(base)}z")
     return "".join(out)
-
-
-def _band(chart: Chart, series: Series) -> str:
-    """An area: the points are its outline."""
-    places = [f"{_n(_x(chart, x))} {_n(_y(chart, y))}" for x, y in series.points if y is not None]
-    return f"M{'L'.join(places)}z" if places else ""
 
 
 def _details(chart: Chart) -> Html | None:

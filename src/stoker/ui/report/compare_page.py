@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 from stoker.findings import Finding
 from stoker.traffic.compare import CONFIDENCE, Compared
-from stoker.traffic.curve import Curve
+from stoker.traffic.curve import Curve, capacities
 from stoker.traffic.result import Result, Sampled
 from stoker.traffic.setups import Difference
 from stoker.ui.report import curve_page, distributions, parts
 from stoker.ui.report.charts import Chart, gallery
 from stoker.ui.report.html import Html, table, tag
 from stoker.ui.report.page import page, section, when
-from stoker.ui.report.results import between, capacity_words, notes, value
+from stoker.ui.report.results import between, notes, value
 from stoker.ui.report.scales import Axis
 from stoker.ui.report.text import described
 
@@ -175,8 +175,9 @@ def curves_page(names: tuple[str, str], curves: tuple[Curve, Curve], warnings: S
     words = [
         tag("p", tag("strong", f"{label} {name}: "), sentence)
         for (label, one), name in zip(pairs, names, strict=True)
-        for sentence in capacity_words(one)
+        for sentence in curve_page.sentences(one)
     ]
+    words.append(tag("p", capacities(*curves)))
     return page(
         "Two sweeps compared",
         ("compared", "dim"),

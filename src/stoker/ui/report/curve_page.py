@@ -43,26 +43,31 @@ def _pill(found: Curve) -> tuple[str, str]:
     capacity = found.capacity
     if capacity is not None and capacity.level is not None:
         unit = "users" if found.axis == "users" else "requests/s"
-        return f"{'' if capacity.bounded else 'at least '}{number(capacity.level)} {unit}", "good"
+        color = "good" if all(one.holds for one in found.levels) else "warn"
+        return f"{'' if capacity.bounded else 'at least '}{number(capacity.level)} {unit}", color
     return ("no level keeps the objectives", "bad") if capacity is not None else ("measured", "dim")
 
 
 def _verdict(found: Curve) -> Html:
-    """Capacity, and what levels cannot be believed."""
-    sentences = [*capacity_words(found)] or [_highest(found)]
-    doubtful = [f"{one.level:g}" for one in found.levels if not one.holds]
-    if doubtful:
-        sentences.append(
-            f"Not to be believed, as the load generator was late or busy: {', '.join(doubtful)}."
-        )
-    if found.interrupted:
-        sentences.append("It was interrupted: the capacity is of what was tried until then.")
+    """Capacity, and what cannot be believed."""
+    lines = [tag("p", one) for one in sentences(found)]
     color = _pill(found)[1]
     return section(
         "Verdict",
-        [tag("p", one) for one in sentences],
+        lines,
         class_=f"verdict {color if color != 'dim' else ''}".strip(),
     )
+
+
+def sentences(found: Curve) -> list[str]:
+    """What a curve shows, in words."""
+    out = [*capacity_words(found)] or [_highest(found)]
+    doubtful = dict.fromkeys(f"{one.level:g}" for one in found.levels if not one.holds)
+    if doubtful:
+        out.append(f"Runs that spoilt themselves, at {', '.join(doubtful)}, are not to be believed.")
+    if found.interrupted:
+        out.append("It was interrupted: the capacity is of what was tried until then.")
+    return out
 
 
 def _highest(found: Curve) -> str:
@@ -127,7 +132,8 @@ def _chart(
             known = [(x, y) for x, y in points if y is not None]
             if known:
                 series.append(Series(f"{name} {text}".strip(), hue, known, dashed=n > 0))
-                dots.append(Series("", hue, known, "dots"))
+                each = [(one.level, get(one.summary)) for one in found.levels]
+                dots.append(Series("", hue, each, "points"))
             values += [y for _, y in known]
             xs += [x for x, _ in known]
     y = _axis(label, [*values, *([bound] if bound else [])])
@@ -180,10 +186,14 @@ def _throughput(curves: Sequence[tuple[str, Curve]]) -> Chart:
     hues: tuple[Hue, Hue] = ("a", "b")
     lines, dots, rows = [], [], []
     for n, ((name, found), hue) in enumerate(zip(curves, hues, strict=False)):
-        seen = [one.summary for one in found.levels if one.summary.ttft.count]
-        points = [(one.output_rate, one.ttft.p99) for one in seen]
-        lines.append(Series(name or "a run", hue, points))
-        dots.append(Series("", hue, points, "dots"))
+        seen = [one for one in found.levels if one.summary.ttft.count]
+        points = [
+            (_mean(lambda s: s.output_rate, ones) or 0.0, _mean(lambda s: s.ttft.p99, ones))
+            for _, ones in merged(seen)
+        ]
+        each = [(one.summary.output_rate, one.summary.ttft.p99) for one in seen]
+        lines.append(Series(f"{name} level by level".strip(), hue, points))
+        dots.append(Series("", hue, each, "points"))
         rows += [(x, *(y if m == n else None for m in range(len(curves)))) for x, y in points]
     latencies = [y for one in lines for _, y in one.points if y is not None]
     return Chart(

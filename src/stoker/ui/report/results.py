@@ -11,6 +11,7 @@ from stoker.traffic.result import Result, Told
 from stoker.traffic.setups import Difference
 from stoker.ui.findings import checked
 from stoker.ui.report.figures import figure, milliseconds, number
+from stoker.ui.report.sweep_text import limits as in_the_way
 from stoker.ui.report.text import described
 from stoker.ui.terminal import table
 
@@ -166,7 +167,7 @@ def capacity_words(found: Curve) -> Iterator[str]:
         return
     interval = ""
     if capacity.low is not None and capacity.high is not None:
-        interval = f" ({CONFIDENCE:.0%}: {number(capacity.low)} to {number(capacity.high)})"
+        interval = f" (at {CONFIDENCE:.0%}: {number(capacity.low)} to {number(capacity.high)})"
     least = "" if capacity.bounded else " at least"
-    limits = f"; above it, {', '.join(capacity.limits)} stand in the way" if capacity.limits else ""
+    limits = f"; above it, {in_the_way(capacity.limits)}" if capacity.limits else ""
     yield f"Capacity:{least} {number(capacity.level)} {unit}{interval}, {goal}{limits}."
