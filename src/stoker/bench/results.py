@@ -84,7 +84,7 @@ def _json(path: Path, most: Bytes) -> Any:
     try:
         return json.loads(_text(path, most))
     except (ValueError, RecursionError) as error:
-        raise _unusable(path, f"{path} is no JSON", str(error) or "it is nested too deeply") from None
+        raise _unusable(path, f"{path} is no JSON", _why(error)) from None
 
 
 def _text(path: Path, most: Bytes) -> str:
@@ -116,7 +116,7 @@ def _values(path: Path) -> list[Any]:
     try:
         return [json.loads(text)]
     except (ValueError, RecursionError) as error:
-        whole = str(error) or "it is nested too deeply"
+        whole = _why(error)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     out = []
     for number, line in lines:
@@ -125,10 +125,14 @@ def _values(path: Path) -> list[Any]:
         except (ValueError, RecursionError) as error:
             if number == lines[0][0]:
                 raise _unusable(path, f"{path} is no JSON", whole) from None
-            raise _unusable(f"{path}:{number}", f"{path} is broken", str(error)) from None
+            raise _unusable(f"{path}:{number}", f"{path} is broken", _why(error)) from None
     if not out:
         raise _unusable(path, f"{path} is empty", "there is no result in it")
     return out
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _unusable(at: Path | str, what: str, why: str) -> UsageError:
