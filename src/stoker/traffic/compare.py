@@ -11,7 +11,7 @@ Source: Asmussen and Glynn, Stochastic Simulation, 2007, IV.5 and III.5; Welch, 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal
 
 from stoker.traffic.measures import quantile
@@ -192,8 +192,9 @@ def quantile_known(observed: Observed, seconds: float, share: float) -> Known | 
             batches: list[list[float]] = [[] for _ in range(count)]
             for at, values in observed:
                 batches[min(count - 1, int(at / seconds * count))] += values
-            whole = quantile(sorted(value for batch in batches for value in batch), share)
-            return _sections([quantile(sorted(batch), share) for batch in batches if batch], whole)
+            ordered = [sorted(batch) for batch in batches if batch]
+            whole = quantile(sorted(chain.from_iterable(ordered)), share)
+            return _sections([quantile(batch, share) for batch in ordered], whole)
     return None
 
 

@@ -1,7 +1,7 @@
 """Result: what a load test found, in a form that a run of ours and a peer's result have in common."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -124,8 +124,7 @@ def sampled(
         return None
     sampling, begin = Sampling(window.seconds), window.start
     for one in records:
-        for at, number in one.tokens:
-            sampling.amount("output_rate", at - begin, number)
+        sampling.pieces("output_rate", begin, one.tokens)
         if one.ok and one.last is not None:
             sampling.amount("completed", one.last - begin, 1)
         if window.start <= one.scheduled < window.end and one.ok:
@@ -161,11 +160,17 @@ class Sampling:
 
     def amount(self, name: str, at: float, amount: float) -> None:
         """So much of it came then; what came outside of the window is left out."""
-        if 0 <= at < self._seconds:
-            sums, pieces = self._amounts.setdefault(name, ([0.0] * BINS, [0.0] * BINS))
-            place = min(BINS - 1, int(at / self._seconds * BINS))
-            sums[place] += amount
-            pieces[place] += 1
+        self.pieces(name, 0.0, ((at, amount),))
+
+    def pieces(self, name: str, begin: float, pieces: Iterable[tuple[float, float]]) -> None:
+        """The same of many: when they came, on a clock on which the window starts at `begin`."""
+        sums, held = self._amounts.setdefault(name, ([0.0] * BINS, [0.0] * BINS))
+        end, scale, last = begin + self._seconds, BINS / self._seconds, BINS - 1
+        for at, amount in pieces:
+            if begin <= at < end:
+                place = min(last, int((at - begin) * scale))
+                sums[place] += amount
+                held[place] += 1
 
     def sampled(self) -> Sampled:
         """All of it."""

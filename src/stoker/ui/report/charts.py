@@ -1,7 +1,7 @@
 """Charts drawn as SVG: lines, steps, bars and dots on two axes, with their legend and a table of the same
 figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from stoker.ui.report.scales import Axis
 
 WIDTH, HEIGHT = 400, 218
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 22, 34
+LETTER = 6.2  # how wide one is, about
 Hue = Literal["a", "b", "c", "d", "e", "dim"]
 Shape = Literal["line", "dots", "points", "crosses", "bars"]
 Point = tuple[float, float | None]
@@ -121,22 +122,35 @@ def _n(value: float) -> str:
 
 def _grid(chart: Chart) -> list[Html]:
     """Lines, figures and names of both axes."""
-    out: list[Html] = []
+    base = HEIGHT - BOTTOM
+    middle = _n((LEFT + WIDTH - RIGHT) / 2)
+    return [
+        *_rungs(chart),
+        *_figures_below(chart),
+        tag("line", class_="axis", x1=LEFT, x2=WIDTH - RIGHT, y1=base, y2=base),
+        tag("text", chart.y.label, x=2, y=11, class_="name"),
+        tag("text", chart.x.label, x=middle, y=HEIGHT - 5, class_="name middle"),
+    ]
+
+
+def _rungs(chart: Chart) -> Iterator[Html]:
     for value in chart.y.ticks(5):
         at = _n(_y(chart, value))
-        out.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at))
-        out.append(tag("text", short(value, chart.y.unit), x=LEFT - 5, y=at, dy="3.5", class_="end"))
+        yield tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at)
+        yield tag("text", short(value, chart.y.unit), x=LEFT - 5, y=at, dy="3.5", class_="end")
+
+
+def _figures_below(chart: Chart) -> Iterator[Html]:
+    """Those of the x axis that do not touch the one before."""
+    free = 0.0
     for value in chart.x.ticks(7):
-        at = _n(_x(chart, value))
+        place, text = _x(chart, value), short(value, chart.x.unit)
         if chart.x.log:
-            out.append(tag("line", class_="grid", x1=at, x2=at, y1=TOP, y2=HEIGHT - BOTTOM))
-        out.append(tag("text", short(value, chart.x.unit), x=at, y=HEIGHT - BOTTOM + 13, class_="middle"))
-    base = HEIGHT - BOTTOM
-    out.append(tag("line", class_="axis", x1=LEFT, x2=WIDTH - RIGHT, y1=base, y2=base))
-    out.append(tag("text", chart.y.label, x=2, y=11, class_="name"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    out.append(tag("text", chart.x.label, x=_n(middle), y=HEIGHT - 5, class_="name middle"))
-    return out
+            yield tag("line", class_="grid", x1=_n(place), x2=_n(place), y1=TOP, y2=HEIGHT - BOTTOM)
+        half = LETTER * len(text) / 2
+        if place - half >= free:
+            yield tag("text", text, x=_n(place), y=HEIGHT - BOTTOM + 13, class_="middle")
+            free = place + half + LETTER
 
 
 def _span(chart: Chart, span: Span) -> Html:
@@ -146,7 +160,7 @@ def _span(chart: Chart, span: Span) -> Html:
         "g",
         tag("rect", class_="span", x=_n(start), y=TOP, width=_n(max(0.0, end - start)), height=height),
         tag("text", span.label, x=_n(start + 3), y=TOP + 10, class_="spanned")
-        if end - start > 5.2 * len(span.label) + 4
+        if end - start > LETTER * len(span.label)
         else None,
     )
 
