@@ -63,6 +63,11 @@ def test_steps_that_the_load_generator_spoiled_count_for_nothing() -> None:
     assert capacity([spoiled, tried(2.0, 1.0)], SHARE).level == 2.0
 
 
+def test_what_was_kept_though_the_load_generator_was_late_counts() -> None:
+    late = Step(4.0, ((100, 100),) * 10, believable=False)
+    assert capacity([tried(2.0, 1.0), late], SHARE).level == 4.0
+
+
 def test_a_slope_is_crossed_where_it_crosses() -> None:
     slope = {1.0: 1.0, 2.0: 0.99, 4.0: 0.91, 8.0: 0.3}
     found = capacity([tried(level, share, 4000) for level, share in slope.items()], SHARE)

@@ -5,6 +5,7 @@ the last bytes for what may be an answer's end.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from stoker.system.wire import CHUNKED, UNTIL_CLOSE, Answer, Malformed, answer_h
 
 clock = time.monotonic  # the load generator's: shared by all processes of a machine, and never set back
 Piece = tuple[float, bytes]
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}").fullmatch
 
 
 class Reply:
@@ -103,6 +105,12 @@ class Connection(asyncio.Protocol):
         return self._unread
 
     def _feed(self, at: float, data: bytes) -> None:
+        if self._chunked and self._reader.fresh and data[-2:] == b"\r\n":
+            line = data.find(b"\r\n")
+            size = _SIZE(data, 0, line)
+            if size is not None and (length := int(size[0], 16)) and line + length + 4 == len(data):
+                self._reply.body.append((at, data[line + 2 : -2]))  # one whole chunk, as engines send them
+                return
         body, rest = self._reader.feed(data)
         if body:
             self._reply.body.append((at, body))

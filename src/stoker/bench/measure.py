@@ -1,6 +1,7 @@
 """Measuring: a workload is sent to an endpoint while its engines are watched, and becomes a Run."""
 
 import asyncio
+import math
 import os
 import platform
 import signal
@@ -62,6 +63,11 @@ class Live:
     busy: float
     recent: tuple[RequestRecord, ...] = ()
     waiting: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """How far it is, from 0 to 1; None where it ends by its number of requests."""
+        return min(1.0, self.elapsed / self.duration) if self.duration < math.inf else None
 
 
 Watching = Callable[[Live], None]

@@ -1,5 +1,6 @@
 """Probe: what a server takes, and which words are one token for it, found out before a test by asking it."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from stoker.fleet.target import Endpoint
 from stoker.traffic.texts import COMMON, FIRST, Vocabulary
 
 SECONDS = 120.0  # the first answer of an engine that has just started may be slow
+PATIENCE, PAUSE = 6, 0.5  # tries while it is too busy, or not ready; seconds between them
 STRANGE = 24  # words that may be no single token before counting is given up
 PER_ROUND = 64  # words that one request counts
 
@@ -114,7 +116,12 @@ class Probe:
             body["ignore_eos"] = True
         body |= {"messages": [{"role": "user", "content": text}]} if self._api == "chat" else {"prompt": text}
         try:
-            return self._client.post(PATHS[self._api], json=body)
+            for _ in range(PATIENCE):
+                answer = self._client.post(PATHS[self._api], json=body)
+                if answer.status_code != 429 and answer.status_code < 500:
+                    break
+                time.sleep(PAUSE)
+            return answer
         except httpx2.HTTPError as error:
             raise EnvironmentFailed(
                 f"{self._endpoint.url} does not answer",

@@ -13,6 +13,7 @@ from stoker.bench import files, measure
 from stoker.bench.folder import RunFolder
 from stoker.bench.job import GRACE, TIMEOUT
 from stoker.bench.measure import Live, Test
+from stoker.bench.notice import notice
 from stoker.bench.server_watch import ServerWatch
 from stoker.cli.common import Duration, fleet_options, output_option
 from stoker.cli.endpoint import given_endpoint
@@ -151,6 +152,8 @@ def _words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
     for name in WORDS:
         if given[name] is not None:
             words[name] = Asked(given[name], f"--{name.replace('_', '-')}")
+    if given["sweep"] and not {"rate", "users", "trace"} & words.keys():
+        words["rate"] = Asked(1, "--sweep")  # where the search begins is its own matter
     return words, base
 
 
@@ -188,13 +191,18 @@ def _folder(given: str | None, name: str) -> Path:
 
 def _measured(test: Test, watch: ServerWatch, path: Path) -> Run:
     printer = ProgressPrinter()
-    try:
-        printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
-        probed = measure.probe(test)
-        found = measure.measure(test, probed, RunFolder(path), watch, lambda live: printer(told(live)))
-    finally:
-        printer.done()
-    return found
+    with notice(test.name) as board:
+
+        def show(live: Live) -> None:
+            printer(progress := told(live))
+            board.tell(progress.text, live.share)
+
+        try:
+            printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
+            probed = measure.probe(test)
+            return measure.measure(test, probed, RunFolder(path), watch, show)
+        finally:
+            printer.done()
 
 
 def told(live: Live) -> Progress:

@@ -9,6 +9,7 @@ import click
 
 from stoker.bench import measure
 from stoker.bench.measure import Live, Test
+from stoker.bench.notice import notice
 from stoker.bench.server_watch import ServerWatch
 from stoker.bench.sweep import Level, Sweep, Sweeper, to_json
 from stoker.cli.printing import print_json
@@ -55,16 +56,20 @@ def _run(
     printer = ProgressPrinter()
     unit = "users" if level == "users" else "requests/s"
 
-    def live(at: float, told: Live) -> None:
-        from stoker.cli.bench import told as words
+    with notice(test.name) as board:
 
-        printer(Progress("bench", f"{at:g} {unit}: {words(told).text}"))
+        def live(at: float, told: Live) -> None:
+            from stoker.cli.bench import told as words
 
-    try:
-        printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
-        return Sweeper(test, measure.probe(test), level, root, look, live, **how).run()
-    finally:
-        printer.done()
+            text = f"{at:g} {unit}: {words(told).text}"
+            printer(Progress("bench", text))
+            board.tell(text, None)
+
+        try:
+            printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
+            return Sweeper(test, measure.probe(test), level, root, look, live, **how).run()
+        finally:
+            printer.done()
 
 
 def _print(found: Sweep, output: str, quick: bool, root: Path | None) -> None:

@@ -46,6 +46,11 @@ def watched(fleet: str) -> Path:
     return _base("state") / "watched" / f"{re.sub(r'[^-a-zA-Z0-9_.]', '_', fleet)}.sqlite"
 
 
+def running_test(fleet: str) -> Path:
+    """The file in which a load test of a fleet says how far it is, while it runs."""
+    return _base("state") / "tests" / f"{re.sub(r'[^-a-zA-Z0-9_.]', '_', fleet)[:80]}.json"
+
+
 def weights() -> Path:
     """The content-addressed cache of weights."""
     return _base("cache") / "weights"

@@ -16,6 +16,8 @@ from stoker.engine import openai
 from stoker.traffic.records import Failure
 
 MOST_TEXT = 300  # characters of a server's words that are kept
+COUNT = b'"completion_tokens":'
+_DIGITS = re.compile(rb"\s?([0-9]+)").match
 _COUNT = re.compile(rb'"completion_tokens":\s?([0-9]+)').search
 _TEXT = re.compile(rb'"(?:content|text|reasoning|reasoning_content)":\s?"[^"]').search
 _FINISH = re.compile(rb'"finish_reason":\s?"([a-z_]+)"').search
@@ -63,6 +65,9 @@ class _Stream:
 
     def feed(self, at: float, data: bytes) -> None:
         """Bytes of the body that came at that time."""
+        if not self._rest and data[-2:] == b"\n\n" and data.find(b"\n\n") == len(data) - 2:
+            self._event(at, data[:-2])  # one event, as engines send them
+            return
         data = self._rest + data if self._rest else data
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
@@ -76,16 +81,19 @@ class _Stream:
         if self._first is None:
             self._first = at
         self._events.append(event)
-        if (found := _COUNT(event)) is not None and (self._counted or not self._times):
-            total = int(found[1])
-            fresh, self._total, self._counted = total - self._total, max(total, self._total), True
-        elif self._counted:
-            fresh = 0
-        else:
-            fresh = 1 if _TEXT(event) else 0
-        if fresh > 0:
+        if self._counted or not self._times:
+            place = event.rfind(COUNT)  # behind all text of the answer, and quicker than a pattern
+            if place >= 0 and (found := _DIGITS(event, place + len(COUNT))) is not None:
+                total = int(found[1])
+                if total > self._total:
+                    self._times.append(at)
+                    self._counts.append(total - self._total)
+                    self._total = total
+                self._counted = True
+                return
+        if not self._counted and _TEXT(event):
             self._times.append(at)
-            self._counts.append(fresh)
+            self._counts.append(1)
 
     def answer(self, whole: bool, keep_text: bool) -> Answered:
         """What it all was."""

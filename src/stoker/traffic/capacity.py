@@ -169,8 +169,11 @@ def next_users(steps: Sequence[Step], share: float, most: int) -> int | None:
 
 
 def capacity(steps: Sequence[Step], share: float, seed: int = 0) -> Capacity:
-    """The capacity that steps show, with its interval."""
-    believed = [one for one in steps if one.believable and one.requests]
+    """The capacity that steps show, with its interval.
+
+    Where the load generator itself was late, what was kept nonetheless counts; what was not may be its fault.
+    """
+    believed = [one for one in steps if one.requests and (one.believable or one.meets(share))]
     level = _crossing([(one.level, _attained(one, one.batches)) for one in believed], share)
     above = [one for one in sorted(believed, key=lambda one: one.level) if not one.meets(share)]
     limits = next((one.limits for one in above if level is None or one.level > level), ())
@@ -179,7 +182,9 @@ def capacity(steps: Sequence[Step], share: float, seed: int = 0) -> Capacity:
     random = Random(seed)
     found = sorted(_resampled(believed, share, random) for _ in range(RESAMPLES))
     low, high = found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1]
-    return Capacity(level, min(low, level), max(high, level), bool(above), limits)
+    kept = max((one.level for one in believed if one.meets(share) and one.level <= level), default=level)
+    broken = min((one.level for one in believed if not one.meets(share) and one.level > level), default=level)
+    return Capacity(level, min(low, kept), max(high, broken), bool(above), limits)
 
 
 def _resampled(steps: Sequence[Step], share: float, random: Random) -> float:

@@ -9,6 +9,9 @@ from stoker.traffic.run import GeneratorUse, ServerSide
 
 FEW = 100  # requests below which a p99 is the slowest of them
 CLOSE = 0.05  # share by which client and server may differ without a word
+MANY = 20  # requests from which a rate can be told
+LONG = 3.0  # answers that a window is to hold, one after another
+SAME = 0.2  # share by which the numbers of requests may differ for their means to be compared
 BEHIND = 0.9  # of the offered rate that a server completes that keeps up
 
 
@@ -71,7 +74,16 @@ def load(summary: Summary, *, open_loop: bool) -> Iterator[Finding]:
             severity="warning",
             rule="bench-failed",
         )
-    if open_loop and summary.requests >= FEW and summary.completed < BEHIND * summary.offered:
+    long = summary.window.seconds > LONG * summary.e2e.p50
+    if summary.e2e.count and not long:
+        yield Finding(
+            f"the window of {summary.window.seconds:.0f} s is short beside answers of {summary.e2e.p50:.0f} s",
+            why="its throughput is that of a beginning, while the server fills up",
+            fix="a longer --duration",
+            severity="note",
+            rule="bench-short",
+        )
+    elif open_loop and summary.requests >= MANY and summary.completed < BEHIND * summary.offered:
         yield Finding(
             "the server did not keep up",
             why=f"{summary.offered:.2f} requests/s were due, {summary.completed:.2f} were completed: "
@@ -86,9 +98,12 @@ def agreement(summary: Summary, server: ServerSide) -> Iterator[Finding]:
     """Where client and server differ, by how much, and what that means."""
     pairs = (("ttft", summary.ttft_sent.mean), ("itl", summary.itl.mean), ("e2e", summary.e2e_sent.mean))
     for name, mine in pairs:
-        theirs = server.latencies.get(name, {}).get("mean")
+        told = server.latencies.get(name, {})
+        theirs, count = told.get("mean"), told.get("count", 0.0)
         if not theirs or not mine or abs(mine - theirs) <= max(CLOSE * mine, 0.002):
             continue
+        if name != "itl" and abs(count - summary.requests) > SAME * summary.requests:
+            continue  # others' requests, or the window's edges, are a large part of it
         yield Finding(
             f"{name} is {mine * 1000:.1f} ms to clients and {theirs * 1000:.1f} ms by the engine's count",
             why=_reason(name, mine > theirs),

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stoker.advise.why import why
+from stoker.bench.notice import running
 from stoker.errors import StokerError
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState, Replica, Service
@@ -59,6 +60,7 @@ class Live:
             "busy": self.busy,
             "slowed": self.watcher.slowed,
             "state": _state(state),
+            "test": running(state.name),
             "silent": dict(look.silent),
             "findings": _findings(state),
             "points": {one.replica: _figures(one) for one in look.points},

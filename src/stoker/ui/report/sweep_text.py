@@ -62,8 +62,16 @@ def _row(one: Step, share: float) -> list[str]:
         f"{one.requests:,}",
         f"{one.attainment:.1%}",
         f"{low:.0%}..{high:.0%}",
-        "ok" if one.meets(share) else limits(one.limits[:1]) or "not kept",
+        _verdict(one, share),
     ]
+
+
+def _verdict(one: Step, share: float) -> str:
+    if one.meets(share):
+        return "ok"
+    if not one.believable:
+        return "not counted: the load generator was late"
+    return limits(one.limits[:1]) or "not kept"
 
 
 def in_words(sweep: Sweep) -> str:

@@ -137,6 +137,12 @@ function said(now) {
   if (now.busy) lines.push(make("p", now.busy + " …", "warn"));
   by("said").replaceChildren(...lines);
 }
+function testing(test) {
+  by("test").hidden = !test;
+  if (!test) return;
+  by("testtext").textContent = test.text;
+  if (typeof test.share === "number") by("testshare").value = test.share; else by("testshare").removeAttribute("value");
+}
 function show(now) {
   page.last = Date.now();
   page.ahead = now.at - page.last / 1000;
@@ -148,7 +154,7 @@ function show(now) {
   pill(state.stopping ? "warn" : state.ready >= state.wanted && state.wanted ? "good" : state.ready ? "warn" : "bad", state.stopping ? "being taken down" : `${state.ready} of ${state.wanted} ready`);
   by("where").textContent = `${state.target} · revision ${state.revision}${state.supervised ? "" : " · nobody watches over it"}`;
   by("scaling").hidden = !state.scaling; by("scaling").textContent = state.scaling;
-  tiles(point); replicas(now); whose(now);
+  tiles(point); replicas(now); whose(now); testing(now.test);
   const mine = now.points[page.whose];
   if (mine && page.columns.length && !page.rows.some(row => row[0] === mine[0])) {
     while (page.rows.length && page.rows[page.rows.length - 1][0] > mine[0]) page.rows.pop();  // its clock was set back

@@ -1,0 +1,1 @@
+"""Our scheduler against vLLM's own class, step by step; `python -m benchmarks.scheduler`."""
