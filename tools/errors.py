@@ -22,6 +22,7 @@ PARTS = ("what", "why", "fix")
 # What is meant by an id under which several things are said, or whose text is all of its case's own.
 ABOUT = {
     "chat-template": "the chat template cannot be used",
+    "compare-workload": "the two results are not of the same work",
     "demo-fetch": "the weights of a demo model cannot be fetched",
     "fit-gpus": "the model does not fit on the GPUs that are asked for",
     "fleet-differs": "a fleet of this name runs another spec",
@@ -38,6 +39,7 @@ ABOUT = {
     "model-config": "config.json is not one of a model",
     "no-revision": "there is no such revision to go back to",
     "page-missing": "the console's parts are not installed",
+    "run": "what was to be reported is no whole result of a load test",
     "spec-engine": "an option under engine is not one that can be set there",
     "spec-kubernetes": "a field under kubernetes does not go with the others",
     "spec-ports": "the ports of the endpoint and of its page do not go together",
@@ -48,12 +50,14 @@ ABOUT = {
     "state-unwritable": "a file of the fleet's own state cannot be written",
     "system": "a file, disk or socket does not do as asked",
     "tensor-parallel-heads": "tensor-parallel-size does not divide the model's attention heads",
+    "trace": "a trace, or a row of it, cannot be read",
     "weights-broken": "a file of the model cannot be read",
     "weights-config": "the model's folder has no config.json",
     "weights-none": "the model's folder holds no weights",
     "weights-pickle": "the weights are pickles, which are not loaded",
     "weights-truncated": "a file of the weights is cut off",
     "weights-unreadable": "a file of the model may not be read",
+    "workload": "a word of a workload cannot be taken",
 }
 
 

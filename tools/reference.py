@@ -26,6 +26,9 @@ from stoker.fleet.state import Evidence, FleetState, Rank, Replica, Sample, Scal
 from stoker.fleet.target import LogLine
 from stoker.model.shape import ModelShape
 from stoker.spec import template
+from stoker.traffic.compare import Compared
+from stoker.traffic.curve import Curve
+from stoker.traffic.result import Result, Told
 from stoker.weights.entries import CacheEntry
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -62,6 +65,11 @@ PRINTED = (
         "a list of rules; with an id that rule: rule, meaning, scope, severity, variants "
         "(text and reason are what is looked for)",
     ),
+    (
+        "`stoker report -o json`",
+        "what `run.json` holds; of several runs a Curve; of another tool's file a list of Result; of two, "
+        "`rows`: a list of Compared, `differences`: a list of what, a, b, and `findings`: a list of Finding",
+    ),
     ("`stoker models list -o json`", "a list of CacheEntry"),
     ("`stoker models show -o json`", "ModelShape"),
 )
@@ -79,6 +87,10 @@ NOUNS = (
     Step,
     LogLine,
     Finding,
+    Compared,
+    Result,
+    Told,
+    Curve,
     CacheEntry,
 )
 

@@ -35,7 +35,10 @@ GROUPS = {
         "chat": "talk to the model",
         "ui": "open the console and the chat, of a cluster too",
     },
-    "measure": {"bench": "send a workload, and measure what clients see"},
+    "measure": {
+        "bench": "send a workload, and measure what clients see",
+        "report": "show a load test, or compare two",
+    },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
 }
 PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
