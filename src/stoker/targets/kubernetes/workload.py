@@ -10,6 +10,11 @@ def ours(body: Object) -> bool:
     return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
 
 
+def component(body: Object) -> str:
+    """What of a fleet it is: its engine, its gateway, or what tests it."""
+    return str((body["metadata"].get("labels") or {}).get("app.kubernetes.io/component", ""))
+
+
 def served(owner: Object | None) -> str | None:
     """The name under which the engine serves its model, out of its command."""
     containers = template(owner)["spec"]["containers"] if owner else ()
