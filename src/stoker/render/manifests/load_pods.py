@@ -7,7 +7,7 @@ from stoker.render.manifests.manifest import Manifest
 
 KEPT = 24 * 3600  # seconds that a finished Job, and its log, stay
 ROLE = "stoker/role"
-_ROOM = "512Mi"  # of /tmp
+_ROOM = "1Gi"  # of /tmp
 
 
 def job(
@@ -21,9 +21,10 @@ def job(
     role: str = "",
     count: int = 1,
     tries: int = 0,
+    kept: int = KEPT,
 ) -> Manifest:
     """A Job of `count` pods, none of which is a replica. deadline: seconds until it is given up; tries: how
-    often a container that fails is started again."""
+    often a container that fails is started again; kept: seconds that it stays when it is done."""
     labels = dict(cluster.ask.labels) | cluster.labels(component) | ({ROLE: role} if role else {})
     notes = {"annotations": dict(cluster.ask.annotations)} if cluster.ask.annotations else {}
     body = {
@@ -35,7 +36,7 @@ def job(
             "completions": count,
             "backoffLimit": tries,
             "activeDeadlineSeconds": deadline,
-            "ttlSecondsAfterFinished": KEPT,
+            "ttlSecondsAfterFinished": kept,
             "template": {
                 "metadata": {"labels": labels, **notes},
                 "spec": _pod(container, volumes, "OnFailure" if tries else "Never"),
@@ -50,7 +51,7 @@ def _pod(container: dict[str, Any], volumes: list[dict[str, Any]], restarts: str
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": restarts,
-        "terminationGracePeriodSeconds": 10,
+        "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,

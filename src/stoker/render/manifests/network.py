@@ -47,9 +47,12 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     return tuple(out)
 
 
-def sender_policies(cluster: Cluster, component: str, among: int | None = None) -> tuple[Manifest, ...]:
+def sender_policies(
+    cluster: Cluster, component: str, among: int | None = None, name: str = ""
+) -> tuple[Manifest, ...]:
     """For pods that send load: their own, and one that lets them in to what answers behind the Service,
     whoever else may come. among: the port at which they speak with each other."""
+    name = name or f"{cluster.name}-{component}"
     if not cluster.ask.network_policy:
         return ()
     own = [{"podSelector": {"matchLabels": cluster.selector(component)}}]
@@ -60,7 +63,7 @@ def sender_policies(cluster: Cluster, component: str, among: int | None = None) 
     passage = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": cluster.meta(f"{cluster.name}-{component}-in", component),
+        "metadata": cluster.meta(f"{name}-in", component),
         "spec": {
             "podSelector": {"matchLabels": behind},
             "policyTypes": ["Ingress"],
@@ -69,7 +72,7 @@ def sender_policies(cluster: Cluster, component: str, among: int | None = None) 
     }
     leaving += [{"to": own, "ports": between}] if among else []
     policy = _policy(cluster, component, arriving, leaving)
-    policy.body["metadata"] = cluster.meta(f"{cluster.name}-{component}", component)
+    policy.body["metadata"] = cluster.meta(name, component)
     return policy, Manifest(passage)
 
 

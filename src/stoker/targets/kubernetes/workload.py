@@ -4,6 +4,8 @@ from typing import Any
 
 from stoker.targets.kubernetes.client import Api, Object
 
+COMPONENT = "app.kubernetes.io/component"
+
 
 def ours(body: Object) -> bool:
     """Whether Stoker made it."""
@@ -12,7 +14,7 @@ def ours(body: Object) -> bool:
 
 def component(body: Object) -> str:
     """What of a fleet it is: its engine, its gateway, or what tests it."""
-    return str((body["metadata"].get("labels") or {}).get("app.kubernetes.io/component", ""))
+    return str((body["metadata"].get("labels") or {}).get(COMPONENT, ""))
 
 
 def served(owner: Object | None) -> str | None:
