@@ -225,7 +225,7 @@ def count_anew(environment: Any) -> None:
 def end(**_: Any) -> None:
     """The test is over."""
     SHARE.end()
-    Whole.count = 0
+    Whole.count = Whole.workers = 0
 
 
 @events.quitting.add_listener
@@ -240,13 +240,14 @@ def judge(environment: Any, **_: Any) -> None:
 class Whole(LoadTestShape):
     """As many users as the workload has, or one a process, until each has sent all that is its own."""
 
-    count = 0
+    count = workers = 0
 
     def tick(self) -> tuple[int, float] | None:
         """Users, and how many are spawned a second; None ends the test."""
         runner, limit = self.runner, LEAD + DURATION + GRACE + 10
-        Whole.count = self.count or USERS or runner.worker_count
-        if isinstance(runner, MasterRunner) and runner.clients.missing:
+        Whole.workers = self.workers or runner.worker_count
+        Whole.count = self.count or USERS or self.workers
+        if runner.worker_count < self.workers:
             logging.error("a worker is gone: what it was sending is missing")
             runner.environment.process_exit_code = 1
             return None
