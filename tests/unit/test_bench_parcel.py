@@ -83,7 +83,7 @@ def test_single_requests_stay_behind_before_figures_do(folder: Path, tmp_path: P
 def test_no_directory_is_no_file(tmp_path: Path) -> None:
     parcel = read(list(packed(tmp_path / "none", 2)))
     parcel.unpack(tmp_path / "here")
-    assert files(tmp_path / "here") == {}
+    assert not (tmp_path / "here").exists()
     assert parcel.code == 2
 
 

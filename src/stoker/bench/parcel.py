@@ -78,9 +78,9 @@ class Parcel:
         text = "".join(self._lines.get(number, "") for number in range(self._count))
         if hashlib.sha256(text.encode()).hexdigest() != self._digest:
             raise _broken(f"{len(self._lines)} of {self._count} lines of it came")
-        folder.mkdir(parents=True, exist_ok=True)
         if not text:
             return
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text)), mode="r:gz") as tar:
                 _unpack(tar, folder)

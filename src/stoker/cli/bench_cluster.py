@@ -35,13 +35,14 @@ def cluster_fleet(given: dict[str, Any]) -> ClusterFleet:
 def tested(fleet: ClusterFleet, sent: Sent, given: dict[str, Any], path: Path) -> int:
     """Runs it, and prints what comes of it. Returns the exit code."""
     printer = ProgressPrinter()
+    single = not (given["quick"] or given["sweep"])  # what others found is in the pod's own words
 
     def say(line: str) -> None:
         if found := _PROGRESS.fullmatch(line):
             printer(Progress("bench", found[1]))
         elif not _OWN.match(line):
             printer.done()
-            click.echo(line, err=True)
+            click.echo(line, err=single)
 
     try:
         done = in_cluster(fleet, sent, path, printer, say)
@@ -51,7 +52,7 @@ def tested(fleet: ClusterFleet, sent: Sent, given: dict[str, Any], path: Path) -
         print_json(run.to_json(done.run))
     elif done.run is not None:
         click.echo(text(done.run))
-    if any(path.iterdir()):
+    if path.exists():
         click.echo(f"  kept in     {path}: `stoker report {path}` shows it again", err=True)
     return done.code
 
