@@ -264,7 +264,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         sent, going = 0, True
         while going and not self.double.away:
-            going = ("Pod", space, name) in self.double.store.objects  # looked at before the last lines are
+            pod = self.double.store.objects.get(("Pod", space, name), {"status": {"phase": "Failed"}})
+            # looked at before the last lines are
+            going = pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
             lines = self._lines(space, name, query)
             self.wfile.write("".join(f"{line}\n" for line in lines[sent:]).encode())
             self.wfile.flush()
