@@ -94,17 +94,18 @@ class Probe:
 
     def _count(self, text: str) -> int:
         """Tokens of a prompt as the server counts them."""
-        answer = self._ask(text)
-        _check(answer, self._endpoint)
-        found = [_usage(line) for line in answer.text.splitlines() if '"usage"' in line]
-        counts = [one.prompt for one in found if one is not None and one.prompt]
-        if not counts:
-            raise UsageError(
-                f"{self._endpoint.url} does not count tokens",
-                why="its streams carry no usage, though include_usage asks for it",
-                fix="a server that takes stream_options, such as vLLM",
-            )
-        return counts[-1]
+        for _ in range(PATIENCE):
+            answer = self._ask(text)
+            _check(answer, self._endpoint)
+            found = [_usage(line) for line in answer.text.splitlines() if '"usage"' in line]
+            counts = [one.prompt for one in found if one is not None and one.prompt]
+            if counts:
+                return counts[-1]  # a stream that broke off has none: it is asked again
+        raise UsageError(
+            f"{self._endpoint.url} does not count tokens",
+            why="its streams carry no usage, though include_usage asks for it",
+            fix="a server that takes stream_options, such as vLLM",
+        )
 
     def _ask(self, text: str) -> httpx2.Response:
         options: dict[str, Any] = {"include_usage": True}
