@@ -17,7 +17,7 @@ from stoker.bench.server_watch import ServerWatch
 from stoker.engine.profile import EngineProfile
 from stoker.system.files import write_json
 from stoker.traffic.arrivals import ClosedLoop, OpenLoop, steady
-from stoker.traffic.capacity import Capacity, Step, capacity, merged, next_level, next_users, step, wilson
+from stoker.traffic.capacity import Capacity, LoadStep, capacity, merged, next_level, next_users, step, wilson
 from stoker.traffic.objectives import LatencyObjectives
 from stoker.traffic.profiling import Gap, fitted_to, gaps
 from stoker.traffic.records import RequestRecord
@@ -42,7 +42,7 @@ class Sweep:
     """What was tried and found. alone: the test with one user, which the search begins from."""
 
     level: Level
-    steps: tuple[Step, ...]
+    steps: tuple[LoadStep, ...]
     found: Capacity
     objectives: LatencyObjectives
     share: float
@@ -52,7 +52,7 @@ class Sweep:
     version: int = VERSION
 
     @property
-    def best(self) -> Step | None:
+    def best(self) -> LoadStep | None:
         """The highest level that kept the objectives."""
         good = [one for one in self.steps if one.meets(self.share)]
         return max(good, key=lambda one: one.level, default=None)
@@ -96,7 +96,7 @@ class Sweeper:
         self._look, self._live = look, live
         self._seconds, self._warmup, self._alone = seconds, warmup, alone
         self._precision, self._repeats, self._budget = precision, repeats, budget
-        self._steps: dict[float, Step] = {}
+        self._steps: dict[float, LoadStep] = {}
         self._spent = 0.0
         self._interrupted = False
         self._gaps: list[Gap] = []
