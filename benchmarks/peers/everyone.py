@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.support.known_server import MODEL, KnownServer, Told
-from tests.support.known_stream import Timing
+from tests.support.known_server import MODEL, KnownServer
+from tests.support.known_stream import Timing, Told
 
 from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.load import Load, Result
@@ -73,7 +73,7 @@ def once(
     except (PeerFailed, NotYet) as failed:
         print(f"{name:<9} {failed}", flush=True)
         return None
-    told = server.log()
+    told = [one for one in server.log() if one.tokens == load.output]  # what is shorter was a probe
     busy = server.cpu() - before
     times = [at for one in told for at, _, _ in one.events] or [0.0, 1.0]
     return Seen(load, timing, said, told, busy / max(max(times) - min(times), 1e-9))
