@@ -12,8 +12,8 @@ held against the true mean per stream.
 
 import argparse
 
-from tests.support.known_server import KnownServer, Told
-from tests.support.known_stream import Timing
+from tests.support.known_server import KnownServer
+from tests.support.known_stream import Timing, Told
 
 from benchmarks.peers.everyone import EVERYONE, Seen, once, words
 from benchmarks.peers.load import Load, percentile

@@ -76,8 +76,8 @@ PRINTED = (
         "Run, without records and timeline, with `cost` (dollars a million output tokens) and `holds` "
         "(whether it can be believed), as in `run.json`; `records.jsonl` has a RequestRecord a line, its "
         "tokens as `tokens_us` (microseconds after `sent`) and `counts`, `timeline.jsonl` a Moment a line. "
-        "With --sweep or --quick: `level` (rate or users), `steps`: a list of LoadStep, `capacity`: Capacity, "
-        "`objectives`, `share`, "
+        "With --sweep or --quick: `level` (rate or users), `steps`: a list of LoadStep, `capacity`: Capacity,"
+        " `objectives`, `share`, "
         "`interrupted`, `profile`, as in `sweep.json`",
     ),
     (

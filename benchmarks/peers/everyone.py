@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.support.known_server import MODEL, KnownServer, Told
-from tests.support.known_stream import Timing
+from tests.support.known_server import MODEL, KnownServer
+from tests.support.known_stream import Timing, Told
 
 from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.load import Load, Result
+from benchmarks.peers.stoker import NotYet
 from benchmarks.peers.tree import PeerFailed
 from stoker.spec.nouns import Demo
 from stoker.system import paths
@@ -69,10 +70,10 @@ def once(
     try:
         limit = load.seconds * 3 + START_SECONDS
         said = EVERYONE[name](server.url, MODEL, load, tokenizer, core, limit)
-    except PeerFailed as failed:
+    except (PeerFailed, NotYet) as failed:
         print(f"{name:<9} {failed}", flush=True)
         return None
-    told = [one for one in server.log() if one.tokens == load.output]  # not what was asked to learn words
+    told = [one for one in server.log() if one.tokens == load.output]  # what is shorter was a probe
     busy = server.cpu() - before
     times = [at for one in told for at, _, _ in one.events] or [0.0, 1.0]
     return Seen(load, timing, said, told, busy / max(max(times) - min(times), 1e-9))

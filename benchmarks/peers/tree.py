@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,10 @@ def run(
     core: int | None,
     limit: float,
     env: Mapping[str, str | None] | None = None,
-    codes: tuple[int, ...] = (0,),
+    codes: Collection[int] = (0,),
 ) -> Ran:
     """Runs it in a folder, on one core where one is named; a variable of `env` that is None is taken away.
-    codes: with which it may end.
+    `codes`: with which it may end.
 
     The CPU time is what the kernel counts for it and for the children it has waited for, or the sum of what
     was last seen of each process of its tree, where that is more (it left some unwaited).

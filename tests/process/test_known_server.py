@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.known_server import KnownServer, Told
-from tests.support.known_stream import Timing
+from tests.support.known_server import KnownServer
+from tests.support.known_stream import Timing, Told
 
 QUICK = Timing(role=0.02, first=0.03, gap=0.01)
 BODY = {
@@ -141,3 +141,11 @@ def test_a_stalled_stream_has_no_end(server: KnownServer) -> None:
         with pytest.raises(TimeoutError):
             list(iter(lambda: connection.recv(65536), b""))
     assert not server.log()[0].ended
+
+
+def test_events_count_up_where_the_client_asks_for_it(server: KnownServer) -> None:
+    server.begin(replace(QUICK, several_every=2))
+    asked = {"include_usage": True, "continuous_usage_stats": True}
+    events, _ = ask(server, BODY | {"stream_options": asked})
+    counts = [json.loads(text)["usage"]["completion_tokens"] for _, text in events[:-1]]
+    assert counts == [0, 1, 3, 4, 4]

@@ -18,63 +18,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.support.known_stream import Step, Timing, Words, plan
+from tests.support.known_stream import Step, Timing, Told, Words, plan
 
 MODEL = "known"
 BACKLOG = 4096
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
-
-
-@dataclass(slots=True)
-class Told:
-    """One stream as it was: `asked` is the request's body without its text; `events` are (when, kind,
-    tokens); `left`: the client went away before its end; `held`: events that the socket did not take at
-    once, since the client reads too slowly: when it had them is not known."""
-
-    number: int
-    path: str
-    arrived: float
-    asked: dict[str, Any]
-    prompt_tokens: int
-    tokens: int
-    broken: str | None
-    events: list[tuple[float, str, int]] = field(default_factory=list)
-    ended: bool = False
-    left: bool = False
-    held: int = 0
-
-    @property
-    def contents(self) -> list[tuple[float, int]]:
-        """When the events with content were sent, and the tokens of each."""
-        return [(at, tokens) for at, kind, tokens in self.events if kind == "content"]
-
-    @property
-    def first_token(self) -> float | None:
-        """Seconds from the request to the first content."""
-        return self.contents[0][0] - self.arrived if self.contents else None
-
-    @property
-    def gaps(self) -> list[float]:
-        """Seconds between its events with content."""
-        times = [at for at, _ in self.contents]
-        return [after - before for before, after in pairwise(times)]
-
-    def late(self, timing: Timing) -> list[float]:
-        """Seconds by which each event came after its plan: what the server itself adds."""
-        usage = bool((self.asked.get("stream_options") or {}).get("include_usage"))
-        steps = plan(timing, self.number, self.tokens, "chat" in self.path, usage)
-        said = zip(self.events, steps, strict=False)
-        return [at - self.arrived - step.at for (at, _, _), step in said]
 
 
 class KnownServer:
@@ -146,7 +102,7 @@ class State:
         tokens = int(body.get("max_completion_tokens") or body.get("max_tokens") or self.timing.tokens)
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         asked = {name: value for name, value in body.items() if name not in ("messages", "prompt")}
-        count, broken = _prompt_tokens(body), self.timing.breaks(number)
+        count, broken = _prompt_tokens(body), self.timing.breaks(number, tokens)
         told = Told(number, path, arrived, asked, count, tokens, broken)
         self.streams.append(told)
         words = Words(number, body.get("model") or MODEL, chat, count, tokens, self.timing.separate_end)
@@ -175,7 +131,9 @@ class Sending:
         self.transport, self.told, self.steps, self.words = transport, told, steps, words
         self.next = 0
         self.last = max(n for n, step in enumerate(steps) if step.kind == "content")
-        self.written: dict[tuple[str, int, bool], bytes] = {}
+        self.written: dict[tuple[str, int, bool, int | None], bytes] = {}
+        each = (told.asked.get("stream_options") or {}).get("continuous_usage_stats")
+        self.so_far: int | None = 0 if each else None
         self.loop = asyncio.get_running_loop()
         transport.write(STREAM_HEAD)
         self._wait()
@@ -189,9 +147,11 @@ class Sending:
         step, last = self.steps[self.next], self.next == self.last and not self.told.broken
         if step.kind in ("end", "lost", "stall"):
             return b"0\r\n\r\n"
-        key = step.kind, step.tokens, last
+        if self.so_far is not None:
+            self.so_far += step.tokens
+        key = step.kind, step.tokens, last, self.so_far
         if key not in self.written:
-            event = self.words.event(step, last)
+            event = self.words.event(step, last, self.so_far)
             self.written[key] = b"%x\r\n%b\r\n" % (len(event), event)
         return self.written[key]
 

@@ -1,8 +1,9 @@
-"""What the known server says, and when: a stream as a pure value of its settings, its number and its
-length."""
+"""What the known server says, and when: a stream as a pure value of its settings, its number and its length;
+and what it told of one."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 Kind = Literal["role", "content", "finish", "usage", "done", "error", "malformed", "end", "lost", "stall"]
@@ -54,9 +55,10 @@ class Timing:
         found = cls(**json.loads(text))
         return replace(found, broken_how=tuple(found.broken_how))
 
-    def breaks(self, number: int) -> str | None:
-        """How the stream of that number breaks, counted from 0; None: it does not."""
-        if not self.broken_every or (number + 1) % self.broken_every:
+    def breaks(self, number: int, tokens: int = 2) -> str | None:
+        """How the stream of that number breaks, counted from 0; None: it does not, as none of a single
+        token: a generator's probes stay whole."""
+        if tokens < 2 or not self.broken_every or (number + 1) % self.broken_every:
             return None
         return self.broken_how[(number + 1) // self.broken_every % len(self.broken_how)]
 
@@ -75,7 +77,7 @@ def plan(timing: Timing, number: int, tokens: int, chat: bool = True, usage: boo
     """All that is sent for one request, in order."""
     first = timing.first + timing.spread * (number * SPREAD_STEP % 1)
     steps = [Step(first - timing.role, "role")] if chat and timing.role is not None else []
-    broken = timing.breaks(number)
+    broken = timing.breaks(number, tokens)
     if broken and broken.isdigit():
         return []
     contents = _contents(timing, first, max(tokens // 2, 1) if broken else tokens)
@@ -124,20 +126,23 @@ class Words:
     tokens: int
     separate_end: bool
 
-    def event(self, step: Step, last: bool) -> bytes:
+    def event(self, step: Step, last: bool, so_far: int | None = None) -> bytes:
         """An event's bytes. `last`: it is the last with content, and carries the finish reason where no event
-        of its own does."""
+        of its own does. `so_far`: the tokens of the answer up to here, where each event is to tell them."""
         if step.kind == "done":
             return b"data: [DONE]\n\n"
         if step.kind == "malformed":
             return b'data: {"id": "chatcmpl-\n\n'
-        return b"data: " + json.dumps(self._body(step, last), separators=(",", ":")).encode() + b"\n\n"
+        body = self._body(step, last)
+        if so_far is not None and body.get("choices"):
+            body["usage"] = self.usage(so_far)
+        return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
 
     def _body(self, step: Step, last: bool) -> dict[str, Any]:
         if step.kind == "error":
             return {"error": DIED}
         if step.kind == "usage":
-            return self._chunk([]) | {"usage": self.usage}
+            return self._chunk([]) | {"usage": self.usage(self.tokens)}
         text = " one" * step.tokens
         ends = step.kind == "finish" or (last and not self.separate_end)
         reason = ("stop" if self.separate_end else "length") if ends else None
@@ -147,15 +152,10 @@ class Words:
         delta = {"role": "assistant", "content": ""} if step.kind == "role" else {"content": text}
         return self._chunk([choice | {"delta": delta}])
 
-    @property
-    def usage(self) -> dict[str, int]:
+    def usage(self, tokens: int) -> dict[str, int]:
         """The tokens as the server counts them: a word of the prompt is one."""
-        total = self.prompt_tokens + self.tokens
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.tokens,
-            "total_tokens": total,
-        }
+        counted = {"prompt_tokens": self.prompt_tokens, "completion_tokens": tokens}
+        return counted | {"total_tokens": self.prompt_tokens + tokens}
 
     def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         kind, prefix = ("chat.completion.chunk", "chatcmpl") if self.chat else ("text_completion", "cmpl")
@@ -166,3 +166,45 @@ class Words:
             "model": self.model,
             "choices": choices,
         }
+
+
+@dataclass(slots=True)
+class Told:
+    """One stream as it was: `asked` is the request's body without its text; `events` are (when, kind,
+    tokens); `left`: the client went away before its end; `held`: events that the socket did not take at
+    once, since the client reads too slowly: when it had them is not known."""
+
+    number: int
+    path: str
+    arrived: float
+    asked: dict[str, Any]
+    prompt_tokens: int
+    tokens: int
+    broken: str | None
+    events: list[tuple[float, str, int]] = field(default_factory=list)
+    ended: bool = False
+    left: bool = False
+    held: int = 0
+
+    @property
+    def contents(self) -> list[tuple[float, int]]:
+        """When the events with content were sent, and the tokens of each."""
+        return [(at, tokens) for at, kind, tokens in self.events if kind == "content"]
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds from the request to the first content."""
+        return self.contents[0][0] - self.arrived if self.contents else None
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between its events with content."""
+        times = [at for at, _ in self.contents]
+        return [after - before for before, after in pairwise(times)]
+
+    def late(self, timing: Timing) -> list[float]:
+        """Seconds by which each event came after its plan: what the server itself adds."""
+        usage = bool((self.asked.get("stream_options") or {}).get("include_usage"))
+        steps = plan(timing, self.number, self.tokens, "chat" in self.path, usage)
+        said = zip(self.events, steps, strict=False)
+        return [at - self.arrived - step.at for (at, _, _), step in said]

@@ -11,9 +11,9 @@ from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.everyone import EVERYONE, Seen
 from benchmarks.peers.install import PINNED
 from benchmarks.peers.load import Load, Result, percentile
+from benchmarks.peers.tree import PeerFailed
 from benchmarks.truth import error, truth
-from tests.support.known_server import Told
-from tests.support.known_stream import Timing
+from tests.support.known_stream import Timing, Told
 
 SAID = Result(4, 0, 0.1, 0.2, 0.02, 0.03, 0.02, 10.0, 160.0, None, 1.0, 5.0)
 LOAD = Load(10.0, 0.4)
@@ -126,3 +126,11 @@ def test_every_peer_is_pinned() -> None:
 
 def test_settings_of_the_known_server_go_through_its_command_line() -> None:
     assert json.loads(Timing(broken_how=("lost",)).to_json())["broken_how"] == ["lost"]
+
+
+def test_stokers_figures_are_found_among_its_progress() -> None:
+    said = '  ...   bench       1s of 2s\n{\n  "a": {"b": 1}\n}\n  kept in  {x}\n'
+    assert stoker.document(said) == {"a": {"b": 1}}
+    assert stoker.document('{"a": 1}\nmore') == {"a": 1}
+    with pytest.raises(PeerFailed, match="no figures"):
+        stoker.document("error: it does not answer")

@@ -115,3 +115,14 @@ def test_a_refusal_is_no_stream() -> None:
 def test_a_malformed_event_is_no_json() -> None:
     with pytest.raises(json.JSONDecodeError):
         body(WORDS.event(Step(0, "malformed"), False))
+
+
+def test_each_event_tells_the_tokens_so_far_where_it_is_asked_to() -> None:
+    counted = body(WORDS.event(Step(0, "content", 2), False, 4))["usage"]
+    assert counted == {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
+    assert "usage" not in body(WORDS.event(Step(0, "content", 2), False))
+
+
+def test_a_probe_of_one_token_is_never_broken() -> None:
+    assert Timing(broken_every=1).breaks(0, tokens=1) is None
+    assert plan(Timing(broken_every=1), 0, 1)[-1].kind == "end"
