@@ -15,6 +15,7 @@ from stoker.traffic import peers
 from stoker.traffic.curve import Curve, curve
 from stoker.traffic.result import Result
 from stoker.traffic.run import Run, from_json
+from stoker.traffic.sound import unsound
 from stoker.units import Bytes
 
 LARGEST = Bytes(1024**3)  # a file of another tool: with its records it may be long
@@ -51,7 +52,7 @@ def _which(name: str) -> tuple[Path, int | None]:
 
 def _directory(path: Path) -> Run | Curve | tuple[Result, ...]:
     if (path / RUN).is_file():
-        return folder.load(path)
+        return _run(path)
     inside = sorted(one.parent for one in path.glob(f"*/{RUN}"))[:MOST_RUNS]
     if inside:
         return curve([(one.name, _light(one)) for one in inside], _sweep(path / SWEEP))
@@ -63,13 +64,28 @@ def _directory(path: Path) -> Run | Curve | tuple[Result, ...]:
     )
 
 
+def _run(path: Path) -> Run:
+    """A run with all that was kept of it. Raises: UsageError."""
+    try:
+        return _sound(path, folder.load(path))
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise _unusable(path / RUN, "this is no run of Stoker's", str(error)) from None
+
+
 def _light(path: Path) -> Run:
     """A run without its records and timeline. Raises: UsageError."""
     try:
-        return from_json(_json(path / RUN, TEXT))
-    except (ValueError, RecursionError, TypeError, AttributeError) as error:
-        why = f"{type(error).__name__}: {error}" if not str(error) else str(error)
-        raise _unusable(path / RUN, "this is no run of Stoker's", why) from None
+        return _sound(path, from_json(_json(path / RUN, TEXT)))
+    except (ValueError, RecursionError, TypeError, AttributeError, OverflowError) as error:
+        raise _unusable(path / RUN, "this is no run of Stoker's", str(error)) from None
+
+
+def _sound(path: Path, run: Run) -> Run:
+    """Raises: UsageError, for figures that cannot be."""
+    place = unsound(run)
+    if place:
+        raise _unusable(path / RUN, "this is no run of Stoker's", f"a figure cannot be: {place}")
+    return run
 
 
 def _sweep(path: Path) -> dict[str, Any]:
@@ -105,7 +121,7 @@ def _file(path: Path) -> tuple[Result, ...]:
         return found
     except peers.Unknown as error:
         raise _unusable(path, f"{path} is no result that is known here", str(error)) from None
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError) as error:
         why = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise _unusable(path, f"{path} is no whole result", why) from None
 

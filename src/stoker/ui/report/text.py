@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stoker.traffic.limits import limited_by
 from stoker.traffic.measures import Spread, Summary
 from stoker.traffic.run import Run
 from stoker.ui.findings import checked
@@ -18,7 +19,7 @@ NAMES = {
 
 def text(run: Run) -> str:
     """A run in about twenty lines."""
-    found = run.summary
+    found, said = run.summary, limited_by(run)
     lines = [
         f"{run.name}   {run.model}   {described(run.workload)}   ({run.kind})",
         f"  window      {found.window.rule}" + ("; interrupted" if run.interrupted else ""),
@@ -29,6 +30,7 @@ def text(run: Run) -> str:
         + (f", {found.cached:.0%} of them cached" if found.cached else ""),
         *objectives(run),
         *cost(run),
+        f"  limited by  {said[0].lower()}{said[1:]}",
         "",
         *(f"  {line}" for line in table(rows(run), frozenset(range(1, 8))).splitlines()),
         "",
@@ -90,7 +92,7 @@ def _server_row(name: str, told: Mapping[str, float]) -> list[str]:
         f"{1000 * told[key]:,.1f}" if key in told else "-"
         for key in ("mean", "p50", "p90", "p95", "p99", "max")
     ]
-    return [name, *cells, f"{told['count']:,.0f}"]
+    return [name, *cells, f"{told.get('count', 0):,.0f}"]
 
 
 def described(asked: Mapping[str, Any]) -> str:
