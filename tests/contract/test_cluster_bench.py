@@ -46,7 +46,7 @@ def test_a_test_runs_in_the_cluster_and_its_result_comes_here(
     serve(user, slo={"ttft": "1s"})
     pod = BenchPod(user.cluster, place, f"http://127.0.0.1:{engine.port}")
     pod.key = "sk-shop"
-    words = ("--rate", "20", "--requests", "60", "--input-len", "16", "--output-len", "4", "--price", "2")
+    words = ("--users", "4", "--requests", "60", "--input-len", "16", "--output-len", "4", "--price", "2")
     ran = user("bench", "--in-cluster", "--results", "kept", *words, "-o", "json")
     assert ran.code == 0, ran.err
     found = ran.json()
@@ -56,7 +56,7 @@ def test_a_test_runs_in_the_cluster_and_its_result_comes_here(
     assert found["objectives"]["ttft"] == 1.0
     kept = runs.load(user.stoker.home / "kept")
     assert len(kept.records) == 60
-    assert kept.workload["rate"] == "20"
+    assert kept.workload["users"] == "4"
     assert "stoker-run" not in ran.err, "what brings the result is for nobody's eyes"
     assert "asking http://127.0.0.1" in ran.err, "what its pod says is relayed"
     (container,) = pod.spec["containers"]

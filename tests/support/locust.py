@@ -62,7 +62,7 @@ def swarm(file: Path, key: str, workers: int = 0) -> Swarm:
         "--only-summary",
         "--json-file",
         str(file.with_suffix("")),
-        *master[: 99 * workers],
+        *(master if workers else []),
     ]
     try:
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -86,11 +86,10 @@ class Client(FastHttpUser):
     def work(self) -> None:
         """Everything that it has to send, and a word to the master at the end, which then stops the test."""
         (self.dispatch if USERS is None else self.loop)()
-        if isinstance(
-            self.environment.runner, WorkerRunner
-        ):  # what it has not reported by then, Locust may lose
+        runner = self.environment.runner
+        if isinstance(runner, WorkerRunner):  # what it has not reported by then, Locust may lose
             gevent.sleep(WORKER_REPORT_INTERVAL + 0.5)
-        self.environment.runner.send_message("user_done")
+        runner.send_message("user_done")
         gevent.sleep(TIMEOUT * 1000)
 
     def dispatch(self) -> None:
@@ -125,7 +124,7 @@ class Client(FastHttpUser):
             gevent.sleep(max(0.0, due - clock()))
             answer, due, why = self.ask(due, sent)
             if why:
-                for _ in left[number:]:  # none of them can be sent
+                for _ in left[number:] if due - SHARE.start >= WARMUP else ():  # none of them can be sent
                     fire("POST", PATH, 0.0, 0, "skipped: the turn before it failed")
                 break
             if number < len(left):
