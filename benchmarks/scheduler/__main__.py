@@ -1,6 +1,7 @@
 """Our scheduler against vLLM's own class, in this environment's vLLM.
 
     python -m benchmarks.scheduler [--count 10000] [--first 0]
+    python -m benchmarks.scheduler --large --count 25   engines and requests of usual sizes
     python -m benchmarks.scheduler --requests 20000     ours alone, on a virtual clock
 
 Every workload is a random engine with random requests. A step is the same if its requests, their order and
@@ -14,16 +15,15 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from benchmarks.scheduler import speed
+from benchmarks.scheduler import large, speed, workloads
 from benchmarks.scheduler.driving import Drive, Made, difference
 from benchmarks.scheduler.ours import Ours
 from benchmarks.scheduler.theirs import Theirs
-from benchmarks.scheduler.workloads import make
+from benchmarks.scheduler.workloads import Workload
 
 
-def pair(seed: int) -> tuple[Drive, Drive]:
-    """The workload of a seed on both."""
-    workload = make(seed)
+def pair(workload: Workload) -> tuple[Drive, Drive]:
+    """A workload on both."""
     return Drive(Ours(workload), workload).run(), Drive(Theirs(workload.limits), workload).run()
 
 
@@ -74,6 +74,7 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--requests", type=int)
     asked = parser.parse_args()
     if asked.requests:
@@ -81,7 +82,7 @@ def main() -> int:
         return 0
     sums = Sums()
     for seed in range(asked.first, asked.first + asked.count):
-        sums.add(*pair(seed))
+        sums.add(*pair(large.make(seed) if asked.large else workloads.make(seed)))
         if sums.count % 1000 == 0 or sums.count == asked.count:
             print(sums.told(), flush=True)
     return int(sums.identical < sums.count)

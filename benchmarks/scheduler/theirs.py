@@ -31,22 +31,27 @@ SCHEDULER_OPTIONS = (
 
 @cache
 def base() -> Any:
-    """vLLM's configuration without a model."""
-    from vllm.config import VllmConfig
-    from vllm.utils.hashing import sha256
-    from vllm.v1.core.kv_cache_utils import init_none_hash
+    """vLLM's configuration without a model.
 
-    logging.getLogger("vllm").setLevel(logging.ERROR)
-    init_none_hash(sha256)
-    return VllmConfig()
+    vLLM writes into the environment as it is imported and configured: engines that are started later by the
+    same process are not to have that.
+    """
+    with patch.dict(os.environ):
+        from vllm.config import VllmConfig
+        from vllm.utils.hashing import sha256
+        from vllm.v1.core.kv_cache_utils import init_none_hash
+
+        logging.getLogger("vllm").setLevel(logging.ERROR)
+        init_none_hash(sha256)
+        return VllmConfig()
 
 
 def configured(limits: SchedulerLimits) -> Any:
     """vLLM's configuration with these options, of a text model that generates."""
+    config = copy.copy(base())
     from vllm.config import CacheConfig, SchedulerConfig
 
     options = {name: getattr(limits, name) for name in SCHEDULER_OPTIONS}
-    config = copy.copy(base())
     config.parallel_config = copy.copy(config.parallel_config)
     config.parallel_config.pipeline_parallel_size = limits.pipeline_parallel_size
     config.scheduler_config = SchedulerConfig(is_encoder_decoder=False, **options)
@@ -99,10 +104,10 @@ class Theirs:
 
     def __init__(self, limits: SchedulerLimits) -> None:
         """It is empty."""
+        self.scheduler = scheduler(limits)
         from vllm.utils.hashing import sha256
         from vllm.v1.core.kv_cache_utils import get_request_block_hasher
 
-        self.scheduler = scheduler(limits)
         self.hasher = get_request_block_hasher(limits.block_size, sha256)
         self.asks: dict[str, Ask] = {}
         self.sampled: dict[int, set[str]] = {}

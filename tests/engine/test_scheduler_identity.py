@@ -4,8 +4,10 @@ import importlib.util
 import time
 
 import pytest
+from benchmarks.scheduler import large
 from benchmarks.scheduler.__main__ import Sums, pair
 from benchmarks.scheduler.driving import difference
+from benchmarks.scheduler.workloads import make
 
 pytestmark = [
     pytest.mark.engine,
@@ -24,8 +26,13 @@ def test_every_step_is_the_same() -> None:
     until = time.monotonic() + SECONDS
     sums = Sums()
     while sums.count < LEAST or time.monotonic() < until:
-        ours, theirs = pair(sums.count)
+        ours, theirs = pair(make(sums.count))
         assert difference(ours, theirs) is None
         sums.add(ours, theirs)
     assert sums.preempted > sums.count
     assert sums.spared > sums.count
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_in_engines_of_usual_sizes(seed: int) -> None:
+    assert difference(*pair(large.make(seed))) is None
