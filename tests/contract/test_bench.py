@@ -323,3 +323,18 @@ def test_an_engine_with_a_profile_batches_as_vllm_does(stoker: Stoker, start: St
     assert found["summary"]["failed"] == 0
     assert engine.metric("num_preemptions_total") > 0
     assert {one["output"] for one in records(stoker)} == {90}
+
+
+def test_over_tls_with_a_certificate_that_is_trusted(stoker: Stoker, start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="it comes with the engine")
+    from tests.support.tls import certificate, front
+
+    cert, key = certificate(tmp_path)
+    with front(start(itl=0.005).port, cert, key) as port:
+        words = ("--users", "2", "--requests", "4", *SHORT[:4])
+        found = bench(stoker, f"https://127.0.0.1:{port}", "--model", "demo", *words, SSL_CERT_FILE=str(cert))
+        assert (found["summary"]["requests"], found["summary"]["failed"]) == (4, 0)
+        ran = stoker(
+            "bench", "--url", f"https://127.0.0.1:{port}", "--model", "demo", *words, "--results", "no"
+        )
+        assert (ran.code, "certificate" in ran.err) == (1, True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from stoker.bench.connection import trusted
 from stoker.bench.job import PATHS, Abilities, Api
 from stoker.engine import openai
 from stoker.errors import EnvironmentFailed, UsageError
@@ -35,7 +36,7 @@ class Probe:
         self._endpoint, self._api, self._params = endpoint, api, params
         headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
         self._client = httpx2.Client(
-            base_url=endpoint.url, headers=headers, timeout=SECONDS, verify=verify, trust_env=False
+            base_url=endpoint.url, headers=headers, timeout=SECONDS, verify=trusted(verify), trust_env=False
         )
         self._exact_length = True
         self._each_event = True
