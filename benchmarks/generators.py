@@ -5,8 +5,8 @@ is sustained if all streams are sent, none fails, and the p99 of how late they c
 server's log, against one stream every 1 / rate seconds. Locust has no such schedule (a closed loop): at
 least 99 % of its rate. The highest rate is searched by doubling or halving from where each was found
 before, then by bisecting, for as long as `--budget` seconds a generator. Target: Stoker's at least three
-times the best of the others. `--cost`: CPU milliseconds a stream as well, from two runs of different
-lengths, so that starting does not count.
+times the best of the others. Beside each try stands the CPU time that a stream cost the generator while it
+sent and read, which other load on the machine changes least.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SECONDS = 6.0
 LAG = 0.005
 SHARE = 0.99
 CLOSE = 1.15  # the search ends where the lowest rate missed is so near the highest held
-GUESS = {"stoker": 400.0, "vllm": 100.0, "guidellm": 50.0, "aiperf": 50.0, "locust": 100.0}
+GUESS = {"stoker": 500.0, "vllm": 150.0, "guidellm": 30.0, "aiperf": 50.0, "locust": 250.0}
 SERVER, CLIENT = 0, 1  # cores
 
 
@@ -43,6 +43,7 @@ def line(name: str, seen: Seen) -> str:
     return (
         f"  {name:<9} {seen.load.rate:6.0f}/s asked  {seen.rate:7.1f} came  lag p99 "
         f"{percentile(seen.lags, 0.99) * 1000:8.1f} ms  {'held' if holds(name, seen) else 'missed'}   "
+        f"{seen.cost * 1000:5.2f} ms of CPU a stream   "
         f"(server: {seen.server_share:.2f} of a core, late p99 "
         f"{percentile(seen.server_late, 0.99) * 1000:.1f} ms)"
     )
@@ -74,16 +75,7 @@ def sustained(name: str, server: KnownServer, tokenizer: str, budget: float) -> 
     return search(GUESS[name], held, budget)
 
 
-def cost(name: str, server: KnownServer, tokenizer: str, rate: float) -> float | None:
-    """CPU seconds a stream, without those of its start."""
-    loads = [Load(rate, SECONDS * times, answer=0.5) for times in (1, 2)]
-    runs = [once(name, server, TIMING, load, tokenizer, CLIENT) for load in loads]
-    if runs[0] is None or runs[1] is None:
-        return None
-    return (runs[1].said.cpu - runs[0].said.cpu) / (len(runs[1].told) - len(runs[0].told))
-
-
-def main(names: list[str], budget: float, costs: bool) -> None:
+def main(names: list[str], budget: float) -> None:
     """Each in turn, and how Stoker's stands to the best of the others."""
     tokenizer = words()
     best: dict[str, float] = {}
@@ -94,8 +86,6 @@ def main(names: list[str], budget: float, costs: bool) -> None:
                 best[name] = low
                 above = f"missed at {high:.0f}" if high else "no higher rate was tried in time"
                 print(f"{name:<9} {low:6.0f} streams/s on a core   ({above})", flush=True)
-            if low and costs and (each := cost(name, server, tokenizer, low / 2)):
-                print(f"{name:<9} {each * 1000:6.2f} ms of CPU a stream at {low / 2:.0f}/s", flush=True)
     others = [rate for name, rate in best.items() if name != "stoker"]
     if "stoker" in best and others:
         print(
@@ -107,6 +97,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(EVERYONE), metavar="NAME")
     parser.add_argument("--budget", type=float, default=100.0)
-    parser.add_argument("--cost", action="store_true")
     given = parser.parse_args()
-    main(given.names, given.budget, given.cost)
+    main(given.names, given.budget)

@@ -35,6 +35,7 @@ def run(url: str, model: str, load: Load, tokenizer: str, core: int | None, limi
         lag_p99=None,
         cpu=ran.cpu,
         wall=ran.wall,
+        looks=ran.looks,
     )
 
 

@@ -9,7 +9,7 @@ from tests.support.known_stream import Timing, Told
 from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.load import Load, Result
 from benchmarks.peers.stoker import NotYet
-from benchmarks.peers.tree import PeerFailed
+from benchmarks.peers.tree import PeerFailed, between
 from stoker.spec.nouns import Demo
 from stoker.system import paths
 from stoker.weights import fetch
@@ -49,6 +49,15 @@ class Seen:
         """Streams a second that came, from the first to the last of them."""
         arrived = sorted(one.arrived for one in self.told)
         return (len(arrived) - 1) / (arrived[-1] - arrived[0]) if len(arrived) > 1 else 0.0
+
+    @property
+    def cost(self) -> float:
+        """The generator's CPU seconds a stream while it sent and read, its start and its summing up left
+        out."""
+        times = [at for one in self.told for at, _, _ in one.events]
+        if not times or not self.said.looks:
+            return 0.0
+        return between(self.said.looks, min(one.arrived for one in self.told), max(times)) / len(self.told)
 
     @property
     def server_late(self) -> list[float]:

@@ -33,6 +33,7 @@ def run(url: str, model: str, load: Load, tokenizer: str, core: int | None, limi
         lag_p99=_percentile(said, "request_dispatch_delay", "p99"),
         cpu=ran.cpu,
         wall=ran.wall,
+        looks=ran.looks,
     )
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from benchmarks.peers.tree import Looks
+
 CHAT = "/v1/chat/completions"
 
 
@@ -30,9 +32,10 @@ class Load:
 class Result:
     """What a load generator says, in seconds; None: it does not say it.
 
-    itl: between two tokens or events, each counted. tpot: a stream's mean of it. lag: by which a request was
-    sent late, as the generator itself says. streams_per_second, tokens_per_second: as it prints them.
-    cpu, wall: of its whole process tree, from start to end, measured from outside.
+    itl: between two tokens or events, each counted. tpot: a stream's mean of it. lag: by which a request
+    was sent late, as the generator itself says. streams_per_second, tokens_per_second: as it prints them.
+    cpu, wall: of its whole process tree, from start to end, measured from outside; looks: the CPU seconds
+    over time.
     """
 
     completed: int
@@ -47,6 +50,7 @@ class Result:
     lag_p99: float | None
     cpu: float
     wall: float
+    looks: Looks = ()
 
 
 def percentile(values: list[float], q: float) -> float:

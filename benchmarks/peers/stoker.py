@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.load import Load, Result
-from benchmarks.peers.tree import PeerFailed
+from benchmarks.peers.tree import PeerFailed, Ran
 from benchmarks.peers.tree import run as run_tree
 
 UNKNOWN_VERB = "No such verb 'bench'"
@@ -29,7 +29,7 @@ def run(url: str, model: str, load: Load, tokenizer: str, core: int | None, limi
             if UNKNOWN_VERB in str(failed):
                 raise NotYet("this Stoker has no `stoker bench`") from None
             raise
-    return read(document(ran.said), ran.cpu, ran.wall)
+    return read(document(ran.said), ran)
 
 
 def argv(url: str, model: str, load: Load, results: Path) -> list[str]:
@@ -51,7 +51,7 @@ def document(said: str) -> dict[str, Any]:
     return found
 
 
-def read(said: dict[str, Any], cpu: float, wall: float) -> Result:
+def read(said: dict[str, Any], ran: Ran) -> Result:
     """Its figures. Its time to first token counts from when a request was due; for the comparison it is the
     one from when it was sent, as the others have it: what a request was late is told beside it."""
     summary = said["summary"]
@@ -67,6 +67,7 @@ def read(said: dict[str, Any], cpu: float, wall: float) -> Result:
         streams_per_second=summary["completed"],
         tokens_per_second=summary["output_rate"],
         lag_p99=lag.get("p99"),
-        cpu=cpu,
-        wall=wall,
+        cpu=ran.cpu,
+        wall=ran.wall,
+        looks=ran.looks,
     )

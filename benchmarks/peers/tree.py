@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -19,13 +20,18 @@ class PeerFailed(RuntimeError):
     """A peer ended with another code than 0, or not in time; the text has its last lines."""
 
 
+Looks = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """said: what it printed; cpu and wall in seconds."""
+    """said: what it printed; cpu and wall in seconds; looks: the CPU seconds so far at moments of
+    time.monotonic."""
 
     said: str
     cpu: float
     wall: float
+    looks: Looks
 
 
 def run(
@@ -53,13 +59,25 @@ def run(
             stdout=said,
             stderr=subprocess.STDOUT,
         )
-        seen = _watch(child, begun + limit)
+        looks = _watch(child, begun + limit)
         wall, usage = time.monotonic() - begun, _reap(child)
         said.seek(0)
         text = said.read()
     if child.returncode not in codes:
         raise PeerFailed(_why(argv, child.returncode, wall, limit, text))
-    return Ran(text, max(usage, sum(seen.values())), wall)
+    return Ran(text, max(usage, looks[-1][1]), wall, looks)
+
+
+def between(looks: Looks, begin: float, end: float) -> float:
+    """The CPU seconds taken between two moments, by the looks next to them."""
+    return _at(looks, end) - _at(looks, begin)
+
+
+def _at(looks: Looks, moment: float) -> float:
+    for (before, had), (after, has) in pairwise(looks):
+        if before <= moment < after:
+            return had + (has - had) * (moment - before) / (after - before)
+    return looks[0][1] if moment < looks[0][0] else looks[-1][1]
 
 
 def _why(argv: list[str], code: int, wall: float, limit: float, text: str) -> str:
@@ -87,10 +105,11 @@ def on_core(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> dict[int, float]:
-    """Waits until the child has ended (its status is still to be taken); returns the last CPU seconds of each
-    process of its tree. Past the deadline all are killed."""
+def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> Looks:
+    """Waits until the child has ended (its status is still to be taken); returns the CPU seconds of its tree
+    over time, of those that have ended as they were last seen. Past the deadline all are killed."""
     seen: dict[int, float] = {}
+    looks = [(time.monotonic(), 0.0)]
     root = psutil.Process(child.pid)
     while not _has_ended(child.pid):
         tree = _tree(root)
@@ -98,12 +117,13 @@ def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> dict[int, float
             with contextlib.suppress(psutil.Error):
                 times = one.cpu_times()
                 seen[one.pid] = times.user + times.system
+        looks.append((time.monotonic(), sum(seen.values())))
         if time.monotonic() > deadline:
             for one in reversed(tree):
                 with contextlib.suppress(psutil.Error):
                     one.kill()
         time.sleep(LOOK)
-    return seen
+    return tuple(looks)
 
 
 def _has_ended(pid: int) -> bool:

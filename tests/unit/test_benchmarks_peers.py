@@ -11,7 +11,7 @@ from benchmarks.peers import aiperf, guidellm, locust, stoker, vllm_bench
 from benchmarks.peers.everyone import EVERYONE, Seen
 from benchmarks.peers.install import PINNED
 from benchmarks.peers.load import Load, Result, percentile
-from benchmarks.peers.tree import PeerFailed
+from benchmarks.peers.tree import PeerFailed, between
 from benchmarks.truth import error, truth
 from tests.support.known_stream import Timing, Told
 
@@ -134,3 +134,20 @@ def test_stokers_figures_are_found_among_its_progress() -> None:
     assert stoker.document('{"a": 1}\nmore') == {"a": 1}
     with pytest.raises(PeerFailed, match="no figures"):
         stoker.document("error: it does not answer")
+
+
+def test_cpu_time_is_taken_between_two_moments() -> None:
+    looks = ((0.0, 0.0), (1.0, 4.0), (2.0, 4.0), (4.0, 5.0))
+    assert between(looks, 0.5, 3.0) == pytest.approx(2.5)
+    assert between(looks, -1.0, 9.0) == pytest.approx(5.0)
+
+
+def test_a_streams_cost_leaves_out_start_and_end() -> None:
+    one = Seen(
+        LOAD,
+        Timing(),
+        replace(SAID, looks=((0.0, 0.0), (10.0, 8.0), (12.0, 9.0), (20.0, 20.0))),
+        [told(0, 10.0, (11.0, "content", 1)), told(1, 11.0, (12.0, "content", 1))],
+        0.1,
+    )
+    assert one.cost == pytest.approx(0.5)
