@@ -170,3 +170,52 @@ def test_a_page_that_cannot_be_written_is_said_after_the_run(capsys: pytest.Capt
     assert out.startswith("shop   demo")
     assert "no/such/folder/x.html cannot be written" in err
     assert "fix  --html FILE" in err
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (["started"], 1e308, "started: 1e+308"),
+        (["summary", "window", "start"], float("-inf"), "summary.window.start: -inf"),
+        (["objectives", "ttft"], float("nan"), "objectives.ttft: nan"),
+        (["server", "latencies", "ttft", "mean"], 1e30, "server.latencies.ttft.mean: 1e+30"),
+        (["summary", "requests"], 10**30, "summary.requests: 1000"),
+        (["summary", "offered"], 10**400, "int too large"),
+        (["version"], 2, "its version is 2, this Stoker reads 1"),
+    ],
+)
+def test_figures_that_cannot_be_are_no_run(
+    path: list[str], value: float, said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = json.loads((folder / "a" / "run.json").read_text())
+    tree = raw
+    for step in path[:-1]:
+        tree = tree[step]
+    tree[path[-1]] = value
+    (tmp_path / "run.json").write_text(json.dumps(raw))
+    assert report(str(tmp_path)) == 2
+    err = capsys.readouterr().err
+    assert f"at   {tmp_path}/run.json" in err
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "record",
+    ['"scheduled": NaN', '"scheduled": "soon"', '"last": Infinity', '"tokens_us": [1e300]', '"input": 1e99'],
+)
+def test_requests_that_cannot_be_are_no_run(
+    record: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(folder / "a" / "run.json", tmp_path / "run.json")
+    line = (folder / "a" / "records.jsonl").read_text().splitlines()[0]
+    (tmp_path / "records.jsonl").write_text(f"{line[:-1]}, {record}}}\n")
+    assert report(str(tmp_path)) == 2
+    assert "a figure cannot be: request 0" in capsys.readouterr().err
+
+
+def test_names_of_others_do_not_move_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = json.loads((DATA / "vllm-bench-0.32.0.json").read_text())
+    (tmp_path / "x.json").write_text(json.dumps({**raw, "label": "\x1b]0;taken\x07\x1b[2Jname"}))
+    assert report(str(tmp_path / "x.json")) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("]0;taken[2Jname ")

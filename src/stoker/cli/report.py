@@ -1,6 +1,7 @@
 """`stoker report`: one load test shown, or two compared."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from stoker.ui.report import results as shown
 from stoker.ui.report.text import text
 
 COMPARISON = "comparison.html"
+# what a terminal obeys, of texts of others, but colours: those are also ours
+_MOVES = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 Read = Run | Curve | tuple[Result, ...]
 
 
@@ -127,7 +130,7 @@ def _print(value: Any, words: str, output: str) -> None:
     if output == "json":
         print_json(value)
     else:
-        click.echo(words)
+        click.echo(_MOVES.sub("", words))
 
 
 def _write(page: str, place: str) -> None:

@@ -20,7 +20,7 @@ from stoker.traffic.student import quantile as student
 
 CONFIDENCE = 0.95
 BATCHES = (20, 16, 15, 12, 10, 8)  # the most that hold enough observations
-ENOUGH = {0.5: 5, 0.99: 50}  # observations in a batch, for a quantile
+ENOUGH = {0.5: 5, 0.99: 100}  # observations in a batch, for a quantile: a p99 of fewer is the slowest
 ENOUGH_PIECES = 5  # in a batch, for a rate
 Verdict = Literal[
     "better",

@@ -155,7 +155,7 @@ class Sampling:
     def latency(self, name: str, at: float, observed: float | Sequence[float] | None) -> None:
         """What was observed of the request that was due then; nothing is left out."""
         values = (observed,) if isinstance(observed, float) else observed
-        if values:
+        if values and at >= 0:
             self._latencies.setdefault(name, []).append((at, values))
 
     def amount(self, name: str, at: float, amount: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from stoker.bounds import shown
 from stoker.traffic.records import RequestRecord
 from stoker.traffic.run import Run
 
@@ -16,11 +17,11 @@ LATEST = 2.5e11  # epoch seconds: the year 9892
 def unsound(run: Run) -> str:
     """The place of the first figure that cannot be, and what it is; empty, where all can."""
     if not 0 <= run.started <= LATEST:
-        return f"started: {run.started}"
+        return f"started: {shown(run.started)}"
     for name in ("summary", "objectives", "share", "server", "generator", "environment"):
         for place, value in _figures(getattr(run, name), name):
             if not _can_be(value):
-                return f"{place}: {value}"
+                return f"{place}: {shown(value)}"
     for moment in run.timeline:
         if any(not _can_be(value) for _, value in _figures(moment, "")):
             return f"timeline, at {moment.at}"

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+LARGEST = 1e20  # nanoseconds since 1970 are below it
+
 
 def number(value: Any, place: str = "") -> float | None:
     """A number; None for nothing, and for what is not finite. Raises: ValueError, naming the place."""
@@ -12,7 +14,11 @@ def number(value: Any, place: str = "") -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{place}: expected a number, not {type(value).__name__}")
-    return float(value) if math.isfinite(value) else None
+    if math.isinf(value) or math.isnan(value):
+        return None
+    if abs(value) > LARGEST:
+        raise ValueError(f"{place}: there is no such number")
+    return float(value)
 
 
 def whole(value: Any, place: str = "") -> int | None:

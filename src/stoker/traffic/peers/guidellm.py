@@ -109,7 +109,7 @@ def _sampled(one: Mapping[str, Any], total: int | None, failed: int | None) -> S
     since it keeps no single ones."""
     kept = rows(one, "requests.successful")
     begin, seconds = get(one, "start_time"), get(one, "duration")
-    if begin is None or not seconds or total is None or len(kept) != total - (failed or 0):
+    if begin is None or not seconds or seconds < 0 or total is None or len(kept) != total - (failed or 0):
         return None
     sampling = Sampling(seconds + 1e-9)
     for n, row in enumerate(kept):

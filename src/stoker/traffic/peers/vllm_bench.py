@@ -104,13 +104,21 @@ def _sampled(value: Mapping[str, Any], seconds: float | None) -> Sampled | None:
     """Every request's times, where they were saved; tokens are taken to come with their events."""
     lists = [rows(value, name) for name in ("start_times", "ttfts", "itls", "output_lens", "latencies")]
     errors = rows(value, "errors") or [""] * len(lists[0])
-    if not seconds or not lists[0] or {len(one) for one in (*lists, errors)} != {len(lists[0])}:
+    if (
+        not seconds
+        or seconds < 0
+        or not lists[0]
+        or {len(one) for one in (*lists, errors)} != {len(lists[0])}
+    ):
         return None
     begin = min(number(one, "start_times") or 0.0 for one in lists[0])
     sampling = Sampling(seconds + 1e-9)
     for start, ttft, gaps, tokens, latency, error in zip(*lists, errors, strict=True):
         if not error:
-            _take(sampling, float(start) - begin, float(ttft), gaps, int(tokens), float(latency))
+            at = (number(start, "start_times") or 0.0) - begin
+            first, whole_ = number(ttft, "ttfts") or 0.0, number(latency, "latencies") or 0.0
+            between = [number(gap, "itls") or 0.0 for gap in gaps]
+            _take(sampling, at, first, between, whole(tokens, "output_lens") or 0, whole_)
     return sampling.sampled()
 
 

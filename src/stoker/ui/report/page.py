@@ -7,6 +7,7 @@ from hashlib import sha256
 from importlib.resources import files
 
 from stoker import __version__
+from stoker.traffic.sound import LATEST
 from stoker.ui.report.html import Html, joined, tag
 
 MEASURES = "docs/reference/measures.md"
@@ -75,6 +76,6 @@ def section(title: str, *children: object, **attributes: str) -> Html:
 
 def when(epoch: float | None) -> str:
     """A moment as this machine's clock shows it."""
-    if epoch is None:
+    if epoch is None or not 0 <= epoch <= LATEST:
         return ""
     return datetime.fromtimestamp(epoch, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
