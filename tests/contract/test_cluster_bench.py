@@ -109,6 +109,23 @@ def test_ctrl_c_deletes_the_job_and_says_so(user: User, place: Path) -> None:
     assert not any("bench" in name for kind, _, name in user.cluster.store.objects if kind != "Event")
 
 
+def test_ctrl_c_brings_what_was_measured_by_then(user: User, engine: Engine, place: Path) -> None:
+    serve(user)
+    BenchPod(user.cluster, place, f"http://127.0.0.1:{engine.port}").key = "sk-shop"
+    words = ("--users", "2", "--duration", "10m", "--output-len", "8", "--results", "kept")
+    process = user.begin("bench", "--in-cluster", *words)
+    until(lambda: (place / "run" / "records.jsonl").exists(), process=process)
+    until(lambda: (place / "run" / "records.jsonl").stat().st_size > 1000, process=process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "is deleted" in said
+    kept = runs.load(user.stoker.home / "kept")
+    assert kept.interrupted
+    assert kept.records
+    until(lambda: not any("bench" in name for kind, _, name in user.cluster.store.objects if kind == "Pod"))
+
+
 def test_an_image_that_cannot_be_pulled_is_named(user: User, place: Path) -> None:
     serve(user)
     BenchPod(user.cluster, place, fault="ImagePullBackOff")
@@ -157,6 +174,16 @@ def test_prompts_go_along(user: User, engine: Engine, place: Path) -> None:
     assert ran.code == 2
     assert "too large to go along into the cluster" in ran.err
     assert len(user.writes()) == before, "nothing is made"
+
+
+def test_a_job_that_is_refused_leaves_nothing(user: User) -> None:
+    serve(user)
+    before = user.there()
+    user.cluster.forbidden.add(("patch", "jobs"))
+    ran = user("bench", "--in-cluster")
+    assert ran.code == 2
+    assert "jobs" in ran.err
+    assert user.there() == before
 
 
 def test_without_an_image_and_without_a_cluster_it_says_what_is_missing(user: User) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.support.cluster import Cluster
 from tests.support.cluster.store import Object
 
 URL = "http://shop:8000"
+LEAVES = "double/process"
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -36,6 +38,7 @@ class BenchPod:
         notes = self._notes or {"fake/log": "", "fake/run-seconds": "1000"}
         body["metadata"].setdefault("annotations", {}).update(notes)
         if self._url:
+            body["metadata"]["finalizers"] = [LEAVES]  # a pod that is deleted goes once its process has ended
             threading.Thread(target=self._run, args=(labels["job-name"],), daemon=True).start()
 
     def _run(self, job: str) -> None:
@@ -58,16 +61,30 @@ class BenchPod:
             env={**os.environ, KEY: self.key, "STOKER_HOME": str(self._folder), "NO_COLOR": "1"},
         ) as process:
             assert process.stdout is not None
+            threading.Thread(target=self._ended, args=(job, process), daemon=True).start()
             for line in process.stdout:
                 said += line
                 self._note(job, {"fake/log": said})
             self._note(job, {"fake/exit-code": str(process.wait()), "fake/run-seconds": "0"})
+        time.sleep(0.5)  # its last lines are read
+        self._note(job, {}, finalizers=[])
 
-    def _note(self, job: str, notes: dict[str, str]) -> None:
+    def _ended(self, job: str, process: "subprocess.Popen[str]") -> None:
+        """As a kubelet does with a pod that is deleted."""
+        store = self._cluster.store
+        while process.poll() is None:
+            with store.lock:
+                mine = [one["metadata"] for one in store.list("Pod") if job in one["metadata"]["name"]]
+            if any("deletionTimestamp" in one for one in mine):
+                process.terminate()
+                return
+            time.sleep(0.05)
+
+    def _note(self, job: str, notes: dict[str, str], **more: Any) -> None:
         store = self._cluster.store
         with store.lock:
             for pod in store.list("Pod"):
                 meta = pod["metadata"]
                 if meta["labels"].get("job-name") == job:
-                    after = {**meta, "annotations": {**meta["annotations"], **notes}}
+                    after = {**meta, "annotations": {**meta["annotations"], **notes}, **more}
                     store.put(("Pod", meta["namespace"], meta["name"]), {**pod, "metadata": after})

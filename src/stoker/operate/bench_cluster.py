@@ -4,7 +4,7 @@ here."""
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from stoker.units import Bytes
 
 LARGEST = Bytes(900 * 1024)  # of the files of a workload: a ConfigMap takes 1 MiB
 MARGIN, DAY = 900, 24 * 3600  # seconds for image and answers; for a test that has no end of its own
+LEAVING = 25.0  # seconds in which a pod that is taken away tells its result: less than its grace period
 FILES = ("prompts", "trace")  # words that name one
 _LAST = 12  # lines that are told of a test without a result
 
@@ -64,7 +65,8 @@ def in_cluster(
 ) -> Result:
     """Starts the Job, relays what it says, and writes its result to `path`.
 
-    Ctrl-C takes the Job away. Raises: NoSuchFleet, UsageError, EnvironmentFailed, TimedOut, with the cause.
+    Ctrl-C takes the Job away; what it had measured by then is a result as well. Raises: NoSuchFleet,
+    UsageError, EnvironmentFailed, TimedOut, with the cause.
     """
     _check_free(path)
     fleet.status()  # a fleet that is not there is told at once
@@ -73,19 +75,22 @@ def in_cluster(
     name = objects[-1].name
     _start(api, objects)
     report(Event("bench", f"Job/{name} in {cluster.namespace}", "..."))
-    parcel, last = Parcel(), list[str]()
+    heard = _Heard(JobPod(api, cluster.name, cluster.namespace, name, report), say)
     try:
-        for line in JobPod(api, cluster.name, cluster.namespace, name, report).lines():
-            if not parcel.feed(line):
-                last = [*last[1 - _LAST :], line]
-                say(line)
-    except BaseException as error:
-        _end(api, cluster.namespace, name, report, "" if isinstance(error, StokerError) else "interrupted: ")
+        heard.all()
+    except KeyboardInterrupt:
+        _end(api, cluster.namespace, name, report, "interrupted: ")
+        heard.rest()
+        if heard.parcel.code is None:
+            raise
+    except BaseException:
+        _end(api, cluster.namespace, name, report, "")
         raise
+    parcel = heard.parcel
     if parcel.code is None:
         raise EnvironmentFailed(
             "the load test ended without a result",
-            why="\n".join(last) or "its pod said nothing",
+            why="\n".join(heard.last) or "its pod said nothing",
             fix=f"kubectl -n {cluster.namespace} describe job {name}; is kubernetes.image a Stoker that has "
             "`bench`?",
             rule="bench-pod",
@@ -94,6 +99,28 @@ def in_cluster(
     if parcel.left:
         report(Event("bench", f"{', '.join(parcel.left)} stayed behind: too large for a log", "warn"))
     return Result(parcel.code, _kept(fleet, cluster, sent, path))
+
+
+class _Heard:
+    """What the pod has said: its result, and the last lines beside it."""
+
+    def __init__(self, pod: JobPod, say: Callable[[str], None]) -> None:
+        self.parcel, self.last = Parcel(), list[str]()
+        self._pod, self._say = pod, say
+
+    def all(self) -> None:
+        """Hears it to its end."""
+        self._take(self._pod.lines())
+
+    def rest(self) -> None:
+        """Hears what a pod that is taken away still has to say."""
+        self._take(self._pod.rest(LEAVING))
+
+    def _take(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            if not self.parcel.feed(line):
+                self.last = [*self.last[1 - _LAST :], line]
+                self._say(line)
 
 
 def _check_free(path: Path) -> None:
@@ -149,16 +176,24 @@ def _too_large(name: str, size: str) -> UsageError:
 
 
 def _start(api: Api, objects: tuple[Manifest, ...]) -> None:
-    """Makes them, and has the Job own all others: they go with it."""
+    """Makes them, and has the Job own all others: they go with it. Nothing stays where one is refused."""
+    try:
+        made = [api.apply(one.body) for one in objects][-1]
+        _own(api, objects, made["metadata"]["uid"])
+    except BaseException:
+        for one in objects:
+            with suppress(StokerError):
+                api.delete(one.kind, one.namespace, one.name)
+        raise
+
+
+def _own(api: Api, objects: tuple[Manifest, ...], uid: str) -> None:
     *needed, job = objects
-    for one in needed:
-        api.apply(one.body)
-    made = api.apply(job.body)
     owner = {
         "apiVersion": job.api_version,
         "kind": job.kind,
         "name": job.name,
-        "uid": made["metadata"]["uid"],
+        "uid": uid,
     }
     for one in needed:
         api.apply({**one.body, "metadata": {**one.body["metadata"], "ownerReferences": [owner]}})

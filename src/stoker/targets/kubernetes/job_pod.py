@@ -49,6 +49,13 @@ class JobPod:
                 yield from self._heard(0.0)
                 return
 
+    def rest(self, seconds: float) -> Iterator[str]:
+        """What it still says, within so many seconds, as it is taken away."""
+        until = clock.monotonic() + seconds
+        while clock.monotonic() < until and any(one.busy for one in self._readers.values()):
+            yield from self._heard(LOOK_SECONDS)
+        yield from self._heard(0.0)
+
     def _looked(self) -> bool:
         """Looks once. Returns whether it is over."""
         try:
