@@ -2,8 +2,8 @@
 
 `python -m benchmarks.agreement [--rounds N] [--rate R]`: each in turn on one engine, an even rate, streamed
 chats of equal length by the server's count. Target: throughput and median time to first token and per output
-token within 5 %. Defined alike here: the first event with a role comes with the first token, and every event is
-one token. Stoker's time to first token is the one from when a request was sent, as the other's.
+token within 5 %. Defined alike here: the first event with a role comes with the first token, and every event
+is one token. Stoker's time to first token is the one from when a request was sent, as the other's.
 """
 
 import argparse
