@@ -1,35 +1,35 @@
 """Locust itself, in an environment of its own in Stoker's cache: it stands beside nobody's packages."""
 
 import json
-import shutil
 import socket
 import subprocess
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.peers import install as peers
+from benchmarks.peers.install import PINNED
 
 from stoker.render.locust.objects import IMAGE
 from stoker.system import paths
+from stoker.system.files import locked
 
-PINNED = f"locust=={IMAGE.rpartition(':')[2]}"
 PATIENCE = 120.0
+INSTALLING = 300.0  # seconds
 
 
 def program() -> Path:
-    """Its command, installed where it is not there yet. Skips the test where no index has it."""
-    folder = paths.engine_cache().parent / "peers" / PINNED.replace("==", "-")
-    if not (folder / "whole").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", PINNED]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"{PINNED} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-        (folder / "whole").touch()
-    return folder / "bin" / "locust"
+    """Its command, installed where it is not there yet, as for benchmarks. Skips the test where no index has
+    it."""
+    assert PINNED["locust"] == ((f"locust=={IMAGE.rpartition(':')[2]}",),)
+    place = paths.engine_cache().parent / "peers"
+    place.mkdir(parents=True, exist_ok=True)
+    with locked(place / "locust.lock", INSTALLING):  # tests that run beside each other share it
+        try:
+            return peers.program("locust")
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"Locust cannot be installed here: {error}")
 
 
 @dataclass
