@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.support.hub import World
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down "ignored"
 
@@ -158,6 +161,19 @@ def stoker(tmp_path: Path) -> Iterator[Stoker]:
     for process in left:
         process.kill()
     assert not left, f"left behind: {left}"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator["World"]:
+    """A hub and buckets on loopback, to which the environment leads."""
+    from tests.support.hub import hub
+
+    for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with hub() as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture

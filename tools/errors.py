@@ -21,6 +21,7 @@ WIDTH = 108
 PARTS = ("what", "why", "fix")
 # What is meant by an id under which several things are said, or whose text is all of its case's own.
 ABOUT = {
+    "bench-pod": "the pod of a load test does not begin, or ends without a result",
     "chat-template": "the chat template cannot be used",
     "compare-workload": "the two results are not of the same work",
     "demo-fetch": "the weights of a demo model cannot be fetched",
@@ -34,6 +35,7 @@ ABOUT = {
     "kube-credentials": "the cluster does not take the credentials",
     "kube-secret": "a Secret that is referred to is not there, or lacks the key",
     "kubernetes-adapters": "adapters cannot be brought to a cluster in this way",
+    "kubernetes-image": "an image that pods need is not named",
     "kubernetes-weights": "the weights cannot be brought to a cluster in this way",
     "logs-previous": "there is no earlier life whose log could be shown",
     "model-config": "config.json is not one of a model",

@@ -19,6 +19,7 @@ from stoker.cli.main import GROUPS, cli
 from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS
 from stoker.cli.plan_json import as_json
+from stoker.engine.profile import EngineProfile
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.points import Point
@@ -26,9 +27,14 @@ from stoker.fleet.state import Evidence, FleetState, Rank, Replica, Sample, Scal
 from stoker.fleet.target import LogLine
 from stoker.model.shape import ModelShape
 from stoker.spec import template
+from stoker.traffic.capacity import Capacity, LoadStep
 from stoker.traffic.compare import Compared
 from stoker.traffic.curve import Curve
+from stoker.traffic.measures import Spread, Summary, Window
+from stoker.traffic.objectives import LatencyObjectives
+from stoker.traffic.records import Failure, RequestRecord
 from stoker.traffic.result import Result, Told
+from stoker.traffic.run import Environment, GeneratorUse, Moment, Run, ServerSide
 from stoker.weights.entries import CacheEntry
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -66,6 +72,15 @@ PRINTED = (
         "(text and reason are what is looked for)",
     ),
     (
+        "`stoker bench -o json`",
+        "Run, without records and timeline, with `cost` (dollars a million output tokens) and `holds` "
+        "(whether it can be believed), as in `run.json`; `records.jsonl` has a RequestRecord a line, its "
+        "tokens as `tokens_us` (microseconds after `sent`) and `counts`, `timeline.jsonl` a Moment a line. "
+        "With --sweep or --quick: `level` (rate or users), `steps`: a list of LoadStep, `capacity`: Capacity,"
+        " `objectives`, `share`, "
+        "`interrupted`, `profile`, as in `sweep.json`",
+    ),
+    (
         "`stoker report -o json`",
         "what `run.json` holds; of several runs a Curve; of another tool's file a list of Result; of two, "
         "`rows`: a list of Compared, `differences`: a list of what, a, b, and `findings`: a list of Finding",
@@ -87,6 +102,20 @@ NOUNS = (
     Step,
     LogLine,
     Finding,
+    Run,
+    Summary,
+    Window,
+    Spread,
+    LatencyObjectives,
+    ServerSide,
+    GeneratorUse,
+    Environment,
+    EngineProfile,
+    RequestRecord,
+    Failure,
+    Moment,
+    LoadStep,
+    Capacity,
     Compared,
     Result,
     Told,

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from benchmarks.scheduler.workloads import Ask, Workload
 
-MOST_TURNS = 1500  # two that tie in all may preempt each other for ever
 Named = tuple[tuple[str, int], ...]
 
 
@@ -63,7 +62,7 @@ class Drive:
         on_the_way: deque[Any] = deque()
         deep = self.workload.limits.depth
         turn = 0
-        while (asks or on_the_way or self.engine.busy()) and turn < MOST_TURNS:
+        while (asks or on_the_way or self.engine.busy()) and turn < self.workload.turns:
             while asks and asks[0].turn <= turn:
                 self.engine.add(asks.popleft())
             self._leave(turn, mid_step=False)

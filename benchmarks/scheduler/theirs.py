@@ -8,12 +8,12 @@ import os
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.scheduler.driving import After, Made
 from benchmarks.scheduler.workloads import EOS, Ask
 from stoker.engine.scheduler import SchedulerLimits
 
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 SCHEDULER_OPTIONS = (
     "max_num_batched_tokens",
     "max_num_seqs",
@@ -31,23 +31,27 @@ SCHEDULER_OPTIONS = (
 
 @cache
 def base() -> Any:
-    """vLLM's configuration without a model."""
-    from vllm.config import VllmConfig
-    from vllm.utils.hashing import sha256
-    from vllm.v1.core.kv_cache_utils import init_none_hash
+    """vLLM's configuration without a model.
 
-    logging.disable(logging.WARNING)
-    init_none_hash(sha256)
-    return VllmConfig()
+    vLLM writes into the environment as it is imported and configured: engines that are started later by the
+    same process are not to have that.
+    """
+    with patch.dict(os.environ):
+        from vllm.config import VllmConfig
+        from vllm.utils.hashing import sha256
+        from vllm.v1.core.kv_cache_utils import init_none_hash
+
+        logging.getLogger("vllm").setLevel(logging.ERROR)
+        init_none_hash(sha256)
+        return VllmConfig()
 
 
 def configured(limits: SchedulerLimits) -> Any:
     """vLLM's configuration with these options, of a text model that generates."""
+    config = copy.copy(base())
     from vllm.config import CacheConfig, SchedulerConfig
 
     options = {name: getattr(limits, name) for name in SCHEDULER_OPTIONS}
-    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(limits.async_scheduling))  # as on GPUs, as on CPUs
-    config = copy.copy(base())
     config.parallel_config = copy.copy(config.parallel_config)
     config.parallel_config.pipeline_parallel_size = limits.pipeline_parallel_size
     config.scheduler_config = SchedulerConfig(is_encoder_decoder=False, **options)
@@ -84,13 +88,15 @@ def kv_cache(limits: SchedulerLimits) -> Any:
 def scheduler(limits: SchedulerLimits) -> Any:
     """The class that vLLM would choose, made."""
     config = configured(limits)
-    grammars = SimpleNamespace(accept_tokens=lambda request, tokens: True)
-    return config.scheduler_config.get_scheduler_cls()(
-        vllm_config=config,
-        kv_cache_config=kv_cache(limits),
-        structured_output_manager=grammars,
-        block_size=limits.block_size,
-    )
+    made = config.scheduler_config.get_scheduler_cls()
+    runner = {"VLLM_USE_V2_MODEL_RUNNER": str(int(limits.async_scheduling))}  # as on GPUs, as on CPUs
+    with patch.dict(os.environ, runner):
+        return made(
+            vllm_config=config,
+            kv_cache_config=kv_cache(limits),
+            structured_output_manager=SimpleNamespace(accept_tokens=lambda request, tokens: True),
+            block_size=limits.block_size,
+        )
 
 
 class Theirs:
@@ -98,10 +104,10 @@ class Theirs:
 
     def __init__(self, limits: SchedulerLimits) -> None:
         """It is empty."""
+        self.scheduler = scheduler(limits)
         from vllm.utils.hashing import sha256
         from vllm.v1.core.kv_cache_utils import get_request_block_hasher
 
-        self.scheduler = scheduler(limits)
         self.hasher = get_request_block_hasher(limits.block_size, sha256)
         self.asks: dict[str, Ask] = {}
         self.sampled: dict[int, set[str]] = {}

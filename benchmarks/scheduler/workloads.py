@@ -38,11 +38,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An engine's options and what it is asked."""
+    """An engine's options and what it is asked; it is left after so many turns, however it stands: two
+    requests that tie in all but their ids may preempt each other for ever.
+    """
 
     seed: int
     limits: SchedulerLimits
     asks: tuple[Ask, ...]
+    turns: int = 1500
 
 
 def make(seed: int) -> Workload:

@@ -302,3 +302,39 @@ def test_a_sweep_finds_the_capacity_of_an_engine_of_known_capacity(stoker: Stoke
     assert found["capacity"]["low"] <= found["capacity"]["level"] <= found["capacity"]["high"]
     assert (stoker.home / "run" / "sweep.json").exists()
     assert all((stoker.home / "run" / one["folder"] / "run.json").exists() for one in found["steps"])
+
+
+def test_an_engine_with_a_profile_is_found_to_have_it(stoker: Stoker, start: Start) -> None:
+    true = {"base": 0.02, "prefill_token": 0.0001, "sequence": 0.0005}
+    engine = start("--max-num-seqs", "64", profile=true, kv_blocks=20_000)
+    words = ("--rate", "6", "--input-len", "50..400", "--output-len", "30..60", "--duration", "12s")
+    found = bench(stoker, url(engine), *words)["profile"]
+    assert found["base"] == pytest.approx(true["base"], rel=0.3)
+    assert found["prefill_token"] == pytest.approx(true["prefill_token"], rel=0.4)
+    assert found["error"] < 0.3
+
+
+def test_an_engine_with_a_profile_batches_as_vllm_does(stoker: Stoker, start: Start) -> None:
+    """Its KV cache holds two requests at their end: a third one is begun, and has to give way."""
+    profile = {"base": 0.005}
+    engine = start("--max-model-len", "400", profile=profile, kv_blocks=24)
+    words = ("--users", "3", "--requests", "6", "--input-len", "100", "--output-len", "90")
+    found = bench(stoker, url(engine), *words)
+    assert found["summary"]["failed"] == 0
+    assert engine.metric("num_preemptions_total") > 0
+    assert {one["output"] for one in records(stoker)} == {90}
+
+
+def test_over_tls_with_a_certificate_that_is_trusted(stoker: Stoker, start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="it comes with the engine")
+    from tests.support.tls import certificate, front
+
+    cert, key = certificate(tmp_path)
+    with front(start(itl=0.005).port, cert, key) as port:
+        words = ("--users", "2", "--requests", "4", *SHORT[:4])
+        found = bench(stoker, f"https://127.0.0.1:{port}", "--model", "demo", *words, SSL_CERT_FILE=str(cert))
+        assert (found["summary"]["requests"], found["summary"]["failed"]) == (4, 0)
+        ran = stoker(
+            "bench", "--url", f"https://127.0.0.1:{port}", "--model", "demo", *words, "--results", "no"
+        )
+        assert (ran.code, "certificate" in ran.err) == (1, True)

@@ -91,9 +91,9 @@ def test_a_disk_that_is_still_being_made_is_waited_for(user: User) -> None:
     user.ok("up", STOKER_OFFLINE="1")
     at_once = {"metadata": {"name": "fast"}, "provisioner": "x", "volumeBindingMode": "Immediate"}
     user.cluster.store.create(BY_KIND["StorageClass"], "", at_once)
-    lives, before = user.cluster.lives, claimed(user)
-    bind = lives._bind
-    lives._bind = lambda claim: None if "dataSource" in claim["spec"] else bind(claim)  # type: ignore[method-assign]
+    volumes, before = user.cluster.lives.volumes, claimed(user)
+    bind = volumes.bind
+    volumes.bind = lambda claim: None if "dataSource" in claim["spec"] else bind(claim)  # type: ignore[method-assign]
     user.write(model=f"{BUCKET}-2", kubernetes={**COPIED, "disk": {"storage_class": "fast"}}, engine={})
     user.stoker.env["STOKER_OFFLINE"] = "1"
     process = user.begin("up")
@@ -104,7 +104,7 @@ def test_a_disk_that_is_still_being_made_is_waited_for(user: User) -> None:
     )
     time.sleep(3)  # for looks that would have changed it
     assert (claimed(user), ready(user)) == (before, 1)
-    lives._bind = bind  # type: ignore[method-assign]
+    volumes.bind = bind  # type: ignore[method-assign]
     assert process.wait(60) == 0
     process.communicate()
     assert claimed(user) != before
@@ -143,7 +143,7 @@ def test_a_rollback_from_a_range_to_a_number_keeps_what_the_hpa_has_set(user: Us
 
 
 def test_a_range_over_a_fleet_at_0_is_taken_to_its_low_end(user: User) -> None:
-    user.cluster.lives.hpa_moves = False  # a real HPA leaves a target at 0 alone
+    user.cluster.lives.autoscalers.moves = False  # a real HPA leaves a target at 0 alone
     user.ok("up")
     assert "0 of 0" in user.ok("scale", "0").out
     user.write(replicas="2..3", scaling=SCALING)

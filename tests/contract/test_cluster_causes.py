@@ -157,7 +157,7 @@ def test_a_disk_that_nobody_makes_ends_the_copy(looked: Looked, monkeypatch: pyt
     monkeypatch.setenv("STOKER_OFFLINE", "1")
     monkeypatch.setattr(copying, "DISK_SECONDS", 1.0)
     looked.user.write(model="gs://acme-models/gemma-ft", hardware="l4:1", kubernetes=COPIED)
-    looked.lives.drivers = False
+    looked.lives.volumes.drivers = False
     with pytest.raises(stoker.EnvironmentFailed) as raised:
         looked.up(60)
     found = raised.value.finding
@@ -167,7 +167,7 @@ def test_a_disk_that_nobody_makes_ends_the_copy(looked: Looked, monkeypatch: pyt
     assert "why-no-driver" in looked.rules()
     state = looked.state()
     assert state.service("weights") is not None
-    looked.lives.drivers = True
+    looked.lives.volumes.drivers = True
     looked.up()
     assert [one.phase for one in looked.state().services] == ["Ready"] * 3
     assert [one.role for one in looked.state().services] == ["weights", "snapshot", "claim"]
@@ -224,7 +224,7 @@ def test_a_service_that_somebody_deleted_or_turned_away(looked: Looked) -> None:
 
 
 def test_a_route_without_a_controller_is_not_served(looked: Looked) -> None:
-    looked.lives.gateways = False
+    looked.lives.gateways.run = False
     looked.user.write(
         kubernetes={**SPEC["kubernetes"], "routing": "gateway-api", "gateway": {"proxies": ["10.129.0.0/23"]}}
     )
@@ -234,7 +234,7 @@ def test_a_route_without_a_controller_is_not_served(looked: Looked) -> None:
     route = looked.state().service("route")
     assert route is not None
     assert route.phase == "Starting"
-    looked.lives.gateways = True
+    looked.lives.gateways.run = True
     looked.up()
     assert looked.rules() == []
 
@@ -291,7 +291,7 @@ def test_an_adapter_that_is_installed_and_down(looked: Looked) -> None:
         "no custom metrics API (custom.metrics.k8s.io) registered",
         "the server could not find the metric x for pods",
     ):
-        looked.lives.hpa_says = said
+        looked.lives.autoscalers.says = said
         looked.until(lambda: looked.rules() == ["why-hpa-adapter-down"])
     (found,) = looked.why()
     assert "MissingEndpoints: endpoints for service/custom-metrics" in found.what

@@ -241,7 +241,7 @@ def test_replicas_go_to_an_hpa_and_come_back_without_one_lost(user: User) -> Non
 
 
 def test_the_least_of_a_range_is_there_from_the_beginning(user: User) -> None:
-    user.cluster.lives.hpa_moves = False
+    user.cluster.lives.autoscalers.moves = False
     user.write(replicas="2..3", scaling={"metrics": {"queue-depth": 5}})
     assert "2 of 2 replicas ready" in user.ok("up").out
     assert user.ok("up", "--dry-run").out == "nothing to do\n"

@@ -67,7 +67,7 @@ def test_an_hpa_without_metrics_is_explained_link_by_link(user: User) -> None:
         ("Permission monitoring.timeSeries.list denied: 403", "why-hpa-rights"),
         ("the server could not find the metric vllm_num_requests_waiting for pods", "why-hpa-name"),
     ):
-        user.cluster.lives.hpa_says = said
+        user.cluster.lives.autoscalers.says = said
         deadline = time.monotonic() + 30
         while (found := rules()) != [rule]:
             assert time.monotonic() < deadline, found

@@ -110,7 +110,8 @@ def home(stoker: Stoker) -> Stoker:
 
 def goes_on(words: list[str]) -> bool:
     """Whether a command ends only by Ctrl-C."""
-    return {"-f", "-w", "--watch", "--follow"} & set(words) != set() and words[0] in ("logs", "status")
+    follows = {"logs": {"-f", "--follow"}, "status": {"-w", "--watch"}}
+    return not follows.get(words[0], set()).isdisjoint(words)
 
 
 def ended(words: list[str], stoker: Stoker) -> int:

@@ -311,3 +311,27 @@ def test_adoption_after_the_supervisors_death(real: Stoker) -> None:
     after = real.state("real")
     assert after["supervised"]
     assert [r["ranks"] for r in after["replicas"]] == [r["ranks"] for r in before["replicas"]]
+
+
+def test_a_load_test_of_the_real_engine_counts_as_it_counts(real: Stoker) -> None:
+    before = httpx2.get(f"{real.url}/metrics", timeout=10).text
+    words = ("--users", "2", "--requests", "12", "--input-len", "60..120", "--output-len", "10..30")
+    ran = real("bench", "--name", "real", *words, "-o", "json", "--results", "run", timeout=240)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    summary = found["summary"]
+    assert (summary["requests"], summary["failed"], summary["mismatched"]) == (12, 0, 0)
+    assert found["environment"]["engine"].startswith("vLLM")
+    lines = (real.home / "run" / "records.jsonl").read_text().splitlines()
+    kept = [json.loads(line) for line in lines]
+    assert all(60 <= one["input"] == one["wanted"] <= 120 for one in kept)
+    assert all(sum(one.get("counts") or [1] * len(one["tokens_us"])) == one["output"] for one in kept)
+    written = generated(httpx2.get(f"{real.url}/metrics", timeout=10).text) - generated(before)
+    asked_first = written - sum(one["output"] for one in kept)  # a token for each question before the test
+    assert 0 < asked_first < 40
+
+
+def generated(page: str) -> float:
+    """Tokens that the engine has written so far."""
+    rows = [line for line in page.splitlines() if line.startswith("vllm:generation_tokens_total{")]
+    return sum(float(row.split()[-1]) for row in rows)

@@ -4,8 +4,10 @@ import importlib.util
 import time
 
 import pytest
-from benchmarks.scheduler.__main__ import pair
-from benchmarks.scheduler.driving import Made, difference
+from benchmarks.scheduler import large
+from benchmarks.scheduler.__main__ import Sums, pair
+from benchmarks.scheduler.driving import difference
+from benchmarks.scheduler.workloads import make
 
 pytestmark = [
     pytest.mark.engine,
@@ -22,13 +24,15 @@ LEAST = 200
 def test_every_step_is_the_same() -> None:
     """As many workloads as there is time for; among them everything that is compared happens."""
     until = time.monotonic() + SECONDS
-    seed = preempted = spared = 0
-    while seed < LEAST or time.monotonic() < until:
-        ours, theirs = pair(seed)
+    sums = Sums()
+    while sums.count < LEAST or time.monotonic() < until:
+        ours, theirs = pair(make(sums.count))
         assert difference(ours, theirs) is None
-        made = [one for one in theirs.seen if isinstance(one, Made)]
-        preempted += sum(len(one.preempted) for one in made)
-        spared += sum(tokens > 0 for one in made for _, tokens in one.admitted)
-        seed += 1
-    assert preempted > seed
-    assert spared > seed
+        sums.add(ours, theirs)
+    assert sums.preempted > sums.count
+    assert sums.spared > sums.count
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_in_engines_of_usual_sizes(seed: int) -> None:
+    assert difference(*pair(large.make(seed))) is None

@@ -49,6 +49,18 @@ class World:
     url: str = ""
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which a hub and buckets are found here."""
+        return {
+            "HF_ENDPOINT": self.url,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "STORAGE_EMULATOR_HOST": self.url,
+        }
+
+    @property
     def reads(self) -> int:
         """How many ranges were asked for."""
         return sum("/resolve/" in path or path.startswith("/bucket/") for path, _, _ in self.seen)

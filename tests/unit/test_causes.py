@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.unit.test_engine_last_error import LINES, LOGS, REAL
+from tests.support.deaths import LINES, LOGS, REAL
 
 from stoker.advise.why import why
 from stoker.advise.why.rule import SHOWN, shown
@@ -23,7 +23,7 @@ NOW = 1000.0
 ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 DEATHS = {
     **{name: (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8") for name, *_ in REAL},
-    **{f"{rule}-{n}": f"{line}\nTraceback:\n{ECHO}\n" for n, (line, rule, _) in enumerate(LINES)},
+    **{f"{rule}-{n}": f"{line}\nTraceback:\n{ECHO}\n" for n, (rule, _, line) in enumerate(LINES)},
     "unknown": f"Traceback (most recent call last):\nValueError: the moon is full\n{ECHO}\n",
 }
 COPIES = {

@@ -1,106 +1,15 @@
-"""What stands around a fleet's pods, read as the API has it: nodes, workloads, claims, ways in, what is
-deleted and stays."""
+"""What stands around a fleet's pods, read as the API has it: workloads, ways in, what is deleted and
+stays."""
 
 from typing import Any
 
 import pytest
 
-from stoker.errors import UsageError
-from stoker.targets.kubernetes import deletion, nodes, probe_events, routes, volumes, workload_conditions
+from stoker.targets.kubernetes import deletion, probe_events, routes, workload_conditions
 from stoker.targets.kubernetes.pods import evidence, replicas, unattended, unscheduled
 
 NOW = 1_793_613_600.0 + 100  # a hundred seconds after AT
 AT, LATER = "2026-11-02T10:00:00Z", "2026-11-02T10:01:30Z"
-GPU = "nvidia.com/gpu"
-LABEL = "cloud.google.com/gke-accelerator"
-
-
-def node(name: str, gpus: str = "4", label: str = "nvidia-l4", **more: Any) -> dict[str, Any]:
-    conditions = [
-        {
-            "type": "Ready",
-            "status": more.pop("ready", "True"),
-            "message": "Kubelet stopped posting node status.",
-        }
-    ]
-    allocatable = {GPU: gpus, "cpu": "46", "memory": "180Gi"}
-    return {
-        "metadata": {"name": name, "labels": {LABEL: label}},
-        "spec": more,
-        "status": {"allocatable": allocatable, "conditions": conditions},
-    }
-
-
-def pod(gpus: str = "1", selector: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2"}
-    asked = {
-        "requests": {"cpu": more.pop("cpu", "4"), "memory": more.pop("memory", "16Gi"), GPU: gpus},
-        "limits": {GPU: gpus},
-    }
-    spec = {
-        "nodeSelector": selector or {LABEL: "nvidia-l4"},
-        "containers": [{"name": "engine", "resources": asked}],
-    }
-    return {"metadata": {"name": "shop-1"}, "spec": spec | more, "status": {"conditions": [unscheduled]}}
-
-
-DEDICATED = {"key": "dedicated", "value": "ml", "effect": "NoSchedule"}
-ONES: list[tuple[dict[str, Any], list[dict[str, Any]], list[tuple[str, str]]]] = [
-    (pod(), [node("a"), node("b")], []),
-    (pod(), [], []),
-    (pod("8"), [node("a"), node("b", "2")], [("NodesTooSmall", f"8 {GPU} asked for, 4 on the largest")]),
-    (
-        pod(memory="200Gi"),
-        [node("a")],
-        [("NodesTooSmall", "200.0 GiB of memory asked for, 180.0 GiB on the largest")],
-    ),
-    (pod(cpu="64"), [node("a")], [("NodesTooSmall", "64 cpu asked for, 46 on the largest")]),
-    (pod(), [node("a", "0")], [("NodesWithoutDevice", f"{GPU} on a")]),
-    (
-        pod(selector={LABEL: "nvidia-h100"}),
-        [node("a"), node("b")],
-        [("NoSuchNode", f"the GPU that was asked for, {LABEL}=nvidia-h100; there are: nvidia-l4 (2)")],
-    ),
-    (
-        pod(selector={"acme/x": "y"}),
-        [node("a")],
-        [("NoSuchNode", "the label acme/x=y; there are: no node with it")],
-    ),
-    (pod(), [node("a", unschedulable=True), node("b", unschedulable=True)], [("NodesCordoned", "a, b")]),
-    (pod(), [node("a", unschedulable=True), node("b")], [("SomeNodesCordoned", "a")]),
-    (pod(), [node("a", ready="Unknown")], [("NodesNotReady", "a: Kubelet stopped posting node status.")]),
-    (pod(), [node("a", taints=[DEDICATED])], [("NodesTainted", "a had untolerated taint {dedicated: ml}")]),
-    (pod(tolerations=[{"key": "dedicated", "operator": "Exists"}]), [node("a", taints=[DEDICATED])], []),
-    (pod(tolerations=[{"key": "dedicated", "value": "ml"}]), [node("a", taints=[DEDICATED])], []),
-    (
-        pod(tolerations=[{"key": "dedicated", "value": "other"}]),
-        [node("a", taints=[DEDICATED])],
-        [("NodesTainted", "a had untolerated taint {dedicated: ml}")],
-    ),
-    (pod(), [node("a", taints=[{**DEDICATED, "effect": "PreferNoSchedule"}])], []),
-]
-
-
-@pytest.mark.parametrize(("one", "there", "said"), ONES)
-def test_what_keeps_a_pod_off_the_nodes(one: Any, there: list[Any], said: list[tuple[str, str]]) -> None:
-    found = nodes.evidence([one], there)
-    assert [(sign.reason, sign.text) for sign in found] == said
-    assert all(sign.subject == "Pod/shop-1" for sign in found)
-
-
-def test_a_node_affinity() -> None:
-    def asks(operator: str, *values: str) -> dict[str, Any]:
-        term = {"matchExpressions": [{"key": LABEL, "operator": operator, "values": list(values)}]}
-        rule = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
-        return pod(selector={}, affinity={"nodeAffinity": rule}) | {}
-
-    there = [node("a", unschedulable=True)]
-    for good in (asks("In", "nvidia-l4"), asks("NotIn", "x"), asks("Exists")):
-        good["spec"]["nodeSelector"] = {}
-        assert [one.reason for one in nodes.evidence([good], there)] == ["NodesCordoned"]
-    for bad in (asks("In", "x"), asks("DoesNotExist")):
-        bad["spec"]["nodeSelector"] = {}
-        assert [one.reason for one in nodes.evidence([bad], there)] == ["NoSuchNode"]
 
 
 def deployment(*conditions: tuple[str, str, str], **spec: Any) -> dict[str, Any]:
@@ -161,9 +70,8 @@ def test_what_no_controller_and_no_scheduler_looks_at() -> None:
     fresh = {"metadata": {"name": "p", "creationTimestamp": AT}, "spec": {"schedulerName": "other"}}
     (found,) = unscheduled([fresh], NOW)
     assert (found.reason, found.text) == ("NoScheduler", "other has not looked at it in 100 s")
-    assert unscheduled([pod() | {"metadata": fresh["metadata"]}], NOW) == (), (
-        "it waits for a node, and says so"
-    )
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2"}
+    assert unscheduled([{**fresh, "status": {"conditions": [waits]}}], NOW) == (), "it says so itself"
     claimed = {"volumes": [{"persistentVolumeClaim": {"claimName": "x"}}]}
     for spec in ({"nodeName": "a"}, claimed, {"resourceClaims": [{"name": "gpu"}]}):
         assert unscheduled([{**fresh, "spec": spec}], NOW) == (), (
@@ -193,92 +101,6 @@ def test_refusals_that_a_deployment_has_got_over() -> None:
     assert len(workload_conditions.over(None, found)) == 3, "no workload yet: nothing is known"
     kept = workload_conditions.over(deployment(("Available", "True", "x")), found)
     assert [one.subject for one in kept] == ["ReplicaSet/shop-page-5c", "Job/shop-1-copy"]
-
-
-class Api:
-    """Objects of no namespace, by kind and name; what is not named may not be looked at."""
-
-    def __init__(self, **kinds: dict[str, Any]) -> None:
-        self.kinds = kinds
-
-    def get(self, kind: str, _: None, name: str) -> Any:
-        if kind not in self.kinds:
-            raise UsageError("forbidden", rule="kube-forbidden")
-        return self.kinds[kind].get(name)
-
-
-def claim(storage: str | None = "fast", selected: bool = True, phase: str = "Pending") -> dict[str, Any]:
-    notes = {volumes.NODE: "a"} if selected else {}
-    spec = {"storageClassName": storage} if storage else {}
-    return {
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "shop-1", "creationTimestamp": AT, "annotations": notes},
-        "spec": spec,
-        "status": {"phase": phase},
-    }
-
-
-LATE = {"volumeBindingMode": "WaitForFirstConsumer", "provisioner": "pd.csi.storage.gke.io"}
-TREE = {"provisioner": "kubernetes.io/gce-pd"}
-NONE = {"provisioner": "kubernetes.io/no-provisioner"}
-DRIVER: dict[str, Any] = {"pd.csi.storage.gke.io": {}}
-CLAIMS: list[tuple[dict[str, Any], Api, list[tuple[str, str]]]] = [
-    (claim(), Api(StorageClass={"fast": LATE}, CSIDriver={}), [("NoDriver", "no CSI driver of that name")]),
-    (
-        claim(),
-        Api(StorageClass={"fast": TREE}, CSIDriver={}),
-        [("NoDriver", "is served by pd.csi.storage.gke.io")],
-    ),
-    (claim(), Api(StorageClass={"fast": NONE}, CSIDriver={}), [("NoDriver", "no free volume fits")]),
-    (
-        claim(),
-        Api(StorageClass={"fast": LATE}, CSIDriver=DRIVER),
-        [("NoDriver", "is registered and has made nothing")],
-    ),
-    (
-        claim(),
-        Api(StorageClass={}, CSIDriver={}),
-        [("NoClass", 'storageclass.storage.k8s.io "fast" not found')],
-    ),
-    (claim(selected=False), Api(StorageClass={"fast": LATE}, CSIDriver={}), []),
-    (claim(phase="Bound"), Api(StorageClass={}, CSIDriver={}), []),
-    (claim(), Api(), []),
-    (claim(), Api(StorageClass={"fast": LATE}), []),
-    (claim(None), Api(StorageClass={}, CSIDriver={}), []),
-]
-
-
-@pytest.mark.parametrize(("one", "api", "said"), CLAIMS)
-def test_a_claim_that_nobody_serves(one: Any, api: Any, said: list[tuple[str, str]]) -> None:
-    found = volumes.unmade(api, [one], [], NOW)
-    assert [sign.reason for sign in found] == [reason for reason, _ in said]
-    assert all(text in sign.text for sign, (_, text) in zip(found, said, strict=True))
-    young = {**one, "metadata": {**one["metadata"], "creationTimestamp": "2026-11-02T10:01:38Z"}}
-    assert volumes.unmade(api, [young], [], NOW) == (), "a driver that runs takes a moment"
-
-
-def test_a_snapshot_that_nobody_takes() -> None:
-    one = {
-        "kind": "VolumeSnapshot",
-        "metadata": {"name": "s", "creationTimestamp": AT},
-        "spec": {"volumeSnapshotClassName": "c"},
-    }
-    (found,) = volumes.unmade(Api(VolumeSnapshotClass={"c": {}}), [], [one], NOW)  # type: ignore[arg-type]
-    assert (found.reason, found.text) == ("NoSnapshotter", "no controller has looked at it in 100 s")
-    (found,) = volumes.unmade(Api(VolumeSnapshotClass={}), [], [one], NOW)  # type: ignore[arg-type]
-    assert "VolumeSnapshotClass c is not there" in found.text
-    assert volumes.unmade(Api(), [], [{**one, "status": {"readyToUse": False}}], NOW) == ()  # type: ignore[arg-type]
-
-
-def test_the_claim_of_a_snapshot_is_a_stage() -> None:
-    one = {
-        "metadata": {"creationTimestamp": AT},
-        "spec": {"dataSource": {"name": "s"}},
-        "status": {"phase": "Bound"},
-    }
-    assert [stage.phase for stage in volumes.stage([one, claim()])] == ["Ready"]
-    assert [stage.phase for stage in volumes.stage([{**one, "status": {}}])] == ["Loading"]
-    assert volumes.stage([claim()]) == (), "a copy's own claim is no stage"
 
 
 def gateway(accepted: str, programmed: str, reason: str = "x") -> dict[str, Any]:

@@ -1,164 +1,28 @@
 """What killed an engine: real logs of failed starts, and the lines that only GPUs write."""
 
-from pathlib import Path
+import re
 
 import pytest
+from tests.support.deaths import LINES, LOGS, REAL
 
 from stoker.engine.last_error import MOST, last_error
+from stoker.findings import Finding
 
-LOGS = Path(__file__).parents[1] / "data/logs"
-
-# Real starts of the CPU build, each broken on purpose: the log, the rule, what it says, its fix.
-REAL = [
-    (
-        "unknown-option",
-        "engine-option",
-        "vLLM does not know --max-modle-len 5",
-        "correct its name under engine, or the version",
-    ),
-    (
-        "bad-value",
-        "engine-option",
-        "vLLM refuses dtype: invalid choice: 'bf17' (choose from 'auto', 'bfloat16', "
-        "'float', 'float16', 'float32', 'half')",
-        "correct it under engine",
-    ),
-    (
-        "bad-json-option",
-        "engine-option",
-        "vLLM refuses compilation-config: mode Input should be 0, 1, 2 or 3",
-        "correct it under engine",
-    ),
-    (
-        "max-model-len",
-        "engine-length",
-        "max-model-len 100000 is above the model's 8192",
-        "max-model-len: 8192 or less",
-    ),
-    (
-        "batched-tokens",
-        "engine-batch",
-        "max-num-batched-tokens 16 is below max-num-seqs 64",
-        "max-num-batched-tokens: 64 or more, or a smaller max-num-seqs",
-    ),
-    (
-        "heads",
-        "engine-heads",
-        "tensor-parallel-size 2 does not divide the model's 9 attention heads",
-        "a tensor-parallel-size that divides 9",
-    ),
-    (
-        "kv-too-small",
-        "engine-kv",
-        "max-model-len 2048 needs 0.09 GiB of KV cache, and there are 0.01 GiB",
-        "max-model-len: 128 or less, or more memory",
-    ),
-    (
-        "kv-too-big",
-        "engine-memory",
-        "the KV cache is to take 500.0 GiB of memory, and 9.14 of 11.46 GiB are free",
-        "a smaller memory, fewer replicas, or free some",
-    ),
-    (
-        "host-memory",
-        "engine-memory",
-        "the machine is out of memory: 1073479680 bytes could not be had",
-        "a smaller memory (KV cache), fewer replicas, or a smaller model",
-    ),
-    ("no-config", "engine-model", "/models/smollm2 is no model folder", "correct model.source"),
-    ("broken-config", "engine-model", "/models/smollm2/config.json is broken", "copy the model again"),
-    ("no-such-folder", "engine-model", "there is no model folder /models/none", "correct model.source"),
-    (
-        "offline-repo",
-        "engine-offline",
-        "a file of the model is not here, and the hub cannot be asked",
-        "`stoker models pull` it first",
-    ),
-    (
-        "architecture",
-        "engine-architecture",
-        "vLLM does not support the architecture FooForCausalLM",
-        "another release, or another model",
-    ),
-    (
-        "quantization",
-        "engine-quantization",
-        "vLLM does not know the quantization gguf_foo here",
-        "another quantization, or a GPU",
-    ),
-    (
-        "remote-code",
-        "engine-code",
-        "the model brings code of its own",
-        "trust-remote-code: true under engine, if you trust its author",
-    ),
-    (
-        "no-tokenizer",
-        "engine-tokenizer",
-        "the model's tokenizer is missing",
-        "copy the model again, or give tokenizer under engine",
-    ),
-    ("broken-tokenizer", "engine-tokenizer", "the model's tokenizer cannot be read", "copy the model again"),
-    (
-        "chat-template",
-        "engine-chat-template",
-        "the chat template /models/none.jinja is not there",
-        "correct chat-template under engine",
-    ),
-    (
-        "lora",
-        "engine-adapter",
-        "the adapter a cannot be loaded: No adapter found for /models/none",
-        "correct model.adapters",
-    ),
-    (
-        "truncated-safetensors",
-        "engine-weights",
-        "a safetensors file cannot be read: Error while deserializing "
-        "header: incomplete metadata, file not fully covered",
-        "copy the model again",
-    ),
-    ("broken-safetensors", "engine-weights", "a safetensors file cannot be read", "copy the model again"),
-    (
-        "no-weights",
-        "engine-weights",
-        "/models/smollm2 has no weights",
-        "copy the model again, or correct model.source",
-    ),
-    (
-        "extra-tensor",
-        "engine-weights",
-        "the weights and config.json do not belong together (layers.0.mlp.extra_proj)",
-        "a folder that holds one model, whole",
-    ),
-    ("port", "engine-port", "the engine's port is taken", "start it again: it gets another port"),
-    (
-        "import",
-        "engine-import",
-        "vLLM is not whole: No module named 'nonexistent_part_of_fastapi'",
-        "install it again",
-    ),
-    (
-        "cores",
-        "engine-cores",
-        "the engine's threads cannot be bound to their cores",
-        "leave it out of engine.env, or correct it",
-    ),
-    (
-        "worker-killed",
-        "engine-killed",
-        "a process of the engine ended without a word",
-        "a smaller memory (KV cache), fewer replicas, or a smaller model",
-    ),
-]
+ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 
 
-@pytest.mark.parametrize(("name", "rule", "what", "fix"), REAL, ids=[row[0] for row in REAL])
-def test_a_real_failed_start(name: str, rule: str, what: str, fix: str) -> None:
-    lines = (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8").splitlines()
-    found = last_error(lines)
-    assert (found.rule, found.what, found.fix) == (rule, what, fix)
+def told(found: Finding, rule: str, values: tuple[str, ...]) -> None:
+    assert found.rule == rule
+    assert [one for one in values if one not in f"{found.what}; {found.fix}"] == []
     assert found.why
+    assert found.fix
+    assert not re.search(r"\{\d", found.fix), "a value that was not filled in"
+
+
+@pytest.mark.parametrize(("name", "rule", "values"), REAL, ids=[row[0] for row in REAL])
+def test_a_real_failed_start(name: str, rule: str, values: tuple[str, ...]) -> None:
+    lines = (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8").splitlines()
+    told(last_error(lines), rule, values)
 
 
 def test_every_log_here_has_its_row() -> None:
@@ -166,237 +30,19 @@ def test_every_log_here_has_its_row() -> None:
     assert there - {"start"} == {row[0] for row in REAL}
 
 
-# Lines as vLLM's, PyTorch's and NCCL's sources write them; no GPU was here to provoke them.
-LINES = [
-    (
-        "ValueError: To serve at least one request with the models's max seq len (131072), (16.00 GiB KV "
-        "cache is needed, "
-        "which is larger than the available KV cache memory (9.50 GiB). Try increasing",
-        "engine-kv",
-        "max-model-len 131072 needs more KV cache than there is",
-    ),
-    (
-        "ValueError: The model's max seq len (40960) is larger than the maximum number of tokens that can be "
-        "stored in "
-        "KV cache (21504). Try",
-        "engine-kv",
-        "max-model-len 40960 needs more KV cache than there is",
-    ),
-    (
-        "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`",
-        "engine-kv",
-        "no memory is left for the KV cache",
-    ),
-    (
-        "ValueError: Free memory on device cuda:0 (3.1/22.05 GiB) on startup is less than desired GPU memory "
-        "utilization "
-        "(0.92, 20.28 GiB). Decrease GPU",
-        "engine-gpu-memory",
-        "3.1 of the GPU's 22.05 GiB are free, and the engine is to take 20.28 GiB",
-    ),
-    (
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 448.00 MiB. GPU 0 has a total",
-        "engine-gpu-memory",
-        "the GPU is out of memory: 448.00 MiB could not be had",
-    ),
-    (
-        "ValueError: Available memory on node 0 (2.0/11.46 GiB) on startup is less than desired CPU memory "
-        "utilization "
-        "(0.92, 10.54 GiB).",
-        "engine-memory",
-        "the engine is to take 10.54 GiB of memory, and 2.0 of 11.46 GiB are free",
-    ),
-    (
-        "ValueError: World size (4) is larger than the number of available GPUs (1) in this node.",
-        "engine-gpus",
-        "4 GPUs are asked for and 1 are here",
-    ),
-    (
-        "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: x)",
-        "engine-gated",
-        "the hub refuses the model",
-    ),
-    (
-        "OSError: org/model does not appear to have a file named config.json. Checkout",
-        "engine-model",
-        "org/model has no config.json",
-    ),
-    (
-        "ValueError: The checkpoint you are trying to load has model type `qwen9` but Transformers does not "
-        "recognize this "
-        "architecture.",
-        "engine-architecture",
-        "Transformers does not know the model type qwen9",
-    ),
-    (
-        "ValueError: Following weights were not initialized from checkpoint: {'model.norm.weight'}",
-        "engine-weights",
-        "the weights and config.json do not belong together (model.norm.weight)",
-    ),
-    (
-        "AssertionError: Attempted to load weight (torch.Size([5])) into parameter (torch.Size([4]))",
-        "engine-weights",
-        "the weights and config.json do not belong together (Attempted to load weight (torch.Size([5])) into "
-        "parameter "
-        "(torch.Size([4])))",
-    ),
-    (
-        "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla "
-        "T4 GPU has "
-        "compute capability 7.5. You can use",
-        "engine-dtype",
-        "Tesla T4 has no bfloat16",
-    ),
-    (
-        "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: "
-        "89. Current "
-        "capability: 75.",
-        "engine-quantization",
-        "this GPU does not run the quantization fp8",
-    ),
-    (
-        "ValueError: awq_marlin quantization is currently not supported in cpu.",
-        "engine-quantization",
-        "cpu does not run the quantization awq_marlin",
-    ),
-    (
-        "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
-        "engine-nccl",
-        "the GPUs cannot talk to each other: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO "
-        "for details)",
-    ),
-    (
-        "(EngineCore pid=9) ERROR 10-02 09:00:00 [x.py:1] Worker proc VllmWorker-1 died unexpectedly (exit "
-        "code: -7), "
-        "shutting down executor.",
-        "engine-shm",
-        "shared memory is full",
-    ),
-    (
-        "RuntimeError: The NVIDIA driver on your system is too old (found version 12020).",
-        "engine-driver",
-        "the NVIDIA driver is too old",
-    ),
-    (
-        "torch.AcceleratorError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
-        "engine-driver",
-        "the NVIDIA driver is too old",
-    ),
-    (
-        "torch.AcceleratorError: CUDA error: no kernel image is available for execution on the device",
-        "engine-driver",
-        "this GPU is not among those vLLM is built for",
-    ),
-    (
-        "torch.AcceleratorError: CUDA error: an illegal memory access was encountered",
-        "engine-crash",
-        "the GPU failed: an illegal memory access was encountered",
-    ),
-    (
-        "RuntimeError: Failed to infer device type, please set the environment variable",
-        "engine-gpus",
-        "the engine sees no GPU",
-    ),
-    ("Fatal Python error: Illegal instruction", "engine-cpu", "the CPU lacks an instruction that vLLM uses"),
-    ("Fatal Python error: Segmentation fault", "engine-crash", "a process of the engine crashed"),
-    (
-        "(EngineCore pid=9) ERROR 10-02 09:00:00 [x.py:1] Worker proc VllmWorker-1 died unexpectedly (exit "
-        "code: -9), "
-        "shutting down executor.",
-        "engine-killed",
-        "a process of the engine was killed",
-    ),
-    (
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): "
-        "{'EngineCore': -9}",
-        "engine-killed",
-        "a process of the engine was killed",
-    ),
-    (
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): "
-        "{'EngineCore': -4}",
-        "engine-cpu",
-        "the CPU lacks an instruction that vLLM uses",
-    ),
-    (
-        "RuntimeError: operator torchvision::nms does not exist",
-        "engine-import",
-        "vLLM is not whole: operator torchvision::nms does not exist",
-    ),
-    (
-        "OSError: [Errno 28] No space left on device: '/root/.cache/vllm'",
-        "engine-disk",
-        "the disk is full: No space left on device: '/root/.cache/vllm'",
-    ),
-    ("MemoryError", "engine-memory", "the machine is out of memory"),
-    (
-        "jinja2.exceptions.TemplateSyntaxError: unexpected '}'",
-        "engine-chat-template",
-        "the chat template is broken: unexpected '}'",
-    ),
-    (
-        "ValueError: LoRA rank 64 is greater than max_lora_rank 16.",
-        "engine-adapter",
-        "an adapter has rank 64, and the engine takes 16",
-    ),
-    ("torch.OutOfMemoryError: HIP out of memory.", "engine-gpu-memory", "the GPU is out of memory"),
-    (
-        "OSError: Can't load the configuration of '/models/gemma-ft'. If you were trying to load it from",
-        "engine-model",
-        "/models/gemma-ft is no model folder",
-    ),
-    (
-        "ValueError: Quantization method specified in the model config (awq) does not match the quantization "
-        "method "
-        "specified in the `quantization` argument (gptq).",
-        "engine-quantization",
-        "the model is quantized as awq, and gptq is asked for",
-    ),
-    (
-        "ValueError: torch.bfloat16 is not supported for quantization method awq. Supported dtypes: "
-        "[torch.float16]",
-        "engine-dtype",
-        "the dtype does not fit the model: torch.bfloat16 is not supported for quantization method awq.",
-    ),
-    ("OSError: [Errno 24] Too many open files", "engine-files", "the engine has too many open files"),
-    (
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): "
-        "{'EngineCore': -6}",
-        "engine-crash",
-        "a process of the engine crashed",
-    ),
-    (
-        "torch.distributed.DistBackendError: NCCL error: unhandled system error",
-        "engine-nccl",
-        "the GPUs cannot talk to each other: NCCL error: unhandled system error",
-    ),
-    (
-        "Access to model google/gemma-3-27b-it is restricted and you are not in the authorized list.",
-        "engine-gated",
-        "the hub refuses the model",
-    ),
-    (
-        "vllm serve: error: unrecognized arguments: --no-such-flag",
-        "engine-option",
-        "vLLM does not know --no-such-flag",
-    ),
-    (
-        "Total number of attention heads (32) must be divisible by tensor parallel size (3).",
-        "engine-heads",
-        "tensor-parallel-size 3 does not divide the model's 32 attention heads",
-    ),
-]
-
-
 @pytest.mark.parametrize(
-    ("line", "rule", "what"), LINES, ids=[f"{rule}-{n}" for n, (_, rule, _) in enumerate(LINES)]
+    ("rule", "values", "line"), LINES, ids=[f"{rule}-{n}" for n, (rule, *_) in enumerate(LINES)]
 )
-def test_a_line_and_its_cause(line: str, rule: str, what: str) -> None:
-    echo = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
-    found = last_error([line, "Traceback (most recent call last):", echo])
-    assert (found.rule, found.what) == (rule, what)
-    assert found.why
-    assert found.fix
+def test_a_line_and_its_cause(rule: str, values: tuple[str, ...], line: str) -> None:
+    told(last_error([line, "Traceback (most recent call last):", ECHO]), rule, values)
+
+
+def test_the_words_of_a_cause() -> None:
+    """What does not fit, beside what there is, and a value that would do."""
+    lines = (LOGS / "vllm-0.32.0-cpu-kv-too-small.log").read_text(encoding="utf-8").splitlines()
+    found = last_error(lines)
+    assert found.what == "max-model-len 2048 needs 0.09 GiB of KV cache, and there are 0.01 GiB"
+    assert found.fix == "max-model-len: 128 or less, or more memory"
 
 
 HEAD = "(EngineCore pid=9) ERROR 10-02 09:00:00 [core.py:1] "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.test_engine_last_error import LOGS
+from tests.support.deaths import LOGS
 
 from stoker.advise.why import why
 from stoker.engine.last_error import last_error

@@ -12,6 +12,7 @@ from tests.golden.cases import BASE, CASES, SCALED
 from tests.support.manifests import one, plan_of, pod_specs, rendered
 
 from stoker.errors import UsageError
+from stoker.findings import Finding
 from stoker.operate.render import write
 from stoker.render.command import pod_words
 from stoker.render.manifests import choose
@@ -121,9 +122,15 @@ def test_no_secret_stands_in_arguments() -> None:
     assert key["valueFrom"]["secretKeyRef"] == {"name": "shop-keys", "key": "api-key"}
 
 
+def refused(text: str, *config: Any) -> Finding:
+    with pytest.raises(UsageError) as caught:
+        rendered(text, *config)
+    return caught.value.finding
+
+
 def test_a_disk_that_cannot_take_so_many_readers_is_refused() -> None:
-    with pytest.raises(UsageError, match="101 nodes cannot read one pd-ssd"):
-        rendered(BASE + "replicas: 101\n")
+    found = refused(BASE + "replicas: 101\n")
+    assert (found.rule, "101 nodes" in found.what) == ("disk-readers", True)
     assert rendered(BASE + "replicas: 101\nkubernetes: {disk: {type: hyperdisk-ml}}\n")
 
 
@@ -139,13 +146,15 @@ def test_the_disk_is_one_that_the_machine_can_attach() -> None:
     new = BASE.replace("l4:4", "b200:1")
     assert classes(BASE) == ["pd-ssd"]
     assert classes(new) == ["hyperdisk-ml", "pd-ssd"], "it is read as one, and was written as the other"
-    with pytest.raises(UsageError, match="a4-highgpu-8g cannot attach a pd-ssd"):
-        rendered(new + "kubernetes: {disk: {type: pd-ssd}}\n")
-    with pytest.raises(UsageError, match="cannot attach a hyperdisk-ml") as caught:
-        rendered(*_small_on_t4("kubernetes: {disk: {zones: [us-east4-a, us-east4-c]}}\n"))
-    assert "one zone in disk.zones" in caught.value.finding.fix
-    with pytest.raises(UsageError, match="does not say in which"):
-        rendered(BASE + "kubernetes: {weights: {disk: projects/p/zones/multi-zone/disks/d}}\n")
+    found = refused(new + "kubernetes: {disk: {type: pd-ssd}}\n")
+    assert (found.rule, "pd-ssd" in found.what) == ("disk-machine", True)
+    assert found.at.endswith(":21"), "of the type"
+    found = refused(*_small_on_t4("kubernetes: {disk: {zones: [us-east4-a, us-east4-c]}}\n"))
+    assert (found.rule, "hyperdisk-ml" in found.what) == ("disk-machine", True)
+    assert "disk.zones" in found.fix
+    assert found.at.endswith(":14"), "of the disk, as no type is named"
+    found = refused(BASE + "kubernetes: {weights: {disk: projects/p/zones/multi-zone/disks/d}}\n")
+    assert found.rule == "disk-zones"
 
 
 def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
@@ -158,33 +167,36 @@ def test_a_cache_is_not_shared_where_a_rollout_has_two_pods() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "rule", "column"),
     [
         (
             "kubernetes: {routing: gateway-api, gateway: {class_name: gke-l7-global-external-managed}}\n",
-            "routes to no InferencePool",
+            "gateway-class",
+            36,
         ),
-        ("kubernetes: {weights: hub}\n", "weights: hub does not go with gs://"),
+        ("kubernetes: {weights: hub}\n", "kubernetes-weights", 14),
         (
             "replicas: 1..2\nscaling: {metrics: {queue-depth: 1}}\nkubernetes: {metrics: none}\n",
-            "kubernetes.metrics is none",
+            "kubernetes-metrics",
+            14,
         ),
     ],
 )
-def test_choices_that_do_not_go_together(change: str, what: str) -> None:
-    with pytest.raises(UsageError, match=what):
-        rendered(BASE + change)
+def test_choices_that_do_not_go_together(change: str, rule: str, column: int) -> None:
+    text = BASE + change
+    found = refused(text)
+    assert found.rule == rule
+    assert found.at.endswith(f":{text.count(chr(10))}:{column}"), "at the field's own place"
 
 
 def test_a_folder_of_this_machine_is_out_of_a_clusters_reach() -> None:
-    with pytest.raises(UsageError, match="a cluster cannot read /data/m") as caught:
-        rendered(BASE.replace("gs://acme-models/gemma-3-27b-ft", "/data/m"))
-    assert "gs://BUCKET/FOLDER" in caught.value.finding.fix
+    found = refused(BASE.replace("gs://acme-models/gemma-3-27b-ft", "/data/m"))
+    assert (found.rule, "/data/m" in found.what) == ("kubernetes-weights", True)
+    assert "gs://BUCKET/FOLDER" in found.fix
 
 
 def test_a_gpu_that_gke_does_not_have() -> None:
-    with pytest.raises(UsageError, match="GKE has no RTX-4090"):
-        rendered(BASE.replace("l4:4", "rtx-4090:4"))
+    assert "RTX-4090" in refused(BASE.replace("l4:4", "rtx-4090:4")).what
 
 
 def test_the_prometheus_adapters_rules_name_what_the_hpa_asks() -> None:

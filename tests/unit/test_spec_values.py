@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel
+from tests.support.wrong_values import WRONG
 
 from stoker.catalog import vllm
 from stoker.errors import SpecError
@@ -14,147 +15,10 @@ from stoker.spec import dump, load, models
 from stoker.spec.fixes import fix_of, fix_of_option
 from stoker.units import Bytes
 
-LONG = "9" * 300
-
 
 def every_model() -> list[type[BaseModel]]:
     """The tables of a spec."""
     return [one for one in vars(models).values() if isinstance(one, type) and issubclass(one, BaseModel)]
-
-
-WRONG = {
-    "drain_timeout": [
-        "",
-        "[]",
-        "{}",
-        "[1s]",
-        "{a: 1}",
-        "true",
-        "-5s",
-        '"-5s"',
-        ".inf",
-        "1e999",
-        '"1e9"',
-        LONG,
-        f'"{LONG}s"',
-        "1000d",
-        "NaN",
-    ],
-    "memory": ["3", "0", "-1GiB", "true", "[]", "3 apples", LONG, f'"{LONG}GiB"', "9999999TiB"],
-    "replicas": ["1000000000", "1001", "-1", "1.5", "true", "", "[]", "{}", '"1..5..7"', "5..1", LONG, '"١"'],
-    "name": ["Shop", "-a", "a" * 41, '"a\\nb"', "[]", '""'],
-    "strategy": ["tp", "[]", "1"],
-    "target": ["docker", "[]", "true"],
-    "model": [
-        "[]",
-        "",
-        '""',
-        "ftp://x",
-        "hf://x",
-        "hf://../..",
-        "hf://a/..",
-        "gs://",
-        "gs://UP/x",
-        "gs://b/../x",
-        '"a\\nb"',
-        "demo:",
-        "demo:../x",
-        "hf://a/b@",
-    ],
-    "model.revision": ['""', "a b", "../x", "[]", '"a\\nb"'],
-    "model.served_name": ['"a b"', '""', '"a\\nb"', "[]", "a" * 257],
-    "model.adapters": ["[]", "x", "{'a b': ./x}", "{'a=b': ./x}", "{'': ./x}", "{a: []}"],
-    "model.token": ["hf_literal", "env:", "env:1A", "[]", "secret:a", "env:Ä"],
-    "hardware": ["l4:0", "l4:-1", "l4:9999999999999999999999", "[]", "true", "3"],
-    "hardware.count": ["0", "1025", "true", "1.5", '"2"', "[]"],
-    "hardware.machine": ["'a b'", "G2", "[]", '""'],
-    "hardware.price": ["-1", "true", "1e999", ".inf", ".nan", "1e300", "[]"],
-    "engine": ["[]", "x", ""],
-    "engine.image": ['"a\\0b"', '"a\\nb"', "'a b'", "[]", '""', "-x", "a" * 513],
-    "engine.kind": ["[]", "vllm2", "true"],
-    "engine.version": ["[]", "latest", '""'],
-    "engine.env": ["[]", "{A: []}", "{'A=B': x}", "{'': x}", "{'A B': x}", '{A: "\\0"}', "{API_KEY: x}"],
-    "engine.max-num-seqs": [
-        "-1",
-        "1000000000",
-        "0",
-        "1.5",
-        "true",
-        "[]",
-        "",
-        LONG,
-        '"-1"',
-        f'"{LONG}"',
-        "99999999999999999999",
-    ],
-    "engine.gpu-memory-utilization": ["5", "0", "-0.1", "1.01", "true", ".nan", "1e999", '"5"', "[]", "90%"],
-    "engine.kv-cache-memory-bytes": ["4611686018427387904", "0"],
-    "engine.max-model-len": ["4294967296", "0", "-2", "1.5K", "true", "[]", LONG, "abc"],
-    "engine.tensor-parallel-size": ["0", "1025", "-1", "two", "[]"],
-    "engine.block-size": ["0", "-16"],
-    "engine.watermark": ["1", "-0.1"],
-    "engine.kv-cache-metrics-sample": ["0", "1.1"],
-    "engine.compilation-config": ["'{'", "[]", f"'{'[' * 101}'", "3"],
-    "engine.dtype": ["float12", "[]", "true"],
-    "endpoint": ["[]", "8000", ""],
-    "endpoint.host": [
-        "300.1.2.3",
-        "1.2.3",
-        "127.1",
-        "'a b'",
-        "'*'",
-        '""',
-        "http://x",
-        "[[127.0.0.1]]",
-        "[]",
-        '"[127.0.0.1]"',
-        "a..b",
-        "x:80",
-        "-a",
-        "a_b",
-        "0x7f000001",
-    ],
-    "endpoint.port": ["0", "-1", "65536", "true", "1.5", '"80"', "[]"],
-    "endpoint.queue_timeout": ["true", "", "[]", "{}", "-1s", ".inf", "1e999", LONG],
-    "endpoint.max_body": ["0", "1", "1023", "17GiB", "-1", "true", "[]", "much"],
-    "endpoint.cors": ["x", "[x]", "['https://a b']", '["https://a\\r\\nX: y"]', "[1]", "{}"],
-    "endpoint.page": ["1", "'yes'", "[]"],
-    "slo.ttft": ["0", "0s", "-1s", "true", "[]", ".inf", "1e999"],
-    "slo.itl": ["0", "0ms", "fast"],
-    "scaling.metrics": [
-        "{}",
-        "[]",
-        "{queue-depth: 0}",
-        "{queue-depth: -1}",
-        "{queue-depth: true}",
-        "{queue-depth: .inf}",
-        "{x: 1}",
-        "{queue-depth: 1e300}",
-    ],
-    "kubernetes.namespace": ["A", '""', "[]", "a" * 64],
-    "kubernetes.context": ['""', '"a\\nb"', "[]"],
-    "kubernetes.image": ['"a\\0b"', "'a b'", "[]"],
-    "kubernetes.weights": ["{}", "{disk: ''}", "{tape: x}", "tape", "[]"],
-    "kubernetes.disk": ["{size: 3}", "{size: -1Gi}", "{zones: [A b]}", "{storage_class: 'a b'}", "[]"],
-    "kubernetes.labels": ["{a: 1}", "{'a b': c}", "{a: 'b c'}", "{'': x}", "[]", "{a: '-'}"],
-    "kubernetes.node_selector": ["{a: true}", "{'/x': y}"],
-    "kubernetes.tolerations": [
-        "[{key: 1}]",
-        "[{operator: Maybe}]",
-        "[{effect: Never}]",
-        "[{tolerationSeconds: x}]",
-        "[x]",
-        "{}",
-    ],
-    "kubernetes.gateway": [
-        "{proxies: [10.0.0.0/99]}",
-        "{proxies: [x]}",
-        "{host: 'a b'}",
-        "{picker_image: 'a b'}",
-        "[]",
-    ],
-    "kubernetes.service_account": ["'A b'", '""', "[]"],
-}
 
 
 DESCRIPTIONS = {info.description for model in every_model() for info in model.model_fields.values()} | {
@@ -200,42 +64,39 @@ def test_what_is_no_value_is_refused_at_its_place(path: str, value: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "fix"),
+    ("path", "value", "offered", "bounds"),
     [
-        ("drain_timeout", "", "a duration from 0 to a year: write `drain_timeout: 5m`, or leave it out"),
-        (
-            "replicas",
-            "-1",
-            "a whole number from 0 to 1,000, or a range such as 1..5: write `replicas: 1`, or leave it out",
-        ),
-        ("endpoint.port", "0", "a whole number from 1 to 65,535: write `port: 8000`, or leave it out"),
-        ("endpoint.max_body", "1", "a size from 1KiB to 16GiB: write `max_body: 256MiB`, or leave it out"),
-        ("hardware.price", "-1", "a number from 0 to 1,000,000: write `price: 2.5`, or leave it out"),
-        ("target", "docker", "one of local, kubernetes: write `target: local`, or leave it out"),
-        ("scaling.metrics", "{}", "write `metrics: {queue-depth: 5}`"),
-        ("engine.max-num-seqs", "-1", "write a whole number from 1 to 1,048,576, or leave it out"),
-        (
-            "engine.gpu-memory-utilization",
-            "5",
-            "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out",
-        ),
-        (
-            "engine.gpu-memory-utilization",
-            "0",
-            "a number above 0 and at most 1: write `gpu-memory-utilization: 0.92`, or leave it out",
-        ),
-        (
-            "engine.dtype",
-            "float12",
-            "one of auto, bfloat16, float, float16, float32, half: write `dtype: auto`, or leave it out",
-        ),
-        ("engine.env", "{A: []}", "write `A: text`, or leave it out"),
+        ("drain_timeout", "", {"drain_timeout": "5m"}, ("0", "a year")),
+        ("replicas", "-1", {"replicas": 1}, ("0", "1,000", "1..5")),
+        ("endpoint.port", "0", {"port": 8000}, ("1", "65,535")),
+        ("endpoint.max_body", "1", {"max_body": "256MiB"}, ("1KiB", "16GiB")),
+        ("hardware.price", "-1", {"price": 2.5}, ("0", "1,000,000")),
+        ("target", "docker", {"target": "local"}, ("local", "kubernetes")),
+        ("scaling.metrics", "{}", {"metrics": {"queue-depth": 5}}, ()),
+        ("engine.gpu-memory-utilization", "5", {"gpu-memory-utilization": 0.92}, ("above 0", "at most 1")),
+        ("engine.gpu-memory-utilization", "0", {"gpu-memory-utilization": 0.92}, ("above 0", "at most 1")),
+        ("engine.dtype", "float12", {"dtype": "auto"}, ("bfloat16", "float", "float16", "half")),
+        ("engine.env", "{A: []}", {"A": "text"}, ()),
     ],
 )
-def test_a_fix_is_something_to_write(path: str, value: str, fix: str) -> None:
+def test_a_fix_is_something_to_write(
+    path: str, value: str, offered: dict[str, Any], bounds: tuple[str, ...]
+) -> None:
     with pytest.raises(SpecError) as caught:
         load(text_of(path, value), "f.yaml")
-    assert caught.value.finding.fix.splitlines()[0] == fix
+    fix = caught.value.finding.fix.splitlines()[0]
+    assert taken(fix) == offered
+    assert [one for one in bounds if one not in fix] == []
+
+
+def test_the_words_of_a_fix() -> None:
+    for path, value, words in (
+        ("endpoint.port", "0", "a whole number from 1 to 65,535: write `port: 8000`, or leave it out"),
+        ("engine.max-num-seqs", "-1", "write a whole number from 1 to 1,048,576, or leave it out"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            load(text_of(path, value), "f.yaml")
+        assert caught.value.finding.fix.splitlines()[0] == words
 
 
 def test_the_engines_range_has_both_ends() -> None:

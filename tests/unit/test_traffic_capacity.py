@@ -4,23 +4,23 @@ from random import Random
 
 import pytest
 
-from stoker.traffic.capacity import Step, capacity, next_level, next_users, wilson
+from stoker.traffic.capacity import LoadStep, capacity, next_level, next_users, wilson
 
 SHARE = 0.95
 
 
-def tried(level: float, attainment: float, count: int = 200, seed: int = 0) -> Step:
+def tried(level: float, attainment: float, count: int = 200, seed: int = 0) -> LoadStep:
     """A step of a server of which that share of requests keeps the objectives."""
     random = Random(f"{level}/{seed}")
     batches = []
     for _ in range(10):
         kept = sum(random.random() < attainment for _ in range(count // 10))
         batches.append((kept, count // 10))
-    return Step(level, tuple(batches), limits=("ttft",) if attainment < SHARE else ())
+    return LoadStep(level, tuple(batches), limits=("ttft",) if attainment < SHARE else ())
 
 
-def searched(true: float, start: float, precision: float = 0.08) -> list[Step]:
-    steps: list[Step] = []
+def searched(true: float, start: float, precision: float = 0.08) -> list[LoadStep]:
+    steps: list[LoadStep] = []
     level: float | None = start
     while level is not None:
         steps.append(tried(level, 0.999 if level <= true else 0.5))
@@ -51,7 +51,7 @@ def test_nothing_higher_was_tried() -> None:
 
 
 def test_a_server_that_does_not_keep_up_has_no_capacity_there() -> None:
-    saturated = Step(4.0, ((50, 50),) * 4, keeps_up=False, limits=("throughput",))
+    saturated = LoadStep(4.0, ((50, 50),) * 4, keeps_up=False, limits=("throughput",))
     found = capacity([tried(2.0, 1.0), saturated], SHARE)
     assert found.level is not None
     assert 2.0 <= found.level < 4.0
@@ -59,12 +59,12 @@ def test_a_server_that_does_not_keep_up_has_no_capacity_there() -> None:
 
 
 def test_steps_that_the_load_generator_spoiled_count_for_nothing() -> None:
-    spoiled = Step(1.0, ((0, 100),) * 10, believable=False)
+    spoiled = LoadStep(1.0, ((0, 100),) * 10, believable=False)
     assert capacity([spoiled, tried(2.0, 1.0)], SHARE).level == 2.0
 
 
 def test_what_was_kept_though_the_load_generator_was_late_counts() -> None:
-    late = Step(4.0, ((100, 100),) * 10, believable=False)
+    late = LoadStep(4.0, ((100, 100),) * 10, believable=False)
     assert capacity([tried(2.0, 1.0), late], SHARE).level == 4.0
 
 
@@ -85,8 +85,8 @@ def test_the_interval_covers_the_truth_most_of_the_time() -> None:
 
 
 def test_batches_that_differ_widen_the_interval() -> None:
-    even = Step(1.0, ((9, 10),) * 10)
-    uneven = Step(1.0, ((10, 10),) * 9 + ((0, 10),))
+    even = LoadStep(1.0, ((9, 10),) * 10)
+    uneven = LoadStep(1.0, ((10, 10),) * 9 + ((0, 10),))
     assert even.attainment == uneven.attainment
     assert uneven.interval()[0] < even.interval()[0]
     assert uneven.undecided(SHARE)

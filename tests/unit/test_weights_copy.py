@@ -1,11 +1,10 @@
 """Copies from a hub and from buckets: whole or not there, resumed after a kill, checked, never a pickle."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.hub import COMMIT, World, hub
+from tests.support.hub import COMMIT, World
 
 from stoker.errors import StokerError, UsageError, WeightsFailed
 from stoker.events import Event, Progress
@@ -17,20 +16,6 @@ from stoker.weights.entries import entries, remove
 from stoker.weights.remote import RemoteFile
 
 HUB = Hub("org/repo")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with hub() as made:
-        monkeypatch.setenv("HF_ENDPOINT", made.url)
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", made.url)
-        yield made
 
 
 def test_a_repository_is_copied_whole_and_the_second_time_not_at_all(world: World, tmp_path: Path) -> None:

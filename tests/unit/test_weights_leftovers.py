@@ -4,11 +4,11 @@ runs."""
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.hub import World, hub, tiny_model
+from tests.support.hub import World, tiny_model
 
 from stoker.cli.main import run
 from stoker.errors import UsageError, WeightsFailed
@@ -23,20 +23,6 @@ from stoker.weights.transfer import Partial, Range
 Copy = Callable[[Partial, Remote, Range, Callable[[int], None]], None]
 
 FOLDER, OTHER = Bucket("gs", "bucket", "folder"), Bucket("s3", "bucket", "folder")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with hub() as made:
-        for name, value in {
-            "AWS_ENDPOINT_URL": made.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "STORAGE_EMULATOR_HOST": made.url,
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def _half(

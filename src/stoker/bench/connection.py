@@ -6,6 +6,7 @@ the last bytes for what may be an answer's end.
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import Callable
 
@@ -158,3 +159,12 @@ class Connection(asyncio.Protocol):
     def gone_stale(self) -> bool:
         """Whether a request was lost since the server had closed a kept connection already: nothing came."""
         return self.used and self._head is None and not self._unread
+
+
+def trusted(verify: bool) -> ssl.SSLContext:
+    """What is believed of a server's certificate: what the system trusts, and SSL_CERT_FILE."""
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

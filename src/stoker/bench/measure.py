@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from stoker.bench.server_watch import ServerWatch
 from stoker.errors import EnvironmentFailed
 from stoker.fleet.target import Endpoint
 from stoker.system import loop
-from stoker.traffic import verdict
+from stoker.traffic import profiling, verdict
 from stoker.traffic.arrivals import ClosedLoop
 from stoker.traffic.measures import Summary, Window, measured_window, summarize
 from stoker.traffic.objectives import SHARE, LatencyObjectives
@@ -213,8 +214,19 @@ class _Measuring:
             environment=_environment(test.environment, self._probed),
             records=tuple(records),
             timeline=tuple(self._watch.timeline) if self._watch is not None else (),
+            profile=profiling.fitted(records, self._source(sending)) if self._alone() else None,
         )
         return self._said(found, sending)
+
+    def _alone(self) -> bool:
+        """Whether a single engine answered all the time, so that its steps can be told."""
+        timeline = self._watch.timeline if self._watch is not None else []
+        return bool(timeline) and all(len(one.replicas) == 1 for one in timeline)
+
+    def _source(self, sending: Sending) -> str:
+        date = time.strftime("%Y-%m-%d", time.gmtime(sending.wall))
+        engine = self._test.environment.engine or self._probed.engine
+        return f"{self._test.name}, {engine}, {platform.machine()}, {date}"
 
     def _said(self, found: Run, sending: Sending) -> Run:
         """The run with its findings, written to its directory."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from stoker.bench.connection import trusted
 from stoker.bench.job import PATHS, Abilities, Api
 from stoker.engine import openai
 from stoker.errors import EnvironmentFailed, UsageError
@@ -35,7 +36,7 @@ class Probe:
         self._endpoint, self._api, self._params = endpoint, api, params
         headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
         self._client = httpx2.Client(
-            base_url=endpoint.url, headers=headers, timeout=SECONDS, verify=verify, trust_env=False
+            base_url=endpoint.url, headers=headers, timeout=SECONDS, verify=trusted(verify), trust_env=False
         )
         self._exact_length = True
         self._each_event = True
@@ -94,17 +95,18 @@ class Probe:
 
     def _count(self, text: str) -> int:
         """Tokens of a prompt as the server counts them."""
-        answer = self._ask(text)
-        _check(answer, self._endpoint)
-        found = [_usage(line) for line in answer.text.splitlines() if '"usage"' in line]
-        counts = [one.prompt for one in found if one is not None and one.prompt]
-        if not counts:
-            raise UsageError(
-                f"{self._endpoint.url} does not count tokens",
-                why="its streams carry no usage, though include_usage asks for it",
-                fix="a server that takes stream_options, such as vLLM",
-            )
-        return counts[-1]
+        for _ in range(PATIENCE):
+            answer = self._ask(text)
+            _check(answer, self._endpoint)
+            found = [_usage(line) for line in answer.text.splitlines() if '"usage"' in line]
+            counts = [one.prompt for one in found if one is not None and one.prompt]
+            if counts:
+                return counts[-1]  # a stream that broke off has none: it is asked again
+        raise UsageError(
+            f"{self._endpoint.url} does not count tokens",
+            why="its streams carry no usage, though include_usage asks for it",
+            fix="a server that takes stream_options, such as vLLM",
+        )
 
     def _ask(self, text: str) -> httpx2.Response:
         options: dict[str, Any] = {"include_usage": True}

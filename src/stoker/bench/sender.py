@@ -2,10 +2,9 @@
 
 import asyncio
 import gc
-import ssl
 from collections.abc import Callable
 
-from stoker.bench.connection import Connection, clock
+from stoker.bench.connection import Connection, clock, trusted
 from stoker.bench.conversation import Talk
 from stoker.bench.job import Job, Writer
 from stoker.traffic.arrivals import ClosedLoop
@@ -33,7 +32,7 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0  # conversations that have begun and not ended
         self._last = asyncio.Event()
-        self._tls = _context(job.verify) if self.writer.tls else None
+        self._tls = trusted(job.verify) if self.writer.tls else None
 
     async def run(self, start: float) -> None:
         """Sends everything, and waits for the answers, but no longer than the job's grace."""
@@ -176,11 +175,3 @@ class Sender:
             task.cancel()
         for _, connection in self._idle:
             connection.close()
-
-
-def _context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

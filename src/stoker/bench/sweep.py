@@ -14,10 +14,12 @@ from stoker.bench.folder import SWEEP, RunFolder
 from stoker.bench.measure import Live, Test, measure
 from stoker.bench.probe import Probed
 from stoker.bench.server_watch import ServerWatch
+from stoker.engine.profile import EngineProfile
 from stoker.system.files import write_json
 from stoker.traffic.arrivals import ClosedLoop, OpenLoop, steady
-from stoker.traffic.capacity import Capacity, Step, capacity, merged, next_level, next_users, step, wilson
+from stoker.traffic.capacity import Capacity, LoadStep, capacity, merged, next_level, next_users, step, wilson
 from stoker.traffic.objectives import LatencyObjectives
+from stoker.traffic.profiling import Gap, fitted_to, gaps
 from stoker.traffic.records import RequestRecord
 from stoker.traffic.run import Run
 from stoker.traffic.workload import Workload
@@ -40,16 +42,17 @@ class Sweep:
     """What was tried and found. alone: the test with one user, which the search begins from."""
 
     level: Level
-    steps: tuple[Step, ...]
+    steps: tuple[LoadStep, ...]
     found: Capacity
     objectives: LatencyObjectives
     share: float
     alone: Run | None = None
     interrupted: bool = False
+    profile: EngineProfile | None = None
     version: int = VERSION
 
     @property
-    def best(self) -> Step | None:
+    def best(self) -> LoadStep | None:
         """The highest level that kept the objectives."""
         good = [one for one in self.steps if one.meets(self.share)]
         return max(good, key=lambda one: one.level, default=None)
@@ -67,6 +70,7 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "objectives": asdict(sweep.objectives),
         "share": sweep.share,
         "interrupted": sweep.interrupted,
+        "profile": asdict(sweep.profile) if sweep.profile else None,
     }
 
 
@@ -92,9 +96,10 @@ class Sweeper:
         self._look, self._live = look, live
         self._seconds, self._warmup, self._alone = seconds, warmup, alone
         self._precision, self._repeats, self._budget = precision, repeats, budget
-        self._steps: dict[float, Step] = {}
+        self._steps: dict[float, LoadStep] = {}
         self._spent = 0.0
         self._interrupted = False
+        self._gaps: list[Gap] = []
 
     def run(self) -> Sweep:
         """Tries one level after another until the answer is as precise as asked. Ctrl-C ends it with what
@@ -110,7 +115,10 @@ class Sweeper:
         steps = tuple(sorted(self._steps.values(), key=lambda one: one.level))
         test = self._test
         found = capacity(steps, test.share, test.workload.seed)
-        sweep = Sweep(self._level, steps, found, test.objectives, test.share, alone, self._interrupted)
+        profile = fitted_to(self._gaps, alone.records, alone.profile.source) if alone.profile else None
+        sweep = Sweep(
+            self._level, steps, found, test.objectives, test.share, alone, self._interrupted, profile
+        )
         if self._root is not None:
             write_json(self._root / SWEEP, to_json(sweep), mode=0o644)
         return sweep
@@ -175,6 +183,7 @@ class Sweeper:
         )
         self._spent += seconds
         self._interrupted = self._interrupted or found.interrupted
+        self._gaps += gaps(found.records) if found.profile else []
         return found
 
     def _workload(

@@ -59,6 +59,7 @@ def workload_options(function: F) -> F:
 @click.option(
     "--sweep", is_flag=True, help="Find the highest rate, or with --users number of users, within --slo."
 )
+@click.option("--in-cluster", is_flag=True, help="As a Job beside the fleet, in place of a port-forward.")
 @click.option("--slo", metavar="OBJECTIVES", help="`ttft=1s,itl=50ms,e2e=20s`. Default: the fleet's own.")
 @click.option("--attainment", metavar="SHARE", help="Of requests that are to keep them. Default: 99%.")
 @click.option("--api", type=click.Choice(["chat", "completions"]), default="chat", show_default=True)
@@ -79,6 +80,8 @@ def command(**given: Any) -> int:
     Without more, 8 users for a minute. Latencies count from when a request was due, so that a slow server
     cannot hide behind a waiting client. What each figure means: docs/reference/measures.md.
     """
+    if given["in_cluster"]:
+        return _in_cluster(given)
     with ExitStack() as stack:
         test, look = _test(stack, given)
         if given["quick"] or given["sweep"]:
@@ -93,6 +96,23 @@ def command(**given: Any) -> int:
         click.echo(text(found))
     click.echo(f"  kept in     {path}: `stoker report {path}` shows it again", err=True)
     return 130 if found.interrupted else 0 if found.holds and _answered(found) else 1
+
+
+def _in_cluster(given: dict[str, Any]) -> int:
+    """The same, sent from a pod. Raises: UsageError."""
+    from stoker.cli.bench_cluster import cluster_fleet, options, tested
+    from stoker.operate.bench import environment
+    from stoker.operate.bench_cluster import Sent
+
+    words, base = _words(given)
+    workload = asked.read(words, files.files(base))
+    _share(given["attainment"])
+    parse_params(" ".join(given["params"]))
+    fleet = cluster_fleet(given)
+    known = environment(fleet, given["price"])
+    slo = str(_objectives(given["slo"], known))
+    sent = Sent(words, base, workload, options(given, slo), given["workers"], known)
+    return tested(fleet, sent, given, _folder(given["results"], fleet.name))
 
 
 def _test(stack: ExitStack, given: dict[str, Any]) -> tuple[Test, Callable[[], ServerWatch]]:
@@ -133,7 +153,7 @@ def _place(
         endpoint = given_endpoint(given["url"], given["model"], given["key"])
         place = source.Endpoint(endpoint.url, endpoint.model, endpoint.key)
         return endpoint, lambda: ServerWatch(place.state, place.pages), endpoint.url, Environment(price=price)
-    fleet: Fleet = find_fleet(given["name"], given["file"], given["target"], given["namespace"], looking=True)
+    fleet: Fleet = find_fleet(given["which"], looking=True)
     endpoint = stack.enter_context(fleet.endpoint())
 
     def look() -> ServerWatch:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stoker.cli.common import read_spec
+from stoker.cli.common import FleetOptions, SpecOptions, gathered, read_spec
 from stoker.cli.endpoint import given_endpoint
 from stoker.cli.fleets import find_fleet
 from stoker.cli.printing import printable
@@ -34,12 +34,10 @@ from stoker.ui.terminal import ProgressPrinter
     "-p", "--param", "params", multiple=True, metavar="K=V", help="temperature=0.2, top_k=5, max_tokens=256 …"
 )
 @click.option("--stats", is_flag=True, help="Time to first token and tokens/s after each answer.")
+@gathered(FleetOptions, "which")
 def command(
     words: tuple[str, ...],
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     url: str | None,
     model: str | None,
     key: str | None,
@@ -53,20 +51,12 @@ def command(
     """
     source, prompt = _parts(words)
     terminate_in_order()
-    if not sys.stdin.isatty():
-        piped = sys.stdin.read().strip()
-        prompt = "\n\n".join(part for part in (prompt, piped) if part) or None
-        if prompt is None:
-            raise UsageError(
-                "there is nothing to ask",
-                why="no prompt is given, and standard input is empty",
-                fix='stoker chat "Hello!"',
-            )
+    prompt = _with_piped(prompt)
     with ExitStack() as stack:
         if url is not None:
             endpoint = given_endpoint(url, model, key)
         else:
-            fleet = _served(source) if source else find_fleet(name, file, target, namespace, looking=True)
+            fleet = _served(source) if source else find_fleet(which, looking=True)
             endpoint = stack.enter_context(fleet.endpoint())
         talk = Conversation(endpoint, system, parse_params(" ".join(params)))
         if prompt is not None:
@@ -76,6 +66,21 @@ def command(
             repl(talk, input, _write, stats)
     if source is not None:
         click.echo(f"{endpoint.model} goes on: `{program()} down` stops it", err=True)
+
+
+def _with_piped(prompt: str | None) -> str | None:
+    """The prompt, with what is piped in below it; None at a terminal without one. Raises: UsageError."""
+    if sys.stdin.isatty():
+        return prompt
+    piped = sys.stdin.read().strip()
+    whole = "\n\n".join(part for part in (prompt, piped) if part)
+    if not whole:
+        raise UsageError(
+            "there is nothing to ask",
+            why="no prompt is given, and standard input is empty",
+            fix='stoker chat "Hello!"',
+        )
+    return whole
 
 
 def _parts(words: tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -95,7 +100,7 @@ def _served(source: str) -> Fleet:
     """The fleet of a model: the one that runs, or a new one."""
     printer = ProgressPrinter()
     try:
-        return up(read_spec(source, None, ()), report=printer)
+        return up(read_spec(source, SpecOptions()), report=printer)
     finally:
         printer.done()
 

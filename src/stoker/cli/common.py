@@ -1,9 +1,11 @@
 """What the verbs share: options, reading the spec, choosing the fleet, printing values."""
 
+import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -17,6 +19,46 @@ from stoker.ui import findings as shapes
 from stoker.units import Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class SpecOptions:
+    """Which spec, with which changes: what `spec_options` read."""
+
+    file: str | None = None
+    sets: tuple[str, ...] = ()
+    target: str | None = None
+    namespace: str | None = None
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The fields over the file's, with those that --target and -n stand for."""
+        placed = (("target", self.target), ("kubernetes.namespace", self.namespace))
+        return (*self.sets, *(f"{field}={value}" for field, value in placed if value))
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Which fleet, of this machine or of a cluster: what `fleet_options` read."""
+
+    name: str | None = None
+    file: str | None = None
+    target: str | None = None
+    namespace: str | None = None
+
+
+def gathered(noun: type, name: str) -> Callable[[F], F]:
+    """The options that are fields of a noun reach the verb as that noun, under one name."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(**values: Any) -> Any:
+            own = {one.name: values.pop(one.name) for one in fields(noun) if one.name in values}
+            return function(**values, **{name: noun(**own)})
+
+        return cast(F, call)
+
+    return decorate
 
 
 class Duration(click.ParamType[Seconds]):
@@ -33,7 +75,8 @@ class Duration(click.ParamType[Seconds]):
 
 
 def spec_options(function: F) -> F:
-    """-f, --set, --target: which spec, with which changes."""
+    """-f, --set, --target, -n: which spec, with which changes; the verb takes them as `asked`."""
+    function = gathered(SpecOptions, "asked")(function)
     for option in (
         click.option("-n", "--namespace", help="Namespace, on a cluster."),
         click.option(
@@ -73,7 +116,9 @@ def timeout_option(until: str) -> Callable[[F], F]:
 
 
 def fleet_options(function: F) -> F:
-    """--name, -f, --target and -n: which fleet, of this machine or of a cluster."""
+    """--name, -f, --target and -n: which fleet, of this machine or of a cluster; the verb takes them as
+    `which`."""
+    function = gathered(FleetOptions, "which")(function)
     function = click.option("-n", "--namespace", help="Namespace, on a cluster.")(function)
     function = click.option(
         "--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file."
@@ -86,29 +131,17 @@ def fleet_options(function: F) -> F:
     )
 
 
-def read_spec(
-    model: str | None,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None = None,
-    namespace: str | None = None,
-) -> ServeSpec:
+def read_spec(model: str | None, asked: SpecOptions) -> ServeSpec:
     """The spec, as `parse_spec` has it; what reading it found is told. Raises: SpecError."""
-    spec = parse_spec(model, file, sets, target, namespace)
+    spec = parse_spec(model, asked)
     for note in spec.notes:
         click.echo(shapes.plain(note), err=True)
     return spec
 
 
-def parse_spec(
-    model: str | None,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None = None,
-    namespace: str | None = None,
-) -> ServeSpec:
+def parse_spec(model: str | None, asked: SpecOptions) -> ServeSpec:
     """The spec: of a file, of a model on the command line, or the demo's. Raises: SpecError."""
-    sets = with_place(sets, target, namespace)
+    file, sets = asked.file, asked.overrides
     if model is not None:
         if file is not None:
             raise UsageError(
@@ -121,13 +154,6 @@ def parse_spec(
         return load("", "<command line>", sets)
     path = Path(file or DEFAULT_FILE)
     return load(read_file(path), str(path), sets)
-
-
-def with_place(sets: tuple[str, ...], target: str | None, namespace: str | None) -> tuple[str, ...]:
-    """The overrides, with those that --target and -n stand for."""
-    if target:
-        sets = (*sets, f"target={target}")
-    return (*sets, f"kubernetes.namespace={namespace}") if namespace else sets
 
 
 def read_file(path: Path) -> str:

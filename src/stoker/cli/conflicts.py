@@ -1,24 +1,31 @@
-"""What others hold of a fleet in a cluster, fields or the whole of it: the options, and the question at a
-terminal."""
+"""Verbs that change a fleet, and what others hold of it in a cluster, fields or the whole: the options, and
+the question at a terminal."""
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
+from stoker.cli.common import FleetOptions, gathered
+from stoker.cli.fleets import find_fleet
+from stoker.cli.printing import print_fleet
 from stoker.cli.signals import terminate_as_interrupt
-from stoker.operate.fleet import Conflicts
+from stoker.events import Report
+from stoker.fleet.state import FleetState
+from stoker.operate.fleet import Conflicts, Fleet
+from stoker.ui.terminal import ProgressPrinter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def conflict_options(function: F) -> F:
     """--force-conflicts and --take-over: what others hold of a fleet in a cluster, fields or the whole of
-    it."""
+    it. The verb takes them as `held`."""
+    function = gathered(Conflicts, "held")(function)
     function = click.option(
         "--take-over",
-        "over",
         is_flag=True,
         help="In a cluster: end another command that is changing the fleet.",
     )(function)
@@ -43,7 +50,23 @@ def asked(done: Callable[[], None]) -> Callable[[str], bool]:
     return ask
 
 
-def conflicts(done: Callable[[], None], force: bool, over: bool) -> Conflicts:
-    """What the options say, with the person at the terminal to ask. `kill` ends the verb as Ctrl-C does."""
+def change(
+    which: FleetOptions,
+    held: Conflicts,
+    output: str,
+    changed: Callable[[Fleet, Report], FleetState],
+    more: str = "",
+) -> None:
+    """Changes the fleet that is meant, with the person at the terminal to ask, and prints what came of it.
+
+    more: what is said behind it. `kill` ends the verb as Ctrl-C does.
+    """
+    printer = ProgressPrinter()
+    fleet = find_fleet(which)
     terminate_as_interrupt()
-    return Conflicts(force, over, asked(done))
+    fleet.conflicts = replace(held, ask=asked(printer.done))
+    try:
+        state = changed(fleet, printer)
+    finally:
+        printer.done()
+    print_fleet(state, output, more)

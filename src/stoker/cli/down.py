@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from stoker.cli.common import fleet_options, output_option
+from stoker.cli.common import FleetOptions, fleet_options, output_option
 from stoker.cli.conflicts import asked
 from stoker.cli.fleets import chosen_name, every_cluster, find_fleet, on_this_machine
 from stoker.cli.printing import print_json
@@ -27,10 +27,7 @@ from stoker.ui.terminal import ProgressPrinter
 )
 @output_option("text", "json")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     every: bool,
     now: bool,
     weights: bool,
@@ -46,14 +43,14 @@ def command(
     """
     printer = ProgressPrinter()
     if every:
-        _check_all(file, target, namespace)
+        _check_all(which)
     wanted: list[Fleet] = [LocalFleet(one) for one in (*names(), *strays())] if every else []
     if every:
         forget(None)
-    elif on_this_machine(file, target):
-        wanted += _one(chosen_name(name, file))
+    elif on_this_machine(which):
+        wanted += _one(chosen_name(which))
     else:
-        wanted.append(find_fleet(name, file, target, namespace))
+        wanted.append(find_fleet(which))
     ended, failed = _each(wanted, printer, now, weights, output)
     if output == "json":
         print_json(ended)
@@ -97,11 +94,11 @@ def _each(
     return ended, failed
 
 
-def _check_all(file: str | None, target: str | None, namespace: str | None) -> None:
+def _check_all(which: FleetOptions) -> None:
     """Raises: UsageError, where -A would be about a cluster: nobody takes down by one word what others run
     there."""
-    spec = every_cluster(file, target)
-    if spec is not None or namespace is not None:
+    spec = every_cluster(which)
+    if spec is not None or which.namespace is not None:
         raise UsageError(
             "-A takes down the fleets of this machine, not a cluster's",
             why="others may run theirs in it",

@@ -9,23 +9,23 @@ from stoker.spec.nouns import ServeSpec
 
 if TYPE_CHECKING:
     from stoker.operate.fleet import Fleet
-from stoker.cli.common import parse_spec, read_spec
+from stoker.cli.common import FleetOptions, SpecOptions, parse_spec, read_spec
 
 
-def chosen_name(name: str | None, file: str | None, *, looking: bool = False) -> str | None:
+def chosen_name(which: FleetOptions, *, looking: bool = False) -> str | None:
     """The fleet's name: as given, of the file, of the stoker.yaml here if that fleet runs, or None for the
     only one.
 
     looking: nothing is changed, and a broken stoker.yaml is no reason not to look at what runs here.
     """
-    if name is not None:
-        return name
-    if file is not None:
-        return read_spec(None, file, ()).name
+    if which.name is not None:
+        return which.name
+    if which.file is not None:
+        return read_spec(None, SpecOptions(which.file)).name
     if Path(DEFAULT_FILE).exists():
         from stoker.targets.local.known import names
 
-        spec = _spec_or_none(None, (), None, None, looking)
+        spec = _spec_or_none(SpecOptions(), looking)
         if spec is None:
             return None
         mine = spec.name
@@ -34,41 +34,32 @@ def chosen_name(name: str | None, file: str | None, *, looking: bool = False) ->
     return None
 
 
-def find_fleet(
-    name: str | None,
-    file: str | None,
-    target: str | None = None,
-    namespace: str | None = None,
-    *,
-    looking: bool = False,
-) -> "Fleet":
+def find_fleet(which: FleetOptions, *, looking: bool = False) -> "Fleet":
     """The fleet of the file here (or of -f), on this machine or in its cluster; without one the only one
     here.
 
     Without a file, --target kubernetes leads to the fleet of that name, or to the only one of the namespace.
     looking: as for `chosen_name`. Raises: SpecError, NoSuchFleet.
     """
-    found = _in_cluster(name, file, target, namespace, looking)
+    found = _in_cluster(which, looking)
     if found is not None:
         return found
     from stoker.operate.local_fleet import connect
 
-    return connect(chosen_name(name, file, looking=looking))
+    return connect(chosen_name(which, looking=looking))
 
 
-def _in_cluster(
-    name: str | None, file: str | None, target: str | None, namespace: str | None, looking: bool
-) -> "Fleet | None":
-    if target == "local":
+def _in_cluster(which: FleetOptions, looking: bool) -> "Fleet | None":
+    if which.target == "local":
         return None
-    if file is None and not Path(DEFAULT_FILE).exists():
-        if target is None:
+    if which.file is None and not Path(DEFAULT_FILE).exists():
+        if which.target is None:
             return None
         from stoker.operate.cluster import connect_cluster
 
-        return connect_cluster(name, namespace)
-    sets = (f"name={name}",) if name is not None else ()
-    spec = _spec_or_none(file, sets, target, namespace, looking)
+        return connect_cluster(which.name, which.namespace)
+    sets = (f"name={which.name}",) if which.name is not None else ()
+    spec = _spec_or_none(SpecOptions(which.file, sets, which.target, which.namespace), looking)
     if spec is None or spec.target != "kubernetes":
         return None
     from stoker.operate.cluster import ClusterFleet
@@ -76,27 +67,25 @@ def _in_cluster(
     return ClusterFleet(spec)
 
 
-def every_cluster(file: str | None, target: str | None, *, looking: bool = False) -> ServeSpec | None:
+def every_cluster(which: FleetOptions, *, looking: bool = False) -> ServeSpec | None:
     """The spec whose cluster -A is about; None where it is about this machine. Raises: SpecError."""
-    if target == "local":
+    if which.target == "local":
         return None
-    spec = _spec_or_none(file, (), target, None, looking)
+    spec = _spec_or_none(SpecOptions(which.file, target=which.target), looking)
     return spec if spec is not None and spec.target == "kubernetes" else None
 
 
-def _spec_or_none(
-    file: str | None, sets: tuple[str, ...], target: str | None, namespace: str | None, looking: bool
-) -> ServeSpec | None:
+def _spec_or_none(asked: SpecOptions, looking: bool) -> ServeSpec | None:
     """The spec; None for a broken stoker.yaml that nobody named, where nothing is changed. Raises:
     SpecError."""
     try:
-        return parse_spec(None, file, sets, target, namespace)
+        return parse_spec(None, asked)
     except UsageError:
-        if looking and file is None and target is None:
+        if looking and asked.file is None and asked.target is None:
             return None
         raise
 
 
-def on_this_machine(file: str | None, target: str | None, *, looking: bool = False) -> bool:
+def on_this_machine(which: FleetOptions, *, looking: bool = False) -> bool:
     """Whether a verb with these options is about this machine. Raises: SpecError."""
-    return target != "kubernetes" and every_cluster(file, target, looking=looking) is None
+    return which.target != "kubernetes" and every_cluster(which, looking=looking) is None

@@ -1,6 +1,7 @@
 """`stoker lint`: is the spec valid, and what would hurt in manifests that others wrote? Nothing is run."""
 
 import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ import click
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.catalog import vllm
-from stoker.cli.common import output_option, parse_spec, read_file, spec_options, with_place
+from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
 from stoker.cli.printing import print_findings
 from stoker.errors import EnvironmentFailed, SpecError, UsageError
 from stoker.findings import Finding
@@ -33,10 +34,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 @output_option("text", "json", "sarif")
 def command(
     files: tuple[str, ...],
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None,
-    namespace: str | None,
+    asked: SpecOptions,
     release: str | None,
     mend: bool,
     output: str,
@@ -49,37 +47,56 @@ def command(
     claim is checked against the pods it is for. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
-    found: list[Finding] = []
-    manifests: dict[str, str] = {}
-    good: list[str] = []
-    dashboards: list[str] = []
+    read = _Read(asked, release, mend)
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
-    for name in named or [file]:
-        text = _text(name)
-        if text is not None and is_dashboard(text):
-            dashboards.append(str(name))
-            found += _dashboard(str(name), text, release or _release(file, sets), mend)
-            continue
-        if text is not None and is_manifest(text):
-            manifests[str(name)] = text
-            continue
-        try:
-            if text is None:
-                spec = parse_spec(None, name, sets, target, namespace)
-            else:  # a pipe is read once
-                spec = load(text, str(name), with_place(sets, target, namespace))
-            found += spec.notes
-            good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
-        except UsageError as error:
-            found.append(error.finding)
-    found += lint(manifests)
-    for line in good if output == "text" else ():
-        click.echo(line)
+    for name in named or [asked.file]:
+        read.file(name)
+    found = [*read.found, *lint(read.manifests)]
+    if output == "text":
+        for line in read.good:
+            click.echo(line)
     print_findings(found, output, ruled, err=True)
     if output == "text":
-        _sum(found, [*manifests, *dashboards])
+        _sum(found, [*read.manifests, *read.dashboards])
     if any(one.severity == "error" for one in found):
         raise SystemExit(UsageError.exit_code)
+
+
+@dataclass
+class _Read:
+    """Files as they are read: what was found in them, the lines of specs that are good, the manifests, which
+    are looked at together, and the names of the dashboards."""
+
+    asked: SpecOptions
+    release: str | None
+    mend: bool
+    found: list[Finding] = field(default_factory=list)
+    good: list[str] = field(default_factory=list)
+    manifests: dict[str, str] = field(default_factory=dict)
+    dashboards: list[str] = field(default_factory=list)
+
+    def file(self, name: str | None) -> None:
+        """Reads one, as what its text shows it to be."""
+        text = _text(name)
+        if text is not None and is_dashboard(text):
+            self.dashboards.append(str(name))
+            self.found += _dashboard(str(name), text, self.release or _release(self.asked), self.mend)
+        elif text is not None and is_manifest(text):
+            self.manifests[str(name)] = text
+        else:
+            self._spec(name, text)
+
+    def _spec(self, name: str | None, text: str | None) -> None:
+        try:
+            if text is None:
+                spec = parse_spec(None, replace(self.asked, file=name))
+            else:  # a pipe is read once
+                spec = load(text, str(name), self.asked.overrides)
+        except UsageError as error:
+            self.found.append(error.finding)
+            return
+        self.found += spec.notes
+        self.good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
 
 
 def _sum(found: list[Finding], manifests: list[str]) -> None:
@@ -110,10 +127,10 @@ def _dashboard(name: str, text: str, release: str, mend: bool) -> tuple[Finding,
     return lint_dashboard(name, text, release)
 
 
-def _release(file: str | None, sets: tuple[str, ...]) -> str:
+def _release(asked: SpecOptions) -> str:
     """The release of the spec here, where there is one that can be read."""
     try:
-        return parse_spec(None, file, sets).engine.version
+        return parse_spec(None, SpecOptions(asked.file, asked.sets)).engine.version
     except UsageError:
         return vllm.DEFAULT
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from stoker.cli.common import output_option
+from stoker.cli.common import FleetOptions, gathered, output_option
 from stoker.cli.fleets import chosen_name, find_fleet, on_this_machine
 from stoker.cli.printing import plain, printable, tell_last
 from stoker.operate.fleet import Fleet
@@ -24,14 +24,12 @@ ABOUT = "(cluster)"  # whose lines are no process's: that the cluster does not a
 @click.option("--target", type=click.Choice(["local", "kubernetes"]), help="Where it runs, over the file.")
 @click.option("-n", "--namespace", help="Namespace, on a cluster.")
 @output_option("text", "json")
+@gathered(FleetOptions, "which")
 def command(
     replica: str | None,
     follow: bool,
     previous: bool,
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     output: str,
 ) -> None:
     """Prints the logs of all processes, or of one: REPLICA is its number (a pod's name, in a cluster),
@@ -45,10 +43,10 @@ def command(
     """
     if follow and previous:
         raise click.UsageError("--previous is of a life that is over: nothing of it can be followed.")
-    if on_this_machine(file, target, looking=True):
-        fleet: Fleet = _local(chosen_name(name, file, looking=True))
+    if on_this_machine(which, looking=True):
+        fleet: Fleet = _local(chosen_name(which, looking=True))
     else:
-        fleet = find_fleet(name, file, target, namespace, looking=True)
+        fleet = find_fleet(which, looking=True)
     for line in fleet.logs(replica, follow, previous):
         if line.source == ABOUT:
             click.echo(printable(line.text), err=True)

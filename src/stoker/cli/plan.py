@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stoker.cli.common import output_option, read_spec, spec_options
+from stoker.cli.common import SpecOptions, output_option, read_spec, spec_options
 from stoker.cli.plan_json import as_json
 from stoker.cli.printing import print_json
 from stoker.cli.typed import program, source_words
@@ -81,10 +81,7 @@ def command(
     concurrency: float,
     compared: str | None,
     enforce_eager: bool,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None,
-    namespace: str | None,
+    asked: SpecOptions,
     output: str,
     **engine: str | None,
 ) -> None:
@@ -94,31 +91,35 @@ def command(
     """
     if model and named:
         raise UsageError("a model is named twice", why=f"{model} and --model {named}", fix="name one")
-    engine["enforce_eager"] = "true" if enforce_eager else None
+    model = model or named
     if gpu and not gpus:
         gpu, _, gpus = gpu.partition(":")
-    if gpu or machine:  # the file's count and price are of other hardware
-        sets += (Flag("--gpu" if gpu else "--machine", "hardware", ""),)
-    sets += _flags({"gpu": gpu, "count": gpus or None, "machine": machine}, "hardware", {"count": "--gpus"})
-    sets += _flags({name.replace("_", "-"): value for name, value in engine.items()}, "engine", {})
-    spec = _version(read_spec(model or named, file, sets, target, namespace), engine_version)
-    asked = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"
+    engine["enforce_eager"] = "true" if enforce_eager else None
+    sets = (*asked.sets, *_hardware(gpu, gpus, machine), *_flags(engine, "engine", {}))
+    spec = _version(read_spec(model, replace(asked, sets=sets)), engine_version)
     if compared:
-        _compare(spec, compared, concurrency, output)
-        return
+        return _compare(spec, compared, concurrency, output)
+    elsewhere = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"
     printer = ProgressPrinter()
-    decided = plan(spec, asked=asked, concurrency=concurrency, report=printer)
+    decided = plan(spec, asked=elsewhere, concurrency=concurrency, report=printer)
     printer.done()
-    print_json(as_json(decided)) if output == "json" else click.echo(
-        text(decided, asked, source_words(model or named, file))
-    )
+    if output == "json":
+        return print_json(as_json(decided))
+    return click.echo(text(decided, elsewhere, source_words(model, asked.file)))
+
+
+def _hardware(gpu: str | None, gpus: str | None, machine: str | None) -> tuple[str, ...]:
+    """The hardware that is asked for, as fields; the file's count and price are of other hardware."""
+    others = (Flag("--gpu" if gpu else "--machine", "hardware", ""),) if gpu or machine else ()
+    named = {"gpu": gpu, "count": gpus or None, "machine": machine}
+    return (*others, *_flags(named, "hardware", {"count": "--gpus"}))
 
 
 def _flags(values: dict[str, str | None], table: str, labels: dict[str, str]) -> tuple[str, ...]:
     """The options that were given, as fields of a table of the file."""
     return tuple(
         Flag(labels.get(name, f"--{name}"), f"{table}.{name}", value)
-        for name, value in values.items()
+        for name, value in ((name.replace("_", "-"), value) for name, value in values.items())
         if value is not None
     )
 

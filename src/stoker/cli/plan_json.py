@@ -1,5 +1,7 @@
 """A plan as `-o json` has it."""
 
+from stoker.planner.fit import Fit
+from stoker.planner.memory import MemoryItem
 from stoker.planner.plan import Plan
 from stoker.render.command import option_words, shown
 from stoker.spec import dump
@@ -8,6 +10,11 @@ from stoker.spec import dump
 def as_json(plan: Plan) -> dict[str, object]:
     """What was decided. memory, kv_cache_tokens and the like are null where nothing is computed (simulated
     engines)."""
+    return {**_chosen(plan), **_held(plan), **_run(plan)}
+
+
+def _chosen(plan: Plan) -> dict[str, object]:
+    """The spec, and how its replicas spread over hardware."""
     return {
         "name": plan.spec.name,
         "spec": dump(plan.spec),
@@ -19,38 +26,52 @@ def as_json(plan: Plan) -> dict[str, object]:
         "gpu": plan.hardware.gpu_type.key if plan.hardware.gpu_type else None,
         "machine": str(plan.hardware.machine) if plan.hardware.machine else None,
         "replicas": _replicas(plan),
+    }
+
+
+def _held(plan: Plan) -> dict[str, object]:
+    """What the model takes of a rank's memory, and the requests that the rest holds."""
+    return {
         "parameters": plan.shape.parameters if plan.shape else None,
         "memory": _memory(plan),
-        "memory_items": [
-            {
-                "name": i.name,
-                "bytes": int(i.size),
-                "band": int(i.band),
-                "formula": i.formula,
-                "source": i.source,
-            }
-            for i in (plan.memory.items if plan.memory else ())
-        ],
+        "memory_items": [_item(one) for one in (plan.memory.items if plan.memory else ())],
         "kv_cache_tokens": plan.kv_cache_tokens,
         "kv_cache_blocks": plan.kv_cache_blocks,
         "max_concurrency": plan.max_concurrency and round(plan.max_concurrency, 4),
         "max_model_len": plan.max_model_len,
+    }
+
+
+def _run(plan: Plan) -> dict[str, object]:
+    """What is run, at which price, and why so and not otherwise."""
+    return {
         "vllm_args": list(option_words(plan)),
         "command": shown(plan),
         "env": dict(plan.env),
         "cost_per_hour": plan.cost_per_hour,
         "reasons": list(plan.reasons),
-        "rejected": [
-            {
-                "tensor_parallel_size": fit.layout.tensor,
-                "pipeline_parallel_size": fit.layout.pipeline,
-                "nodes": fit.layout.nodes,
-                "why": fit.why,
-            }
-            for fit in plan.rejected
-        ],
+        "rejected": [_rejected(one) for one in plan.rejected],
         "measured": plan.measured,
         "warnings": list(plan.warnings),
+    }
+
+
+def _item(item: MemoryItem) -> dict[str, object]:
+    return {
+        "name": item.name,
+        "bytes": int(item.size),
+        "band": int(item.band),
+        "formula": item.formula,
+        "source": item.source,
+    }
+
+
+def _rejected(one: Fit) -> dict[str, object]:
+    return {
+        "tensor_parallel_size": one.layout.tensor,
+        "pipeline_parallel_size": one.layout.pipeline,
+        "nodes": one.layout.nodes,
+        "why": one.why,
     }
 
 

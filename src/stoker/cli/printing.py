@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from stoker import __version__
 from stoker.findings import Finding
 
 if TYPE_CHECKING:
+    from stoker.fleet.changes import Changes
     from stoker.fleet.state import FleetState
     from stoker.targets.local.last_try import Try
 
@@ -44,6 +45,14 @@ def tell_last(last: "Try", err: bool) -> None:
 def print_json(value: Any) -> None:
     """One noun, as JSON."""
     click.echo(json.dumps(plain(value), indent=2, default=str))
+
+
+def print_changes(changes: "Changes", output: str, steps: Iterable[str]) -> None:
+    """What would be done: as JSON, or its steps in words."""
+    if output == "json":
+        print_json(changes)
+    else:
+        click.echo("\n".join(steps) or "nothing to do")
 
 
 def print_fleet(state: "FleetState", output: str, more: str = "") -> None:

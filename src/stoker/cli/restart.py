@@ -2,11 +2,9 @@
 
 import click
 
-from stoker.cli.common import fleet_options, output_option, timeout_option
-from stoker.cli.conflicts import conflict_options, conflicts
-from stoker.cli.fleets import find_fleet
-from stoker.cli.printing import print_fleet
-from stoker.ui.terminal import ProgressPrinter
+from stoker.cli.common import FleetOptions, fleet_options, output_option, timeout_option
+from stoker.cli.conflicts import change, conflict_options
+from stoker.operate.fleet import Conflicts
 from stoker.units import Seconds
 
 
@@ -16,21 +14,10 @@ from stoker.units import Seconds
 @timeout_option("all are replaced")
 @output_option("text", "json")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
-    force: bool,
-    over: bool,
+    which: FleetOptions,
+    held: Conflicts,
     timeout: Seconds | None,
     output: str,
 ) -> None:
     """Replaces every replica, one after another, without losing a request."""
-    printer = ProgressPrinter()
-    fleet = find_fleet(name, file, target, namespace)
-    fleet.conflicts = conflicts(printer.done, force, over)
-    try:
-        state = fleet.restart(printer, timeout)
-    finally:
-        printer.done()
-    print_fleet(state, output)
+    change(which, held, output, lambda fleet, report: fleet.restart(report, timeout))

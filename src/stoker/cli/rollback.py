@@ -2,11 +2,9 @@
 
 import click
 
-from stoker.cli.common import fleet_options, output_option, timeout_option
-from stoker.cli.conflicts import conflict_options, conflicts
-from stoker.cli.fleets import find_fleet
-from stoker.cli.printing import print_fleet
-from stoker.ui.terminal import ProgressPrinter
+from stoker.cli.common import FleetOptions, fleet_options, output_option, timeout_option
+from stoker.cli.conflicts import change, conflict_options
+from stoker.operate.fleet import Conflicts
 from stoker.units import Seconds
 
 
@@ -23,13 +21,9 @@ from stoker.units import Seconds
 @timeout_option("ready")
 @output_option("text", "json")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     number: int | None,
-    force: bool,
-    over: bool,
+    held: Conflicts,
     timeout: Seconds | None,
     output: str,
 ) -> None:
@@ -38,11 +32,5 @@ def command(
 
     On this machine, where a change was stopped since it failed, this drops the change.
     """
-    printer = ProgressPrinter()
-    fleet = find_fleet(name, file, target, namespace)
-    fleet.conflicts = conflicts(printer.done, force, over)
-    try:
-        state = fleet.rollback(number, printer, timeout)
-    finally:
-        printer.done()
-    print_fleet(state, output, "; the file still says otherwise, so `stoker up` applies it again")
+    more = "; the file still says otherwise, so `stoker up` applies it again"
+    change(which, held, output, lambda fleet, report: fleet.rollback(number, report, timeout), more)

@@ -2,11 +2,9 @@
 
 import click
 
-from stoker.cli.common import fleet_options, output_option, timeout_option
-from stoker.cli.conflicts import conflict_options, conflicts
-from stoker.cli.fleets import find_fleet
-from stoker.cli.printing import print_fleet
-from stoker.ui.terminal import ProgressPrinter
+from stoker.cli.common import FleetOptions, fleet_options, output_option, timeout_option
+from stoker.cli.conflicts import change, conflict_options
+from stoker.operate.fleet import Conflicts
 from stoker.units import Seconds
 
 
@@ -23,22 +21,16 @@ from stoker.units import Seconds
 @output_option("text", "json")
 def command(
     replicas: int,
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     no_rebind: bool,
-    force: bool,
-    over: bool,
+    held: Conflicts,
     timeout: Seconds | None,
     output: str,
 ) -> None:
     """Runs so many replicas, and returns when they are ready. No request is lost on the way."""
-    printer = ProgressPrinter()
-    fleet = find_fleet(name, file, target, namespace)
-    fleet.conflicts = conflicts(printer.done, force, over)
-    try:
-        state = fleet.scale(replicas, rebind=not no_rebind, report=printer, timeout=timeout)
-    finally:
-        printer.done()
-    print_fleet(state, output)
+    change(
+        which,
+        held,
+        output,
+        lambda fleet, report: fleet.scale(replicas, rebind=not no_rebind, report=report, timeout=timeout),
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stoker.cli.common import Duration, fleet_options, output_option
+from stoker.cli.common import Duration, FleetOptions, fleet_options, output_option
 from stoker.cli.fleets import chosen_name, every_cluster, find_fleet
 from stoker.cli.printing import print_json
 from stoker.errors import Unreachable, UsageError
@@ -49,10 +49,7 @@ Look = Callable[[], list[FleetState]]
 )
 @output_option("table", "json", "csv")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     watch: bool,
     every: bool,
     since: Seconds | None,
@@ -71,10 +68,10 @@ def command(
             "csv is for figures over time", why="a state is no table", fix="--since 10m -o csv, or -o json"
         )
     if every:
-        return _follow(_every(file, target, namespace), watch, output)
-    if since is not None and (left := _left(name, file, target)) is not None:
+        return _follow(_every(which), watch, output)
+    if since is not None and (left := _left(which)) is not None:
         return _since(left, float(since), output)
-    fleet = find_fleet(name, file, target, namespace, looking=True)
+    fleet = find_fleet(which, looking=True)
     if since is not None:
         return _since(fleet.history, float(since), output)
     if watch and output == "table" and sys.stdout.isatty():
@@ -113,12 +110,12 @@ def _print(states: list[FleetState], output: str, history: Path | None) -> None:
         )
 
 
-def _left(name: str | None, file: str | None, target: str | None) -> Path | None:
+def _left(which: FleetOptions) -> Path | None:
     """Figures that a fleet of this machine has left behind, for a post-mortem; None where none has."""
-    if target == "kubernetes":
+    if which.target == "kubernetes":
         return None
     left = {one.parent.name: one for one in paths.fleets().glob("*/history.sqlite")}
-    chosen = chosen_name(name, file, looking=True)
+    chosen = chosen_name(which, looking=True)
     if chosen is None and not names() and len(left) == 1:
         (chosen,) = left
     return left.get(chosen or "")
@@ -215,12 +212,12 @@ async def _show(watcher: "Watcher") -> None:
             )
 
 
-def _every(file: str | None, target: str | None, namespace: str | None) -> Look:
+def _every(which: FleetOptions) -> Look:
     """All fleets of this machine; of the cluster, or of one namespace of it, where the target is one."""
-    spec = every_cluster(file, target, looking=True)
+    spec = every_cluster(which, looking=True)
     if spec is None:
         return lambda: [LocalFleet(one).told() for one in names()]
     from stoker.operate.cluster import every_fleet
 
     context = spec.kubernetes.context
-    return lambda: list(every_fleet(context, namespace))
+    return lambda: list(every_fleet(context, which.namespace))

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from stoker.cli.common import read_spec
+from stoker.cli.common import SpecOptions, read_spec
 from stoker.errors import UsageError
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.spec.nouns import ServeSpec
@@ -63,6 +63,6 @@ def _spec_here(file: str | None = None) -> ServeSpec | None:
     if file is None and not os.path.lexists(DEFAULT_FILE):
         return None
     try:
-        return read_spec(None, file, ())
+        return read_spec(None, SpecOptions(file))
     except UsageError:
         return None

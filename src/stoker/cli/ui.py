@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import httpx2
 
-from stoker.cli.common import fleet_options
+from stoker.cli.common import FleetOptions, fleet_options
 from stoker.cli.endpoint import given_endpoint
 from stoker.cli.fleets import find_fleet
 from stoker.cli.signals import terminate_as_interrupt
@@ -34,10 +34,7 @@ STOP_SECONDS = 10.0
 @click.option("--port", type=click.IntRange(1, 65535), help="Local port of the page. Default: a free one.")
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser.")
 def command(
-    file: str | None,
-    name: str | None,
-    target: str | None,
-    namespace: str | None,
+    which: FleetOptions,
     url: str | None,
     model: str | None,
     key: str | None,
@@ -54,7 +51,7 @@ def command(
         if url is not None:
             _serve(stack, given_endpoint(url, model, key), port or _free(), browser, [])
             return
-        fleet = find_fleet(name, file, target, namespace, looking=True)
+        fleet = find_fleet(which, looking=True)
         state = fleet.status()
         if state.target == "local" and state.page is not None and port is None:
             console = state.page.removesuffix("chat")

@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
-from stoker.cli.common import output_option, read_spec, spec_options, timeout_option
+from stoker.cli.common import SpecOptions, output_option, read_spec, spec_options, timeout_option
 from stoker.cli.conflicts import conflict_options
 from stoker.cli.group import group_options, read_group
-from stoker.cli.printing import print_json
+from stoker.cli.printing import print_changes, print_json
 from stoker.cli.signals import terminate_as_interrupt
 from stoker.cli.typed import local_words, program
-from stoker.cli.up_cluster import agreement, up_cluster
+from stoker.cli.up_cluster import agreement, dry_run_cluster, up_cluster
 from stoker.errors import FleetDiffers, Interrupted, StokerError
 from stoker.events import Report, silent
 from stoker.fleet.diff import events
+from stoker.operate.fleet import Conflicts
 from stoker.operate.last_try import give_up
 from stoker.operate.local_fleet import LocalFleet
 from stoker.operate.local_up import dry_run, up
@@ -53,16 +54,12 @@ LOOK_SECONDS = 0.5
 @output_option("text", "json")
 def command(
     model: str | None,
-    file: str | None,
-    sets: tuple[str, ...],
-    target: str | None,
-    namespace: str | None,
+    asked: SpecOptions,
     detach: bool,
     yes: bool,
     by_hand: bool,
     dry: bool,
-    force: bool,
-    over: bool,
+    held: Conflicts,
     timeout: Seconds | None,
     output: str,
     **node: Any,
@@ -74,25 +71,22 @@ def command(
     Stays attached: Ctrl-C stops the fleet. With -d it returns when the fleet is ready. In a cluster it
     returns when the fleet is ready, and Ctrl-C stops the waiting only.
     """
-    spec = read_spec(model, file, sets, target, namespace)
+    spec = read_spec(model, asked)
     group = read_group(node)
     printer = ProgressPrinter()
     if spec.target == "kubernetes":
         agree = agreement(printer, yes, by_hand)
-        up_cluster(spec, file, printer, dry, timeout, force, over, output, agree)
-        return
+        if dry:
+            return dry_run_cluster(spec, printer, output)
+        return up_cluster(spec, asked.file, printer, timeout, held, output, agree)
     if dry:
         changes = dry_run(spec, printer)
-        print_json(changes) if output == "json" else click.echo(
-            "\n".join(map(str, changes.acting)) or "nothing to do"
-        )
-        return
+        return print_changes(changes, output, map(str, changes.acting))
     terminate_as_interrupt()
     fleet, was_up = _start(spec, printer, yes, timeout, group)
     if detach or was_up:
-        _show(fleet, spec, output, detached=True)
-    else:
-        _attend(fleet, spec, output, printer)
+        return _show(fleet, spec, output, detached=True)
+    return _attend(fleet, spec, output, printer)
 
 
 def _start(

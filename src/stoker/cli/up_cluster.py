@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from stoker.cli.conflicts import asked
-from stoker.cli.printing import print_json
+from stoker.cli.printing import print_changes, print_json
 from stoker.cli.signals import terminate_as_interrupt
 from stoker.cli.typed import cluster_words, program
 from stoker.errors import Interrupted, UsageError
 from stoker.fleet.changes import Step
 from stoker.fleet.state import FleetState
+from stoker.operate.fleet import Conflicts
 from stoker.spec.nouns import ServeSpec
 from stoker.ui.terminal import ProgressPrinter, box
 from stoker.units import Seconds
@@ -41,35 +42,35 @@ def agreement(printer: ProgressPrinter, yes: bool, by_hand: bool) -> "Agree":
     return agree
 
 
+def dry_run_cluster(spec: ServeSpec, printer: ProgressPrinter, output: str) -> None:
+    """Prints the steps of an `up`, field by field."""
+    from stoker.operate import cluster_up
+
+    changes = cluster_up.dry_run_cluster(spec, printer)
+    print_changes(changes, output, map(_step, changes.steps))
+
+
 def up_cluster(
     spec: ServeSpec,
     file: str | None,
     printer: ProgressPrinter,
-    dry: bool,
     timeout: Seconds | None,
-    force: bool,
-    over: bool,
+    held: Conflicts,
     output: str,
     agree: "Agree",
 ) -> None:
     """`up` with `target: kubernetes`."""
     from stoker.operate import cluster_up
 
-    if dry:
-        changes = cluster_up.dry_run_cluster(spec, printer)
-        print_json(changes) if output == "json" else click.echo(
-            "\n".join(_step(step) for step in changes.steps) or "nothing to do"
-        )
-        return
     terminate_as_interrupt()
     try:
         state = cluster_up.up_cluster(
             spec,
             report=printer,
             timeout=timeout,
-            force=force,
+            force=held.force,
             agree=agree,
-            over=over,
+            over=held.take_over,
             ask=asked(printer.done),
         )
     except KeyboardInterrupt:
@@ -81,9 +82,8 @@ def up_cluster(
     finally:
         printer.done()
     if output == "json":
-        print_json(state)
-        return
-    box(_cluster_box(state, spec, cluster_words(spec, file)))
+        return print_json(state)
+    return box(_cluster_box(state, spec, cluster_words(spec, file)))
 
 
 def _cluster_box(state: FleetState, spec: ServeSpec, words: str) -> list[str]:

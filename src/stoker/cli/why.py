@@ -3,7 +3,7 @@
 import click
 
 from stoker.advise.why import why
-from stoker.cli.common import fleet_options, output_option
+from stoker.cli.common import FleetOptions, fleet_options, output_option
 from stoker.cli.fleets import chosen_name, find_fleet, on_this_machine
 from stoker.cli.printing import print_findings, tell_last
 from stoker.operate.last_try import causes, or_last
@@ -15,21 +15,19 @@ from stoker.ui.findings import explained
 @click.command("why")
 @fleet_options
 @output_option("text", "json", "sarif")
-def command(
-    file: str | None, name: str | None, target: str | None, namespace: str | None, output: str
-) -> None:
+def command(which: FleetOptions, output: str) -> None:
     """Explains why a fleet is not ready: one cause, what shows it, one fix; several are ranked.
 
     Of a fleet that did not come up it tells why the last try failed, until `down` or the next `up`.
     """
-    if on_this_machine(file, target, looking=True):
-        wanted = chosen_name(name, file, looking=True)
+    if on_this_machine(which, looking=True):
+        wanted = chosen_name(which, looking=True)
         running, last = or_last(lambda: connect(wanted).status(), wanted)
         if last is not None:
             tell_last(last, err=output != "text")
             return print_findings(causes(last), output, lambda one: explained(one, last.name))
     else:
-        running = find_fleet(name, file, target, namespace, looking=True).status()
+        running = find_fleet(which, looking=True).status()
     assert running is not None
     state = running
     found = why(state, clock.now())

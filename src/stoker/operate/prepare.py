@@ -16,6 +16,7 @@ from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import Demo, KeyRef, LocalDir, ModelRef, ServeSpec, Source
+from stoker.spec.places import place_of
 from stoker.system import installation, keys, paths, reading
 from stoker.system.reading import Unreadable
 from stoker.weights.reading import TEMPLATE
@@ -28,7 +29,7 @@ def check_target(spec: ServeSpec) -> None:
             f"target {spec.target} is not this machine",
             why="this call runs fleets here",
             fix="`stoker up` serves clusters; --target local serves here",
-            at=str(spec.origin.get("target") or ""),
+            at=place_of(spec, "target"),
         )
 
 
@@ -136,7 +137,7 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
             f"chat-template {shown(str(given))[1:-1]} is no file"
             if error.missing
             else "the chat template cannot be read",
-            at=str(place or ""),
+            at=place_of(spec, "engine.chat-template"),
             why=f"{shown(str(path), 300)[1:-1]}: {error.why}",
             fix=error.fix,
             rule="chat-template",

@@ -7,7 +7,10 @@ from stoker.errors import EnvironmentFailed, UsageError
 from stoker.operate.plan import plan_cluster
 from stoker.planner.plan import Plan
 from stoker.render.dashboards import cloud, grafana
-from stoker.render.manifests import choose, manifests
+from stoker.render.locust.locustfile import NAME as LOCUSTFILE
+from stoker.render.locust.locustfile import locustfile
+from stoker.render.locust.objects import locust_objects
+from stoker.render.manifests import CpuLimits, choose, limited, manifests
 from stoker.render.manifests.manifest import kustomization
 from stoker.render.manifests.monitoring import scope
 from stoker.render.manifests.scaling import VALUES, adapter_rules
@@ -16,11 +19,16 @@ from stoker.render.rules import AlertObjectives, objectives
 from stoker.render.scraping import RULES, prometheus, rules
 from stoker.spec.nouns import ServeSpec
 from stoker.system import paths
+from stoker.traffic.workload import Workload
 
 KUSTOMIZATION = "kustomization.yaml"
 GRAFANA, CLOUD = "grafana-dashboard.json", "cloud-dashboard.json"
 CONFIG = "prometheus.yaml"
-INDEXES = (KUSTOMIZATION, CONFIG)  # the file of a folder that begins with the names of all that were written
+INDEXES = (
+    KUSTOMIZATION,
+    CONFIG,
+    LOCUSTFILE,
+)  # the file of a folder that begins with the names of all that were written
 MARK = "# Written by `stoker render`, which removes what of this the fleet needs no more:"
 
 
@@ -54,6 +62,21 @@ def beside_local(spec: ServeSpec) -> dict[str, str]:
     mine, targets = Scope(spec.name), str(paths.fleet(spec.name) / "prometheus-targets.json")
     promised = AlertObjectives(objectives(spec.slo))
     return {CONFIG: prometheus(mine, targets), RULES: rules(mine, promised), GRAFANA: grafana(mine)}
+
+
+def locust(spec: ServeSpec, workload: Workload) -> dict[str, str]:
+    """A load test for Locust: its locustfile, and beside it, for a cluster, what runs it there.
+
+    Raises: UsageError, DoesNotFit, WeightsFailed.
+    """
+    local, model = spec.target == "local", spec.model.served_name
+    host = "127.0.0.1" if local else spec.name
+    text = locustfile(workload, f"http://{host}:{spec.endpoint.port}", model)
+    if local:
+        return {LOCUSTFILE: text}
+    objects = locust_objects(choose(plan_cluster(spec)), text, workload)
+    files = {one.file: one.text() for one in limited(objects, CpuLimits(always=spec.kubernetes.cpu_limit))}
+    return {**files, KUSTOMIZATION: kustomization(list(files), []), LOCUSTFILE: text}
 
 
 def write(files: dict[str, str], folder: Path) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Fit on a CPU: host memory divided between replicas and ranks, and a KV cache of the size that Stoker
 sets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from stoker.planner.fit import Fit
 from stoker.planner.kv_cache import capacity, groups, longest, pages
 from stoker.planner.layout import Layout, stages
 from stoker.planner.memory import MemoryItem, RankMemory
-from stoker.planner.settings import GIB, resolve
+from stoker.planner.settings import GIB, Settings, resolve
 from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.spec.nouns import ServeSpec
 from stoker.units import Bytes, Tokens
@@ -37,15 +37,40 @@ def cpu_fit(
         options, shape, spec.engine.version, ranks=layout.gpus, pipeline=layout.pipeline, cpu=True
     )
     parts = stages(shape.layers, layout.pipeline)
-    weights = max(rank_weights(shape, layout, stage, held, settings) for stage, held in enumerate(parts))
-    lora = max(lora_buffers(shape, layout, held, settings) for held in parts)
-    here = layout.gpus // layout.nodes
-    other = Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (here - 1)) // here + lora)
-    total = Bytes(memory // (count * here))
+    total = Bytes(memory // (count * (layout.gpus // layout.nodes)))
+    weights, other = _beside_cache(shape, layout, parts, settings)
     kv = _kv_cache(spec, Bytes(total - weights - other), layout)
     if weights + other + kv > total:
         raise _does_not_fit(spec, memory, count, layout, weights, kv, other)
-    items = (
+    settings = replace(settings, kv_cache_memory=kv)
+    laid = groups(pages([layer.cache for layer in shape.decoder], settings, layout.tensor))
+    caches = [(layers, kv) for layers in parts]
+    held = capacity(laid, caches, settings)
+    most = longest(laid, held.blocks, settings, settings.max_model_len)
+    if not _asked_length(options):
+        settings = replace(settings, max_model_len=max(1, most))
+        held = capacity(laid, caches, settings)
+    items = _items(shape, settings, weights, other)
+    ranks = tuple(RankMemory(n, layers, total, total, items, kv, Bytes(0)) for n, layers in enumerate(parts))
+    return Fit(layout, settings, ranks, laid, held, most)
+
+
+def _beside_cache(
+    shape: ModelShape, layout: Layout, parts: Sequence[range], settings: Settings
+) -> tuple[Bytes, Bytes]:
+    """What the fullest rank takes beside its KV cache: its weights, and the engine's processes with their
+    adapters."""
+    weights = max(rank_weights(shape, layout, stage, held, settings) for stage, held in enumerate(parts))
+    lora = max(lora_buffers(shape, layout, held, settings) for held in parts)
+    here = layout.gpus // layout.nodes
+    return weights, Bytes((ENGINE_OVERHEAD + RANK_OVERHEAD * (here - 1)) // here + lora)
+
+
+def _items(
+    shape: ModelShape, settings: Settings, weights: Bytes, other: Bytes
+) -> tuple[MemoryItem, MemoryItem]:
+    """Both as a plan tells of them, each with its band and its source."""
+    return (
         MemoryItem(
             "weights",
             weights,
@@ -61,15 +86,6 @@ def cpu_fit(
             "measured with vLLM 0.32",
         ),
     )
-    settings = replace(settings, kv_cache_memory=kv)
-    laid = groups(pages([layer.cache for layer in shape.decoder], settings, layout.tensor))
-    held = capacity(laid, [(layers, kv) for layers in parts], settings)
-    most = longest(laid, held.blocks, settings, settings.max_model_len)
-    if not _asked_length(options):
-        settings = replace(settings, max_model_len=max(1, most))
-        held = capacity(laid, [(layers, kv) for layers in parts], settings)
-    ranks = tuple(RankMemory(n, layers, total, total, items, kv, Bytes(0)) for n, layers in enumerate(parts))
-    return Fit(layout, settings, ranks, laid, held, most)
 
 
 def _asked_length(options: Mapping[str, Any]) -> bool:

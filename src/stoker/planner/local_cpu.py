@@ -7,6 +7,7 @@ from stoker.planner.cpu import cpu_fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan, Share
 from stoker.planner.request import PlanRequest, engine_env
+from stoker.spec.nouns import ServeSpec
 
 
 def plan_cpu(request: PlanRequest) -> Plan:
@@ -69,14 +70,27 @@ def _layout(request: PlanRequest) -> Layout:
 
     Over several nodes a pipeline stage stands on each, and tensor parallel ranks within one.
     """
-    spec, shape, options, asked = request.spec, request.shape, request.options, request.spec.hardware
     nodes = request.group.nodes if request.group else 1
-    tensor, pipeline = (options.get(f"{name}-parallel-size") for name in ("tensor", "pipeline"))
-    sized = tensor is not None or pipeline is not None
-    count = int(pipeline or 1) * int(tensor or 1)
-    if not sized:
-        least = max(nodes, 2 if spec.strategy == "tensor-parallel" else 1)
-        count = asked.count if asked.gpu == "cpu" and asked.count else least
+    tensor, pipeline = (request.options.get(f"{name}-parallel-size") for name in ("tensor", "pipeline"))
+    if tensor is not None or pipeline is not None:
+        _check_spread(int(pipeline or 1) * int(tensor or 1), nodes)
+        return Layout(nodes, int(pipeline or 1), int(tensor or 1))
+    count = _ranks(request.spec, nodes)
+    _check_spread(count, nodes)
+    if nodes > 1:
+        return Layout(nodes, nodes, count // nodes)
+    return _one_node(request, count)
+
+
+def _ranks(spec: ServeSpec, nodes: int) -> int:
+    """Ranks that the file asks for where no size is given: by its hardware, or its strategy."""
+    if spec.hardware.gpu == "cpu" and spec.hardware.count:
+        return spec.hardware.count
+    return max(nodes, 2 if spec.strategy == "tensor-parallel" else 1)
+
+
+def _check_spread(count: int, nodes: int) -> None:
+    """Raises: UsageError, for ranks of which no node has as many as another."""
     if count % nodes:
         raise UsageError(
             f"{count} rank{'s' * (count > 1)} cannot be spread over {nodes} nodes",
@@ -84,25 +98,25 @@ def _layout(request: PlanRequest) -> Layout:
             why="each node has as many",
             fix=f"tensor-parallel-size: {nodes}, or pipeline-parallel-size: {nodes}",
         )
-    if sized:
-        return Layout(nodes, int(pipeline or 1), int(tensor or 1))
-    if nodes > 1:
-        return Layout(nodes, nodes, count // nodes)
-    if spec.strategy == "multi-node":
+
+
+def _one_node(request: PlanRequest, count: int) -> Layout:
+    """Tensor parallel ranks where they divide the model, else stages. Raises: UsageError."""
+    if request.spec.strategy == "multi-node":
         raise UsageError(
             "strategy multi-node needs more hosts than this one",
             at="strategy",
             why="one node was named",
             fix="`stoker up --nnodes 2 --node-rank R --master-addr A` on each host",
         )
-    if divides(shape, count) is None:
+    if divides(request.shape, count) is None:
         return Layout(tensor=count)
-    if count > shape.layers:
+    if count > request.shape.layers:
         raise UsageError(
-            f"{count} ranks are more than the model's {shape.layers} layers",
+            f"{count} ranks are more than the model's {request.shape.layers} layers",
             at="hardware",
             why="each stage of a pipeline takes a layer at least",
-            fix=f"hardware: cpu:{shape.layers}, or less",
+            fix=f"hardware: cpu:{request.shape.layers}, or less",
         )
     return Layout(pipeline=count)
 

@@ -92,12 +92,8 @@ def resolve(
     dtype = _dtype(options, shape)
     length = _length(options, shape)
     tokens, rows = _batches(rules, device_memory, device, length, ranks, cpu)
-    quantization = shape.quantization
-    if options.get("quantization") and quantization is None:
-        quantization = asked(str(options["quantization"]))
-    kv = str(options.get("kv-cache-dtype") or "auto")
-    if kv == "auto":
-        kv = (quantization.kv if quantization else None) or dtype
+    quantization = _quantization(options, shape)
+    kv = _kv_dtype(options, quantization, dtype)
     given = options.get("kv-cache-memory-bytes")
     return Settings(
         rules=rules,
@@ -127,6 +123,20 @@ def _dtype(options: Mapping[str, Any], shape: ModelShape) -> str:
     if given != "auto":
         return given
     return "bfloat16" if shape.dtype in ("float32", "float") else shape.dtype
+
+
+def _quantization(options: Mapping[str, Any], shape: ModelShape) -> Quantization | None:
+    """The checkpoint's; of one that has none, what the options ask for."""
+    given = options.get("quantization")
+    return asked(str(given)) if given and shape.quantization is None else shape.quantization
+
+
+def _kv_dtype(options: Mapping[str, Any], quantization: Quantization | None, dtype: str) -> str:
+    """`auto` is what the quantization says, else the weights'."""
+    given = str(options.get("kv-cache-dtype") or "auto")
+    if given != "auto":
+        return given
+    return (quantization.kv if quantization else None) or dtype
 
 
 def _length(options: Mapping[str, Any], shape: ModelShape) -> int:

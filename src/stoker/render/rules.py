@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stoker.catalog import buckets
 from stoker.render.panels import Scope
 from stoker.spec.nouns import Objectives
 
@@ -17,59 +18,10 @@ SHARE = 0.99  # of requests, or of tokens, that are to meet an objective
 # three days.
 BURNS = ((14.4, "1h", "5m", "critical"), (6.0, "6h", "30m", "critical"), (1.0, "3d", "6h", "warning"))
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
-# vLLM's own buckets, between which a histogram cannot tell. Source: vLLM `v1/metrics/loggers.py`.
+# The family of each objective, with its buckets.
 BUCKETS = {
-    "ttft": (
-        "time_to_first_token_seconds",
-        (
-            0.001,
-            0.005,
-            0.01,
-            0.02,
-            0.04,
-            0.06,
-            0.08,
-            0.1,
-            0.25,
-            0.5,
-            0.75,
-            1.0,
-            2.5,
-            5.0,
-            7.5,
-            10.0,
-            20.0,
-            40.0,
-            80.0,
-            160.0,
-            640.0,
-            2560.0,
-        ),
-    ),
-    "itl": (
-        "inter_token_latency_seconds",
-        (
-            0.01,
-            0.025,
-            0.05,
-            0.075,
-            0.1,
-            0.15,
-            0.2,
-            0.3,
-            0.4,
-            0.5,
-            0.75,
-            1.0,
-            2.5,
-            5.0,
-            7.5,
-            10.0,
-            20.0,
-            40.0,
-            80.0,
-        ),
-    ),
+    "ttft": ("time_to_first_token_seconds", buckets.TTFT),
+    "itl": ("inter_token_latency_seconds", buckets.ITL),
 }
 WORDS = {"ttft": "time to first token", "itl": "inter-token latency"}
 
@@ -157,11 +109,11 @@ def _burning(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
 
 
 def _fleet(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
+    return [*_answering(scope), *_starting(scope, promise)]
+
+
+def _answering(scope: Scope) -> list[dict[str, Any]]:
     mine = scope.mine
-    starts = f"changes(process_start_time_seconds{{{mine}}}[30m]) > 2"
-    if scope.namespace:
-        pods = f'namespace="{scope.namespace}",pod=~"{scope.pods}",container="engine"'
-        starts += f" or increase(kube_pod_container_status_restarts_total{{{pods}}}[30m]) > 2"
     return [
         _alert(
             scope,
@@ -181,6 +133,16 @@ def _fleet(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
             "replicas answer, and serve none of vLLM's metrics",
             "is engine.version the image's own release? `stoker lint` names dead metrics",
         ),
+    ]
+
+
+def _starting(scope: Scope, promise: AlertObjectives) -> list[dict[str, Any]]:
+    mine = scope.mine
+    starts = f"changes(process_start_time_seconds{{{mine}}}[30m]) > 2"
+    if scope.namespace:
+        pods = f'namespace="{scope.namespace}",pod=~"{scope.pods}",container="engine"'
+        starts += f" or increase(kube_pod_container_status_restarts_total{{{pods}}}[30m]) > 2"
+    return [
         _alert(
             scope,
             "StokerStartTooLong",

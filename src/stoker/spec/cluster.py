@@ -7,7 +7,7 @@ from typing import Any
 from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
-from stoker.spec.cluster_models import KubernetesFile
+from stoker.spec.cluster_models import GatewayFile, KubernetesFile
 from stoker.spec.nouns import DiskSpec, GatewaySpec, KubernetesSpec, MonitoringSpec
 from stoker.spec.patterns import LABEL_KEY, LABEL_VALUE
 
@@ -17,62 +17,14 @@ TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
     """Raises: SpecError, where choices do not go together."""
-    handle = parsed.weights["disk"] if isinstance(parsed.weights, dict) else None
     weights = "disk" if isinstance(parsed.weights, dict) else parsed.weights
-    disk = DiskSpec(
-        handle,
-        parsed.disk.type,
-        parsed.disk.size,
-        tuple(parsed.disk.zones),
-        parsed.disk.storage_class,
-        parsed.disk.snapshot_class,
-        parsed.disk.copy_class,
-    )
+    disk = _disk(parsed)
     if parsed.platform == "plain":
         _check_plain(parsed, weights, disk, tree)
-    if len(disk.zones) > 1 and disk.type == "pd-ssd" and not disk.storage_class:
-        raise _error(
-            tree,
-            "disk",
-            f"a pd-ssd stands in one zone, not in {len(disk.zones)}",
-            "every zone needs a disk of its own",
-            "type: hyperdisk-ml, which is read in several zones, or one zone",
-        )
-    if parsed.capacity and parsed.compute_class:
-        raise _error(
-            tree,
-            "capacity",
-            "capacity and compute_class stand together",
-            "each is the whole ladder",
-            "keep one",
-        )
-    for toleration in parsed.tolerations:
-        if unknown := sorted(set(toleration) - set(TOLERATION)):
-            raise _error(
-                tree,
-                "tolerations",
-                f"unknown key {unknown[0]!r} in a toleration",
-                f"known: {', '.join(TOLERATION)}",
-                "leave it out",
-            )
-        if (wrong := _wrong(toleration)) is not None:
-            key, why = wrong
-            raise _error(
-                tree,
-                "tolerations",
-                f"{key} of a toleration is {shown(toleration[key])}",
-                why,
-                "write one such as `{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}`, or leave "
-                "it out",
-            )
-    if parsed.routing == "gateway" and not parsed.image:
-        raise _error(
-            tree,
-            "routing",
-            "routing: gateway needs Stoker's own image",
-            "no registry at hand publishes it",
-            "`make image`, push it to your registry, and image: REGISTRY/stoker:TAG",
-        )
+    _check_disk(disk, tree)
+    _check_capacity(parsed, tree)
+    _check_tolerations(parsed, tree)
+    _check_routing(parsed, tree)
     return KubernetesSpec(
         context=parsed.context,
         namespace=parsed.namespace,
@@ -97,14 +49,85 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
         logs=parsed.logs,
         routing=parsed.routing,
         project=parsed.project,
-        gateway=GatewaySpec(
-            parsed.gateway.class_name,
-            parsed.gateway.host,
-            parsed.gateway.tls_secret,
-            tuple(parsed.gateway.proxies),
-            parsed.gateway.picker_image,
-        ),
+        gateway=_gateway(parsed.gateway),
     )
+
+
+def _disk(parsed: KubernetesFile) -> DiskSpec:
+    return DiskSpec(
+        parsed.weights["disk"] if isinstance(parsed.weights, dict) else None,
+        parsed.disk.type,
+        parsed.disk.size,
+        tuple(parsed.disk.zones),
+        parsed.disk.storage_class,
+        parsed.disk.snapshot_class,
+        parsed.disk.copy_class,
+    )
+
+
+def _gateway(parsed: GatewayFile) -> GatewaySpec:
+    return GatewaySpec(
+        parsed.class_name, parsed.host, parsed.tls_secret, tuple(parsed.proxies), parsed.picker_image
+    )
+
+
+def _check_disk(disk: DiskSpec, tree: nodes.Tree) -> None:
+    """Raises: SpecError, for a disk in zones that it cannot be read in."""
+    if len(disk.zones) > 1 and disk.type == "pd-ssd" and not disk.storage_class:
+        raise _error(
+            tree,
+            "disk",
+            f"a pd-ssd stands in one zone, not in {len(disk.zones)}",
+            "every zone needs a disk of its own",
+            "type: hyperdisk-ml, which is read in several zones, or one zone",
+        )
+
+
+def _check_capacity(parsed: KubernetesFile, tree: nodes.Tree) -> None:
+    """Raises: SpecError, for two ladders."""
+    if parsed.capacity and parsed.compute_class:
+        raise _error(
+            tree,
+            "capacity",
+            "capacity and compute_class stand together",
+            "each is the whole ladder",
+            "keep one",
+        )
+
+
+def _check_tolerations(parsed: KubernetesFile, tree: nodes.Tree) -> None:
+    """Raises: SpecError, for what Kubernetes would refuse."""
+    for toleration in parsed.tolerations:
+        if unknown := sorted(set(toleration) - set(TOLERATION)):
+            raise _error(
+                tree,
+                "tolerations",
+                f"unknown key {unknown[0]!r} in a toleration",
+                f"known: {', '.join(TOLERATION)}",
+                "leave it out",
+            )
+        if (wrong := _wrong(toleration)) is not None:
+            key, why = wrong
+            raise _error(
+                tree,
+                "tolerations",
+                f"{key} of a toleration is {shown(toleration[key])}",
+                why,
+                "write one such as `{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}`, or leave "
+                "it out",
+            )
+
+
+def _check_routing(parsed: KubernetesFile, tree: nodes.Tree) -> None:
+    """Raises: SpecError, for a gateway whose image nobody publishes."""
+    if parsed.routing == "gateway" and not parsed.image:
+        raise _error(
+            tree,
+            "routing",
+            "routing: gateway needs Stoker's own image",
+            "no registry at hand publishes it",
+            "`make image`, push it to your registry, and image: REGISTRY/stoker:TAG",
+        )
 
 
 def _wrong(toleration: Mapping[str, Any]) -> tuple[str, str] | None:

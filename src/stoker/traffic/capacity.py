@@ -24,7 +24,7 @@ Batch = tuple[int, int]  # requests that kept the objectives, of how many
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """What one level of load has shown. batches: of equal time. completed: answers a second; output_rate:
     tokens a second; ttft, itl: p99 in seconds. limits: what was broken, most often first. seconds: how long
     it was measured."""
@@ -95,7 +95,7 @@ def step(
     open_loop: bool,
     believable: bool = True,
     folder: str = "",
-) -> Step:
+) -> LoadStep:
     """What a run at a level has shown."""
     window = summary.window
     sums = [[0, 0] for _ in range(BATCHES)]
@@ -108,7 +108,7 @@ def step(
             batch[1] += 1
     limits = [name for name, _ in sorted(summary.broken.items(), key=lambda pair: -pair[1])]
     keeps_up = not open_loop or summary.completed >= KEEPS_UP * summary.offered - 2 / (window.seconds or 1)
-    return Step(
+    return LoadStep(
         level,
         tuple((kept, count) for kept, count in sums),
         keeps_up,
@@ -122,9 +122,9 @@ def step(
     )
 
 
-def merged(first: Step, second: Step) -> Step:
+def merged(first: LoadStep, second: LoadStep) -> LoadStep:
     """Two looks at the same level as one."""
-    return Step(
+    return LoadStep(
         first.level,
         (*first.batches, *second.batches),
         first.keeps_up and second.keeps_up,
@@ -139,7 +139,7 @@ def merged(first: Step, second: Step) -> Step:
 
 
 def next_level(
-    steps: Sequence[Step], share: float, precision: float, least: float, most: float, factor: float = 2.0
+    steps: Sequence[LoadStep], share: float, precision: float, least: float, most: float, factor: float = 2.0
 ) -> float | None:
     """The level to try next; None once the answer is as precise as asked, or cannot be had within the
     bounds. factor: from one level that is kept to the next, while none is known that is not."""
@@ -157,7 +157,7 @@ def next_level(
     return math.sqrt(good * bad)
 
 
-def next_users(steps: Sequence[Step], share: float, most: int) -> int | None:
+def next_users(steps: Sequence[LoadStep], share: float, most: int) -> int | None:
     """The same for whole numbers of users."""
     found = next_level(steps, share, 0.0, 1, most, USERS_FACTOR)
     if found is None:
@@ -168,7 +168,7 @@ def next_users(steps: Sequence[Step], share: float, most: int) -> int | None:
     return None if users in tried else users
 
 
-def capacity(steps: Sequence[Step], share: float, seed: int = 0) -> Capacity:
+def capacity(steps: Sequence[LoadStep], share: float, seed: int = 0) -> Capacity:
     """The capacity that steps show, with its interval.
 
     Where the load generator itself was late, what was kept nonetheless counts; what was not may be its fault.
@@ -187,12 +187,12 @@ def capacity(steps: Sequence[Step], share: float, seed: int = 0) -> Capacity:
     return Capacity(level, min(low, kept), max(high, broken), bool(above), limits)
 
 
-def _resampled(steps: Sequence[Step], share: float, random: Random) -> float:
+def _resampled(steps: Sequence[LoadStep], share: float, random: Random) -> float:
     drawn = [(one.level, _attained(one, random.choices(one.batches, k=len(one.batches)))) for one in steps]
     return _crossing(drawn, share) or 0.0
 
 
-def _attained(one: Step, batches: Sequence[Batch]) -> tuple[float, int]:
+def _attained(one: LoadStep, batches: Sequence[Batch]) -> tuple[float, int]:
     """Attainment and its weight; none where the server did not keep up."""
     count = sum(number for _, number in batches)
     kept = sum(number for number, _ in batches)

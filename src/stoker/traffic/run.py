@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from stoker.engine.profile import EngineProfile
 from stoker.findings import Finding
 from stoker.fleet.points import Point
 from stoker.fleet.typed import typed
@@ -69,7 +70,8 @@ class Environment:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One test. name: the fleet, or its URL. started: epoch seconds. workload: as it was asked for, in the
-    words of a workload file. share: of requests that are to keep the objectives."""
+    words of a workload file. share: of requests that are to keep the objectives. profile: of the engine,
+    where it was a single one."""
 
     kind: Literal["measured", "simulated"]
     name: str
@@ -85,6 +87,7 @@ class Run:
     generator: GeneratorUse = GeneratorUse()
     environment: Environment = Environment()
     findings: tuple[Finding, ...] = ()
+    profile: EngineProfile | None = None
     version: int = VERSION
     records: tuple[RequestRecord, ...] = ()
     timeline: tuple[Moment, ...] = ()

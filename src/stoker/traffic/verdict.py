@@ -77,7 +77,7 @@ def load(summary: Summary, *, open_loop: bool) -> Iterator[Finding]:
     long = summary.window.seconds > LONG * summary.e2e.p50
     if summary.e2e.count and not long:
         yield Finding(
-            f"the window of {summary.window.seconds:.0f} s is short beside answers of {summary.e2e.p50:.0f} s",
+            f"a window of {summary.window.seconds:.0f} s is short beside answers of {summary.e2e.p50:.0f} s",
             why="its throughput is that of a beginning, while the server fills up",
             fix="a longer --duration",
             severity="note",

@@ -6,6 +6,8 @@ Sources: the GGUF specification; llama.cpp's convert_hf_to_gguf.py (Gemma3Model)
 
 from typing import Any
 
+from stoker.weights.gguf_tokens import named, tokenizer_file
+
 GLOBAL = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 LAYER = {
     "attn_norm": "input_layernorm",
@@ -23,7 +25,6 @@ LAYER = {
     "ffn_down": "mlp.down_proj",
 }
 PATTERN = 6  # every sixth layer attends to everything
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 
 
 def array(name: str, values: Any, fields: dict[str, Any]) -> Any:
@@ -69,34 +70,18 @@ def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
     """tokenizer.json: a BPE over SentencePiece's pieces, bytes for what has none, and the BOS token in
     front."""
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
-    types: list[int] = fields["tokenizer.ggml.token_type"]
-    bos = tokens[fields["tokenizer.ggml.bos_token_id"]]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {
-                "id": i,
-                "content": tokens[i],
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": types[i] == CONTROL,
-            }
-            for i, kind in enumerate(types)
-            if kind in (CONTROL, USER_DEFINED)
-        ],
-        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-        "pre_tokenizer": {
+    bos = fields["tokenizer.ggml.bos_token_id"]
+    return tokenizer_file(
+        fields,
+        normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        pre_tokenizer={
             "type": "Split",
             "pattern": {"String": " "},
             "behavior": "MergedWithPrevious",
             "invert": False,
         },
-        "post_processor": _starts_with(bos, fields["tokenizer.ggml.bos_token_id"]),
-        "decoder": {
+        post_processor=_starts_with(tokens[bos], bos),
+        decoder={
             "type": "Sequence",
             "decoders": [
                 {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -104,19 +89,13 @@ def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
                 {"type": "Fuse"},
             ],
         },
-        "model": {
-            "type": "BPE",
-            "dropout": None,
+        model={
             "unk_token": tokens[fields["tokenizer.ggml.unknown_token_id"]],
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
             "fuse_unk": True,
             "byte_fallback": True,
-            "ignore_merges": False,
-            "vocab": {token: i for i, token in enumerate(tokens)},
             "merges": merges(tokens, fields["tokenizer.ggml.scores"]),
         },
-    }
+    )
 
 
 def _starts_with(token: str, number: int) -> dict[str, Any]:
@@ -150,16 +129,6 @@ def merges(tokens: list[str], scores: list[float]) -> list[list[str]]:
 
 def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
     """tokenizer_config.json; a base model has no chat template."""
-    tokens: list[str] = fields["tokenizer.ggml.tokens"]
-    named = {
-        key: tokens[fields[f"tokenizer.ggml.{name}_token_id"]]
-        for key, name in (
-            ("bos_token", "bos"),
-            ("eos_token", "eos"),
-            ("unk_token", "unknown"),
-            ("pad_token", "padding"),
-        )
-    }
     template = fields.get("tokenizer.chat_template")
     return {
         "tokenizer_class": "GemmaTokenizerFast",
@@ -168,5 +137,5 @@ def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
         "model_max_length": fields["gemma3.context_length"],
         "clean_up_tokenization_spaces": False,
         **({"chat_template": template} if template else {}),
-        **named,
+        **named(fields),
     }

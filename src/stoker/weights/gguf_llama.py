@@ -6,6 +6,8 @@ Sources: the GGUF specification; llama.cpp's convert_hf_to_gguf.py.
 
 from typing import Any
 
+from stoker.weights.gguf_tokens import named, tokenizer_file
+
 GLOBAL = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
@@ -22,7 +24,6 @@ LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-CONTROL, USER_DEFINED = 3, 4  # token types that stand alone
 
 
 def array(name: str, values: Any, fields: dict[str, Any]) -> Any:
@@ -68,60 +69,22 @@ def config(fields: dict[str, Any]) -> dict[str, Any]:
 
 def tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
     """tokenizer.json of a byte-level BPE whose digits stand alone (`smollm`)."""
-    tokens: list[str] = fields["tokenizer.ggml.tokens"]
-    types: list[int] = fields["tokenizer.ggml.token_type"]
-    special = [i for i, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED)]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {
-                "id": i,
-                "content": tokens[i],
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": types[i] == CONTROL,
-            }
-            for i in special
-        ],
-        "normalizer": None,
-        "pre_tokenizer": {
+    return tokenizer_file(
+        fields,
+        normalizer=None,
+        pre_tokenizer={
             "type": "Sequence",
             "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level],
         },
-        "post_processor": None,
-        "decoder": {**byte_level, "add_prefix_space": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {token: i for i, token in enumerate(tokens)},
-            "merges": fields["tokenizer.ggml.merges"],
-        },
-    }
+        post_processor=None,
+        decoder={**byte_level, "add_prefix_space": True},
+        model={"merges": fields["tokenizer.ggml.merges"]},
+    )
 
 
 def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
     """tokenizer_config.json, with the chat template that the file carries."""
-    tokens: list[str] = fields["tokenizer.ggml.tokens"]
-    named = {
-        key: tokens[fields[f"tokenizer.ggml.{name}_token_id"]]
-        for key, name in (
-            ("bos_token", "bos"),
-            ("eos_token", "eos"),
-            ("unk_token", "unknown"),
-            ("pad_token", "padding"),
-        )
-    }
     return {
         "tokenizer_class": "GPT2Tokenizer",
         "add_prefix_space": bool(fields.get("tokenizer.ggml.add_space_prefix", False)),
@@ -129,5 +92,5 @@ def tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
         "model_max_length": fields["llama.context_length"],
         "clean_up_tokenization_spaces": False,
         "chat_template": fields.get("tokenizer.chat_template"),
-        **named,
+        **named(fields),
     }

@@ -16,7 +16,7 @@ parallelism.
 Source: vLLM 0.32 v1/core/sched, v1/core/kv_cache_manager.py and block_pool.py; tests/engine compares.
 """
 
-from stoker.engine.scheduler.advance import advance, steady
+from stoker.engine.scheduler.advance import advance, heeds_arrivals, steady
 from stoker.engine.scheduler.commit import abort, commit
 from stoker.engine.scheduler.limits import Policy, SchedulerLimits
 from stoker.engine.scheduler.sequence import Ended, Sequence
@@ -33,6 +33,7 @@ __all__ = [
     "abort",
     "advance",
     "commit",
+    "heeds_arrivals",
     "steady",
     "step",
 ]

@@ -50,6 +50,17 @@ def advance(state: State, steps: int) -> list[Sequence]:
     return ended
 
 
+def heeds_arrivals(state: State) -> bool:
+    """Whether somebody who comes could be let in before anybody ends.
+
+    Where not, many steps may be taken past an arrival, and the newcomer be added after them: all places are
+    taken, or, first come first served, others wait that cannot get in.
+    """
+    if len(state.running) >= state.limits.active:
+        return False
+    return state.limits.policy == "priority" or not state.waiting
+
+
 def _has_room(state: State, steps: int) -> bool:
     """Whether there are blocks for so many steps."""
     size, free = state.blocks.block_size, state.blocks.free

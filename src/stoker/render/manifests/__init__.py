@@ -16,6 +16,7 @@ from stoker.render.manifests.service import service
 from stoker.render.manifests.stoker_pods import gateway, page
 from stoker.render.manifests.weights import weights_objects
 from stoker.render.manifests.workload import disruption_budget, workload
+from stoker.spec.places import placed
 
 
 def manifests(plan: Plan) -> tuple[Manifest, ...]:
@@ -24,7 +25,8 @@ def manifests(plan: Plan) -> tuple[Manifest, ...]:
     Raises: UsageError, for a plan that a cluster cannot run.
     """
     cluster = choose(plan)
-    return limited(_objects(cluster), CpuLimits(always=cluster.ask.cpu_limit))
+    with placed(plan.spec):
+        return limited(_objects(cluster), CpuLimits(always=cluster.ask.cpu_limit))
 
 
 def _objects(cluster: Cluster) -> tuple[Manifest, ...]:

@@ -13,6 +13,10 @@ MOUNT = "/models"
 SPACE = "stoker/namespace"  # on what stands in no namespace: the fleet's own
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
 GROUP = "leaderworkerset.sigs.k8s.io/group-index"
+LOADS = (
+    "bench",
+    "locust",
+)  # components that test a fleet: `down` takes them away, its plan knows nothing of them
 PRE_STOP = 15  # seconds in which endpoints and load balancers learn that a pod leaves
 IMAGES = {"nvidia": "vllm/vllm-openai:v{version}", "amd": "vllm/vllm-openai-rocm:v{version}"}
 RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}

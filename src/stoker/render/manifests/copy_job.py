@@ -7,8 +7,9 @@ verify).
 from typing import Any
 
 from stoker.errors import UsageError
-from stoker.render.manifests.choices import MOUNT, USER, Cluster, folder_of
+from stoker.render.manifests.choices import MOUNT, Cluster, folder_of
 from stoker.render.manifests.manifest import Manifest
+from stoker.render.manifests.security import container_security, pod_security
 from stoker.spec.nouns import Bucket, Hub, Source
 
 RCLONE = "rclone/rclone:1.71.2"
@@ -39,14 +40,7 @@ def copy_job(cluster: Cluster) -> Manifest:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "restartPolicy": "OnFailure",
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(weights=True),
             **({"initContainers": steps[:-1]} if steps[:-1] else {}),
             "containers": steps[-1:],
             "volumes": [
@@ -127,10 +121,6 @@ def _step(cluster: Cluster, name: str, argv: list[str], source: Source) -> dict[
         "command": argv,
         "env": env,
         "resources": {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "4Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": [{"name": "models", "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}],
     }

@@ -18,6 +18,7 @@ from stoker.errors import UsageError
 from stoker.render.manifests.choices import SPACE, Cluster
 from stoker.render.manifests.copy_job import copy_job
 from stoker.render.manifests.manifest import Manifest
+from stoker.spec.places import any_of
 from stoker.units import Bytes
 
 GIB = 1024**3
@@ -41,12 +42,11 @@ def check_machine(cluster: Cluster) -> None:
     machine = cluster.plan.hardware.machine
     if cluster.disk.storage_class or not cluster.gke or machine is None or cluster.disk_type in machine.disks:
         return
-    place = cluster.spec.origin.get("kubernetes.disk.type") or cluster.spec.origin.get("kubernetes.disk")
     one_zone = len(cluster.disk.zones) > 1
     fix = "one zone in disk.zones" if one_zone else f"disk: {{type: {machine.disks[0]}}}"
     raise UsageError(
         f"{machine} cannot attach a {cluster.disk_type}",
-        at=str(place or ""),
+        at=any_of("kubernetes.disk.type", "kubernetes.disk"),
         why=f"it takes {', '.join(machine.disks)}",
         fix=f"{fix}, or weights: stream",
         rule="disk-machine",
@@ -68,34 +68,8 @@ def check_readers(cluster: Cluster) -> None:
 
 
 def existing(cluster: Cluster) -> tuple[Manifest, ...]:
-    """The claim and the volume of a disk that is there, read-only for many."""
+    """The volume of a disk that is there, and its claim, read-only for many."""
     name, quantity = cluster.weights_name, f"{size(cluster) // GIB}Gi"
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {
-            "name": f"{cluster.namespace}-{name}",
-            "labels": cluster.labels("weights") | {SPACE: cluster.namespace},
-        },
-        "spec": {
-            "storageClassName": "",
-            "capacity": {"storage": quantity},
-            "accessModes": ["ReadOnlyMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": cluster.namespace, "name": name},
-            "csi": {
-                "driver": DRIVER,
-                "volumeHandle": cluster.disk.handle,
-                "fsType": "ext4",
-                "readOnly": True,
-            },
-            "mountOptions": ["ro", "noload", AHEAD],
-        },
-    }
-    if zones := _zones_of(cluster):
-        term = {"key": "topology.gke.io/zone", "operator": "In", "values": zones}
-        required = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
-        volume["spec"]["nodeAffinity"] = {"required": required}  # type: ignore[index]
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -107,7 +81,31 @@ def existing(cluster: Cluster) -> tuple[Manifest, ...]:
             "resources": {"requests": {"storage": quantity}},
         },
     }
-    return Manifest(volume), Manifest(claim)
+    return _volume(cluster, name, quantity), Manifest(claim)
+
+
+def _volume(cluster: Cluster, name: str, quantity: str) -> Manifest:
+    """Of no namespace, and so named by it; held for the claim of that name, and kept when that one goes."""
+    spec: dict[str, Any] = {
+        "storageClassName": "",
+        "capacity": {"storage": quantity},
+        "accessModes": ["ReadOnlyMany"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": {"namespace": cluster.namespace, "name": name},
+        "csi": {
+            "driver": DRIVER,
+            "volumeHandle": cluster.disk.handle,
+            "fsType": "ext4",
+            "readOnly": True,
+        },
+        "mountOptions": ["ro", "noload", AHEAD],
+    }
+    if zones := _zones_of(cluster):
+        term = {"key": "topology.gke.io/zone", "operator": "In", "values": zones}
+        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [term]}]}}
+    labels = cluster.labels("weights") | {SPACE: cluster.namespace}
+    metadata = {"name": f"{cluster.namespace}-{name}", "labels": labels}
+    return Manifest({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
 
 
 def _zones_of(cluster: Cluster) -> list[str]:
@@ -116,10 +114,9 @@ def _zones_of(cluster: Cluster) -> list[str]:
     parts = str(cluster.disk.handle).split("/")
     zone = parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""
     if zone == ANY_ZONE and not cluster.disk.zones:
-        place = cluster.spec.origin.get("kubernetes.weights")
         raise UsageError(
             "the disk stands in several zones, and the file does not say in which",
-            at=str(place or ""),
+            at="kubernetes.weights",
             why="pods would be put into zones without it",
             fix="disk: {zones: [ZONE, …]}",
             rule="disk-zones",

@@ -47,6 +47,35 @@ def network_policies(cluster: Cluster) -> tuple[Manifest, ...]:
     return tuple(out)
 
 
+def sender_policies(
+    cluster: Cluster, component: str, among: int | None = None, name: str = ""
+) -> tuple[Manifest, ...]:
+    """For pods that send load: their own, and one that lets them in to what answers behind the Service,
+    whoever else may come. among: the port at which they speak with each other."""
+    name = name or f"{cluster.name}-{component}"
+    if not cluster.ask.network_policy:
+        return ()
+    own = [{"podSelector": {"matchLabels": cluster.selector(component)}}]
+    between = [{"port": among, "protocol": "TCP"}]
+    behind = cluster.selector("gateway") if cluster.ask.routing == "gateway" else cluster.serving
+    leaving = [_dns(), {"to": [{"podSelector": {"matchLabels": behind}}], "ports": _http()}]
+    arriving = [{"from": own, "ports": between}] if among else []
+    passage = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": cluster.meta(f"{name}-in", component),
+        "spec": {
+            "podSelector": {"matchLabels": behind},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": own, "ports": _http()}],
+        },
+    }
+    leaving += [{"to": own, "ports": between}] if among else []
+    policy = _policy(cluster, component, arriving, leaving)
+    policy.body["metadata"] = cluster.meta(name, component)
+    return policy, Manifest(passage)
+
+
 def _engine(cluster: Cluster) -> Manifest:
     arriving: list[dict[str, Any]] = [
         {"from": [*_callers(cluster), TUNNEL], "ports": _http()},

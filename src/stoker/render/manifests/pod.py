@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
-from stoker.render.manifests.choices import GROUP, PRE_STOP, USER, Cluster
+from stoker.render.manifests.choices import GROUP, PRE_STOP, Cluster
 from stoker.render.manifests.configmap import FOLDER, GUARD, WITNESS
 from stoker.render.manifests.probes import probes
+from stoker.render.manifests.security import container_security, pod_security
 from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod_volumes
 
 HOME = "/home/stoker"
@@ -29,14 +30,7 @@ def pod_template(cluster: Cluster, role: Role = "alone") -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace(cluster),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(weights=True),
     }
     if ask.priority_class:
         spec["priorityClassName"] = ask.priority_class
@@ -101,11 +95,7 @@ def _container(cluster: Cluster, role: Role) -> dict[str, Any]:
         "resources": resources(cluster),
         **probes(cluster, role),
         "lifecycle": {"preStop": _pre_stop(cluster, role)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": mounts,
     }
 

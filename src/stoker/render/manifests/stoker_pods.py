@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from stoker.catalog import vllm
-from stoker.render.manifests.choices import LEADER, PRE_STOP, USER, Cluster
+from stoker.render.manifests.choices import LEADER, PRE_STOP, Cluster
+from stoker.render.manifests.identity import account_with
 from stoker.render.manifests.manifest import Manifest
+from stoker.render.manifests.security import container_security, pod_security
 
 SETTINGS = "/etc/stoker"
 KEYS = "/etc/stoker-keys"
@@ -33,12 +34,10 @@ def gateway(cluster: Cluster) -> tuple[Manifest, ...]:
     settings."""
     if cluster.ask.routing != "gateway":
         return ()
-    name, meta = f"{cluster.name}-gateway", cluster.meta(f"{cluster.name}-gateway", "gateway")
+    meta = cluster.meta(f"{cluster.name}-gateway", "gateway")
     text = json.dumps(_settings(cluster), indent=2, sort_keys=True) + "\n"
     return (
-        _account(meta),
-        _role(meta, [("", ["pods"])], ["get", "list", "watch"]),
-        _binding(meta, name),
+        *account_with(meta, [("", ["pods"])], ["get", "list", "watch"]),
         Manifest({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"gateway.json": text}}),
         _deployment(cluster, "gateway", GATEWAYS, text),
         _budget(cluster),
@@ -64,8 +63,7 @@ def page(cluster: Cluster) -> tuple[Manifest, ...]:
             "ports": [{"name": "http", "port": page_port(cluster), "targetPort": "http", "protocol": "TCP"}],
         },
     }
-    rights = _role(meta, READS, ["get", "list"])
-    account = (_account(meta), rights, _binding(meta, meta["name"]))
+    account = account_with(meta, READS, ["get", "list"])
     return (*account, Manifest(body), _deployment(cluster, "page", 1, ""))
 
 
@@ -102,35 +100,6 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _account(meta: dict[str, Any]) -> Manifest:
-    return Manifest(
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": meta,
-            "automountServiceAccountToken": False,
-        }
-    )
-
-
-def _role(meta: dict[str, Any], groups: Sequence[tuple[str, list[str]]], verbs: list[str]) -> Manifest:
-    rules = [{"apiGroups": [group], "resources": list(kinds), "verbs": verbs} for group, kinds in groups]
-    return Manifest(
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules}
-    )
-
-
-def _binding(meta: dict[str, Any], name: str) -> Manifest:
-    body = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": meta,
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": meta["namespace"]}],
-    }
-    return Manifest(body)
-
-
 def _budget(cluster: Cluster) -> Manifest:
     body = {
         "apiVersion": "policy/v1",
@@ -142,34 +111,9 @@ def _budget(cluster: Cluster) -> Manifest:
 
 
 def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manifest:
-    """Non-root, read-only, two small caches to write into; a change of the settings starts new pods."""
-    labels = cluster.labels(role)
+    """A change of the settings starts new pods."""
     notes = {"stoker/settings": hashlib.sha256(settings.encode()).hexdigest()[:12]} if settings else {}
-    spec: dict[str, Any] = {
-        "serviceAccountName": f"{cluster.name}-{role}",
-        "automountServiceAccountToken": True,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": PRE_STOP + int(cluster.spec.drain_timeout) + MARGIN
-        if role == "gateway"
-        else MARGIN,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": cluster.selector(role)},
-            }
-        ],
-        "containers": [_container(cluster, role)],
-        "volumes": _volumes(cluster, role),
-    }
+    metadata = {"labels": cluster.labels(role)} | ({"annotations": notes} if notes else {})
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -178,13 +122,31 @@ def _deployment(cluster: Cluster, role: str, count: int, settings: str) -> Manif
             "replicas": count,
             "selector": {"matchLabels": cluster.selector(role)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": {
-                "metadata": {"labels": labels} | ({"annotations": notes} if notes else {}),
-                "spec": spec,
-            },
+            "template": {"metadata": metadata, "spec": _pod(cluster, role)},
         },
     }
     return Manifest(body)
+
+
+def _pod(cluster: Cluster, role: str) -> dict[str, Any]:
+    """One container with small caches to write into; those of a role stand on different nodes if they can."""
+    drain = PRE_STOP + int(cluster.spec.drain_timeout) if role == "gateway" else 0
+    apart = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": cluster.selector(role)},
+    }
+    return {
+        "serviceAccountName": f"{cluster.name}-{role}",
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": drain + MARGIN,
+        "securityContext": pod_security(volumes=True),
+        "topologySpreadConstraints": [apart],
+        "containers": [_container(cluster, role)],
+        "volumes": _volumes(cluster, role),
+    }
 
 
 def _container(cluster: Cluster, role: str) -> dict[str, Any]:
@@ -213,11 +175,7 @@ def _container(cluster: Cluster, role: str) -> dict[str, Any]:
         "startupProbe": {**alive, "periodSeconds": 2, "failureThreshold": 60},
         "readinessProbe": {**alive, "periodSeconds": 5},
         "livenessProbe": {**alive, "periodSeconds": 20, "failureThreshold": 3},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": mounts,
     }
 

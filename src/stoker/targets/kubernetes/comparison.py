@@ -9,7 +9,7 @@ from stoker.fleet.changes import Step
 from stoker.planner.plan import Plan
 from stoker.render.gcloud import Call
 from stoker.render.manifests import Manifest, choose, limited, manifests
-from stoker.render.manifests.choices import SPACE
+from stoker.render.manifests.choices import LOADS, SPACE
 from stoker.spec.nouns import ServeSpec
 from stoker.targets.kubernetes import (
     cloud,
@@ -252,7 +252,9 @@ class Comparison:
             for kind in OWNED
             if kind not in ("Job", "ControllerRevision")
             for body in self._mine(kind)
-            if (kind, body["metadata"]["name"]) not in wanted and body["metadata"]["name"] != self.claim.name
+            if (kind, body["metadata"]["name"]) not in wanted
+            and body["metadata"]["name"] != self.claim.name
+            and workload.component(body) not in LOADS
         ]
 
     def _mine(self, kind: str) -> tuple[Object, ...]:

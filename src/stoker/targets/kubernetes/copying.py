@@ -28,10 +28,11 @@ class Copying:
 
     def stages(self) -> tuple[Service, ...]:
         """The copy and the snapshot, where there are any."""
-        jobs = self._api.visible("Job", self._namespace, self._selector)
+        own = f"{self._selector},app.kubernetes.io/component=copy"
+        jobs = self._api.visible("Job", self._namespace, own)
         if not jobs:
             return ()
-        pods = self._api.list("Pod", self._namespace, f"{self._selector},app.kubernetes.io/component=copy")
+        pods = self._api.list("Pod", self._namespace, own)
         copied = stages.copy(jobs, pods, self._log)
         if copied and stages.STUCK in copied[0].detail:  # between two tries it only says that it copies
             self._said = copied[0]

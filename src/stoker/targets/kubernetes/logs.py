@@ -63,7 +63,7 @@ def follow(api: Api, namespace: str, selector: str, only: str | None) -> Iterato
     pods: list[Object] | None = _pods(api, namespace, selector, only)
     while pods or pods is None or any(one.busy for one in reading.values()) or not said.empty():
         for pod in pods or ():
-            for life, running in _lives(pod).items():
+            for life, running in lives(pod).items():
                 reading.setdefault(life, Reader(api, namespace, life, said)).go_on(running)
         yield from _until(said, time.monotonic() + LOOK_SECONDS)
         try:
@@ -104,7 +104,7 @@ def _containers(pod: Object) -> list[str]:
     return [one["name"] for one in (*(spec.get("initContainers") or ()), *spec["containers"])]
 
 
-def _lives(pod: Object) -> dict[Life, bool]:
+def lives(pod: Object) -> dict[Life, bool]:
     """The containers that have begun to say something, and whether they still run."""
     status = pod.get("status", {})
     found = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]

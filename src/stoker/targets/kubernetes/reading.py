@@ -2,6 +2,7 @@
 
 from stoker.errors import UsageError
 from stoker.fleet.state import FleetState, Service
+from stoker.render.manifests.choices import LOADS
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.kubernetes import (
@@ -17,7 +18,6 @@ from stoker.targets.kubernetes.copying import Copying
 from stoker.targets.kubernetes.pods import beside, conditions, evidence, replicas, unattended, unscheduled
 from stoker.targets.kubernetes.surroundings import Around
 
-COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
 LOG_LINES = 400
 
@@ -45,10 +45,11 @@ class Reading:
     def observe(self) -> FleetState:
         """Pods, their owner and the warnings about them, as one value."""
         now, owner = clock.now(), self.workload()
-        everyone = self.api.list("Pod", self.namespace, self.selector)
-        pods = tuple(one for one in everyone if one["metadata"]["labels"].get(COMPONENT) == "engine")
+        found = self.api.list("Pod", self.namespace, self.selector)
+        everyone = tuple(one for one in found if workload.component(one) not in LOADS)
+        pods = tuple(one for one in everyone if workload.component(one) == "engine")
         events = evidence(self.api.visible("Event", self.namespace), self.name, self._others())
-        found = probe_events.unready(replicas(pods, self._log, self._newest(owner)), events)
+        seen = probe_events.unready(replicas(pods, self._log, self._newest(owner)), events)
         before = self._stages() + self.beside()
         scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         services = self._services()
@@ -68,11 +69,11 @@ class Reading:
             endpoint=self._endpoint(ports) if owner else None,
             model=workload.served(owner) or self.spec.model.served_name,
             wanted=workload.count(owner),
-            replicas=found,
+            replicas=seen,
             services=before,
             evidence=warnings,
             page=self._page(ports) if any(one.role == "page" for one in before) else None,
-            stopping=bool(deletion.kept([owner])) if owner else bool(found),
+            stopping=bool(deletion.kept([owner])) if owner else bool(seen),
             scaling=scaling.read(scalers[0]) if scalers else None,
         )
 
@@ -90,9 +91,9 @@ class Reading:
         return f"http://{self.name}.{self.namespace}:{ports.get(self.name, self.spec.endpoint.port)}"
 
     def _others(self) -> list[str]:
-        """The namespace's other fleets."""
+        """The namespace's other fleets, and what tests this one: their troubles are none of its own."""
         names = (one["metadata"]["name"] for one in workload.workloads(self.api, self.namespace))
-        return [name for name in names if name != self.name]
+        return [*(name for name in names if name != self.name), *(f"{self.name}-{one}" for one in LOADS)]
 
     def _services(self) -> tuple[Object, ...] | None:
         """Its Services; None, where this user may not list them."""

@@ -23,10 +23,7 @@ def refused(
     asked: Asked, answer: httpx2.Response, method: str, path: str, what: str
 ) -> UsageError | EnvironmentFailed:
     """The error of an answer of 400 and more: what the server says, and what to do about it."""
-    try:
-        said = str(answer.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        said = _plain(answer.text) or f"{answer.status_code} without a word"
+    said = _said(answer)
     match answer.status_code:
         case 401:
             return UsageError(
@@ -60,6 +57,14 @@ def refused(
                 rule="kube-server",
             )
     return UsageError(f"{what} is not admitted", why=said, fix=_admission_fix(said), rule="kube-admission")
+
+
+def _said(answer: httpx2.Response) -> str:
+    """The Status object's message; of what is none, its text."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return _plain(answer.text) or f"{answer.status_code} without a word"
 
 
 def no_server(asked: Asked, why: str) -> UsageError:

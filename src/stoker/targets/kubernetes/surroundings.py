@@ -4,6 +4,7 @@ it may matter."""
 from collections.abc import Sequence
 
 from stoker.fleet.state import Evidence, Service
+from stoker.render.manifests.choices import LOADS
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.kubernetes import deletion, nodes, routes, volumes, workload, workload_conditions
@@ -55,7 +56,8 @@ class Around:
         now: float,
     ) -> tuple[Evidence, ...]:
         """What is not as it should be. services: None, where they may not be listed."""
-        found = workload_conditions.evidence(self._owners(owner), self._visible("Job"))
+        jobs = tuple(one for one in self._visible("Job") if workload.component(one) not in LOADS)
+        found = workload_conditions.evidence(self._owners(owner), jobs)
         found += nodes.evidence(
             pods, self._listed() if any(map(nodes.waits, pods)) and not self.inside else ()
         )

@@ -11,6 +11,7 @@ from stoker.fleet.state import FleetState
 from stoker.fleet.target import Endpoint, LogLine, Question, nobody
 from stoker.planner.plan import Hardware, Plan
 from stoker.render.gcloud import Call
+from stoker.render.manifests.choices import LOADS
 from stoker.spec.nouns import KeyRef, ServeSpec
 from stoker.targets.kubernetes import cloud, deletion, history, logs, replica_count, secret
 from stoker.targets.kubernetes.client import Object
@@ -21,6 +22,7 @@ from stoker.targets.kubernetes.lease import Turn
 from stoker.targets.kubernetes.portforward import PortForward
 from stoker.targets.kubernetes.reading import LOG_LINES
 from stoker.targets.kubernetes.rehearsal import excused
+from stoker.targets.kubernetes.workload import COMPONENT
 
 SLOWEST = 1.0
 
@@ -227,15 +229,17 @@ class KubernetesTarget(Comparison):
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
     ) -> Iterator[LogLine]:
-        """Lines of every pod's log, or of one; followed, they come from all pods as they are written.
+        """Lines of every pod's log, or of one; followed, they come from all pods as they are written. Those
+        that test the fleet are none of it.
 
         previous: of each container's life before its last restart.
         """
+        own = ",".join([self.selector, *(f"{COMPONENT}!={one}" for one in LOADS)])
         if previous:
-            return logs.read_previous(self.api, self.namespace, self.selector, replica, LOG_LINES)
+            return logs.read_previous(self.api, self.namespace, own, replica, LOG_LINES)
         if follow:
-            return logs.follow(self.api, self.namespace, self.selector, replica)
-        return logs.read(self.api, self.namespace, self.selector, replica, LOG_LINES)
+            return logs.follow(self.api, self.namespace, own, replica)
+        return logs.read(self.api, self.namespace, own, replica, LOG_LINES)
 
     def _key(self, ref: KeyRef) -> str:
         return secret.key(self.api, self.namespace, ref, f"{self.name}-keys" if self.stored else "")

@@ -4,10 +4,17 @@ from typing import Any
 
 from stoker.targets.kubernetes.client import Api, Object
 
+COMPONENT = "app.kubernetes.io/component"
+
 
 def ours(body: Object) -> bool:
     """Whether Stoker made it."""
     return bool((body["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "stoker")
+
+
+def component(body: Object) -> str:
+    """What of a fleet it is: its engine, its gateway, or what tests it."""
+    return str((body["metadata"].get("labels") or {}).get(COMPONENT, ""))
 
 
 def served(owner: Object | None) -> str | None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from stoker.engine.openai import error_body
+from stoker.engine.profile import from_json
 from stoker.targets.simulated import startlog
 from stoker.targets.simulated.batch import Batch
+from stoker.targets.simulated.core import Core
 from stoker.targets.simulated.faults import Faults, Simulation
 from stoker.targets.simulated.metrics import Labels, Metrics
 from stoker.targets.simulated.options import Options
@@ -41,7 +43,7 @@ class Engine:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.vocabulary = Vocabulary()
-        self.batch = Batch(options.max_num_seqs, options.simulation.kv_blocks)
+        self.batch: Batch | Core = _batch(options)
         self.metrics = Metrics({"engine": "0", "model_name": options.names[0]}, options.max_model_len)
         self.prefixes = PrefixCache(options.simulation.kv_blocks, options.block_size)
         self.busy_until = 0.0
@@ -59,11 +61,19 @@ class Engine:
         faults = simulation.faults
         self.breaks = faults.die_mid_stream_after_tokens is not None
         self.breaks |= faults.core_dies_mid_stream_after_tokens is not None
+        if isinstance(self.batch, Core):
+            self.batch.stalled = self.stalled or self.hung
+            self.batch.slow = faults.slow
         self.ttft = simulation.ttft * simulation.faults.slow
         self.itl = simulation.itl * simulation.faults.slow
         self.since = time.monotonic()
         self._requests = 0
         self._errors = 0.0
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether it batches step by step, as a profile says."""
+        return isinstance(self.batch, Core)
 
     @property
     def faults(self) -> Faults:
@@ -82,6 +92,8 @@ class Engine:
             self.hung = True
         if faults.stall_after_requests is not None and self._requests > faults.stall_after_requests:
             self.stalled = True
+        if isinstance(self.batch, Core):
+            self.batch.stalled = self.stalled or self.hung
         self._errors += faults.error_rate
         if self._errors < 1 - 1e-9:
             return True
@@ -124,6 +136,9 @@ class Engine:
 
     def page(self) -> bytes:
         """The metrics page."""
+        if isinstance(self.batch, Core):
+            self.metrics.preemptions.add(self.batch.preemptions)
+            self.batch.preemptions = 0
         return self.metrics.page(self._gauges())
 
     def _gauges(self) -> Iterator[tuple[str, str, Labels, float]]:
@@ -154,3 +169,10 @@ class Engine:
             "kv_cache_size_tokens": str(blocks * size),
             "num_gpu_blocks": str(blocks),
         }
+
+
+def _batch(options: Options) -> Batch | Core:
+    profile = options.simulation.profile
+    if profile is None:
+        return Batch(options.max_num_seqs, options.simulation.kv_blocks)
+    return Core(options.limits, from_json(profile))

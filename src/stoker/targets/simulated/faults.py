@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from stoker.engine.profile import from_json
+
 _KINDS: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,)}
 
 
@@ -52,6 +54,8 @@ class Simulation:
 
     `start_seconds` from process start-up to service; `ttft` and `itl` in seconds from admission to the first
     token and from token to token; `tokens` is an answer's length unless the request asks for fewer.
+    `profile`: an engine.profile.EngineProfile's fields. Requests are then batched as vLLM batches them, step
+    by step, each as long as the profile says; `ttft` and `itl` count for nothing.
     `first_request`, `first_logprobs`: seconds for which nothing moves in the engine, also for others, when
     the first request of its life is read, and the first that asks for logprobs; vLLM compiles or loads
     something then.
@@ -62,6 +66,7 @@ class Simulation:
     itl: float = 0.002
     tokens: int = 16
     kv_blocks: int = 4096
+    profile: dict[str, Any] | None = None
     first_request: float = 0.0
     first_logprobs: float = 0.0
     faults: Faults = field(default_factory=Faults)
@@ -78,6 +83,10 @@ def parse(text: str, over: Simulation | None = None) -> Simulation:
     given = _checked(data, Simulation)
     if "faults" in given:
         given["faults"] = Faults(**_checked(given["faults"], Faults))
+    if given.get("profile") is not None:
+        if not isinstance(given["profile"], dict):
+            raise ValueError(f"profile is {given['profile']!r}: expected an object")
+        from_json(given["profile"])
     return replace(over or Simulation(), **given)
 
 

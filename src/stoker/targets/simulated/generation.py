@@ -18,18 +18,20 @@ _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _STILL_SECONDS = 0.05
 
 
-class _Lane:
+class Lane:
     """One answer of a request: for the engine a sequence of its own. All but the first start a step later."""
 
     __slots__ = (
         "answer",
         "cached",
+        "counts",
         "deltas",
         "first",
         "head",
         "index",
         "last",
         "plain",
+        "preempted",
         "start",
         "steps",
         "tail",
@@ -46,7 +48,8 @@ class _Lane:
         self.plain = self.steps - 1 if ends else 0
         self.head, self.tail = ends or (b"", b"")
         self.first = self.last = 0.0
-        self.cached = 0
+        self.cached = self.preempted = 0
+        self.counts = len(answer.prompt.words) if ends and b"%d" in self.tail else None  # told in each event
 
 
 class Generation:
@@ -76,7 +79,7 @@ class Generation:
         self._engine = engine
         self._exchange = exchange
         self._ask = ask
-        self._lanes = [_Lane(index, one, shape.ends(index)) for index, one in enumerate(answers)]
+        self._lanes = [Lane(index, one, shape.ends(index)) for index, one in enumerate(answers)]
         self._shape = shape
         self._steps = max(lane.start + lane.steps for lane in self._lanes)
         self._step = 0
@@ -151,12 +154,18 @@ class Generation:
             at = step - lane.start
             if 0 <= at < lane.steps:
                 self._count(lane, at, now)
-                if at < lane.plain:
-                    said += lane.head + quoted(lane.deltas[at]) + lane.tail
-                elif streams:
-                    said += shape.frame(lane.index, at)
+                if streams:
+                    said += self._written(lane, at)
         if streams:
             self._exchange.write(said)
+
+    def _written(self, lane: Lane, at: int) -> bytes:
+        """The event of an answer's token."""
+        if at >= lane.plain:
+            return self._shape.frame(lane.index, at)
+        if lane.counts is None:
+            return lane.head + quoted(lane.deltas[at]) + lane.tail
+        return lane.head + quoted(lane.deltas[at]) + lane.tail % (lane.counts + at + 1, at + 1)
 
     def _dies(self, step: int) -> bool:
         """Whether the engine's core dies with this step. The whole process may die, too."""
@@ -169,7 +178,7 @@ class Generation:
         self._engine.lose_core(f"simulated death after {step} tokens of a request")
         return True
 
-    def _count(self, lane: _Lane, step: int, now: float) -> None:
+    def _count(self, lane: Lane, step: int, now: float) -> None:
         metrics = self._engine.metrics
         metrics.generation_tokens.add(1)
         if step == 0:
@@ -182,17 +191,21 @@ class Generation:
         if step == lane.steps - 1:
             self._count_whole(lane, now)
 
-    def _count_prompt(self, lane: _Lane) -> None:
+    def _count_prompt(self, lane: Lane) -> None:
         metrics, words = self._engine.metrics, lane.answer.prompt.words
         metrics.prompt_tokens.add(len(words))
         metrics.prefix_queries.add(len(words))
-        lane.cached = cached = self._engine.prefixes.read(words)
+        lane.cached = cached = self._found_before(lane)
         metrics.prefix_hits.add(cached)
         metrics.cached.add(cached)
         metrics.by_source.add(cached, "local_cache_hit")
         metrics.by_source.add(len(words) - cached, "local_compute")
 
-    def _count_whole(self, lane: _Lane, now: float) -> None:
+    def _found_before(self, lane: Lane) -> int:
+        """Tokens of its prompt that the prefix cache had."""
+        return self._engine.prefixes.read(lane.answer.prompt.words)
+
+    def _count_whole(self, lane: Lane, now: float) -> None:
         metrics = self._engine.metrics
         metrics.finished.add(1, lane.answer.finish)
         metrics.e2e.observe(now - self._arrived)
@@ -204,10 +217,10 @@ class Generation:
         metrics.answer_length.observe(lane.steps)
         metrics.asked_tokens.observe(self._most(lane))
         metrics.computed.observe(len(lane.answer.prompt.words) - lane.cached)
-        metrics.preempted.observe(0)
+        metrics.preempted.observe(lane.preempted)
         metrics.tpot.observe((lane.last - lane.first) / (lane.steps - 1) if lane.steps > 1 else 0.0)
 
-    def _most(self, lane: _Lane) -> int:
+    def _most(self, lane: Lane) -> int:
         length = self._engine.options.max_model_len
         return most_tokens(self._ask, len(lane.answer.prompt.words), length)
 

@@ -1,38 +1,14 @@
 """The engine's metrics under vLLM's names, and their page.
 
-Source: vLLM 0.32 `v1/metrics/loggers.py`; buckets and help texts as on a page of it.
+Source: vLLM 0.32 `v1/metrics/loggers.py`; help texts as on a page of it.
 """
 
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-_TTFT = (
-    0.001,
-    0.005,
-    0.01,
-    0.02,
-    0.04,
-    0.06,
-    0.08,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1,
-    2.5,
-    5,
-    7.5,
-    10,
-    20,
-    40,
-    80,
-    160,
-    640,
-    2560,
-)
-_ITL = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
-_REQUEST = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
+from stoker.catalog.buckets import ITL, REQUEST, TTFT
+
 SOURCES = ("local_compute", "local_cache_hit", "external_kv_transfer")
 FINISHED = ("stop", "length", "abort", "error")
 
@@ -78,62 +54,53 @@ class Metrics:
 
     def __init__(self, labels: Labels, max_model_len: int = 8192) -> None:
         self._labels = dict(labels)
-        lengths = tuple(_one_two_five(max_model_len))
         self._created = time.time()
-        count, hist = self._counter, self._histogram
-        self._families: list[Counter | Histogram] = []
+        self._families: list[Counter | Histogram] = []  # as they stand on the page
+        self._count_tokens()
+        self._measure_times()
+        self._measure_requests(tuple(_one_two_five(max_model_len)))
+
+    def _count_tokens(self) -> None:
+        count = self._counter
         self.preemptions = count("num_preemptions", "Cumulative number of preemption from the engine.")
         self.prompt_tokens = count("prompt_tokens", "Number of prefill tokens processed.")
-        self.by_source = count(
-            "prompt_tokens_by_source", "Number of prompt tokens by source.", "source", SOURCES
-        )
+        by_source = "Number of prompt tokens by source."
+        self.by_source = count("prompt_tokens_by_source", by_source, "source", SOURCES)
         self.cached = count("prompt_tokens_cached", "Number of cached prompt tokens (local + external).")
         self.generation_tokens = count("generation_tokens", "Number of generation tokens processed.")
-        self.prefix_queries = count(
-            "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens."
-        )
-        self.prefix_hits = count(
-            "prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens."
-        )
-        self.finished = count(
-            "request_success", "Count of successfully processed requests.", "finished_reason", FINISHED
-        )
-        self.ttft = hist("time_to_first_token_seconds", "Histogram of time to first token in seconds.", _TTFT)
-        self.itl = hist("inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", _ITL)
+        queries = "Prefix cache queries, in terms of number of queried tokens."
+        self.prefix_queries = count("prefix_cache_queries", queries)
+        hits = "Prefix cache hits, in terms of number of cached tokens."
+        self.prefix_hits = count("prefix_cache_hits", hits)
+        finished = "Count of successfully processed requests."
+        self.finished = count("request_success", finished, "finished_reason", FINISHED)
+
+    def _measure_times(self) -> None:
+        hist = self._histogram
+        self.ttft = hist("time_to_first_token_seconds", "Histogram of time to first token in seconds.", TTFT)
+        self.itl = hist("inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", ITL)
         tpot = "Histogram of time_per_output_token_seconds per request."
-        self.tpot = hist("request_time_per_output_token_seconds", tpot, _ITL)
-        self.e2e = hist(
-            "e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", _REQUEST
-        )
-        self.queue = hist(
-            "request_queue_time_seconds", "Histogram of time spent in WAITING phase for request.", _REQUEST
-        )
-        running = "Histogram of time spent in RUNNING phase for request."
-        self.inference = hist("request_inference_time_seconds", running, _REQUEST)
-        self.prefill = hist(
-            "request_prefill_time_seconds", "Histogram of time spent in PREFILL phase for request.", _REQUEST
-        )
-        self.decode = hist(
-            "request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.", _REQUEST
-        )
+        self.tpot = hist("request_time_per_output_token_seconds", tpot, ITL)
+        e2e = "Histogram of e2e request latency in seconds."
+        self.e2e = hist("e2e_request_latency_seconds", e2e, REQUEST)
+        spent = "Histogram of time spent in {} phase for request."
+        self.queue = hist("request_queue_time_seconds", spent.format("WAITING"), REQUEST)
+        self.inference = hist("request_inference_time_seconds", spent.format("RUNNING"), REQUEST)
+        self.prefill = hist("request_prefill_time_seconds", spent.format("PREFILL"), REQUEST)
+        self.decode = hist("request_decode_time_seconds", spent.format("DECODE"), REQUEST)
+
+    def _measure_requests(self, lengths: tuple[float, ...]) -> None:
+        hist = self._histogram
         self.prompt_length = hist("request_prompt_tokens", "Number of prefill tokens processed.", lengths)
-        self.answer_length = hist(
-            "request_generation_tokens", "Number of generation tokens processed.", lengths
-        )
-        self.longest = hist(
-            "request_max_num_generation_tokens",
-            "Histogram of maximum number of requested generation tokens.",
-            lengths,
-        )
+        generated = "Number of generation tokens processed."
+        self.answer_length = hist("request_generation_tokens", generated, lengths)
+        longest = "Histogram of maximum number of requested generation tokens."
+        self.longest = hist("request_max_num_generation_tokens", longest, lengths)
         self.asked_n = hist("request_params_n", "Histogram of the n request parameter.", (1, 2, 5, 10, 20))
-        self.asked_tokens = hist(
-            "request_params_max_tokens", "Histogram of the max_tokens request parameter.", lengths
-        )
-        self.computed = hist(
-            "request_prefill_kv_computed_tokens",
-            "Histogram of new KV tokens computed during prefill (excluding cached tokens).",
-            lengths,
-        )
+        asked = "Histogram of the max_tokens request parameter."
+        self.asked_tokens = hist("request_params_max_tokens", asked, lengths)
+        computed = "Histogram of new KV tokens computed during prefill (excluding cached tokens)."
+        self.computed = hist("request_prefill_kv_computed_tokens", computed, lengths)
         preempted = "Histogram of the number of times a request was preempted."
         self.preempted = hist("request_num_preemptions", preempted, (1, 2, 3, 4, 5, 10, 20))
 

@@ -9,12 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from stoker.engine.scheduler import Policy, SchedulerLimits
 from stoker.targets.simulated.faults import ControlFile, Simulation, parse
 from stoker.units import Tokens
 
 VERSION = "0.32.0"
 CONTROL = "STOKER_SIMULATE_FILE"  # stands for `--simulate-file`: a fleet writes the command line itself
 _DEFAULT_MAX_LEN = 8192
+BATCHED_TOKENS = 2048  # of a step, unless it is said otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Options:
     port: int
     max_model_len: int
     max_num_seqs: int
+    max_num_batched_tokens: int | None
+    scheduling_policy: Policy
+    prefix_caching: bool
     block_size: int
     loras: tuple[tuple[str, str], ...]
     shutdown_timeout: float
@@ -43,6 +48,21 @@ class Options:
     simulation: Simulation
     control: ControlFile | None
     given: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> SchedulerLimits:
+        """What the scheduler of an engine with a profile is told; its first block is never given out, as in
+        vLLM. Raises: ValueError, for what vLLM refuses too."""
+        tokens = self.max_num_batched_tokens
+        return SchedulerLimits(
+            num_gpu_blocks=self.simulation.kv_blocks + 1,
+            max_model_len=self.max_model_len,
+            max_num_batched_tokens=max(BATCHED_TOKENS, self.max_num_seqs) if tokens is None else tokens,
+            max_num_seqs=self.max_num_seqs,
+            block_size=self.block_size,
+            policy=self.scheduling_policy,
+            enable_prefix_caching=self.prefix_caching,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -74,6 +94,9 @@ def read(argv: Sequence[str], environ: dict[str, str] | None = None) -> Options:
         port=args.port,
         max_model_len=max_model_len,
         max_num_seqs=args.max_num_seqs,
+        max_num_batched_tokens=args.max_num_batched_tokens,
+        scheduling_policy=args.scheduling_policy,
+        prefix_caching=args.enable_prefix_caching,
         block_size=args.block_size,
         loras=loras,
         shutdown_timeout=args.shutdown_timeout,
@@ -98,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--served-model-name", nargs="+")
     parser.add_argument("--max-model-len")
     parser.add_argument("--max-num-seqs", type=int, default=256)
+    parser.add_argument("--max-num-batched-tokens", type=int)
+    parser.add_argument("--scheduling-policy", choices=("fcfs", "priority"), default="fcfs")
+    parser.add_argument("--enable-prefix-caching", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--block-size", type=int, default=16)
     parser.add_argument("--lora-modules", nargs="+", default=[], metavar="NAME=PATH")
     parser.add_argument("--chat-template")

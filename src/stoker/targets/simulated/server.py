@@ -33,6 +33,7 @@ from stoker.targets.simulated.refusals import (
     wrong_type,
 )
 from stoker.targets.simulated.requests import Request
+from stoker.targets.simulated.scheduled import Scheduled
 from stoker.targets.simulated.shapes import Envelope, Shape
 from stoker.targets.simulated.simple_routes import Plain
 from stoker.targets.simulated.validation import Served, settle
@@ -143,7 +144,8 @@ class Server:
             return
         envelope = Envelope(_request_id(exchange.request), model, options.fingerprint, engine.vocabulary)
         shape = write(envelope, ask, texts)
-        Generation(engine, exchange, ask, texts, shape).start(self._headers(exchange.request))
+        kind = Scheduled if engine.stepwise else Generation
+        kind(engine, exchange, ask, texts, shape).start(self._headers(exchange.request))
 
     def _body(self, request: HttpRequest) -> dict[str, Any]:
         kind = (request.header(b"content-type") or b"").split(b";")[0].strip().lower()

@@ -76,13 +76,14 @@ class Choices:
         }
         self._ask = ask
         self._answers = answers
-        self._plain = ask.logprobs is None and ask.usage != "always" and not ask.token_ids
+        self._simple = ask.logprobs is None and not ask.token_ids
+        self._plain = self._simple and ask.usage != "always"
 
     def greeting(self) -> bytes:
         return b""
 
     def ends(self, index: int) -> tuple[bytes, bytes] | None:
-        return self._cut(index) if self._plain and self._ask.stream and not self._ask.echo else None
+        return self._cut(index) if self._simple and self._ask.stream and not self._ask.echo else None
 
     def frame(self, index: int, step: int) -> bytes:
         return sse(self._chunk(index, step))
@@ -145,9 +146,14 @@ class Choices:
         return body
 
     def _cut(self, index: int) -> tuple[bytes, bytes]:
+        """Where each event counts, its end is a form for two numbers: tokens in all, and of the answer."""
         body = self.stream_base([self._event(index, 1, _MARK, ends=False)])
-        head, tail = sse(body).split(dump(_MARK))
-        return head, tail
+        if self._ask.usage == "always":
+            body["usage"] = {**counted(0, 0), **self._details()}
+            words = len(self._answers[index].prompt.words)
+            body["usage"] |= {"prompt_tokens": words, "total_tokens": _MARK, "completion_tokens": _MARK}
+        head, tail, *more = sse(body).split(dump(_MARK))
+        return head, b"%d".join(part.replace(b"%", b"%%") for part in (tail, *more)) if more else tail
 
     def token_ids(self, answer: Answer, *steps: int) -> list[int] | None:
         if not self._ask.token_ids:

@@ -23,86 +23,100 @@ LOOKS = "this page only looks: `stoker scale`, `stoker restart` or `stoker ui` c
 
 def api(live: Live, settings: Settings) -> list[Route]:
     """`/api/...`: all of it is JSON, but the stream."""
+    mine = _Api(live, settings)
+    return [
+        Route("/api/stream", mine.stream),
+        Route("/api/now", mine.now),
+        Route("/api/history", mine.history),
+        Route("/api/log", mine.log),
+        Route("/api/key", mine.key),
+        Route("/api/scale", mine.scale, methods=["POST"]),
+        Route("/api/restart", mine.restart, methods=["POST"]),
+    ]
 
-    def holds_key(request: Request) -> bool:
+
+class _Api:
+    """A route a method, and who may use it."""
+
+    def __init__(self, live: Live, settings: Settings) -> None:
+        self._live = live
+        self._settings = settings
+        # in a cluster its account may look, and nothing else
+        self._acts = bool(settings.fleet) and not settings.inside
+
+    def _holds_key(self, request: Request) -> bool:
         """Whether the visitor holds the endpoint's key; nobody does where there is none."""
+        key = self._settings.key
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return settings.key is not None and hmac.compare_digest(given.encode(), settings.key.encode())
+        return key is not None and hmac.compare_digest(given.encode(), key.encode())
 
-    async def may_read(request: Request) -> bool:
+    async def _may_read(self, request: Request) -> bool:
         """Whether the visitor may see logs: who holds the key, or, on this machine, the user that this page
         runs as."""
-        if holds_key(request):
+        if self._holds_key(request):
             return True
-        if not settings.loopback:
-            return settings.key is None  # its network lets nobody else in
+        if not self._settings.loopback:
+            return self._settings.key is None  # its network lets nobody else in
         client, server = request.scope.get("client"), request.scope.get("server")
         if not client or not server:
             return False
         return await asyncio.to_thread(peers.is_own, (client[0], client[1]), (server[0], server[1]))
 
-    acts = bool(settings.fleet) and not settings.inside  # in a cluster its account may look, and nothing else
+    def _may_not(self, request: Request, verb: str) -> Response | None:
+        """What a visitor is told who may not change the fleet."""
+        if not self._holds_key(request):
+            return _wrong(403, f"only who holds the endpoint's key may {verb}")
+        return None if self._acts else _wrong(403, LOOKS)
 
-    async def stream(request: Request) -> Response:
+    async def stream(self, request: Request) -> Response:
         headers = {**FRESH, "x-accel-buffering": "no"}
-        return StreamingResponse(
-            live.stream(await may_read(request)), media_type="text/event-stream", headers=headers
-        )
+        told = self._live.stream(await self._may_read(request))
+        return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
-    async def now(request: Request) -> Response:
-        return JSONResponse(live.now(await may_read(request)), headers=FRESH)
+    async def now(self, request: Request) -> Response:
+        return JSONResponse(self._live.now(await self._may_read(request)), headers=FRESH)
 
-    async def history(request: Request) -> Response:
+    async def history(self, request: Request) -> Response:
         try:
             since = min(LONGEST, max(1.0, float(request.query_params.get("since", LONGEST))))
         except ValueError:
             return _wrong(400, "since is a number of seconds")
-        return JSONResponse(live.history(since, request.query_params.get("replica", "")), headers=FRESH)
+        return JSONResponse(self._live.history(since, request.query_params.get("replica", "")), headers=FRESH)
 
-    async def log(request: Request) -> Response:
-        if not await may_read(request):
-            return _wrong(403, LOCKED if settings.key is not None else OWNERS)
+    async def log(self, request: Request) -> Response:
+        if not await self._may_read(request):
+            return _wrong(403, LOCKED if self._settings.key is not None else OWNERS)
         try:
-            lines = await live.log(request.query_params.get("name", ""))
+            lines = await self._live.log(request.query_params.get("name", ""))
         except StokerError as error:
             return _wrong(404, f"{error.finding.what}: {error.finding.why}")
         return JSONResponse({"lines": lines}, headers=FRESH)
 
-    async def key(request: Request) -> Response:
-        said = {"lockable": settings.key is not None, "unlocked": holds_key(request), "acts": acts}
+    async def key(self, request: Request) -> Response:
+        said = {
+            "lockable": self._settings.key is not None,
+            "unlocked": self._holds_key(request),
+            "acts": self._acts,
+        }
         return JSONResponse(said, headers=FRESH)
 
-    async def scale(request: Request) -> Response:
-        if not holds_key(request):
-            return _wrong(403, "only who holds the endpoint's key may scale")
-        if not acts:
-            return _wrong(403, LOOKS)
+    async def scale(self, request: Request) -> Response:
+        if (refused := self._may_not(request, "scale")) is not None:
+            return refused
         try:
             count = json.loads(await request.body())["replicas"]
         except (ValueError, KeyError, TypeError):
             count = None
         if type(count) is not int or not 0 <= count <= MOST_REPLICAS:
             return _wrong(400, f'expected {{"replicas": 0 to {MOST_REPLICAS}}}')
-        wrong = await live.act("scale", count)
+        wrong = await self._live.act("scale", count)
         return _wrong(409, wrong) if wrong else JSONResponse({"replicas": count}, 202)
 
-    async def restart(request: Request) -> Response:
-        if not holds_key(request):
-            return _wrong(403, "only who holds the endpoint's key may restart")
-        if not acts:
-            return _wrong(403, LOOKS)
-        wrong = await live.act("restart")
+    async def restart(self, request: Request) -> Response:
+        if (refused := self._may_not(request, "restart")) is not None:
+            return refused
+        wrong = await self._live.act("restart")
         return _wrong(409, wrong) if wrong else JSONResponse({}, 202)
-
-    return [
-        Route("/api/stream", stream),
-        Route("/api/now", now),
-        Route("/api/history", history),
-        Route("/api/log", log),
-        Route("/api/key", key),
-        Route("/api/scale", scale, methods=["POST"]),
-        Route("/api/restart", restart, methods=["POST"]),
-    ]
 
 
 def _wrong(status: int, why: str) -> Response:

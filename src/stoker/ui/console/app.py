@@ -75,63 +75,81 @@ def create(
     source: what is watched; by default what the settings name.
     """
     endpoint = Endpoint(settings.endpoint, settings.model, settings.key)
-    door = ChatMount(
+    chat = ChatMount(
         lambda: endpoint.unhealthy(settings.wait_for), load or (lambda: _chat(endpoint, settings.key))
     )
-    page = index(settings)
-    live = Live(source or watched(settings))
+    app = _App(settings, endpoint, chat, Live(source or watched(settings)))
+    hosts = [*LOOPBACK, "[::1]"] if settings.loopback else ["*"]
+    return Starlette(
+        routes=app.routes(),
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
+        lifespan=app.lifespan,
+    )
 
-    async def start(_: Request) -> Response:
-        return HTMLResponse(page)
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"chat": door.state, "why": door.why})
+class _App:
+    """What answers, and what runs beside it: the chat is loaded, the fleet is watched."""
 
-    async def fleet(_: Request) -> Response:
-        why = await endpoint.unhealthy()
-        said = {"model": settings.model, "endpoint": endpoint.url, "healthy": not why, "why": why}
+    def __init__(self, settings: Settings, endpoint: Endpoint, chat: ChatMount, live: Live) -> None:
+        self._settings = settings
+        self._endpoint = endpoint
+        self._chat = chat
+        self._live = live
+        self._page = index(settings)
+
+    def routes(self) -> list[Route]:
+        """Every path of the app."""
+        return [
+            Route("/", self.start),
+            Route("/health", self.health),
+            Route("/fleet", self.fleet),
+            Route("/static/{name}", _static),
+            *api(self._live, self._settings),
+            Route("/favicon.ico", _icon),
+            Route("/manifest.json", self.manifest),
+            Route("/chat", self._chat),
+            Route("/chat/{rest:path}", self._chat),
+        ]
+
+    async def start(self, _: Request) -> Response:
+        return HTMLResponse(self._page)
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"chat": self._chat.state, "why": self._chat.why})
+
+    async def fleet(self, _: Request) -> Response:
+        why = await self._endpoint.unhealthy()
+        said = {"model": self._settings.model, "endpoint": self._endpoint.url, "healthy": not why, "why": why}
         return JSONResponse(
-            {**said, "chat": door.state, "chat_why": door.why}, headers={"cache-control": "no-store"}
+            {**said, "chat": self._chat.state, "chat_why": self._chat.why},
+            headers={"cache-control": "no-store"},
         )
 
-    async def static(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in FILES:
-            return Response(status_code=404)
-        known = "max-age=86400" if name.startswith("uplot") else "no-cache"
-        return Response(BODIES[name], media_type=FILES[name], headers={"cache-control": known})
-
-    async def icon(_: Request) -> Response:
-        return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
-
-    async def manifest(_: Request) -> Response:  # Gradio's page asks for it at the root
-        return JSONResponse({"name": settings.model, "start_url": "/", "icons": []})
+    async def manifest(self, _: Request) -> Response:
+        """Gradio's page asks for it at the root."""
+        return JSONResponse({"name": self._settings.model, "start_url": "/", "icons": []})
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        keeping = [asyncio.create_task(door.keep()), asyncio.create_task(live.watcher.run())]
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Keeps the chat and the watcher while the app serves."""
+        keeping = [asyncio.create_task(self._chat.keep()), asyncio.create_task(self._live.watcher.run())]
         yield
         for one in keeping:
             one.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
-        await endpoint.close()
+        await self._endpoint.close()
 
-    hosts = [*LOOPBACK, "[::1]"] if settings.loopback else ["*"]
-    return Starlette(
-        routes=[
-            Route("/", start),
-            Route("/health", health),
-            Route("/fleet", fleet),
-            Route("/static/{name}", static),
-            *api(live, settings),
-            Route("/favicon.ico", icon),
-            Route("/manifest.json", manifest),
-            Route("/chat", door),
-            Route("/chat/{rest:path}", door),
-        ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
-        lifespan=lifespan,
-    )
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        return Response(status_code=404)
+    known = "max-age=86400" if name.startswith("uplot") else "no-cache"
+    return Response(BODIES[name], media_type=FILES[name], headers={"cache-control": known})
+
+
+async def _icon(_: Request) -> Response:
+    return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
 
 def index(settings: Settings) -> str:

@@ -70,31 +70,7 @@ def load(endpoint: Endpoint, key: str | None) -> Starlette:
 
 def build(endpoint: Endpoint) -> Any:
     """The page's parts and what they do. The conversation is the session's, not taken from the browser."""
-
-    readings = Readings()
-
-    async def ask(asked: str, talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
-        if asked.strip():
-            async with aclosing(answer((*talk, Turn(asked)), visit, typed)) as frames:
-                async for frame in frames:
-                    yield frame
-
-    async def again(talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
-        if talk:
-            async with aclosing(answer((*talk[:-1], Turn(talk[-1].asked)), visit, typed)) as frames:
-                async for frame in frames:
-                    yield frame
-
-    def answer(talk: Talk, visit: Visit, typed: tuple[str, ...]) -> AsyncGenerator[Frame, None]:
-        return _frames(endpoint, readings, visit.session_hash, talk, typed)
-
-    async def stop(visit: Visit) -> None:
-        readings.stop(visit.session_hash)
-
-    async def clear(visit: Visit) -> Talk:
-        readings.stop(visit.session_hash, drop=True)
-        return ()
-
+    visits = _Visits(endpoint)
     with gr.Blocks(title=f"{endpoint.model} · chat", fill_height=True, analytics_enabled=False) as page:
         talk = gr.State(())
         gr.Markdown(_head(endpoint), elem_id="head")
@@ -102,13 +78,48 @@ def build(endpoint: Endpoint) -> Any:
         sampling = _settings()
         told = [box, window, talk]
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
-        box.submit(ask, [box, talk, *sampling], told, concurrency_limit=None, **quiet)
-        window.retry(again, [talk, *sampling], told, concurrency_limit=None, **quiet)
-        box.stop(stop, None, None, queue=False, **quiet)
+        box.submit(visits.ask, [box, talk, *sampling], told, concurrency_limit=None, **quiet)
+        window.retry(visits.again, [talk, *sampling], told, concurrency_limit=None, **quiet)
+        box.stop(visits.stop, None, None, queue=False, **quiet)
         window.undo(_undone, [talk], told, queue=False, **quiet)
-        window.clear(clear, None, [talk], queue=False, **quiet)
-        page.unload(stop)
+        window.clear(visits.clear, None, [talk], queue=False, **quiet)
+        page.unload(visits.stop)
     return page.queue(default_concurrency_limit=None, api_open=False)
+
+
+class _Visits:
+    """What visitors may do, each with the answer that is being read for them."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._readings = Readings()
+
+    async def ask(self, asked: str, talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
+        """Another turn."""
+        if asked.strip():
+            async with aclosing(self._answer((*talk, Turn(asked)), visit, typed)) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def again(self, talk: Talk, visit: Visit, *typed: str) -> AsyncGenerator[Frame, None]:
+        """The last turn, answered anew."""
+        if talk:
+            turn = Turn(talk[-1].asked)
+            async with aclosing(self._answer((*talk[:-1], turn), visit, typed)) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def stop(self, visit: Visit) -> None:
+        """What was answered so far stays."""
+        self._readings.stop(visit.session_hash)
+
+    async def clear(self, visit: Visit) -> Talk:
+        """Nothing stays."""
+        self._readings.stop(visit.session_hash, drop=True)
+        return ()
+
+    def _answer(self, talk: Talk, visit: Visit, typed: tuple[str, ...]) -> AsyncGenerator[Frame, None]:
+        return _frames(self._endpoint, self._readings, visit.session_hash, talk, typed)
 
 
 def _head(endpoint: Endpoint) -> str:
@@ -142,8 +153,8 @@ def _box() -> Any:
 
 
 def _settings() -> list[Any]:
-    """The inputs, in the order of Wishes' fields. Numbers are typed: Gradio's Number shows an empty one as
-    0."""
+    """The inputs, in the order of SamplingParams' fields. Numbers are typed: Gradio's Number shows an empty
+    one as 0."""
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         system = gr.Textbox("", label="System prompt", lines=2, max_lines=8)
         with gr.Row():

@@ -1,9 +1,10 @@
 """What the web app is told on its command line."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stoker.errors import UsageError
 
@@ -36,60 +37,47 @@ class Settings:
         return self.host in LOOPBACK
 
 
+_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "--endpoint": {"required": True, "metavar": "URL", "help": "base URL of the endpoint, without /v1"},
+    "--model": {"required": True, "metavar": "NAME", "help": "the name that clients ask for"},
+    "--host": {"default": "127.0.0.1"},
+    "--port": {"type": int, "default": 8001},
+    "--key-file": {"type": Path, "metavar": "PATH", "help": "the endpoint's key; it locks this page too"},
+    "--wait-for": {"metavar": "URL", "help": "load the chat when this answers 200 (ENDPOINT/health)"},
+    "--unlocked": {
+        "action": "store_true",
+        "help": "serve without a key beyond this machine: the network lets nobody in",
+    },
+    "--fleet": {
+        "default": "",
+        "metavar": "NAME",
+        "help": "the fleet to watch; without it, the endpoint alone",
+    },
+    "--target": {"choices": ["local", "kubernetes"], "default": "local", "help": "where the fleet runs"},
+    "--namespace": {"default": "default"},
+    "--context": {"help": "of the kubeconfig"},
+    "--inside": {"action": "store_true", "help": "this runs in the fleet's own cluster"},
+}
+
+
 def read(argv: Sequence[str] | None = None) -> Settings:
     """Parses the command line and reads the key's file. Raises: UsageError."""
     parser = argparse.ArgumentParser(
         "python -m stoker.ui.console", description="The web page beside a fleet."
     )
-    parser.add_argument(
-        "--endpoint", required=True, metavar="URL", help="base URL of the endpoint, without /v1"
-    )
-    parser.add_argument("--model", required=True, metavar="NAME", help="the name that clients ask for")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8001)
-    parser.add_argument(
-        "--key-file", type=Path, metavar="PATH", help="the endpoint's key; it locks this page too"
-    )
-    parser.add_argument(
-        "--wait-for", metavar="URL", help="load the chat when this answers 200 (ENDPOINT/health)"
-    )
-    parser.add_argument(
-        "--unlocked",
-        action="store_true",
-        help="serve without a key beyond this machine: the network lets nobody in",
-    )
-    parser.add_argument(
-        "--fleet", default="", metavar="NAME", help="the fleet to watch; without it, the endpoint alone"
-    )
-    parser.add_argument(
-        "--target", choices=["local", "kubernetes"], default="local", help="where the fleet runs"
-    )
-    parser.add_argument("--namespace", default="default")
-    parser.add_argument("--context", help="of the kubeconfig")
-    parser.add_argument("--inside", action="store_true", help="this runs in the fleet's own cluster")
-    given = parser.parse_args(argv)
-    endpoint = given.endpoint.rstrip("/")
+    for name, option in _OPTIONS.items():
+        parser.add_argument(name, **option)
+    given = vars(parser.parse_args(argv))
+    endpoint = given["endpoint"].rstrip("/")
     if not endpoint.startswith(("http://", "https://")):
         raise UsageError(
             f"--endpoint {endpoint} is no URL",
             why="it begins with no http:// or https://",
             fix="--endpoint http://HOST:PORT",
         )
-    wait_for = given.wait_for or f"{endpoint}/health"
-    return Settings(
-        endpoint,
-        given.model,
-        given.host,
-        given.port,
-        _read_key(given.key_file),
-        wait_for,
-        given.unlocked,
-        given.fleet,
-        given.target,
-        given.namespace,
-        given.context,
-        given.inside,
-    )
+    key = _read_key(given.pop("key_file"))
+    wait_for = given["wait_for"] or f"{endpoint}/health"
+    return Settings(**given | {"endpoint": endpoint, "wait_for": wait_for, "key": key})
 
 
 def _read_key(path: Path | None) -> str | None:

@@ -4,7 +4,7 @@ words."""
 from collections.abc import Iterator, Sequence
 
 from stoker.bench.sweep import Sweep
-from stoker.traffic.capacity import Step
+from stoker.traffic.capacity import LoadStep
 from stoker.traffic.run import Run
 from stoker.ui.terminal import table
 
@@ -51,7 +51,7 @@ def limits(names: Sequence[str]) -> str:
     return ", ".join(LIMITS.get(name, name) for name in names)
 
 
-def _row(one: Step, share: float) -> list[str]:
+def _row(one: LoadStep, share: float) -> list[str]:
     low, high = one.interval()
     return [
         f"{one.level:g}",
@@ -66,7 +66,7 @@ def _row(one: Step, share: float) -> list[str]:
     ]
 
 
-def _verdict(one: Step, share: float) -> str:
+def _verdict(one: LoadStep, share: float) -> str:
     if one.meets(share):
         return "ok"
     if not one.believable:

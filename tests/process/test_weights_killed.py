@@ -4,29 +4,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.hub import World, hub, tiny_model
-
-from stoker.spec.nouns import Hub
-
-HUB = Hub("org/repo")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with hub() as made:
-        monkeypatch.setenv("HF_ENDPOINT", made.url)
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", made.url)
-        yield made
+from tests.support.hub import World, tiny_model
 
 
 @pytest.mark.parametrize("moment", [0.1, 0.2, 0.35])

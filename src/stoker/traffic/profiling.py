@@ -1,0 +1,179 @@
+"""An engine's profile out of what clients saw: the time between two tokens of a stream is a step of its
+engine, and what the step computed follows from the other streams.
+
+Of one replica alone: who ran beside whom is not known of several. Least squares with no negative part, fitted
+to four fifths of the gaps, without the tenth that it misses most (a client that was late), and held against
+the last fifth.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import combinations
+from random import Random
+from statistics import median
+
+from stoker.engine.profile import EngineProfile
+from stoker.traffic.records import RequestRecord
+
+LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
+PARTS = 4  # base, prefill tokens, sequences, KV tokens
+TRIMMED = 0.1
+QUICKEST = 50  # of so many requests, the one that waited least
+TOGETHER = 0.003  # seconds within which tokens are of one step
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A step as a client saw it: its seconds, and what was computed in it."""
+
+    seconds: float
+    prefill: int
+    sequences: int
+    kv: int
+
+    @property
+    def row(self) -> tuple[float, float, float, float]:
+        """Its parts, in the order of a profile's."""
+        return 1.0, float(self.prefill), float(self.sequences), float(self.kv)
+
+
+def fitted(records: Sequence[RequestRecord], source: str = "", seed: int = 0) -> EngineProfile | None:
+    """The profile of the one engine that answered; None where there are too few tokens to tell."""
+    return fitted_to(gaps(records), records, source, seed)
+
+
+def fitted_to(
+    seen: list[Gap], records: Sequence[RequestRecord], source: str = "", seed: int = 0
+) -> EngineProfile | None:
+    """The same of gaps of several runs; records: of one of them, for what is beside the engine's steps."""
+    if len(seen) < LEAST:
+        return None
+    random = Random(seed)
+    kept = random.sample(seen, min(MOST, len(seen)))
+    fifth = len(kept) // 5
+    parts = _trimmed(kept[fifth:])
+    error = median(abs(_predicted(parts, gap) - gap.seconds) / gap.seconds for gap in kept[:fifth])
+    base, prefill, sequence, kv = parts
+    profile = EngineProfile(base, prefill, sequence, kv)
+    return replace(profile, overhead=_overhead(records, profile), error=round(error, 4), source=source)
+
+
+def gaps(records: Sequence[RequestRecord]) -> list[Gap]:
+    """Every step that some client saw, once for each stream that it gave a token.
+
+    Tokens that come together are of one step; a prompt was read in the step that gave its first token. Steps
+    that read a part of a prompt alone are seen as slow ones, and trimmed.
+    """
+    streams = [one for one in records if one.times and one.input]
+    events = list(merge(*(_events(one, number) for number, one in enumerate(streams))))
+    left = [len(one.times) for one in streams]
+    last: dict[
+        int, tuple[int, float]
+    ] = {}  # of each running stream: the step of its last token, and its time
+    out: list[Gap] = []
+    kv = 0
+    for step, together in enumerate(_steps(events)):
+        fresh = [number for _, number, _ in together if number not in last]
+        read = sum((streams[number].input or 0) - (streams[number].cached or 0) for number in fresh)
+        running, context = len(last), kv
+        for at, number, count in together:
+            if number in last and last[number][0] == step - 1 and count == 1:
+                out.append(Gap(at - last[number][1], read, running, context))
+            kv += count + ((streams[number].input or 0) if number not in last else 0)
+            last[number] = step, at
+            left[number] -= 1
+            if not left[number]:
+                del last[number]
+                kv -= (streams[number].input or 0) + streams[number].streamed
+    return [gap for gap in out if gap.seconds > 0]
+
+
+Event = tuple[float, int, int]  # when, which stream, how many tokens
+
+
+def _events(one: RequestRecord, number: int) -> list[Event]:
+    return [(at, number, count) for at, count in one.tokens]
+
+
+def _steps(events: list[Event]) -> Iterator[list[Event]]:
+    """Events by steps: those that follow each other closely, and none of a stream twice."""
+    together: list[Event] = []
+    seen: set[int] = set()
+    for event in events:
+        if together and (event[0] - together[0][0] > TOGETHER or event[1] in seen):
+            yield together
+            together, seen = [], set()
+        together.append(event)
+        seen.add(event[1])
+    if together:
+        yield together
+
+
+def _trimmed(seen: list[Gap]) -> list[float]:
+    """A fit, and another one without what the first misses most."""
+    first = _fit(seen)
+    seen = sorted(seen, key=lambda gap: abs(_predicted(first, gap) - gap.seconds))
+    return _fit(seen[: int(len(seen) * (1 - TRIMMED))])
+
+
+def _fit(seen: Sequence[Gap]) -> list[float]:
+    """The best of all fits that leave some parts at zero and have none below it."""
+    rows = [(gap.row, gap.seconds) for gap in seen]
+    left = [[sum(row[a] * row[b] for row, _ in rows) for b in range(PARTS)] for a in range(PARTS)]
+    right = [sum(row[a] * seconds for row, seconds in rows) for a in range(PARTS)]
+    best: list[float] | None = None
+    least = float("inf")
+    for size in range(1, PARTS + 1):
+        for chosen in combinations(range(PARTS), size):
+            solved = _solved([[left[a][b] for b in chosen] for a in chosen], [right[a] for a in chosen])
+            if solved is None or min(solved) < 0:
+                continue
+            parts = [0.0] * PARTS
+            for place, value in zip(chosen, solved, strict=True):
+                parts[place] = value
+            missed = _missed(parts, left, right)
+            if missed < least:
+                best, least = parts, missed
+    return best or [median(seconds for _, seconds in rows), 0.0, 0.0, 0.0]
+
+
+def _missed(parts: Sequence[float], left: list[list[float]], right: list[float]) -> float:
+    """The sum of squares that is missed, but for a constant."""
+    quadratic = sum(parts[a] * parts[b] * left[a][b] for a in range(PARTS) for b in range(PARTS))
+    return quadratic - 2 * sum(part * value for part, value in zip(parts, right, strict=True))
+
+
+def _solved(matrix: list[list[float]], vector: list[float]) -> list[float] | None:
+    """A small system of equations, by elimination; None for one that has no single answer."""
+    size = len(vector)
+    scale = [matrix[n][n] ** 0.5 or 1.0 for n in range(size)]  # parts differ by many orders of magnitude
+    rows = [
+        [matrix[a][b] / scale[a] / scale[b] for b in range(size)] + [vector[a] / scale[a]]
+        for a in range(size)
+    ]
+    for n in range(size):
+        pivot = max(range(n, size), key=lambda row: abs(rows[row][n]))
+        if abs(rows[pivot][n]) < 1e-9:
+            return None
+        rows[n], rows[pivot] = rows[pivot], rows[n]
+        for other in range(size):
+            if other != n and rows[other][n]:
+                factor = rows[other][n] / rows[n][n]
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[n], strict=True)]
+    return [rows[n][size] / rows[n][n] / scale[n] for n in range(size)]
+
+
+def _predicted(parts: Sequence[float], gap: Gap) -> float:
+    return sum(part * value for part, value in zip(parts, gap.row, strict=True))
+
+
+def _overhead(records: Sequence[RequestRecord], profile: EngineProfile) -> float:
+    """What a first token takes beyond one step that reads its prompt: of the quickest, which waited for
+    nobody."""
+    over = sorted(
+        one.times[0] - one.sent - profile.seconds(one.input - (one.cached or 0), 1, one.input)
+        for one in records
+        if one.times and one.sent is not None and one.input
+    )
+    return max(0.0, over[len(over) // QUICKEST]) if over else 0.0
