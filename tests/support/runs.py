@@ -44,10 +44,14 @@ def made(
         first = at + ttft * math.exp(drift)
         gaps = [random.gammavariate(4, itl / 4) for _ in range(tokens - 1)]
         found.append(_record(len(found), at, first, gaps, random.random() < failing, text))
-    window = measured_window(found, seconds / 10, seconds)
+    return replace(_run(tuple(found), rate, seconds), **more)
+
+
+def _run(found: tuple[RequestRecord, ...], rate: float, seconds: float) -> Run:
     objectives = LatencyObjectives(ttft=0.1, itl=0.02)
-    summary = summarize(found, window, objectives)
-    run = Run(
+    summary = summarize(found, measured_window(found, seconds / 10, seconds), objectives)
+    use = GeneratorUse(1, 0.1, 1.0, "uvloop")
+    return Run(
         kind="measured",
         name="shop",
         model="demo",
@@ -57,16 +61,12 @@ def made(
         summary=summary,
         objectives=objectives,
         server=SERVER,
-        generator=GeneratorUse(1, 0.1, 1.0, "uvloop"),
+        generator=use,
         environment=Environment("0.1.0", "vLLM 0.32.0", "3.11", "Linux", 2, {"name": "shop"}, price=2.0),
-        findings=(
-            *verdict.validity(summary, GeneratorUse(), open_loop=True),
-            *verdict.load(summary, open_loop=True),
-        ),
-        records=tuple(found),
+        findings=(*verdict.validity(summary, use, open_loop=True), *verdict.load(summary, open_loop=True)),
+        records=found,
         timeline=_timeline(seconds),
     )
-    return replace(run, **more)
 
 
 def _record(index: int, at: float, first: float, gaps: list[float], fails: bool, text: str) -> RequestRecord:

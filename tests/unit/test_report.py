@@ -57,6 +57,7 @@ def test_two_runs_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if line.split()[:2] == ["ttft", "p50"])
     assert line.endswith("worse")
+    assert "  worse: ttft p50 +" in out
     assert "page        b/comparison.html" in err
     Page(Path("b/comparison.html").read_text())
 
@@ -104,7 +105,7 @@ def test_a_peers_directory_and_the_lines_beside_a_summary(
     shutil.copy(DATA / "aiperf-0.13.0.json", tmp_path / "profile_export_aiperf.json")
     shutil.copy(DATA / "aiperf-0.13.0.jsonl", tmp_path / "profile_export.jsonl")
     assert report("a", str(tmp_path)) == 0
-    row = next(line for line in capsys.readouterr().out.splitlines() if " tpot p50" in line)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  tpot p50"))
     assert row.endswith("too short to tell")  # there are lines, though few
 
 

@@ -12,7 +12,7 @@ from stoker.ui.report import curve_page, distributions, parts
 from stoker.ui.report.charts import Chart, gallery
 from stoker.ui.report.html import Html, table, tag
 from stoker.ui.report.page import page, section, when
-from stoker.ui.report.results import between, notes, value
+from stoker.ui.report.results import between, in_words, notes, value
 from stoker.ui.report.scales import Axis
 from stoker.ui.report.text import described
 
@@ -56,27 +56,10 @@ def _pill(rows: Sequence[Compared]) -> tuple[str, str]:
 
 
 def _verdict(rows: Sequence[Compared], warnings: Sequence[Finding]) -> Html:
-    lines = [
-        tag(
-            "p",
-            tag("strong", f"{word.capitalize()}: "),
-            "; ".join(_said(row) for row in rows if row.verdict == word),
-        )
-        for word in ("better", "worse", "higher", "lower")
-        if any(row.verdict == word for row in rows)
-    ]
-    for word in ("no difference seen", "too short to tell", "without records", "not comparable"):
-        labels = [row.label for row in rows if row.verdict == word]
-        if labels:
-            lines.append(tag("p", tag("strong", f"{word.capitalize()}: "), ", ".join(labels)))
+    lines = [tag("p", tag("strong", f"{word.capitalize()}: "), text) for word, text in in_words(rows)]
     color = _pill(rows)[1]
     kind = f"verdict {color if color != 'dim' else ''}".strip()
     return section("Verdict", lines, parts.findings(warnings), class_=kind)
-
-
-def _said(row: Compared) -> str:
-    share = (row.ratio or 1.0) - 1
-    return f"{row.label} {'+' if share > 0 else '-'}{abs(share):.1%}"
 
 
 def _sides(names: tuple[str, str], results: tuple[Result, Result]) -> Html:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from stoker.findings import Finding
-from stoker.traffic.compare import CONFIDENCE, Compared
+from stoker.traffic.compare import CONFIDENCE, Compared, Verdict
 from stoker.traffic.curve import Curve, Level, kept
 from stoker.traffic.result import Result, Told
 from stoker.traffic.setups import Difference
@@ -17,6 +17,16 @@ from stoker.ui.terminal import table
 
 RIGHT = frozenset(range(1, 9))
 _COLORS = {"better": "green", "worse": "red"}
+VERDICTS: tuple[Verdict, ...] = (
+    "better",
+    "worse",
+    "higher",
+    "lower",
+    "no difference seen",
+    "too short to tell",
+    "without records",
+    "not comparable",
+)
 LONGEST = 60  # characters of a value that differs
 
 
@@ -69,6 +79,7 @@ def compared_text(
         for label, name, one in zip("AB", names, results, strict=True)
     ]
     cells = [["", "A", "B", "B / A", f"{CONFIDENCE:.0%} INTERVAL", ""], *(_compared(row) for row in rows)]
+    lines += ["", *(f"  {word}: {text}" for word, text in in_words(rows))]
     lines += ["", *(f"  {_colored(line)}" for line in table(cells, frozenset({1, 2, 3, 4})).splitlines()), ""]
     lines += [f"  note  {line}" for line in notes(rows, results)]
     if differences:
@@ -77,6 +88,20 @@ def compared_text(
         lines += [f"    {line}" for line in table([["", "A", "B"], *told]).splitlines()]
     lines += [checked(one) for one in warnings]
     return "\n".join(lines).rstrip()
+
+
+def in_words(rows: Sequence[Compared]) -> Iterator[tuple[str, str]]:
+    """Each verdict, with the figures that it is of."""
+    for word in VERDICTS:
+        found = [row for row in rows if row.verdict == word]
+        if found:
+            yield word, ", ".join(_by(row) if row.significant else row.label for row in found)
+
+
+def _by(row: Compared) -> str:
+    if row.ratio is None:
+        return row.label
+    return f"{row.label} {'+' if row.ratio > 1 else '-'}{abs(row.ratio - 1):.1%}"
 
 
 def _compared(row: Compared) -> list[str]:
