@@ -54,6 +54,7 @@ def test_an_open_loop_is_measured_as_it_was_asked_for(stoker: Stoker, start: Sta
     assert (summary["output"]["least"], summary["output"]["most"]) == (8, 8)
     assert 0.045 < summary["ttft_sent"]["p50"] < 0.2
     assert 0.005 < summary["itl"]["p50"] < 0.05
+    assert "</html>" in (stoker.home / "run" / "report.html").read_text()
     kept = records(stoker)
     assert sorted(one["index"] for one in kept) == list(range(40))
     assert all(len(one["tokens_us"]) == 8 for one in kept)
@@ -279,7 +280,7 @@ def test_quick_answers_in_words(stoker: Stoker, start: Start) -> None:
 def test_a_sweep_finds_the_capacity_of_an_engine_of_known_capacity(stoker: Stoker, start: Start) -> None:
     # four seats, each for 0.1 + 20 x 0.01 s or so: 13 requests a second
     engine = start("--max-num-seqs", "4", ttft=0.1, itl=0.01)
-    words = ("--arrivals", "constant", "--input-len", "40", "--output-len", "21", "--duration", "6s")
+    words = ("--arrivals", "constant", "--input-len", "40", "--output-len", "21", "--duration", "4s")
     ran = stoker(
         "bench",
         "--url",
@@ -301,6 +302,7 @@ def test_a_sweep_finds_the_capacity_of_an_engine_of_known_capacity(stoker: Stoke
     assert 9.0 < found["capacity"]["level"] < 15.0
     assert found["capacity"]["low"] <= found["capacity"]["level"] <= found["capacity"]["high"]
     assert (stoker.home / "run" / "sweep.json").exists()
+    assert "</html>" in (stoker.home / "run" / "report.html").read_text()
     assert all((stoker.home / "run" / one["folder"] / "run.json").exists() for one in found["steps"])
 
 

@@ -35,7 +35,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         if (path / RUN).exists() or (path / SWEEP).exists():
             raise UsageError(
-                f"{path} holds a run already", why=f"{RUN} is there", fix="another --output", at=str(path)
+                f"{path} holds a run already", why=f"{RUN} is there", fix="another --results", at=str(path)
             )
         self._file = (path / RECORDS).open("wb")
         self._full: OSError | None = None
@@ -61,7 +61,7 @@ class RunFolder:
             return Finding(
                 f"the run could not be written to {self.path}",
                 why=f"{os.strerror(error.errno or 0)}: its records there are not complete",
-                fix="free space, or another --output; what is shown here is of the whole run",
+                fix="free space, or another --results; what is shown here is of the whole run",
                 at=str(self.path),
                 rule="bench-disk",
             )
@@ -95,7 +95,7 @@ def _json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        fix = "the directory that `stoker bench --output` names"
+        fix = "the directory that `stoker bench --results` names"
         raise UsageError(f"{path.parent} holds no run", at=str(path), why=why, fix=fix, rule="run") from None
     except (ValueError, RecursionError) as error:
         raise _bad(path, str(error)) from None

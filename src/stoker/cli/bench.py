@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from stoker.bench import files, measure
-from stoker.bench.folder import RunFolder
+from stoker.bench.folder import REPORT, RunFolder
 from stoker.bench.job import GRACE, TIMEOUT
 from stoker.bench.measure import Live, Test
 from stoker.bench.notice import notice
@@ -29,6 +29,7 @@ from stoker.traffic.measures import spread
 from stoker.traffic.objectives import LatencyObjectives
 from stoker.traffic.run import Environment, Run
 from stoker.ui.chat import parse_params
+from stoker.ui.report.run_page import run_page
 from stoker.ui.report.text import text
 from stoker.ui.terminal import ProgressPrinter
 from stoker.units import Seconds
@@ -94,7 +95,11 @@ def command(**given: Any) -> int:
         print_json(run.to_json(found))
     else:
         click.echo(text(found))
-    click.echo(f"  kept in     {path}: `stoker report {path}` shows it again", err=True)
+    with suppress(OSError):  # what could not be written is among the run's findings
+        (path / REPORT).write_text(run_page(found), "utf-8")
+    click.echo(f"  kept in     {path}: {path / REPORT} shows it, `stoker report {path}` tells it", err=True)
+        f"  kept in     {path}: {path / REPORT} shows it, `stoker report {path}` tells it again", err=True
+    )
     return 130 if found.interrupted else 0 if found.holds and _answered(found) else 1
 
 

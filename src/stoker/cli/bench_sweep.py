@@ -1,13 +1,15 @@
 """`stoker bench --sweep` and `--quick`: the search for the capacity."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stoker.bench import measure
+from stoker.bench import measure, results
+from stoker.bench.folder import REPORT
 from stoker.bench.measure import Live, Test
 from stoker.bench.notice import notice
 from stoker.bench.server_watch import ServerWatch
@@ -16,8 +18,10 @@ from stoker.cli.printing import print_json
 from stoker.errors import UsageError
 from stoker.events import Progress
 from stoker.traffic.arrivals import ClosedLoop, Replay
+from stoker.traffic.curve import Curve
 from stoker.traffic.objectives import LatencyObjectives
 from stoker.ui.report import sweep_text
+from stoker.ui.report.curve_page import curve_page
 from stoker.ui.terminal import ProgressPrinter
 
 QUICK = {"seconds": 6.0, "warmup": 1.5, "alone": 6.0, "repeats": 0, "budget": 48.0}
@@ -78,4 +82,9 @@ def _print(found: Sweep, output: str, quick: bool, root: Path | None) -> None:
     else:
         click.echo(sweep_text.in_words(found) if quick else sweep_text.text(found))
     if root is not None:
-        click.echo(f"kept in     {root}: `stoker report {root}` shows it again", err=True)
+        page = root / REPORT
+        curve = results.read(str(root))
+        if isinstance(curve, Curve):
+            with suppress(OSError):
+                page.write_text(curve_page(curve), "utf-8")
+        click.echo(f"kept in     {root}: {page} shows it, `stoker report {root}` tells it", err=True)

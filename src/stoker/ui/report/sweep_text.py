@@ -43,7 +43,7 @@ def capacity(sweep: Sweep, unit: str) -> str:
         least = min((one.level for one in sweep.steps), default=0.0)
         return f"none: at {least:g} {unit} the objectives are not kept either"
     place = f"{found.level:.3g} {unit} (95 % interval {found.low:.3g} to {found.high:.3g})"
-    return place if found.bounded else f"at least {place}: nothing higher was tried"
+    return place if found.bounded else f"at least {place}: nothing higher that counts was tried"
 
 
 def limits(names: Sequence[str]) -> str:
