@@ -98,8 +98,6 @@ def command(**given: Any) -> int:
     with suppress(OSError):  # what could not be written is among the run's findings
         (path / REPORT).write_text(run_page(found), "utf-8")
     click.echo(f"  kept in     {path}: {path / REPORT} shows it, `stoker report {path}` tells it", err=True)
-        f"  kept in     {path}: {path / REPORT} shows it, `stoker report {path}` tells it again", err=True
-    )
     return 130 if found.interrupted else 0 if found.holds and _answered(found) else 1
 
 
