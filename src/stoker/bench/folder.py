@@ -44,7 +44,7 @@ class RunFolder:
         """Adds a record's line."""
         if self._full is None:
             try:
-                self._file.write(line)
+                self._file.write(line + b"\n")
             except OSError as error:
                 self._full = error
 

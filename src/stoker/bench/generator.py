@@ -14,8 +14,6 @@ from stoker.bench.connection import clock
 from stoker.bench.job import Job
 from stoker.errors import EnvironmentFailed
 from stoker.system.clock import now
-from stoker.traffic import records
-from stoker.traffic.records import RequestRecord
 
 LINE = 64 << 20  # bytes of a line between processes: a record of a million tokens
 LEAD = 0.2  # seconds between the order to start and the start
@@ -58,11 +56,15 @@ class Sending:
         return max(0.0, clock() - self.clock) if self.clock else 0.0
 
 
-Keep = Callable[[RequestRecord, bytes], None]
+Keep = Callable[[bytes], None]
+RECORD = b'{"record":'
 
 
 class Generator:
-    """Sends a job with several processes; `keep` takes each record, and its line of JSON."""
+    """Sends a job with several processes; `keep` takes each record as its line of JSON.
+
+    It is read when the test is over: reading takes as long as sending, and may be on the same core.
+    """
 
     def __init__(self, job: Job, workers: int, keep: Keep) -> None:
         self._job, self._keep = job, keep
@@ -117,10 +119,11 @@ class Generator:
         process = self._processes[number]
         assert process.stdout is not None
         while data := await process.stdout.readline():
+            if data.startswith(RECORD):
+                self._keep(data[len(RECORD) : -2])
+                continue
             told = json.loads(data)
-            if "record" in told:
-                self._keep(records.from_json(told["record"]), data[len(b'{"record":') : -2] + b"\n")
-            elif "progress" in told:
+            if "progress" in told:
                 self.sending.workers[number].take(told["progress"])
             elif told.get("end", {}).get("error"):
                 self.sending.errors.append(told["end"]["error"])

@@ -1,6 +1,7 @@
 """Measuring: a workload is sent to an endpoint while its engines are watched, and becomes a Run."""
 
 import asyncio
+import json
 import math
 import os
 import platform
@@ -24,11 +25,12 @@ from stoker.traffic import profiling, verdict
 from stoker.traffic.arrivals import ClosedLoop
 from stoker.traffic.measures import Summary, Window, measured_window, summarize
 from stoker.traffic.objectives import SHARE, LatencyObjectives
-from stoker.traffic.records import RequestRecord
+from stoker.traffic.records import RequestRecord, from_json
 from stoker.traffic.run import Environment, GeneratorUse, Run, ServerSide
 from stoker.traffic.workload import Given, Workload
 
 LIVE_EVERY = 0.5  # seconds between two live figures
+SHOWN = 20  # newest records of which they are made
 _OUT_OF_TOUCH = {"refused"}  # errors of which all of them mean that nobody is there
 
 
@@ -115,7 +117,8 @@ class _Measuring:
     ) -> None:
         self._test, self._probed, self._folder, self._watch, self._live = test, probed, folder, watch, live
         self._enough, self._ended = enough, ""
-        self._records: list[RequestRecord] = []
+        self._lines: list[bytes] = []
+        self._records: list[RequestRecord] = []  # of as many lines as were read
         job = Job(
             test.endpoint,
             test.workload,
@@ -130,8 +133,8 @@ class _Measuring:
         self._generator = Generator(job, test.workers, self._keep)
         self._shown = 0
 
-    def _keep(self, record: RequestRecord, line: bytes) -> None:
-        self._records.append(record)
+    def _keep(self, line: bytes) -> None:
+        self._lines.append(line)
         if self._folder is not None:
             self._folder.keep(line)
 
@@ -161,11 +164,13 @@ class _Measuring:
         while True:
             await asyncio.sleep(LIVE_EVERY)
             sending = self._generator.sending
-            if not self._ended and (why := self._enough(sending.elapsed, self._records)):
-                self._ended = why
-                self._generator.stop()
+            if self._enough is not never and not self._ended:
+                self._ended = self._enough(sending.elapsed, self._read())
+                if self._ended:
+                    self._generator.stop()
             workers = sending.workers
-            fresh, self._shown = self._records[self._shown :], len(self._records)
+            fresh = [_record(line) for line in self._lines[max(self._shown, len(self._lines) - SHOWN) :]]
+            self._shown = len(self._lines)
             moment = self._watch.latest if self._watch is not None else None
             self._live(
                 Live(
@@ -181,8 +186,13 @@ class _Measuring:
                 )
             )
 
+    def _read(self) -> list[RequestRecord]:
+        """All records so far."""
+        self._records += [_record(line) for line in self._lines[len(self._records) :]]
+        return self._records
+
     def _result(self, sending: Sending) -> Run:
-        test, records = self._test, sorted(self._records, key=lambda one: (one.scheduled, one.index))
+        test, records = self._test, sorted(self._read(), key=lambda one: (one.scheduled, one.index))
         _in_touch(test, records)
         duration = test.workload.duration
         if sending.interrupted:
@@ -241,6 +251,10 @@ class _Measuring:
         found = replace(found, findings=tuple(findings))
         unwritten = self._folder.close(found) if self._folder is not None else None
         return replace(found, findings=(*findings, unwritten)) if unwritten else found
+
+
+def _record(line: bytes) -> RequestRecord:
+    return from_json(json.loads(line))
 
 
 def _environment(known: Environment, probed: Probed) -> Environment:
