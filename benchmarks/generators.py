@@ -50,7 +50,11 @@ def search(guess: float, held: Callable[[float], bool | None], budget: float) ->
     """The highest rate that was held, and the lowest above it that was not (None: none was tried in time)."""
     deadline = time.monotonic() + budget
     low, high, rate = 0.0, None, round(guess)
-    while rate and time.monotonic() < deadline and not (high and low and high / low < CLOSE):
+    while (
+        rate not in (0, low, high)
+        and time.monotonic() < deadline
+        and not (low and high and high / low < CLOSE)
+    ):
         answer = held(rate)
         if answer is None:
             break
