@@ -24,7 +24,7 @@ TIMING = Timing(role=0.0, first=0.05, gap=0.01)
 SECONDS = 6.0
 LAG = 0.005
 CLOSE = 1.15  # the search ends where the lowest rate missed is so near the highest held
-GUESS = {"stoker": 500.0, "vllm": 150.0, "guidellm": 30.0, "aiperf": 50.0, "locust": 250.0}
+GUESS = {"stoker": 1000.0, "vllm": 400.0, "guidellm": 30.0, "aiperf": 50.0, "locust": 500.0}
 SERVER, CLIENT = 0, 1  # cores
 
 
