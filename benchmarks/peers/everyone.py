@@ -22,7 +22,6 @@ EVERYONE: dict[str, Run] = {
     "aiperf": aiperf.run,
     "locust": locust.run,
 }
-EVEN = frozenset(EVERYONE) - {"locust"}  # whose schedule is known: one stream every 1 / rate seconds
 START_SECONDS = 90.0  # that a peer is given to start and to sum up, beside its load
 
 

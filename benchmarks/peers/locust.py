@@ -11,7 +11,7 @@ from benchmarks.peers.load import Load, Result, seconds
 from benchmarks.peers.tree import run as run_tree
 
 FILE = Path(__file__).with_name("locustfile.py")
-READY = 2.0  # seconds that it is given to load and to start its users: its clock runs meanwhile
+READY = 4.0  # seconds that it is given to load and to start its users: its clock runs meanwhile
 
 
 def run(url: str, model: str, load: Load, tokenizer: str, core: int | None, limit: float) -> Result:

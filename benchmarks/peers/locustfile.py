@@ -16,7 +16,7 @@ import gevent
 from locust import FastHttpUser, events, task
 
 LOAD = json.loads(os.environ["KNOWN_LOAD"])
-START = 1.0  # seconds in which all users start
+START = 2.0  # seconds in which all users start
 BODY = {
     "model": LOAD["model"],
     "messages": [{"role": "user", "content": "one " * LOAD["prompt"]}],

@@ -50,16 +50,18 @@ def run(
     Raises: PeerFailed.
     """
     begun = time.monotonic()
-    with tempfile.TemporaryFile("w+", errors="replace") as said, on_core(core):
-        child = subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=_environment(env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        looks = _watch(child, begun + limit)
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        with on_cores({core} if core is not None else set()):
+            child = subprocess.Popen(
+                argv,
+                cwd=folder,
+                env=_environment(env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        with on_cores(_others(core)):  # to look at a tree takes milliseconds, which are not the generator's
+            looks = _watch(child, begun + limit)
         wall, usage = time.monotonic() - begun, _reap(child)
         said.seek(0)
         text = said.read()
@@ -92,17 +94,21 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def on_core(core: int | None) -> Iterator[None]:
-    """What this thread starts meanwhile stays on one core."""
-    if core is None or not hasattr(os, "sched_setaffinity"):
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """This thread, and what it starts meanwhile, stays on these cores; on all, where there are none."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def _others(core: int | None) -> set[int]:
+    return set(range(os.cpu_count() or 1)) - {core} if core is not None else set()
 
 
 def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> Looks:

@@ -131,7 +131,7 @@ class Sending:
         self.transport, self.told, self.steps, self.words = transport, told, steps, words
         self.next = 0
         self.last = max(n for n, step in enumerate(steps) if step.kind == "content")
-        self.written: dict[tuple[str, int, bool, int | None], bytes] = {}
+        self.written: dict[tuple[str, int, bool], bytes] = {}
         each = (told.asked.get("stream_options") or {}).get("continuous_usage_stats")
         self.so_far: int | None = 0 if each else None
         self.loop = asyncio.get_running_loop()
@@ -147,13 +147,14 @@ class Sending:
         step, last = self.steps[self.next], self.next == self.last and not self.told.broken
         if step.kind in ("end", "lost", "stall"):
             return b"0\r\n\r\n"
-        if self.so_far is not None:
+        key = step.kind, step.tokens, last
+        event = self.written.get(key)
+        if event is None:
+            event = self.written[key] = self.words.event(step, last)
+        if self.so_far is not None and step.kind in ("role", "content", "finish"):
             self.so_far += step.tokens
-        key = step.kind, step.tokens, last, self.so_far
-        if key not in self.written:
-            event = self.words.event(step, last, self.so_far)
-            self.written[key] = b"%x\r\n%b\r\n" % (len(event), event)
-        return self.written[key]
+            event = self.words.counted(event, self.so_far)
+        return b"%x\r\n%b\r\n" % (len(event), event)
 
     def _send(self) -> None:
         step = self.steps[self.next]

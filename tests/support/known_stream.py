@@ -126,17 +126,21 @@ class Words:
     tokens: int
     separate_end: bool
 
-    def event(self, step: Step, last: bool, so_far: int | None = None) -> bytes:
+    def event(self, step: Step, last: bool) -> bytes:
         """An event's bytes. `last`: it is the last with content, and carries the finish reason where no event
-        of its own does. `so_far`: the tokens of the answer up to here, where each event is to tell them."""
+        of its own does."""
         if step.kind == "done":
             return b"data: [DONE]\n\n"
         if step.kind == "malformed":
             return b'data: {"id": "chatcmpl-\n\n'
-        body = self._body(step, last)
-        if so_far is not None and body.get("choices"):
-            body["usage"] = self.usage(so_far)
-        return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
+        return b"data: " + json.dumps(self._body(step, last), separators=(",", ":")).encode() + b"\n\n"
+
+    def counted(self, event: bytes, so_far: int) -> bytes:
+        """The same event of a choice with the tokens of the answer up to here; written by hand, since it is
+        another one each time."""
+        counts = self.prompt_tokens, so_far, self.prompt_tokens + so_far
+        usage = b',"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
+        return event[:-3] + usage
 
     def _body(self, step: Step, last: bool) -> dict[str, Any]:
         if step.kind == "error":

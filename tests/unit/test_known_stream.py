@@ -118,9 +118,10 @@ def test_a_malformed_event_is_no_json() -> None:
 
 
 def test_each_event_tells_the_tokens_so_far_where_it_is_asked_to() -> None:
-    counted = body(WORDS.event(Step(0, "content", 2), False, 4))["usage"]
-    assert counted == {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
-    assert "usage" not in body(WORDS.event(Step(0, "content", 2), False))
+    plain = WORDS.event(Step(0, "content", 2), False)
+    counted = body(WORDS.counted(plain, 4))
+    assert counted.pop("usage") == {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
+    assert counted == body(plain)
 
 
 def test_a_probe_of_one_token_is_never_broken() -> None:
