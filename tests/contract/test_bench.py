@@ -6,11 +6,14 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 from tests.conftest import Ran, Stoker, free_port
 from tests.support.engine import Start, starter
+from tests.support.known_server import MODEL, KnownServer
+from tests.support.known_stream import Timing
 
 BUSY = {"bench-lag", "bench-client-busy"}
 SHORT = ("--input-len", "40", "--output-len", "8", "--duration", "2s", "--warmup", "0s")
@@ -340,3 +343,25 @@ def test_over_tls_with_a_certificate_that_is_trusted(stoker: Stoker, start: Star
             "bench", "--url", f"https://127.0.0.1:{port}", "--model", "demo", *words, "--results", "no"
         )
         assert (ran.code, "certificate" in ran.err) == (1, True)
+
+
+def test_figures_are_those_of_a_server_that_keeps_its_own_log(stoker: Stoker) -> None:
+    """A role 100 ms before the first token, every fifth event of two tokens, every fourth stream broken."""
+    timing = Timing(role=0.05, first=0.15, gap=0.02, several_every=5, separate_end=True, broken_every=4)
+    with KnownServer() as server:
+        server.begin(timing)
+        words = ("--rate", "20", "--arrivals", "constant", "--input-len", "32", "--output-len", "17")
+        words = (*words, "--requests", "60", "--warmup", "0s")
+        found = bench(stoker, server.url, "--model", MODEL, *words)
+        told = [one for one in server.log() if one.tokens == 17]  # not what was asked before the test
+    summary = found["summary"]
+    broken = [one for one in told if one.broken]
+    assert (len(told), summary["requests"], summary["failed"]) == (60, 60, len(broken))
+    whole = [one for one in told if not one.broken]
+    firsts = [one.first_token for one in whole if one.first_token is not None]
+    assert summary["ttft_sent"]["p50"] == pytest.approx(median(firsts), abs=0.003)
+    assert summary["itl"]["count"] == 16 * len(whole)
+    true = [(one.contents[-1][0] - one.contents[0][0]) / 16 for one in whole]
+    assert summary["tpot"]["p50"] == pytest.approx(median(true), abs=0.001)
+    kept = [one for one in records(stoker) if "error" not in one]
+    assert all(sum(one["counts"]) == 17 for one in kept)
