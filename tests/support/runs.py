@@ -93,6 +93,6 @@ def kept(run: Run, folder: Path) -> Path:
     """The run in a directory, as `stoker bench` leaves it."""
     writing = RunFolder(folder)
     for one in run.records:
-        writing.keep(json.dumps(records.to_json(one)).encode() + b"\n")
+        writing.keep(json.dumps(records.to_json(one)).encode())
     assert writing.close(run) is None
     return folder

@@ -41,7 +41,7 @@ class RunFolder:
         self._full: OSError | None = None
 
     def keep(self, line: bytes) -> None:
-        """Adds a record's line."""
+        """Adds a record: a line of JSON, without its end."""
         if self._full is None:
             try:
                 self._file.write(line + b"\n")
