@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests import models
 from tests.conftest import Ran, Stoker
-from tests.support import pages
+from tests.support import page_tests, pages
 from tests.support.user import User
 
 from stoker.cli.main import run
@@ -31,6 +31,8 @@ ORDER = (
     "logs",
     "why",
     "chat",
+    "bench",
+    "report",
     "ui",
     "scale",
     "restart",
@@ -77,6 +79,10 @@ def meant(text: str, stoker: Stoker) -> list[str]:
         dry = [] if "--dry-run" in words else ["--dry-run"]
         port = f"endpoint.port={stoker.port + 1}"
         return [*words, "--set", "engine.kind=simulated", "--set", port, *dry]
+    if words[0] == "bench":
+        return page_tests.bench(words, stoker.home, stoker.url)
+    if words[0] == "report":
+        return page_tests.report(words, stoker.home)
     if words[0] == "render" and "local" not in words:
         return [*words, *RENDERED]
     if words[0] == "init":
@@ -99,6 +105,7 @@ def home(stoker: Stoker) -> Stoker:
     (stoker.home / "examples").symlink_to(pages.ROOT / "examples")
     (stoker.home / "group.key").write_text("a" * 64)
     (stoker.home / "group.key").chmod(0o600)
+    page_tests.files(stoker.home)
     assert stoker("render", *RENDERED, "-O", "manifests/").code == 0
     (stoker.home / "dashboard.json").write_text(
         (stoker.home / "manifests/grafana-dashboard.json").read_text()
@@ -152,7 +159,8 @@ def test_every_command_of_the_pages_runs(
                 wrong.append(f"{text}: {code} {home.said[-300:]}")
             continue
         ran = within(words, capsys) if words[0] in WITHIN else home(*words, stdin="Hello!")
-        if ran.code != 0 and not expected(text, ran.err):
+        late = words[0] == "bench" and ran.code == 1 and "kept in" in ran.err  # on a busy machine
+        if ran.code != 0 and not late and not expected(text, ran.err):
             wrong.append(f"{text}\n  as {' '.join(words)}\n  {ran.code}: {ran.err[:400]}")
     signal.signal(signal.SIGINT, heard)
     assert not wrong, "\n".join(wrong)

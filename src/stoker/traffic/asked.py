@@ -123,7 +123,7 @@ def _arrivals(words: Words, duration: float) -> Arrivals:
 def _rate(words: Words, duration: float) -> tuple[Piece, ...]:
     asked = words.get("rate")
     text = str(asked.value).replace("/s", "").strip() if asked is not None else ""
-    number = r"([0-9]{1,7}(?:\.[0-9]{1,9})?)"
+    number = r"([0-9]{1,7}(?:\.[0-9]{1,17})?)"
     try:
         if found := re.fullmatch(number, text):
             rate = _positive(found[1])
