@@ -203,9 +203,12 @@ def test_a_wrong_model_is_named_before_anything_is_sent(stoker: Stoker, start: S
     assert not (stoker.home / "stoker-runs").exists()
 
 
-def test_ctrl_c_ends_with_what_was_measured(stoker: Stoker, start: Start, wait_until: Any) -> None:
+@pytest.mark.parametrize("load", [("--rate", "20"), ("--users", "3")])
+def test_ctrl_c_ends_with_what_was_measured(
+    stoker: Stoker, start: Start, wait_until: Any, load: tuple[str, str]
+) -> None:
     engine = start(ttft=0.01, itl=0.01)
-    words = ("--rate", "20", "--input-len", "40", "--output-len", "8", "--duration", "60s", "--warmup", "0s")
+    words = (*load, "--input-len", "40", "--output-len", "8", "--duration", "60s", "--warmup", "0s")
     running = stoker.popen("bench", "--url", url(engine), *words, "--results", "run")
     file = stoker.home / "run" / "records.jsonl"
     wait_until(lambda: " done, " in stoker.said)

@@ -30,6 +30,7 @@ class Sender:
         self._idle: list[tuple[float, Connection]] = []
         self._waiting: dict[asyncio.TimerHandle, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
         self._open = 0  # conversations that have begun and not ended
         self._last = asyncio.Event()
         self._tls = trusted(job.verify) if self.writer.tls else None
@@ -96,8 +97,8 @@ class Sender:
             self._last.set()
 
     def later(self, due: float, do: Callable[[], None]) -> bool:
-        """Does something when it is due. False: that is after the workload's end, and nothing is done."""
-        if due - self.start >= self.job.workload.duration:
+        """Does something when it is due. False: that is after the end, and nothing is done."""
+        if self._stopped or due - self.start >= self.job.workload.duration:
             return False
         handle: asyncio.TimerHandle
 
@@ -123,7 +124,8 @@ class Sender:
         self.stop("timeout", f"no whole answer {self.job.grace:g} s after the last request was due")
 
     def stop(self, kind: ErrorKind = "cancelled", why: str = "the test was interrupted") -> None:
-        """Gives up everything that runs or waits."""
+        """Gives up everything that runs or waits; nothing more begins."""
+        self._stopped = True
         for handle in self._waiting:
             handle.cancel()
         self._waiting.clear()
