@@ -23,7 +23,7 @@ from stoker.fleet.target import Endpoint
 from stoker.system import loop
 from stoker.traffic import profiling, verdict
 from stoker.traffic.arrivals import ClosedLoop
-from stoker.traffic.measures import Summary, Window, measured_window, summarize
+from stoker.traffic.measures import measured_window, summarize
 from stoker.traffic.objectives import SHARE, LatencyObjectives
 from stoker.traffic.records import RequestRecord, from_json
 from stoker.traffic.run import Environment, GeneratorUse, Run, ServerSide
@@ -277,6 +277,3 @@ def _in_touch(test: Test, records: list[RequestRecord]) -> None:
             why=failures[0].text,
             fix="is it up? `stoker status`, or check --url",
         )
-
-
-__all__ = ["Live", "Summary", "Test", "Window", "measure", "probe"]

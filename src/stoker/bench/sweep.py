@@ -4,7 +4,6 @@ Each test is a run in a folder of its own. A test ends early once more of it cou
 is repeated with another seed where it leaves that open near the answer.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -204,11 +203,3 @@ class Sweeper:
         kept = sum(objectives.kept_by(one) for one in inside)
         _, high = wilson(kept / len(inside), len(inside) / 4)  # neighbours in time are not independent
         return "ended early, since the objectives cannot be kept here" if high < share else ""
-
-
-def load(path: Path) -> dict[str, Any]:
-    """What `sweep.json` holds. Raises: OSError, ValueError."""
-    found = json.loads((path / SWEEP).read_text("utf-8"))
-    if not isinstance(found, dict) or found.get("kind") != "sweep":
-        raise ValueError("it is no sweep")
-    return found

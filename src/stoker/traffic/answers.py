@@ -9,7 +9,7 @@ import json
 import re
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from stoker.engine import openai
@@ -163,9 +163,3 @@ def refused(status: int, body: bytes) -> Failure:
     message = openai.error_message(value) if isinstance(value, dict) else None
     text = message or (str(value.get("detail", "")) if isinstance(value, dict) else "")
     return Failure("status", (text or body.decode("utf-8", "replace").strip())[:MOST_TEXT], status)
-
-
-def moved(answer: Answered, start: float) -> Answered:
-    """The same answer, its times counted from `start`."""
-    first = None if answer.first_event is None else answer.first_event - start
-    return replace(answer, first_event=first, times=array("d", [at - start for at in answer.times]))

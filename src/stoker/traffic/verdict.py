@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from stoker.findings import Finding
 from stoker.traffic.measures import BUSY_LIMIT, LAG_LIMIT, Summary
-from stoker.traffic.records import RequestRecord
 from stoker.traffic.run import GeneratorUse, ServerSide
 
 FEW = 100  # requests below which a p99 is the slowest of them
@@ -123,11 +122,6 @@ def _reason(name: str, slower: bool) -> str:
     return (
         "the engine counts requests of the same time that the test did not send, or ones outside its window"
     )
-
-
-def first_failure(records: Sequence[RequestRecord]) -> RequestRecord | None:
-    """The first request that failed by itself."""
-    return next((one for one in records if one.failure and one.failure.kind != "cancelled"), None)
 
 
 def broken(errors: Sequence[str]) -> Iterator[Finding]:

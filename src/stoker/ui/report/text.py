@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stoker.traffic.limits import limited_by
-from stoker.traffic.measures import Spread, Summary
+from stoker.traffic.measures import Spread
 from stoker.traffic.run import Run
 from stoker.ui.findings import checked
 from stoker.ui.terminal import table
@@ -98,12 +98,3 @@ def _server_row(name: str, told: Mapping[str, float]) -> list[str]:
 def described(asked: Mapping[str, Any]) -> str:
     """The workload in words, short."""
     return " ".join(f"{name}={value}" for name, value in asked.items()) or "the default workload"
-
-
-def one_line(summary: Summary) -> str:
-    """A run in one line, for lists."""
-    kept = "" if summary.attainment is None else f"  {summary.attainment:.1%} kept"
-    return (
-        f"{summary.offered:.2f}/s  ttft p99 {1000 * summary.ttft.p99:,.0f} ms  "
-        f"itl p99 {1000 * summary.itl.p99:,.0f} ms  {summary.output_rate:,.0f} tokens/s{kept}"
-    )
