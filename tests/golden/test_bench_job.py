@@ -84,8 +84,4 @@ def test_nothing_is_checked_in_that_nobody_renders() -> None:
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
-    for case in CASES:
-        (FOLDER / f"{case}.yaml").write_text(text_of(case))
+    manifests.rewrite(FOLDER, CASES, text_of)

@@ -1,6 +1,7 @@
 """Strict checks of rendered objects: schemas, Pod Security, and plans to render from."""
 
 import json
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,12 @@ def restricted(spec: dict[str, Any]) -> None:
         assert ":" in container["image"]
         assert not container["image"].endswith(":latest")
         assert "resources" in container
+
+
+def rewrite(folder: Path, cases: Iterable[str], text_of: Callable[[str], str]) -> None:
+    """Writes what is checked in of these cases anew, and nothing else."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for case in cases:
+        (folder / f"{case}.yaml").write_text(text_of(case))
