@@ -8,7 +8,7 @@ from stoker.bounds import shown
 from stoker.errors import SpecError
 from stoker.spec import nodes
 from stoker.spec.cluster_models import GatewayFile, KubernetesFile
-from stoker.spec.nouns import DiskSpec, GatewaySpec, KubernetesSpec, MonitoringSpec
+from stoker.spec.nouns import DiskSpec, GatewaySpec, KedaSpec, KubernetesSpec, MonitoringSpec
 from stoker.spec.patterns import LABEL_KEY, LABEL_VALUE
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -32,6 +32,8 @@ def read_kubernetes(parsed: KubernetesFile, tree: nodes.Tree) -> KubernetesSpec:
         weights=weights,
         disk=disk,
         metrics=parsed.metrics,
+        scaler=parsed.scaler,
+        keda=KedaSpec(parsed.keda.server, parsed.keda.polling, parsed.keda.cooldown, parsed.keda.fallback),
         monitoring=MonitoringSpec(parsed.monitoring.namespace, parsed.monitoring.labels),
         service_account=parsed.service_account,
         capacity=tuple(parsed.capacity),

@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from stoker.spec.fields import (
-    DiskField,
-)
-from stoker.spec.patterns import HostName, Image, Labels, Line, Named, Network
+from stoker.spec.fields import DiskField, SecondsField, Whole
+from stoker.spec.patterns import HostName, Image, Labels, Line, Named, Network, WebAddress
 from stoker.spec.strict import NAMESPACE, Strict
+from stoker.units import Seconds
 
 
 class DiskFile(Strict):
@@ -72,6 +71,25 @@ class MonitoringFile(Strict):
     )
 
 
+class KedaFile(Strict):
+    """How KEDA scales, with `scaler: keda`."""
+
+    server: WebAddress | None = Field(
+        None,
+        description="The Prometheus server that it asks. Default: `http://prometheus-operated` in the "
+        "namespace of `monitoring`.",
+    )
+    polling: SecondsField = Field(Seconds(15), description="How often it asks.")
+    cooldown: SecondsField = Field(
+        Seconds(300), description="How long nothing must be asked for before the last replica goes."
+    )
+    fallback: Annotated[Whole, Field(ge=1, le=1000)] | None = Field(
+        None,
+        description="Replicas while the server gives no figure, after three failures. Default: the number "
+        "stays as it is.",
+    )
+
+
 class KubernetesFile(Strict):
     """What only a cluster knows."""
 
@@ -98,6 +116,15 @@ class KubernetesFile(Strict):
         description="Who scrapes, and whose metrics adapter the HPA asks. Default: `stackdriver` on GKE, "
         "else `prometheus` "
         "where `replicas` is a range.",
+    )
+    scaler: Literal["hpa", "autoscaling-metric", "keda"] = Field(
+        "hpa",
+        description="What moves the number of replicas: an HPA over the metrics adapter of `metrics`; an HPA "
+        "over GKE's AutoscalingMetric, which needs no adapter (GKE 1.35 or newer); or KEDA over a "
+        "Prometheus server.",
+    )
+    keda: KedaFile = Field(
+        default_factory=lambda: KedaFile(), description="How KEDA scales, with `scaler: keda`."
     )
     monitoring: MonitoringFile = Field(
         default_factory=lambda: MonitoringFile(),

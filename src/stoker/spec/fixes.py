@@ -53,6 +53,9 @@ EXAMPLES: Mapping[str, str] = {
     "kubernetes.disk.snapshot_class": "my-snapshots",
     "kubernetes.disk.copy_class": "premium-rwo",
     "kubernetes.metrics": "prometheus",
+    "kubernetes.keda": "{server: http://prometheus-operated.monitoring:9090}",
+    "kubernetes.keda.server": "http://prometheus-operated.monitoring:9090",
+    "kubernetes.keda.fallback": "2",
     "kubernetes.monitoring": "{namespace: monitoring}",
     "kubernetes.monitoring.labels": "{release: kube-prometheus-stack}",
     "kubernetes.service_account": "my-account",
@@ -94,6 +97,8 @@ TAKES: Mapping[str, str] = {
     "slo.ttft": "a duration above 0",
     "slo.itl": "a duration above 0",
     "kubernetes.disk.size": "a size of 1GiB or more",
+    "kubernetes.keda.polling": "a duration from 0 to a year",
+    "kubernetes.keda.cooldown": "a duration from 0 to a year",
 }
 
 

@@ -25,12 +25,12 @@ from stoker.spec.nouns import (
     ModelRef,
     Objectives,
     Place,
-    Scaling,
     ServeSpec,
     Source,
 )
 from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
+from stoker.spec.scaling import read_scaling
 from stoker.spec.spec_errors import spec_error
 from stoker.spec.strict import NAME
 
@@ -77,14 +77,6 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
 
 
 def _spec(parsed: SpecFile, tree: nodes.Tree, notes: tuple[Finding, ...]) -> ServeSpec:
-    if not parsed.replicas.fixed and parsed.scaling is None:
-        raise SpecError(
-            f"replicas: {parsed.replicas} is a range without scaling",
-            at=str(tree.place(("replicas",))),
-            why="nothing says when to have more",
-            fix="scaling: {metrics: {queue-depth: 5}}, or one number",
-            rule="spec-value",
-        )
     model = _model(parsed.model, tree)
     endpoint = _endpoint(parsed.endpoint, tree)
     return ServeSpec(
@@ -94,7 +86,7 @@ def _spec(parsed: SpecFile, tree: nodes.Tree, notes: tuple[Finding, ...]) -> Ser
         strategy=parsed.strategy,
         engine=read_engine(parsed.engine, tree),
         replicas=parsed.replicas,
-        scaling=None if parsed.scaling is None else _scaling(parsed.scaling),
+        scaling=read_scaling(parsed, tree),
         slo=Objectives(parsed.slo.ttft, parsed.slo.itl),
         endpoint=endpoint,
         target=parsed.target,
@@ -151,11 +143,6 @@ def _hardware(parsed: HardwareFile, tree: nodes.Tree) -> HardwareSpec:
         except UsageError as error:
             raise SpecError(error.finding) from None
     return HardwareSpec(name, parsed.count, parsed.machine, parsed.price)
-
-
-def _scaling(parsed: Any) -> Scaling:
-    behavior = parsed.behavior.model_dump(exclude_none=True) if parsed.behavior else {}
-    return Scaling(dict(parsed.metrics), behavior)
 
 
 def _endpoint(parsed: EndpointFile, tree: nodes.Tree) -> EndpointSpec:

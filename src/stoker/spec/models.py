@@ -22,6 +22,7 @@ from stoker.spec.fields import (
 )
 from stoker.spec.nouns import Demo
 from stoker.spec.patterns import Hosts, Named, Origin, Served
+from stoker.spec.scaling_models import ScalingFile
 from stoker.spec.strict import NAME, Port, Strict
 from stoker.units import Bytes, Range, Seconds
 
@@ -58,52 +59,6 @@ class HardwareFile(Strict):
     price: Annotated[Number, Field(ge=0, le=1_000_000)] | None = Field(
         None,
         description="Dollars an hour for one GPU, over the catalog's. Default: the catalog's, if it has one.",
-    )
-
-
-class PolicyFile(Strict):
-    """One rate limit of the HPA."""
-
-    type: Literal["Pods", "Percent"]
-    value: Annotated[Whole, Field(ge=1, le=1_000_000)]
-    periodSeconds: Annotated[Whole, Field(ge=1, le=1800)]
-
-
-class RulesFile(Strict):
-    """One direction of the HPA's behavior."""
-
-    stabilizationWindowSeconds: Annotated[Whole, Field(ge=0, le=3600)] | None = None
-    selectPolicy: Literal["Max", "Min", "Disabled"] | None = None
-    policies: list[PolicyFile] | None = None
-    tolerance: (
-        Annotated[Number, Field(ge=0, le=100)]
-        | Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?m?$")]
-        | None
-    ) = None
-
-
-class BehaviorFile(Strict):
-    """The HPA's own `behavior`."""
-
-    scaleUp: RulesFile | None = None
-    scaleDown: RulesFile | None = None
-
-
-class ScalingFile(Strict):
-    """When to have more or fewer replicas."""
-
-    metrics: dict[
-        Literal["queue-depth", "batch-size"],
-        Annotated[Number, Field(gt=0, le=1_000_000)],
-    ] = Field(
-        description="Target average a replica, by metric: `queue-depth` (requests waiting), `batch-size` "
-        "(requests running). The largest result wins.",
-        min_length=1,
-    )
-    behavior: BehaviorFile | None = Field(
-        None,
-        description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, "
-        "`policies`, `selectPolicy`, `tolerance`.",
     )
 
 

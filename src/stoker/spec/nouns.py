@@ -15,6 +15,7 @@ DiskType = Literal["pd-ssd", "hyperdisk-ml"]
 WeightsBy = Literal["disk", "gcsfuse", "stream", "hub"]
 Routing = Literal["service", "gateway", "gateway-api"]
 MetricsBy = Literal["stackdriver", "prometheus", "none"]
+ScaledWith = Literal["hpa", "autoscaling-metric", "keda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,11 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Metrics with their target average per replica, and the HPA's own `behavior` fields."""
+    """Metrics with their target average per replica, and the HPA's own `behavior` fields.
+
+    queue-depth, batch-size and in-flight are requests, kv-cache is a share of the cache (0.8), ttft is in
+    seconds. in-flight is counted by the endpoint, the others by engines.
+    """
 
     metrics: Mapping[str, float]
     behavior: Mapping[str, Any] = field(default_factory=dict)
@@ -178,6 +183,17 @@ class MonitoringSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class KedaSpec:
+    """How KEDA scales. server: the Prometheus it asks, None for the operator's own; fallback: replicas
+    while it gives no figure."""
+
+    server: str | None = None
+    polling: Seconds = Seconds(15)
+    cooldown: Seconds = Seconds(300)
+    fallback: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySpec:
     """The Gateway of `routing: gateway-api`. host: None answers to any name; tls_secret: None is plain HTTP.
 
@@ -201,8 +217,9 @@ class KubernetesSpec:
     """What only a cluster knows.
 
     platform: GKE's node labels and managed parts, or a plain cluster's. weights: how pods get them; None is
-    decided by the source. metrics: whose metrics adapter the HPA asks, and who scrapes; monitoring: how that
-    one finds it. capacity: the ladder of a ComputeClass, tried from the left; compute_class: an existing one.
+    decided by the source. metrics: whose metrics adapter the HPA asks, and who scrapes; scaler: what moves
+    the number of replicas; monitoring: how Prometheus finds the pods. capacity: the ladder of a ComputeClass,
+    tried from the left; compute_class: an existing one.
     surge: whether there are spare GPUs for a rollout.
     cpu_limit: whether every container's cores are limited, asked for by the namespace or not.
     clients: labels of the pods that may reach the endpoint; None is every pod of the namespace. image:
@@ -215,6 +232,8 @@ class KubernetesSpec:
     weights: WeightsBy | None = None
     disk: DiskSpec = DiskSpec()
     metrics: MetricsBy | None = None
+    scaler: ScaledWith = "hpa"
+    keda: KedaSpec = KedaSpec()
     monitoring: MonitoringSpec = MonitoringSpec()
     service_account: str | None = None
     capacity: tuple[str, ...] = ()

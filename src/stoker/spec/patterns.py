@@ -76,6 +76,13 @@ def _host_name(text: str) -> str:
     return text
 
 
+def _web_address(text: str) -> str:
+    match = re.fullmatch(r"https?://([^/?#@\s]+?)(?::([0-9]{1,5}))?(/[^?#\s]*)?", text)
+    if not match or not is_host_name(match[1]) or int(match[2] or 1) not in range(1, 65536):
+        raise ValueError("expected an address such as http://prometheus.monitoring:9090")
+    return text.rstrip("/")
+
+
 def _network(text: str) -> str:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -99,6 +106,7 @@ Hosts = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 HostName = Annotated[str, AfterValidator(_host_name)]
+WebAddress = Annotated[str, Field(max_length=512), AfterValidator(_web_address)]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$"), AfterValidator(_network)]
 Named = Annotated[str, Field(pattern=OBJECT, max_length=253)]
 Image = Annotated[str, Field(pattern=IMAGE, max_length=512)]
