@@ -13,7 +13,7 @@ def read_scaling(parsed: SpecFile, tree: nodes.Tree) -> Scaling | None:
     if parsed.scaling is None:
         _check_alone(parsed, tree)
         return None
-    metrics = dict(parsed.scaling.metrics)
+    metrics: dict[str, float] = dict(parsed.scaling.metrics.items())
     if metrics.get("kv-cache", 0) > 1:
         raise _error(
             tree,
