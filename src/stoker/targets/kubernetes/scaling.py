@@ -6,12 +6,13 @@ Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscal
 from dataclasses import replace
 from typing import Any
 
-from lightkube.utils.quantity import parse_quantity
-
+from stoker.autoscale.conditions import Said
+from stoker.autoscale.hpa_object import read_policy
+from stoker.autoscale.quantity import number
+from stoker.autoscale.words import reason
 from stoker.fleet.state import ScaledBy, Scaling
 from stoker.render.manifests.scaling import METRICS
 from stoker.targets.kubernetes.pods import moment
-from stoker.targets.kubernetes.scaling_words import reason
 
 Object = dict[str, Any]
 
@@ -37,7 +38,16 @@ def read(hpa: Object) -> Scaling:
         reason="",
         since=moment(meta.get("creationTimestamp")),
     )
-    return replace(found, reason=reason(found, spec, conditions))
+    try:
+        policy = read_policy(spec)
+    except ValueError as error:
+        return replace(found, reason=f"its spec cannot be read: {error}")
+    said = {kind: _said(one) for kind, one in conditions.items()}
+    return replace(found, reason=reason(found, policy, said))
+
+
+def _said(one: Object) -> Said:
+    return Said(one["type"], one["status"] == "True", str(one.get("reason", "")), str(one.get("message", "")))
 
 
 def _metric(one: Object, status: Object) -> ScaledBy:
@@ -72,6 +82,10 @@ def _figure(part: Object, target: Object) -> float | None:
     keys = [key for key in ("averageValue", "averageUtilization", "value") if target.get(key) is not None]
     for key in keys or ("averageValue", "averageUtilization", "value"):
         if part.get(key) is not None:
-            parsed = parse_quantity(str(part[key]))
-            return float(parsed) if parsed is not None else None
+            try:
+                value = number(part[key])
+            except ValueError:
+                return None
+            # among no replicas Kubernetes 1.36 shows the least of all numbers
+            return value if value > -(2**53) else None
     return None
