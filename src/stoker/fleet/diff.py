@@ -28,6 +28,9 @@ def _fleet(before: FleetState | None, after: FleetState) -> list[Event]:
     out = []
     if after.trouble and (before is None or before.trouble != after.trouble):
         out.append(Event("supervisor", after.trouble, "warn"))
+    if before is not None and before.wanted != after.wanted and after.scaling is not None:
+        text = f"{before.wanted} -> {after.wanted} replicas: {after.scaling.reason}"
+        out.append(Event("autoscaler", text))
     stopped = after.stopped
     if stopped is not None and (before is None or before.stopped != stopped):
         text = (

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from stoker.fleet.typed import typed
 
 WITHHELD = "STOKER_WITHHELD"  # of a process' environment: variables of the shell that it is not given
-Role = Literal["engine", "gateway", "page"]
+Role = Literal["engine", "gateway", "page", "autoscaler"]
+BESIDE: tuple[Role, ...] = ("page", "autoscaler")  # a fleet serves without them
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class Process:
     """One process to keep. `{port}` in `argv` stands for a loopback port chosen at each start.
 
     key_env names environment variables and the private files that hold their values.
-    health is the path that answers 200 once it serves. routed ones receive requests through the gateway
-    and are drained before they stop. after names a role of which one must be ready first.
-    surge lets a replacement start beside the one it replaces. grace: seconds from SIGTERM to SIGKILL; stall:
-    seconds in which requests wait there and nothing moves, after which it counts as hung.
+    health is the path that answers 200 once it serves; empty for one that is asked nothing. routed ones
+    receive requests through the gateway and are drained before they stop. after names a role of which one
+    must be ready first. surge lets a replacement start beside the one it replaces. grace: seconds from
+    SIGTERM to SIGKILL; stall: seconds in which requests wait there and nothing moves, after which it counts
+    as hung.
     """
 
     role: Role

@@ -33,7 +33,10 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A replica's own figures at one moment. None means that nobody answered, never zero."""
+    """A replica's own figures at one moment. None means that nobody answered, never zero.
+
+    ttft_sum, ttft_count: seconds to the first token of all requests so far, together, and how many they were.
+    """
 
     at: float
     running: float | None = None
@@ -41,13 +44,17 @@ class Sample:
     kv_cache_usage: float | None = None
     prompt_tokens: float | None = None
     generation_tokens: float | None = None
+    ttft_sum: float | None = None
+    ttft_count: float | None = None
 
     @classmethod
     def of(cls, found: MetricSample) -> "Sample":
         """The figures of a look at an engine's page."""
         gauges = (found.gauges.get(name) for name in ("running", "waiting", "kv_cache_usage"))
         counters = (found.counters.get(name) for name in ("prompt_tokens", "generation_tokens"))
-        return cls(found.at, *gauges, *counters)
+        ttft = found.histograms.get("ttft")
+        first = (ttft.sum, ttft.counts[-1]) if ttft and ttft.counts else (None, None)
+        return cls(found.at, *gauges, *counters, *first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,10 @@ class ScaledBy:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The autoscaler of a fleet: its bounds, what it has and wants now, and its reason in words."""
+    """The autoscaler of a fleet: its bounds, what it has and wants now, and its reason in words.
+
+    soon: what it will decide next if the figures stay as they are, and when; empty where nothing is known.
+    """
 
     by: str
     low: int
@@ -129,6 +139,7 @@ class Scaling:
     metrics: tuple[ScaledBy, ...]
     reason: str
     since: float = 0.0
+    soon: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +163,8 @@ class FleetState:
     """One fleet at one moment. `endpoint` is the base URL without `/v1`; `wanted` counts replicas.
 
     stopped: the newest change, where it failed and was stopped. trouble: what keeps the fleet's keeper from
-    its work.
+    its work. requests: how many the endpoint holds, with a replica or waiting for one; None where that is not
+    known.
     """
 
     name: str
@@ -172,6 +184,7 @@ class FleetState:
     scaling: Scaling | None = None
     stopped: Stopped | None = None
     trouble: str = ""
+    requests: int | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -172,7 +172,6 @@ def _happened(before: FleetState | None, after: FleetState) -> tuple[Event, ...]
     if before is None:
         return ()
     out = [one for one in events(before, after) if one.mark != "..." or "  " not in one.text]
-    if before.wanted != after.wanted:
-        why = f": {after.scaling.reason}" if after.scaling else ""
-        out.insert(0, Event("fleet", f"scaled from {before.wanted} to {after.wanted} replicas{why}"))
+    if before.wanted != after.wanted and after.scaling is None:
+        out.insert(0, Event("fleet", f"scaled from {before.wanted} to {after.wanted} replicas"))
     return tuple(out)

@@ -123,7 +123,14 @@ class LocalFleet(Fleet):
         TimedOut."""
         check_count(replicas)
         plan = self.plan(replicas, rebind=rebind, report=report)
-        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
+        return self.lead(plan, report, limit(timeout, START_TIMEOUT))
+
+    def lead(
+        self, plan: Plan | None, report: Report, timeout: float, target: LocalTarget | None = None
+    ) -> FleetState:
+        """Leads it to the plan; meanwhile its autoscaler changes nothing. Raises: what `converge` does."""
+        with self.target.leading(plan is not None):
+            return converge(target or self.target, plan, report, timeout)
 
     def plan(self, replicas: int, *, rebind: bool = True, report: Report = silent) -> Plan:
         """The plan that this fleet would follow with so many replicas."""
@@ -159,7 +166,7 @@ class LocalFleet(Fleet):
     def restart(self, report: Report = silent, timeout: float | None = None) -> FleetState:
         """Replaces every replica, one after another, without losing a request."""
         plan = self.plan(self._running().replicas, report=report)
-        return converge(self.target.restarting(), plan, report, limit(timeout, START_TIMEOUT))
+        return self.lead(plan, report, limit(timeout, START_TIMEOUT), self.target.restarting())
 
     def rollback(
         self, revision: int | None = None, report: Report = silent, timeout: float | None = None
@@ -172,7 +179,7 @@ class LocalFleet(Fleet):
         running = self._running()
         chosen = self._generation(revision, running)
         plan = self._planned(chosen.spec, running.replicas, True, report)
-        return converge(self.target, plan, report, limit(timeout, START_TIMEOUT))
+        return self.lead(plan, report, limit(timeout, START_TIMEOUT))
 
     def _generation(self, revision: int | None, running: Wanted) -> Wanted:
         known = self.target.folder.generations()
@@ -227,7 +234,7 @@ class LocalFleet(Fleet):
             self._cut()
         wanted = self.target.running()
         drain = wanted.drain_timeout if wanted else 0.0
-        converge(self.target, None, report, timeout or drain + STOP_GRACE)
+        self.lead(None, report, timeout or drain + STOP_GRACE)
 
     def _cut(self) -> None:
         wanted = self.target.folder.wanted()

@@ -11,7 +11,7 @@ from stoker.operate.local_fleet import START_TIMEOUT, LocalFleet
 from stoker.operate.measured import after_start
 from stoker.operate.prepare import check_target, prepare, without_page
 from stoker.operate.stored import as_dumped_now, differences
-from stoker.operate.wait import converge, limit
+from stoker.operate.wait import limit
 from stoker.planner.group import Group
 from stoker.spec import load
 from stoker.spec.nouns import ServeSpec
@@ -46,7 +46,8 @@ def up(
         plan = prepare(spec, fleet.target.offer(), report, replicas=running, group=group or fleet.group)
         begun = clock.now()
         try:
-            state = converge(fleet.target.expect(seen), plan, report, limit(timeout, START_TIMEOUT))
+            expecting = fleet.target.expect(seen)
+            state = fleet.lead(plan, report, limit(timeout, START_TIMEOUT), expecting)
         except StateMoved:
             if fleet.target.wrote:  # another command has changed what this one had led to
                 raise

@@ -34,7 +34,7 @@ def plan_local(
     Raises: DoesNotFit, where memory or GPUs do not suffice; UsageError, for options that contradict the
     model.
     """
-    count = spec.replicas.low if replicas is None else replicas
+    count = first_count(spec) if replicas is None else replicas
     with placed(spec):
         if group is not None and count != 1:
             raise UsageError(
@@ -50,6 +50,12 @@ def plan_local(
         check_tensor(shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
         request = PlanRequest(spec, shape, offer, model_dir, count, adapters or {}, group, rebind, before)
         return plan_gpus(request) if offer.gpus else plan_cpu(request)
+
+
+def first_count(spec: ServeSpec) -> int:
+    """Replicas of a fleet that is new: the fewest. One that may go to 0 begins with one, so that it is seen
+    to serve."""
+    return max(spec.replicas.low, int(spec.scales))
 
 
 def _simulated(

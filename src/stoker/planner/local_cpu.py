@@ -15,7 +15,7 @@ def plan_cpu(request: PlanRequest) -> Plan:
     offer, asked = request.offer, request.options
     layout = _layout(request)
     lora = request.lora()
-    shares, reasons = _split(offer.cores, request.count, request.rebind, request.before)
+    shares, reasons = _shares(request)
     dtype, why = _dtype(offer)
     options: dict[str, Any] = {"dtype": dtype, **_uncompiled(layout)}
     options |= {"tensor-parallel-size": layout.tensor} if layout.tensor > 1 else {}
@@ -25,7 +25,7 @@ def plan_cpu(request: PlanRequest) -> Plan:
         request.shape,
         options | lora | dict(asked),
         offer.memory,
-        max(1, request.count),
+        request.most,
         layout,
     )
     options["kv-cache-memory-bytes"] = int(fit.tightest.kv_cache)
@@ -119,6 +119,16 @@ def _one_node(request: PlanRequest, count: int) -> Layout:
             fix=f"hardware: cpu:{request.shape.layers}, or less",
         )
     return Layout(pipeline=count)
+
+
+def _shares(request: PlanRequest) -> tuple[tuple[Share, ...], tuple[str, ...]]:
+    """The cores of the replicas there are, out of a split among as many as there may be."""
+    offer, most = request.offer, request.most
+    if most <= request.count:
+        return _split(offer.cores, request.count, request.rebind, request.before)
+    shares, reasons = _split(offer.cores, most, True, ())
+    runs = f"shared out for {most} replicas, of which {request.count} run"
+    return shares[: request.count], (*reasons, runs)
 
 
 def _split(

@@ -20,7 +20,8 @@ def plan_gpus(request: PlanRequest) -> Plan:
     least = int(request.options.get("tensor-parallel-size", spec.hardware.count or 1))
     if least * count > len(offer.gpus) and not ray:
         raise _too_few(offer, count, least)
-    ask = ask_of(spec, shape, kind, max(1 if ray else least, len(offer.gpus) // max(1, count)), 1.0)
+    most = max(count, min(request.most, len(offer.gpus) // least))
+    ask = ask_of(spec, shape, kind, max(1 if ray else least, len(offer.gpus) // max(1, most)), 1.0)
     choice = choose(shape, ask)
     if choice.fit is None:
         raise does_not_fit(spec, shape, ask, choice)

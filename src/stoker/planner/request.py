@@ -33,6 +33,13 @@ class PlanRequest:
     before: tuple[Share, ...] = ()
 
     @property
+    def most(self) -> int:
+        """Replicas that the machine is shared out for: where they come and go by themselves, the most that
+        there may be, so that none has to make room for another."""
+        high = self.spec.replicas.high if self.spec.scales else 0
+        return max(1, self.count, high)
+
+    @property
     def options(self) -> Mapping[str, Any]:
         """The engine's options, as the spec has them."""
         return self.spec.engine.options

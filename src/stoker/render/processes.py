@@ -14,6 +14,7 @@ from stoker.render.command import GUARD, command, simulated_words
 from stoker.spec import addresses
 
 # The names that a loopback endpoint answers to; any other Host header is a page that was rebound to us.
+WAKE_SECONDS = 600.0
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -22,7 +23,8 @@ def processes(plan: Plan, folder: str) -> tuple[Process, ...]:
     found = [_engine(plan, share, folder) for share in plan.shares]
     if plan.group is None or plan.group.leads:  # the endpoint is on node 0
         page = [_page(plan, folder)] if plan.spec.endpoint.page else []
-        found = [_gateway(plan, folder), *found, *page]
+        scaler = [_autoscaler(plan)] if plan.spec.scales and plan.group is None else []
+        found = [_gateway(plan, folder), *found, *page, *scaler]
     return tuple(_without_secrets(process, plan) for process in found)
 
 
@@ -109,13 +111,25 @@ def _gateway(plan: Plan, folder: str) -> Process:
     return Process("gateway", "gateway", argv, env, port=endpoint.port, host=endpoint.host, surge=False)
 
 
+def _autoscaler(plan: Plan) -> Process:
+    argv = (sys.executable, "-m", "stoker.operate.autoscaler", plan.spec.name)
+    return Process("autoscaler", "autoscaler", argv, health="", surge=False)
+
+
+def _queue_timeout(plan: Plan) -> float:
+    """Seconds that a request may wait for a replica: of a fleet that goes to 0, as long as one may take to
+    start."""
+    asked = float(plan.spec.endpoint.queue_timeout)
+    return max(asked, WAKE_SECONDS) if plan.spec.scales and not plan.spec.replicas.low else asked
+
+
 def gateway_settings(plan: Plan, folder: str) -> dict[str, Any]:
     """The gateway's settings, as it reads them."""
     endpoint = plan.spec.endpoint
     return {
         "host": endpoint.host,
         "port": endpoint.port,
-        "queue_timeout": float(endpoint.queue_timeout),
+        "queue_timeout": _queue_timeout(plan),
         "max_body": int(endpoint.max_body),
         "cors": list(endpoint.cors),
         "hosts": _names(endpoint.host) if endpoint.loopback else [],

@@ -119,6 +119,7 @@ MOST_REPLICAS = 1000  # as `stoker scale` takes
 _YEAR = 366 * 86400
 _EVER = "expected a duration of a year at most, such as 30s or 1h30m"
 _BRIEF = "expected a duration above zero and of a year at most, such as 50ms or 1s"
+_SYNC = "expected a duration from a second to an hour, such as 15s"
 _SIZED = "expected a size with its unit, such as 3GiB"
 _BODY = "expected a size from 1KiB to 16GiB, such as 256MiB"
 
@@ -131,6 +132,7 @@ KeyField = Annotated[KeyRef, *_plain(read_key, {"type": "string", "pattern": "^(
 RangeField = Annotated[Range, *_plain(_replicas, {"anyOf": [{"type": "integer", "minimum": 0}, _TEXT]})]
 SecondsField = Annotated[Seconds, *_plain(_between(Seconds.parse, 0, _YEAR, _EVER), _DURATION)]
 PromiseField = Annotated[Seconds, *_plain(_between(Seconds.parse, 1e-6, _YEAR, _BRIEF), _DURATION)]
+SyncField = Annotated[Seconds, *_plain(_between(Seconds.parse, 1, 3600, _SYNC), _DURATION)]
 MemoryField = Annotated[Bytes, *_plain(_between(Bytes.parse, 1024**2, 1024**5, _SIZED), _SIZE)]
 DiskField = Annotated[
     Bytes,

@@ -97,6 +97,7 @@ TAKES: Mapping[str, str] = {
     "slo.ttft": "a duration above 0",
     "slo.itl": "a duration above 0",
     "kubernetes.disk.size": "a size of 1GiB or more",
+    "scaling.sync_period": "a duration from a second to an hour",
     "kubernetes.keda.polling": "a duration from 0 to a year",
     "kubernetes.keda.cooldown": "a duration from 0 to a year",
 }

@@ -119,11 +119,13 @@ class Scaling:
     """Metrics with their target average per replica, and the HPA's own `behavior` fields.
 
     queue-depth, batch-size and in-flight are requests, kv-cache is a share of the cache (0.8), ttft is in
-    seconds. in-flight is counted by the endpoint, the others by engines.
+    seconds. in-flight is counted by the endpoint, the others by engines. sync_period: how often it is decided
+    on this machine.
     """
 
     metrics: Mapping[str, float]
     behavior: Mapping[str, Any] = field(default_factory=dict)
+    sync_period: Seconds = Seconds(15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +289,8 @@ class ServeSpec:
     memory: Bytes | None = None
     origin: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[Finding, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def scales(self) -> bool:
+        """Whether an autoscaler moves the number of replicas."""
+        return self.scaling is not None and not self.replicas.fixed

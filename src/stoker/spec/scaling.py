@@ -25,7 +25,9 @@ def read_scaling(parsed: SpecFile, tree: nodes.Tree) -> Scaling | None:
     _check_zero(parsed, tree)
     _check_cluster(parsed, tree)
     behavior = parsed.scaling.behavior
-    return Scaling(metrics, behavior.model_dump(exclude_none=True) if behavior else {})
+    return Scaling(
+        metrics, behavior.model_dump(exclude_none=True) if behavior else {}, parsed.scaling.sync_period
+    )
 
 
 def _check_alone(parsed: SpecFile, tree: nodes.Tree) -> None:

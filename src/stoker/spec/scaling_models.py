@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from stoker.bounds import shown
-from stoker.spec.fields import Number, Whole
+from stoker.spec.fields import Number, SyncField, Whole
 from stoker.spec.strict import Strict
 from stoker.units import Seconds
 
@@ -91,4 +91,10 @@ class ScalingFile(Strict):
         None,
         description="The HPA's own fields: `scaleUp`, `scaleDown` with `stabilizationWindowSeconds`, "
         "`policies`, `selectPolicy`, `tolerance`.",
+    )
+    sync_period: SyncField = Field(
+        Seconds(15),
+        description="How often it is decided on this machine, at least a second. A cluster's controller "
+        "has a "
+        "flag of its own, 15 s unless it was changed.",
     )

@@ -174,6 +174,26 @@ def try_lock(path: Path) -> IO[str] | None:
     return file
 
 
+def share_lock(path: Path, seconds: float = LOCK_SECONDS) -> IO[str] | None:
+    """The open file, locked together with whoever shares it; None where it cannot be had within `seconds`.
+    Closing it unlocks."""
+    deadline = time.monotonic() + seconds
+    try:
+        file = _open(path)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    file.close()
+                    return None
+                time.sleep(0.02)
+            else:
+                return file
+    except (OSError, StateBroken):
+        return None
+
+
 def _open(path: Path) -> IO[str]:
     try:
         return open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")

@@ -107,7 +107,7 @@ class Cluster:
     @property
     def scaled(self) -> bool:
         """Whether an HPA moves the number of replicas."""
-        return self.spec.scaling is not None and not self.spec.replicas.fixed
+        return self.spec.scales
 
     @cached_property
     def weights_name(self) -> str:

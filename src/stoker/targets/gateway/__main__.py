@@ -20,6 +20,7 @@ from stoker.targets.gateway.replicas import Replicas
 
 VARIABLE = "STOKER_GATEWAY"
 FOLLOW_SECONDS = 0.05
+LOAD_SECONDS = 1.0
 SILENT_SECONDS = 5.0  # without a sign of life of a replica that has requests, before it is told
 IDLE_SECONDS = 2.0  # for a connection without a request to send a last one
 
@@ -30,6 +31,7 @@ async def follow(settings: Settings, replicas: Replicas, app: App) -> None:
     assert settings.seen_file is not None
     report = seen_file(settings.seen_file.parent, generation()) if handed_over() else settings.seen_file
     stamp, said = 0, None
+    load = Load()
     while True:
         with contextlib.suppress(OSError, StateBroken):
             changed = settings.routes_file.stat().st_mtime_ns
@@ -37,14 +39,27 @@ async def follow(settings: Settings, replicas: Replicas, app: App) -> None:
                 replicas.follow(Routes.read(settings.routes_file))
                 stamp = changed
         with contextlib.suppress(OSError):
-            seen = look(replicas, app)
+            seen = look(replicas, app, load)
             if seen != said:
                 seen.write(report)
                 said = seen
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def look(replicas: Replicas, app: App) -> Seen:
+class Load:
+    """How many requests there are, told anew once a second, or as soon as there are any or none."""
+
+    def __init__(self) -> None:
+        self._told, self._at = 0, 0.0
+
+    def told(self, count: int, now: float) -> int:
+        """The count to tell."""
+        if now - self._at >= LOAD_SECONDS or bool(count) != bool(self._told):
+            self._told, self._at = count, now
+        return self._told
+
+
+def look(replicas: Replicas, app: App, load: Load) -> Seen:
     """What there is to report now."""
     now = time.monotonic()
     since = {r.id: mark for r in replicas if (mark := r.silent_since(now)) is not None}
@@ -55,6 +70,7 @@ def look(replicas: Replicas, app: App) -> Seen:
         {one: mark for one, mark in since.items() if now - mark > SILENT_SECONDS},
         app.asked,
         waiting=not app.answers,
+        requests=load.told(app.held, now),
     )
 
 

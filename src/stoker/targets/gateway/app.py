@@ -48,6 +48,11 @@ class App:
         self.answers = True
 
     @property
+    def held(self) -> int:
+        """Requests that it holds: with a replica, or waiting for one."""
+        return held(self._relay.counts, self._replicas)
+
+    @property
     def asked(self) -> tuple[str, ...]:
         """What clients have asked for, of what a new replica should be warm for."""
         return tuple(sorted(self._relay.asked))
@@ -170,6 +175,11 @@ def _allow(methods: str) -> tuple[bytes, bytes]:
     return b"allow", methods.encode()
 
 
+def held(counts: Counts, replicas: Replicas) -> int:
+    """Requests that the gateway holds: with a replica, or waiting for one."""
+    return counts.waiting + sum(len(replica.running) for replica in replicas)
+
+
 def own_page(counts: Counts, replicas: Replicas) -> bytes:
     """The gateway's own families, in Prometheus' text format."""
     lines: list[str] = []
@@ -183,6 +193,12 @@ def own_page(counts: Counts, replicas: Replicas) -> bytes:
         ),
         ("held_total", "counter", "Times a request waited for a replica to become ready.", counts.held),
         ("clients_gone_total", "counter", "Requests whose client left before the end.", counts.gone),
+        (
+            "requests",
+            "gauge",
+            "Requests that the gateway holds: with a replica, or waiting for one.",
+            held(counts, replicas),
+        ),
         ("replicas_ready", "gauge", "Replicas in rotation.", len(replicas.ready())),
     ):
         full = f"stoker_gateway_{name}"

@@ -28,13 +28,15 @@ REQUEST_ID = b"x-request-id"  # vLLM takes it into its own request's id
 
 @dataclass(slots=True)
 class Counts:
-    """What the gateway counts of itself, for its own metrics."""
+    """What the gateway counts of itself, for its own metrics. waiting: requests that wait for a replica
+    now."""
 
     requests: dict[int, int] = field(default_factory=dict)
     resent: int = 0
     cut: int = 0
     held: int = 0
     gone: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class Seen:
     ready: the replicas it sends to. silent: those of which nothing has come for a while though requests are
     in flight, each with the time of its last sign of life (seconds of the system's monotonic clock). asked:
     what clients ask for, of `features`.
-    waiting: it does not answer yet, since another gateway does.
+    waiting: it does not answer yet, since another gateway does. requests: how many it holds, with a replica
+    or waiting for one, a second old at most.
     """
 
     revision: int
@@ -136,6 +137,7 @@ class Seen:
     silent: dict[str, float] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     waiting: bool = False
+    requests: int = 0
 
     @classmethod
     def read(cls, path: Path) -> "Seen | None":

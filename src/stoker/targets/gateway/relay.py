@@ -115,8 +115,12 @@ class Relay:
 
     async def _wait(self, exchange: Exchange, deadline: float) -> None:
         self.counts.held += 1
+        self.counts.waiting += 1
         exchange.on_gone = self._replicas.wake
-        await self._replicas.wait(deadline - time.monotonic())
+        try:
+            await self._replicas.wait(deadline - time.monotonic())
+        finally:
+            self.counts.waiting -= 1
         exchange.on_gone = None
 
     def _bytes(self, replica: Replica, exchange: Exchange, known: bytes) -> bytes:

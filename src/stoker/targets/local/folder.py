@@ -101,6 +101,16 @@ class Folder:
         return self.path / "verbs.lock"
 
     @property
+    def leading_lock(self) -> Path:
+        """Held by a verb as long as it leads the fleet to something; the autoscaler waits for it."""
+        return self.path / "leading.lock"
+
+    @property
+    def autoscaler_file(self) -> Path:
+        """What the autoscaler decided last, and what it remembers."""
+        return self.path / "autoscaler.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 
@@ -197,6 +207,7 @@ class Folder:
             self.wanted_file,
             self.state_file,
             self.generations_file,
+            self.autoscaler_file,
             self.engine_key,
             self.endpoint_key,
         )

@@ -125,7 +125,13 @@ def seen(folder: Folder, children: Sequence[Child]) -> Seen | None:
     first = found[0]
     asked = tuple(sorted({name for one in found for name in one.asked}))
     return Seen(
-        min(one.revision for one in found), in_flight, first.ready, first.silent, asked, first.waiting
+        min(one.revision for one in found),
+        in_flight,
+        first.ready,
+        first.silent,
+        asked,
+        first.waiting,
+        sum(one.requests for one in found),
     )
 
 

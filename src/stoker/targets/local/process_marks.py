@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from stoker.fleet.process import Process
+from stoker.fleet.process import BESIDE, Process
 from stoker.system.proc import ProcessId, identify
 
 FLEET = "STOKER_FLEET"  # the fleet's folder: also in what its processes start themselves
@@ -52,7 +52,7 @@ class Mark:
 
     @property
     def role(self) -> str:
-        """engine, gateway or page."""
+        """engine, gateway, page or autoscaler."""
         return self.key.partition("-")[0]
 
     def process(self) -> Process | None:
@@ -62,7 +62,7 @@ class Mark:
             return Process("engine", name, (), routed=True)
         if role == "gateway":
             return Process("gateway", "gateway", ())
-        return Process("page", "page", ()) if role == "page" else None
+        return next((Process(one, one, ()) for one in BESIDE if one == role), None)
 
 
 def leaders() -> Iterator[tuple[ProcessId, dict[str, str]]]:

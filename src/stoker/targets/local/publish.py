@@ -36,6 +36,7 @@ class Said:
     trouble: str = ""
     in_rotation: int = 0
     asked_for: tuple[str, ...] = ()
+    requests: int | None = None
 
 
 class Publisher:
@@ -72,7 +73,7 @@ class Publisher:
             log.warning("the state cannot be written: %s; the fleet goes on", why)
 
     def _publish_state(self, said: Said, children: Sequence[Child], force: bool) -> None:
-        state = replace(fleet_state(said, children), trouble=said.trouble)
+        state = replace(fleet_state(said, children), trouble=said.trouble, requests=said.requests)
         seen = (
             replace(state, at=0.0),
             said.in_rotation,
@@ -255,7 +256,7 @@ def _service(child: Child, current: bool) -> Service:
         phase=child.phase,
         since=child.since,
         pid=child.id.pid if child.id else None,
-        url=addresses.url(child.process.host, child.port),
+        url=addresses.url(child.process.host, child.port) if child.process.health else None,
         restarts=child.restarts,
         last_error=child.last_error,
         cause=child.cause,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stoker.findings import Finding
-from stoker.fleet.process import Wanted
+from stoker.fleet.process import BESIDE, Wanted
 from stoker.fleet.state import Stopped
 from stoker.system import clock
 from stoker.targets.local.child import Child
@@ -48,7 +48,7 @@ class Rollouts:
         before."""
         if asked is None or self.last is None or asked.revision == self.last.revision:
             return False
-        return child.process.role != "page" and child.stamp not in stamps(self.last)
+        return child.process.role not in BESIDE and child.stamp not in stamps(self.last)
 
     def stop(self, child: Child, cause: Finding, asked: Wanted) -> None:
         """A replacement has failed: the change is stopped."""
@@ -77,7 +77,7 @@ class Rollouts:
         if self.last is not None and self.last.revision == asked.revision:
             return
         since = {one.stamp: one.since for one in children if one.phase == "Ready"}
-        mine = [asked.stamp(one) for one in asked.processes if one.role != "page"]
+        mine = [asked.stamp(one) for one in asked.processes if one.role not in BESIDE]
         if all(one in since and not 0 <= clock.now() - since[one] < steady for one in mine):
             self._keep(asked)
 

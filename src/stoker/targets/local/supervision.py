@@ -131,6 +131,7 @@ class Supervisor:
             trouble=self._upkeep.trouble,
             in_rotation=len(seen.ready) if seen else 0,
             asked_for=tuple(sorted(self._asked)),
+            requests=seen.requests if seen else None,
         )
         self._publisher.publish(said, self.children, force=force)
 

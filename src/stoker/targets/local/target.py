@@ -20,7 +20,7 @@ from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
 from stoker.system import paths
 from stoker.system.file_errors import unwritable
-from stoker.system.files import locked, read_secret, tail
+from stoker.system.files import locked, read_secret, share_lock, tail
 from stoker.targets.local import last_try, machine
 from stoker.targets.local.fleet_keys import keyed, write_keys
 from stoker.targets.local.folder import ANOTHER_LIVES, Folder
@@ -242,6 +242,22 @@ class LocalTarget:
         with locked(self.folder.verbs_lock):
             self._ensure_supervisor()
         return True
+
+    @contextmanager
+    def leading(self, up: bool = True) -> Iterator[None]:
+        """As long as a verb leads the fleet: its autoscaler holds still. Verbs do not hold each other up.
+
+        up: to something, so that there is to be a folder.
+        """
+        with contextlib.suppress(StateBroken):
+            if up:
+                self.folder.make()
+        held = share_lock(self.folder.leading_lock)
+        try:
+            yield
+        finally:
+            if held is not None:
+                held.close()
 
     def _ensure_supervisor(self) -> None:
         if self.folder.supervised:

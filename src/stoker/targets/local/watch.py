@@ -88,6 +88,8 @@ class Watch:
 
     async def _well(self) -> bool:
         began = time.monotonic()
+        if not self.child.process.health:
+            return True
         try:
             status, _ = await fetch(self._pool, self.child.process.health.encode(), [], HEALTH_SECONDS)
         except TimeoutError:
