@@ -80,6 +80,7 @@ class Storm:
             if limit
             else "import sys;"
         )
+        code += "import faulthandler,signal;faulthandler.register(signal.SIGUSR1);"
         code += "from stoker.cli.main import main;main(sys.argv[1:])"
         made = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -95,12 +96,14 @@ class Storm:
         reading = asyncio.ensure_future(_read(made.stdout, said))
         done, _ = await asyncio.wait({reading}, timeout=VERB_SECONDS)
         if not (ended := bool(done)):
+            made.send_signal(signal.SIGUSR1)  # where it stands is told
+            await asyncio.sleep(2.0)
             made.kill()
         await made.wait()
         await reading
         text = said.decode("utf-8", "replace")
         if not ended:
-            self.faults.append(f"stoker {' '.join(argv)} does not end: {text[-800:]}")
+            self.faults.append(f"stoker {' '.join(argv)} does not end: {text[-2400:]}")
             return 1, ""
         if "Traceback" in text or "unexpected:" in text:
             self.faults.append(f"stoker {' '.join(argv)}: {text[-800:]}")
