@@ -119,8 +119,7 @@ def _follows(
     if 1 - down - ROUNDING <= ratio <= 1 + up + ROUNDING:
         return f"within {(up if ratio >= 1 else down) * 100:g} %, it keeps {by.now}"
     if proposal and proposal.kept == "direction":
-        other = "fewer" if proposal.again < 1 else "more"
-        return f"that would mean {other}, which the others do not say: it keeps {by.now}"
+        return f"that flips the direction, it keeps {by.now}"
     return _too_few(by, held, limit, policy) if ratio > 1 else _too_many(by, ratio, held, limit, policy)
 
 

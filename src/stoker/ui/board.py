@@ -168,7 +168,8 @@ def scaling(by: Scaling, now: float, columns: int = COLUMNS) -> list[str]:
             age(now - by.since),
         ],
     ]
-    return ["", table(rows, right=frozenset({3, 4, 5, 6})), wrapped(by.reason, columns)]
+    soon = [wrapped(f"next: {by.soon}", columns)] if by.soon else []
+    return ["", table(rows, right=frozenset({3, 4, 5, 6})), wrapped(by.reason, columns), *soon]
 
 
 def _known(value: float | None) -> str:

@@ -35,7 +35,9 @@ def look(folder: Folder, name: str) -> FleetState:
     trouble = state.trouble or _full(folder)
     if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
         trouble = trouble or _silent(folder, clock.now() - state.at)
-    state = replace(state, scaling=autoscaling.told(folder))
+    scaler = state.service("autoscaler")
+    if scaler is not None and scaler.phase != "Draining":
+        state = replace(state, scaling=autoscaling.told(folder))
     if not supervised or trouble:
         state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
     return replace(state, supervised=supervised, name=name, at=clock.now(), trouble=trouble)
