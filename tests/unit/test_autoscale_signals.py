@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stoker.autoscale import Controller, History, Lost, Scale, decide
+from stoker.autoscale import Controller, Figures, History, Lost, Scale, decide
 from stoker.autoscale.from_spec import controller_of, policy_of
 from stoker.autoscale.seen import Pod
 from stoker.autoscale.shown import shown
@@ -34,13 +34,8 @@ def test_each_metric_is_read_of_every_replica_that_tells_it() -> None:
     fleet = state(replica("1", sample=told), replica("2", "Starting"), requests=9)
     every = policy(queue_depth=5, batch_size=8, kv_cache=0.8, ttft=1, in_flight=4)
     past = {"1.1": [Sample(NOW - 50, ttft_sum=4.0, ttft_count=2), told]}
-    assert figures_of(every, fleet, past) == [
-        {"1.1": 7000},
-        {"1.1": 3000},
-        {"1.1": 250},
-        {"1.1": 4000},
-        (9000,),
-    ]
+    pods = [{"1.1": 7000}, {"1.1": 3000}, {"1.1": 250}, {"1.1": 4000}]
+    assert figures_of(every, fleet, past) == [*pods, (9000,)]
     assert [metric.target for metric in every.metrics] == [5000, 8000, 800, 1000, 4000]
 
 
@@ -89,15 +84,15 @@ def test_a_decision_in_words_with_what_comes_next() -> None:
     asked = policy(queue_depth=10)
     pods = (Pod("1.1"), Pod("2.1", "Pending", False))
     scale = Scale(2, 2, pods)
-    figures = [{"1.1": 17_000}]
+    figures: list[Figures] = [{"1.1": 17_000}]
     decision = decide(asked, scale, figures, History(()), 0.0)
     found = shown("f Fleet/f", asked, scale, decision, figures, 0.0, Controller(), 0.0)
     assert found.reason == (
-        "queue-depth is 17 a replica over 1, 10 wanted; 1 not serving yet counted as 0: 8.5: that would mean "
-        "fewer, which the others do not say: it keeps 2"
+        "queue-depth is 17 a replica over 1, 10 wanted; 1 not serving yet counted as 0: 8.5: that flips the "
+        "direction, it keeps 2"
     )
     assert found.soon == ""
-    quiet = [{"1.1": 0, "2.1": 0}]
+    quiet: list[Figures] = [{"1.1": 0, "2.1": 0}]
     busy = Scale(2, 2, (Pod("1.1"), Pod("2.1")))
     decision = decide(asked, busy, quiet, History(), 0.0)
     found = shown("f Fleet/f", asked, busy, decision, quiet, 0.0, Controller(), 0.0)
