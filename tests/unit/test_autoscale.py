@@ -186,6 +186,7 @@ def test_what_comes_next_is_foreseen() -> None:
 def test_history_survives_being_written() -> None:
     decision = decide(FREE, Scale(2, 2, pods(2)), [values(20, 20)], History(), 5.0, TO_ZERO)
     assert from_plain(to_plain(decision.history)) == decision.history
+    broken: object
     for broken in ({}, {"recommendations": 3}, [], None):
         with pytest.raises(ValueError, match="history"):
             from_plain(broken)
