@@ -20,6 +20,7 @@ from stoker.autoscale.windows import (
 )
 
 DEFAULT = Controller()
+MOMENT = 1e-6  # seconds by which the first recommendation is older than what follows from it
 ABOVE = "Current number of replicas above Spec.MaxReplicas"
 BELOW = "Current number of replicas below Spec.MinReplicas"
 
@@ -104,7 +105,7 @@ def _begun(history: History, there: int, now: float) -> History:
     """The first number that is seen counts as recommended."""
     recommendations = history.recommendations
     if recommendations is None:
-        recommendations = (Recommendation(there, now),)
+        recommendations = (Recommendation(there, now - MOMENT),)
     return History(
         recommendations,
         history.ups,

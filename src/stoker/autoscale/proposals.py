@@ -94,7 +94,7 @@ def _one(
         case "Pods":
             return of_pods(metric, cast(Mapping[str, int], figure), scale, tolerances)
         case "External":
-            return of_total(metric, summed(cast(tuple[int, ...], figure)), scale, tolerances)
+            return of_total(metric, summed(metric, cast(tuple[int, ...], figure)), scale, tolerances)
         case "Object":
             return of_total(metric, cast(int, figure), scale, tolerances)
     readings = cast(Mapping[str, Reading], figure)
@@ -117,6 +117,6 @@ def _lost(metric: Metric, why: str, namespace: str) -> str:
             return f"unable to get external metric {namespace}/{metric.name}/{metric.selector}: {why}"
         case "Object":
             kind, name = metric.about
-            return f"unable to get metric {metric.name} on {kind} {namespace}/{name}: {why}"
+            return f"unable to get metric {metric.name}: {kind} on {namespace} {name}/{why}"
     said = f"unable to get metrics for resource {metric.name}: {why}"
     return f"failed to get {metric.name} {_sort(metric)}: {said}"

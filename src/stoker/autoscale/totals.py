@@ -8,7 +8,7 @@ import math
 from stoker.autoscale.policy import Metric
 from stoker.autoscale.quantity import MOST
 from stoker.autoscale.seen import Scale
-from stoker.autoscale.usage import NO_PODS, Proposal, Unable, over, replicas, within
+from stoker.autoscale.usage import NO_PODS, Proposal, Unable, capped, over, replicas, within
 
 NONE_THERE = -MOST - 1  # what Kubernetes 1.36 shows of a share among no replicas: a division by zero
 
@@ -21,11 +21,14 @@ def of_total(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, 
     return _average(metric, total, scale, tolerances)
 
 
-def summed(series: tuple[int, ...]) -> int:
-    """All series of an external metric together, within what the controller counts in."""
+def summed(metric: Metric, series: tuple[int, ...]) -> int:
+    """All series of an external metric together. A share for each replica takes what is below zero for an
+    overflow, and so for the most there is."""
     total = 0
     for value in series:
-        total = min(MOST, total + value)
+        total += value
+        if total > MOST or (total < 0 and metric.target_kind != "Value"):
+            return MOST
     return total
 
 
@@ -39,7 +42,7 @@ def _value(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, fl
     if not scale.pods:
         raise Unable(f"unable to calculate ready pods: {NO_PODS}")
     ready = sum(pod.phase == "Running" and pod.ready is True for pod in scale.pods)
-    return Proposal(replicas(ratio * ready), total, ratio, ratio, ready, unready=len(scale.pods) - ready)
+    return Proposal(capped(ratio * ready), total, ratio, ratio, ready, unready=len(scale.pods) - ready)
 
 
 def _average(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, float]) -> Proposal:
@@ -48,4 +51,5 @@ def _average(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, 
     each = math.ceil(total / scale.current) if scale.current else NONE_THERE
     if within(ratio, tolerances):
         return Proposal(scale.current, each, ratio, ratio, scale.current, kept="tolerance")
-    return Proposal(replicas(total / metric.target), each, ratio, ratio, scale.current)
+    wanted = capped if metric.kind == "External" else replicas
+    return Proposal(wanted(total / metric.target), each, ratio, ratio, scale.current)

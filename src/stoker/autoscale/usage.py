@@ -43,9 +43,14 @@ class Unable(Exception):
 
 def replicas(number: float) -> int:
     """A number of replicas, rounded up, within what the API's field holds."""
-    if math.isnan(number):
-        return 0
-    return MOST if number >= MOST else max(-MOST - 1, math.ceil(number))
+    if math.isnan(number) or not -MOST - 1 <= math.ceil(min(number, 2.0**40)) <= MOST:
+        return -MOST - 1  # as amd64 converts what does not fit: less than any minimum
+    return math.ceil(number)
+
+
+def capped(number: float) -> int:
+    """The same where Kubernetes 1.36 takes care of what is too much."""
+    return MOST if number > MOST else replicas(number)
 
 
 def over(part: float, whole: float) -> float:
@@ -74,7 +79,7 @@ def of_pods(
     ready = 0
     unready, missing, gone = [], [], []
     for pod in scale.pods:
-        if pod.deleting or pod.phase == "Failed" or pod.phase == "Succeeded":
+        if pod.deleting or pod.phase == "Failed":  # one that succeeded is heard until Kubernetes 1.37
             gone.append(pod.name)
         elif pod.phase == "Pending":
             unready.append(pod.name)
@@ -147,7 +152,7 @@ def of_resource(
     unready, missing, gone = [], [], []
     for pod in scale.pods:
         reading = readings.get(pod.name)
-        if pod.deleting or pod.phase in ("Failed", "Succeeded"):
+        if pod.deleting or pod.phase == "Failed":
             gone.append(pod.name)
         elif pod.phase == "Pending":
             unready.append(pod.name)

@@ -19,7 +19,7 @@ from stoker.autoscale.shown import shown
 from stoker.autoscale.signals import TTFT_WINDOW, figures_of, name_of, scale_of
 from stoker.errors import StokerError
 from stoker.fleet.process import Wanted
-from stoker.fleet.state import FleetState, Sample
+from stoker.fleet.state import Evidence, FleetState, Sample
 from stoker.operate.local_fleet import LocalFleet
 from stoker.operate.stored import load_stored
 from stoker.spec.nouns import ServeSpec
@@ -31,6 +31,7 @@ from stoker.targets.local.target import LocalTarget
 
 TICK = 1.0
 SHORTEST, LONGEST = 15.0, 300.0  # seconds until a replica that did not come up is tried again
+REFUSED = "the HPA controller was unable to update the target scale: "
 BUSY = "another command leads the fleet just now"
 
 log = logging.getLogger("stoker.autoscaler")
@@ -119,10 +120,9 @@ class Autoscaler:
         scaling = shown(name, policy, scale, decision, figures, now, controller, self._began)
         if decision.wanted != scale.wanted:
             log.warning("%d -> %d: %s", scale.wanted, decision.wanted, scaling.reason)
-        plain = memory.to_plain(self._history)
-        autoscaling.tell(
-            self._folder, autoscaling.Told(clock.now(), now, float(spec.scaling.sync_period), scaling, plain)
-        )
+        plain, wrong = memory.to_plain(self._history), _evidence(decision)
+        told = autoscaling.Told(clock.now(), now, controller.sync, scaling, plain, wrong)
+        autoscaling.tell(self._folder, told)
 
     def _change(self, decision: Decision, state: FleetState) -> str | None:
         """Asks for the number. Why not, where it cannot be."""
@@ -146,13 +146,24 @@ class Autoscaler:
         return None
 
 
+def _evidence(decision: Decision) -> tuple[Evidence, ...]:
+    """What `stoker why` is to know: that it wants more than it may, or cannot have what it wants."""
+    able, limited = decision.condition("AbleToScale"), decision.condition("ScalingLimited")
+    if able is not None and not able.status and BUSY not in able.message:
+        words = able.message.removeprefix(REFUSED)
+        return (Evidence("condition", "autoscaler", "AutoscalerHeld", words),)
+    if limited is not None and limited.reason == "TooManyReplicas" and decision.computed:
+        return (Evidence("condition", "autoscaler", limited.reason, limited.message),)
+    return ()
+
+
 def _refused(decision: Decision, before: History, why: str, now: float) -> Decision:
     """As the controller goes on where the number could not be changed: recommended, and not done."""
     said = Said(
         "AbleToScale",
         False,
         "FailedUpdateScale",
-        f"the HPA controller was unable to update the target scale: {why}",
+        f"{REFUSED}{why}",
     )
     kept = replace(
         decision.history,

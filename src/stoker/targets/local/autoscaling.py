@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from stoker.errors import StateBroken
-from stoker.fleet.state import Scaling
+from stoker.fleet.state import Evidence, FleetState, Scaling
 from stoker.fleet.typed import typed
 from stoker.system import clock
 from stoker.system.files import keep_json, newest_json
@@ -18,13 +18,20 @@ SILENT_SYNCS = 3  # periods without a word, after which what it said last is not
 @dataclass(frozen=True, slots=True)
 class Told:
     """One decision. at: when, in seconds since the epoch; clock: on the clock that the history counts in,
-    which begins anew with the machine; period: seconds to the next; memory: its history."""
+    which begins anew with the machine; period: seconds to the next; memory: its history; evidence: of what is wrong."""
 
     at: float
     clock: float
     period: float
     scaling: Scaling
     memory: dict[str, Any] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since, where it should have said more by now; else 0."""
+        seconds = clock.now() - self.at
+        return seconds if seconds > SILENT_SYNCS * self.period else 0.0
 
 
 def tell(folder: Folder, told: Told) -> None:
@@ -46,8 +53,17 @@ def told(folder: Folder) -> Scaling | None:
     last = read(folder)
     if last is None:
         return None
-    silent = clock.now() - last.at
-    if silent > SILENT_SYNCS * last.period:
-        words = f"the autoscaler has not decided for {silent:.0f} s; it said: {last.scaling.reason}"
+    if last.silent:
+        words = f"the autoscaler has not decided for {last.silent:.0f} s; it said: {last.scaling.reason}"
         return replace(last.scaling, reason=words, soon="")
     return last.scaling
+
+
+def with_scaling(state: FleetState, folder: Folder) -> FleetState:
+    """The state with what its autoscaler says, where it has one."""
+    scaler = state.service("autoscaler")
+    if scaler is None or scaler.phase == "Draining":
+        return state
+    last = read(folder)
+    evidence = () if last is None or last.silent else last.evidence
+    return replace(state, scaling=told(folder), evidence=(*state.evidence, *evidence))

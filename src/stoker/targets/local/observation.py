@@ -9,7 +9,7 @@ from stoker.fleet.process import Wanted
 from stoker.fleet.state import FleetState, Rank, Replica, Service
 from stoker.system import clock
 from stoker.system.proc import started_at
-from stoker.targets.local import autoscaling
+from stoker.targets.local.autoscaling import with_scaling
 from stoker.targets.local.folder import Folder
 from stoker.targets.local.housekeeping import ROOM
 from stoker.targets.local.process_marks import of_fleet
@@ -35,9 +35,7 @@ def look(folder: Folder, name: str) -> FleetState:
     trouble = state.trouble or _full(folder)
     if supervised and state.replicas and clock.now() - state.at > STALE_SECONDS:
         trouble = trouble or _silent(folder, clock.now() - state.at)
-    scaler = state.service("autoscaler")
-    if scaler is not None and scaler.phase != "Draining":
-        state = replace(state, scaling=autoscaling.told(folder))
+    state = with_scaling(state, folder)
     if not supervised or trouble:
         state = replace(state, replicas=tuple(_unwatched(replica) for replica in state.replicas))
     return replace(state, supervised=supervised, name=name, at=clock.now(), trouble=trouble)
