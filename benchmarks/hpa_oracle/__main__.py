@@ -1,5 +1,5 @@
-"""`python -m benchmarks.hpa_oracle FILE.jsonl`: the oracle against recorded or random sequences; exits 1 where
-one differs."""
+"""`python -m benchmarks.hpa_oracle FILE.jsonl`: the oracle against recorded or random sequences; exits 1
+where one differs."""
 
 import argparse
 import json

@@ -148,7 +148,7 @@ class Controller:
             spec=one.current,
             status=one.scale["status"],
             pods=one.pods,
-            tolerances=self._tolerances(one.spec),
+            tolerances=self.tolerances(one.spec),
             moment=Moment(
                 one.now,
                 self._flag("cpu-initialization-period", "5m"),
@@ -159,7 +159,8 @@ class Controller:
     def _flag(self, name: str, otherwise: str) -> int:
         return microseconds(self.flags.get(FLAG + name, otherwise))
 
-    def _tolerances(self, spec: dict[str, Any]) -> Tolerances:
+    def tolerances(self, spec: dict[str, Any]) -> Tolerances:
+        """The flag's, or what an HPA sets for a direction."""
         general = float(self.flags.get(FLAG + "tolerance", 0.1))
         behavior = spec.get("behavior") or {}
         own = [(behavior.get(way) or {}).get("tolerance") for way in ("scaleDown", "scaleUp")]

@@ -171,8 +171,8 @@ def total(values: list[int]) -> int:
 
 
 def total_of_average(values: list[int]) -> int:
-    """A sum that takes any negative number for an overflow: one below zero is the largest integer (of External
-    AverageValue)."""
+    """A sum that takes any negative number for an overflow: one below zero is the largest integer (of
+    External AverageValue)."""
     usage = 0
     for value in values:
         usage = int64(usage + value)

@@ -1,5 +1,5 @@
-"""What the three metrics APIs answer, out of a sequence's figures: None is a metric that is not known, an empty
-mapping or list one that is and has no items."""
+"""What the three metrics APIs answer, out of a sequence's figures: None is a metric that is not known, an
+empty mapping or list one that is and has no items."""
 
 from typing import Any
 

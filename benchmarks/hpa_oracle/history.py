@@ -1,4 +1,5 @@
-"""What the controller remembers of one HPA: recommendations before they were stabilized, and changes of scale."""
+"""What the controller remembers of one HPA: recommendations before they were stabilized, and changes of
+scale."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class History:
             self.recommendations[old] = Recommendation(replicas, now)
 
     def highest(self, replicas: int, now: int, window: int) -> int:
-        """The highest recommendation of the window (its start included), this one among them, which is kept."""
+        """The highest recommendation of the window (its start included), this one among them; it is kept."""
         cutoff, highest, old = now - window, replicas, None
         for index, one in enumerate(self.recommendations):
             if one.at < cutoff:

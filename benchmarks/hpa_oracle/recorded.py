@@ -2,8 +2,8 @@
 
 A recording lists what fetched metrics (`syncs`). Reconciles that fetched none, as the replicas were out of
 bounds or 0 or as another HPA stood in the way, are seen only in what they wrote (`status_updates`): they are
-replayed too, in their place, since they leave recommendations, changes of scale and conditions behind. Where a
-second HPA was there, it is an oracle too.
+replayed too, in their place, since they leave recommendations, changes of scale and conditions behind. Where
+a second HPA was there, it is an oracle too.
 """
 
 import re
@@ -74,8 +74,13 @@ def _has_second(sequence: dict[str, Any]) -> bool:
 
 
 def moments(sequence: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All reconciles in order: those listed, and those that only their writing tells."""
-    yield from sorted([*sequence["syncs"], *unlisted(sequence)], key=lambda entry: float(entry["t"]))
+    """All reconciles in order: those listed, and those that only their writing tells, by the clock."""
+    others = list(unlisted(sequence))
+    for sync in sequence["syncs"]:
+        while others and others[0]["t"] < sync["t"]:
+            yield others.pop(0)
+        yield sync
+    yield from others
 
 
 def unlisted(sequence: dict[str, Any]) -> Iterator[dict[str, Any]]:
