@@ -35,9 +35,10 @@ class History:
     deleted: list[Change] = field(default_factory=list)
 
     def begin(self, replicas: int, now: int) -> None:
-        """The first reconcile takes the replicas that there are for a recommendation."""
+        """The first reconcile takes the replicas that there are for a recommendation, a moment before its
+        own: a window of 0 s does not reach back to it."""
         if not self.recommendations:
-            self.recommendations.append(Recommendation(replicas, now))
+            self.recommendations.append(Recommendation(replicas, now - 1))
 
     def recommend(self, replicas: int, now: int, old: int | None) -> None:
         """Keeps a recommendation, in the place of an old one (its index), if one was found."""

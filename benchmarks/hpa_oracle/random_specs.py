@@ -23,7 +23,7 @@ PERCENT = (50, 80, 80, 100, 150, 1, 33)
 WINDOWS = (0, 0, 0, 5, 10, 15, 30, 60, 13)
 PERIODS = (15, 15, 5, 10, 30, 60, 7)
 PODS = (4, 1, 2, 3, 10)
-POLICY_PERCENT = (100, 100, 50, 10, 30, 200, 900, 25)
+POLICY_PERCENT = (100, 100, 50, 10, 30, 90, 200, 900, 25)
 TOLERANCES = ("50m", "100m", "300m", "0", "1", "10m")
 SELECTORS: tuple[Spec | None, ...] = (
     None,

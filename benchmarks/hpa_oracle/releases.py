@@ -1,5 +1,5 @@
-"""What 1.36 does and later releases do not, in one place. The first two are in the recordings, the others were
-found by reading.
+"""What 1.36 does and later releases do not, in one place. The first two are in the recordings, the others
+were found by reading.
 
 - Two HPAs on the same pods: 1.36 names all of them ("controlled by multiple HPAs: [a b]"), later releases
   say "more than one HPA (e.g. [a b])".
