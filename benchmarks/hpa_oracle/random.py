@@ -72,10 +72,11 @@ class World:
         detailed = chance.random() < 0.1 or any(
             "Resource" in metric["type"] for metric in self.spec["metrics"]
         )
-        self.fleet = Fleet(chance, detailed)
+        delay = microseconds(self.flags[FLAG + "initial-readiness-delay"]) // 1_000_000
+        self.fleet = Fleet(chance, detailed, delay)
         self.fleet.begin(self.replicas, self.now)
         self.figures = Figures(chance, self.fleet)
-        self.restless = chance.random() < 0.3
+        self.restless = chance.random() < 0.4
         self.even = chance.random() < 0.7
         self.status = self.fleet.status
         self.disabled = False
@@ -113,16 +114,16 @@ class World:
 
     def _interfere(self) -> dict[str, Any]:
         draw = self.chance.random()
-        if draw < 0.05:
-            self.spec = random_specs.edited(self.chance, self.spec, self.to_zero)
+        if draw < (0.3 if self.replicas == 0 else 0.07):
+            self.spec = random_specs.edited(self.chance, self.spec, self.to_zero, self.replicas)
             self.fleet.detailed |= any("Resource" in metric["type"] for metric in self.spec["metrics"])
             return {"hpa_spec": self.spec}
-        if draw < 0.11:
+        if draw < 0.12:
             most = self.spec["maxReplicas"]
             self.replicas = self.chance.choice(
                 (0, 0, 1, most, most + 2, max(self.spec["minReplicas"] - 1, 0))
             )
-        elif draw < 0.13:
+        elif draw < 0.14:
             return {"rivals": [f"{self.controller.namespace}/y"]}
         return {}
 

@@ -6,8 +6,8 @@ from typing import Any
 from benchmarks.hpa_oracle.quantities import milli_value, write_milli
 from benchmarks.hpa_oracle.random_fleet import Fleet, Pod
 
-HUGE = ("9E", "9223372036854775807", "3000000000", "1e15", "214748364800")
-ODD = (0.0, 0.0, 1.0, 0.5, 0.49, 2.0, 1.01, 3.0, 0.001, 12.5)
+HUGE = ("9E", "9223372036854775807", "9223372036854775807m", "3000000000", "1e15", "214748364800")
+ODD = (0.0, 0.0, 1.0, 0.5, 0.49, 2.0, 1.01, 3.0, 0.001, 12.5, -0.4, -1.2)
 
 
 class Figures:
@@ -105,8 +105,11 @@ class Figures:
                 other = next(iter(shown))
                 shown[some] += base // 3
                 shown[other] -= base // 3
-        if self.chance.random() < 0.01:
+        draw = self.chance.random()
+        if draw < 0.01:
             shown["x-gone"] = base * 2
+        elif draw < 0.015:
+            return dict.fromkeys(shown, self.chance.choice(HUGE))
         return {name: self._text(value) for name, value in shown.items()}
 
     def _reports(self, pod: Pod) -> bool:
@@ -122,6 +125,8 @@ class Figures:
         whole = round(each * many * ratio) + self._beside()
         if kind == "Object" or self.chance.random() < 0.7:
             return self._text(whole)
+        if self.chance.random() < 0.04:
+            return [self.chance.choice(HUGE) for _ in range(3)]
         parts = [whole // 3, whole // 2]
         return (
             [self._text(part) for part in (*parts, whole - sum(parts))] if self.chance.random() < 0.95 else []

@@ -54,13 +54,15 @@ class Pod:
 class Fleet:
     """The pods of a Deployment, brought towards the replicas asked for at every look."""
 
-    def __init__(self, chance: random.Random, detailed: bool) -> None:
+    def __init__(self, chance: random.Random, detailed: bool, readiness_delay: int) -> None:
+        """`readiness_delay`: the controller's, in seconds; states change about then."""
         self.chance = chance
         self.detailed = detailed
         self.pods: list[Pod] = []
-        self.quota = chance.choice((2, 4)) if chance.random() < 0.08 else 10_000
+        self.readiness_delay = readiness_delay
+        self.quota = chance.choice((0, 2, 2, 4, 4)) if chance.random() < 0.1 else 10_000
         self.requests = chance.choices(REQUESTS, (40, 25, 25, 6, 4))[0]
-        self.trouble = chance.choice((0.0, 0.0, 0.01, 0.04))
+        self.trouble = chance.choice((0.0, 0.0, 0.01, 0.04, 0.1))
         self.slow = chance.random() < 0.6
         self.count = 0
 
@@ -126,6 +128,8 @@ class Fleet:
                 pod.changed = None
             else:
                 pod.ready, pod.changed = False, int(now)
+                if pod.start is not None and self.chance.random() < 0.6:
+                    pod.changed = pod.start + self.readiness_delay + self.chance.choice((-1, 0, 0, 1))
                 pod.ready_at = now + self.chance.choice(DELAYS)
 
     def _end(self, pod: Pod, now: float) -> None:

@@ -23,7 +23,7 @@ PERCENT = (50, 80, 80, 100, 150, 1, 33)
 WINDOWS = (0, 0, 0, 5, 10, 15, 30, 60, 13)
 PERIODS = (15, 15, 5, 10, 30, 60, 7)
 PODS = (4, 1, 2, 3, 10)
-POLICY_PERCENT = (100, 100, 50, 10, 30, 90, 200, 900, 25)
+POLICY_PERCENT = (100, 100, 50, 10, 30, 80, 90, 12, 68, 200, 900, 25)  # some are off by a bit as floats
 TOLERANCES = ("50m", "100m", "300m", "0", "1", "10m")
 SELECTORS: tuple[Spec | None, ...] = (
     None,
@@ -123,12 +123,32 @@ def _policy(chance: random.Random) -> Spec:
     return _percent(chance.choice(POLICY_PERCENT), chance.choice(PERIODS))
 
 
+def _raised(chance: random.Random, before: Spec) -> Spec:
+    least = chance.choice((1, 2, 3))
+    after = before | {"minReplicas": least, "maxReplicas": max(least, before["maxReplicas"])}
+    if chance.random() < 0.3:
+        target = {"type": "AverageValue", "averageValue": "10"}
+        after["metrics"] = [{"type": "Pods", "pods": {"metric": {"name": "late-a"}, "target": target}}]
+    return after
+
+
+def _longer(chance: random.Random, rules: Spec) -> Spec:
+    times = chance.choice((2, 6, 20))
+    policies = [one | {"periodSeconds": min(one["periodSeconds"] * times, 1800)} for one in rules["policies"]]
+    return rules | {"policies": policies}
+
+
 def _percent(value: int, period: int) -> Spec:
     return {"type": "Percent", "value": value, "periodSeconds": period}
 
 
-def edited(chance: random.Random, before: Spec, scale_to_zero: bool) -> Spec:
-    """A spec that somebody changed: its bounds, its behavior, a target, or a metric more or fewer."""
+def edited(chance: random.Random, before: Spec, scale_to_zero: bool, replicas: int) -> Spec:
+    """A spec that somebody changed: its bounds, its behavior, a target, or a metric more or fewer; at 0
+    replicas often its minimum, and where it has policies often their periods."""
+    if replicas == 0 and chance.random() < 0.6:
+        return _raised(chance, before)
+    if "behavior" in before and chance.random() < 0.4:
+        return before | {"behavior": {way: _longer(chance, one) for way, one in before["behavior"].items()}}
     after = dict(before)
     what = chance.randrange(5)
     outside = any(one["type"] in ("Object", "External") for one in before["metrics"])
