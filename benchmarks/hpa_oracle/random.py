@@ -44,10 +44,11 @@ def sequence(name: str) -> dict[str, Any]:
         "initial_replicas": replicas,
         "hpa_spec": spec,
         "created": BEGAN,
+        "steps": [],
     }
     world = World(chance, whole, to_zero)
     whole["syncs"] = [world.sync() for _ in range(chance.choice((4, 8, 12, 16, 24)))]
-    return whole
+    return whole | {"end": world.now}
 
 
 def _first(chance: random.Random, spec: dict[str, Any]) -> int:

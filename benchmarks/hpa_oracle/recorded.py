@@ -127,7 +127,7 @@ def differences(entry: dict[str, Any], answer: dict[str, Any], at: float) -> Ite
     """How an answer differs from what a sync tells."""
     theirs = entry | entry["status"] | {"fetched": entry.get("fetched", True)}
     ours = answer | answer["status"]
-    for what in COMPARED:
+    for what in (*COMPARED, *({"rescale_reason"} & entry.keys())):
         if theirs[what] != ours[what]:
             yield Difference(at, what, theirs[what], ours[what])
     if (theirs["lastScaleTime"] is None) != (ours["lastScaleTime"] is None):

@@ -37,6 +37,8 @@ def test_an_outdated_change_is_overwritten_and_others_stay() -> None:
         history.changed(short, replicas, replicas + 1, seconds * 1_000_000)
     assert [one.at for one in history.added] == [0, 10_000_000]
     assert history.at_start(9, 60, 11_000_000) == 7
+    history.changed({"scaleUp": {"policies": [{"periodSeconds": 60}]}}, 4, 9, 12_000_000)
+    assert [one.at for one in history.added] == [12_000_000, 10_000_000]
 
 
 @pytest.mark.parametrize(
