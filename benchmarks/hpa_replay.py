@@ -1,5 +1,6 @@
 """A recorded sequence of an HPA, put through the policy sync by sync."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Any
 from stoker.autoscale import hpa_status
 from stoker.autoscale.hpa import Decision, History, decide
 from stoker.autoscale.hpa_object import read_policy
-from stoker.autoscale.policy import Controller, Metric, Policy
+from stoker.autoscale.policy import Controller, Metric
 from stoker.autoscale.quantity import milli
 from stoker.autoscale.seen import Figures, Lost, Pod, Reading, Scale
 
@@ -33,23 +34,26 @@ class Difference:
 
 def replay(sequence: Object) -> Iterator[list[Difference]]:
     """The differences at each reconcile of a sequence; those without metrics are among them."""
-    policy, controller = read_policy(sequence["hpa_spec"]), read_controller(sequence["flags"])
+    body = sequence["hpa_spec"]
+    policy, controller = read_policy(body), read_controller(sequence["flags"])
     history = History()
     for index, sync in enumerate(reconciles(sequence)):
         if spec := sync.get("hpa_spec"):
-            policy = read_policy(spec)
+            body, policy = spec, read_policy(spec)
         scale = read_scale(sequence, sync)
         figures = [read_figure(metric, sync["metrics"]) for metric in policy.metrics]
         decision = decide(policy, scale, figures, history, sync["t"], controller)
         history = decision.history
-        yield list(_differences(sequence["id"], index, sync, policy, decision))
+        yield list(_differences(sequence["id"], index, sync, body, decision))
 
 
 def reconciles(sequence: Object) -> list[Object]:
     """All reconciles in their order: a recording tells those without metrics by what they wrote alone."""
     syncs = list(sequence["syncs"])
+    if "status_updates" not in sequence:
+        return syncs
     written = [sync["status"]["conditions"] for sync in syncs]
-    for update in sequence.get("status_updates", ()):
+    for update in sequence["status_updates"]:
         conditions = {one["type"]: one["reason"] for one in update["conditions"]}
         clamped = conditions.get("AbleToScale") == "SucceededRescale"
         disabled = conditions.get("ScalingActive") == "ScalingDisabled"
@@ -87,8 +91,11 @@ def read_controller(flags: Mapping[str, Any]) -> Controller:
 
 
 def _seconds(text: Any, default: float) -> float:
-    units = {"s": 1, "m": 60, "h": 3600}
-    return default if text is None else float(text[:-1]) * units[text[-1]]
+    """A duration as Go writes it: `15s`, `5m0s`."""
+    units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+    if text is None:
+        return default
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|[smh])", text))
 
 
 def read_scale(sequence: Object, sync: Object) -> Scale:
@@ -96,8 +103,10 @@ def read_scale(sequence: Object, sync: Object) -> Scale:
     pods = tuple(_pod(one) for one in sync["pods"])
     before = sync["scale_before"]
     space = f"hpa-{sequence['id']}"
-    second = sync.get("rivals") or any("second" in step["did"] for step in sequence.get("steps", ()))
-    rivals = (f"{space}/x", f"{space}/y") if second else ()
+    rivals: tuple[str, ...] = tuple(sync.get("rivals") or ())
+    if any("second" in step["did"] for step in sequence.get("steps", ())):
+        rivals = (f"{space}/y",)
+    rivals = (f"{space}/x", *rivals) if rivals else ()
     return Scale(before["spec"], before["status"], pods, space, "app=x", rivals)
 
 
@@ -125,13 +134,18 @@ def _moment(value: Any) -> float | None:
 
 def read_figure(metric: Metric, metrics: Mapping[str, Any]) -> Figures:
     """A metric's figures as the adapter gave them."""
-    value = metrics.get(metric.name)
+    container = metric.kind == "ContainerResource"
+    value = metrics.get(f"{metric.container}/{metric.name}" if container else metric.name)
     if metric.kind in ("Resource", "ContainerResource"):
         return _readings(metric, value)
     api = APIS[metric.kind]
     if value is None:
         return Lost(f"unable to fetch metrics from {api} metrics API: no metric {metric.name}")
     if metric.kind == "Object":
+        if isinstance(value, dict | list):
+            problem = f"returned {len(value)} results when we asked for exactly one"
+            server = "the custom metrics API server"
+            return Lost(f"unable to fetch metrics from {api} metrics API: {server} {problem}")
         return milli(value)
     if not isinstance(value, dict | list):
         value = [value]
@@ -139,12 +153,13 @@ def read_figure(metric: Metric, metrics: Mapping[str, Any]) -> Figures:
         return Lost(f"no metrics returned from {api} metrics API")
     if metric.kind == "External":
         return tuple(milli(one) for one in value)
+    assert isinstance(value, dict)
     return {name: milli(one) for name, one in value.items()}
 
 
 def _readings(metric: Metric, value: Any) -> Figures:
     if value is None:
-        return Lost("unable to fetch metrics from resource metrics API: no metrics known")
+        return Lost(f"unable to fetch metrics from resource metrics API: no metric {metric.name}")
     if not value:
         return Lost("no metrics returned from resource metrics API")
     return {
@@ -154,14 +169,14 @@ def _readings(metric: Metric, value: Any) -> Figures:
 
 
 def _differences(
-    name: str, index: int, sync: Object, policy: Policy, decision: Decision
+    name: str, index: int, sync: Object, body: Object, decision: Decision
 ) -> Iterator[Difference]:
     status = sync["status"]
     keys = ("type", "status", "reason", "message")
     recorded = [{key: one[key] for key in keys} for one in status["conditions"]]
     pairs = [
         ("decision", sync["decision"], decision.wanted if decision.computed else None),
-        ("figures", status.get("currentMetrics"), hpa_status.current_metrics(policy, decision)),
+        ("figures", status.get("currentMetrics"), hpa_status.current_metrics(body["metrics"], decision)),
         ("desired", status["desiredReplicas"] or 0, decision.history.desired),
         *(
             ("condition", expected, found)

@@ -87,15 +87,15 @@ def make(chance: random.Random) -> dict[str, Any]:
 
 def read(case: dict[str, Any]) -> None:
     """A verb, or a supervisor or gateway that takes over; no process is started."""
-    from stoker.targets.local import adoption, target
+    from stoker.targets.local import adoption, launching, target
     from stoker.targets.local.housekeeping import Upkeep
     from stoker.targets.local.publish import Publisher
     from stoker.targets.local.rollout import Rollouts
 
-    home, before = os.environ["STOKER_HOME"], target.LocalTarget._ensure_supervisor
+    home, before = os.environ["STOKER_HOME"], launching.ensure_supervisor
     os.environ["STOKER_HOME"] = f"{home}/{os.getpid()}"
     folder = target.LocalTarget("sim").folder
-    target.LocalTarget._ensure_supervisor = lambda self: None  # type: ignore[method-assign]
+    launching.ensure_supervisor = lambda folder: None
     try:
         folder.make()
         for name, text in case["texts"].items():
@@ -118,6 +118,6 @@ def read(case: dict[str, Any]) -> None:
             more = ("--timeout", "0s") if case["verb"] == "rollback" else ()
             command(case["verb"], "--name", "sim", *more)
     finally:
-        target.LocalTarget._ensure_supervisor = before  # type: ignore[method-assign]
+        launching.ensure_supervisor = before
         os.environ["STOKER_HOME"] = home
         shutil.rmtree(folder.path.parents[2], ignore_errors=True)

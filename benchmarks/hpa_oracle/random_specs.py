@@ -79,7 +79,7 @@ def metric(chance: random.Random, name: str) -> Spec:
         if kind == "ContainerResource":
             return {"type": kind, "containerResource": source | {"container": chance.choice(("app", "side"))}}
         return {"type": kind, "resource": source}
-    target = "0" if chance.random() < 0.01 else chance.choice(TARGETS)
+    target = chance.choice(TARGETS)  # the API refuses 0
     named = {"name": name}
     selector = chance.choice(SELECTORS) if kind in ("External", "Object") else None
     source = {"metric": named | ({"selector": selector} if selector else {})}

@@ -289,6 +289,7 @@ STAGES = [
 
 # What this Stoker's own looks at a cluster say, and what is seen beside something else.
 WRITTEN = [
+    ("autoscaler", "AutoscalerHeld", "3 replicas need 3 GPUs: 2 are here"),
     ("host-memory", "OOMKilling", "Memory cgroup out of memory: OOMKilled process 7 (vllm)"),
     ("paused", "DeploymentPaused", "Deployment is paused"),
     ("suspended", "JobSuspended", "Job suspended"),

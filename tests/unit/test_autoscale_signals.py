@@ -96,7 +96,7 @@ def test_a_decision_in_words_with_what_comes_next() -> None:
     busy = Scale(2, 2, (Pod("1.1"), Pod("2.1")))
     decision = decide(asked, busy, quiet, History(), 0.0)
     found = shown("f Fleet/f", asked, busy, decision, quiet, 0.0, Controller(), 0.0)
-    assert found.soon == "to 1 in 315 s, if the figures stay"
+    assert found.soon == "to 1 in 300 s, if the figures stay"
 
 
 SPEC = "replicas: {replicas}\nscaling: {{metrics: {{{metrics}}}, sync_period: {period}}}\n"

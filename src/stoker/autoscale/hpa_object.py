@@ -73,10 +73,10 @@ def _target(target: Any, at: str) -> tuple[int, TargetKind]:
         raise ValueError(f"{at}: expected a table with a value")
     for key, kind in _TARGETS:
         if target.get(key) is not None:
-            value = _count(target[key], f"{at}.{key}") if kind == "Utilization" else milli(target[key])
-            if value <= 0:
+            if number(target[key]) <= 0:
                 raise ValueError(f"{at}.{key}: a target is above zero")
-            return value, kind
+            whole = kind == "Utilization"
+            return _count(target[key], f"{at}.{key}") if whole else milli(target[key]), kind
     raise ValueError(f"{at}: expected one of averageUtilization, averageValue, value")
 
 

@@ -1,20 +1,30 @@
 """An HPA's `status` as the controller writes it after a decision."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stoker.autoscale.hpa import Decision
-from stoker.autoscale.policy import Metric, Policy
 from stoker.autoscale.quantity import written
 from stoker.autoscale.usage import Proposal
 
-_PARTS = {"Pods": "pods", "External": "external", "Object": "object", "Resource": "resource"}
+_PARTS = {
+    "Pods": "pods",
+    "External": "external",
+    "Object": "object",
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+}
+_NAMES = ("name", "container", "metric", "describedObject")
 
 
-def current_metrics(policy: Policy, decision: Decision) -> list[dict[str, Any]] | None:
-    """`currentMetrics`: the figures that were compared; None where none were looked at."""
+def current_metrics(metrics: Sequence[Mapping[str, Any]], decision: Decision) -> list[dict[str, Any]] | None:
+    """`currentMetrics`: the figures that were compared; None where none were looked at.
+
+    metrics: of the HPA's spec.
+    """
     if decision.proposals is None or not decision.proposals.each:
         return None
-    pairs = zip(policy.metrics, decision.proposals.each, strict=True)
+    pairs = zip(metrics, decision.proposals.each, strict=True)
     return [{"type": ""} if one is None else _metric(metric, one) for metric, one in pairs]
 
 
@@ -26,22 +36,17 @@ def conditions(decision: Decision) -> list[dict[str, str]]:
     ]
 
 
-def _metric(metric: Metric, one: Proposal) -> dict[str, Any]:
-    current = _current(metric, one)
-    if metric.kind == "Resource":
-        return {"type": metric.kind, "resource": {"name": metric.name, "current": current}}
-    if metric.kind == "ContainerResource":
-        part = {"name": metric.name, "container": metric.container, "current": current}
-        return {"type": metric.kind, "containerResource": part}
-    found: dict[str, Any] = {"metric": {"name": metric.name}, "current": current}
-    if metric.kind == "Object":
-        found["describedObject"] = {"kind": metric.about[0], "name": metric.about[1]}
-    return {"type": metric.kind, _PARTS[metric.kind]: found}
+def _metric(metric: Mapping[str, Any], one: Proposal) -> dict[str, Any]:
+    kind = metric["type"]
+    part = metric[_PARTS[kind]]
+    found = {key: part[key] for key in _NAMES if key in part}
+    return {"type": kind, _PARTS[kind]: found | {"current": _current(part, one)}}
 
 
-def _current(metric: Metric, one: Proposal) -> dict[str, Any]:
-    binary = metric.name == "memory" and metric.kind in ("Resource", "ContainerResource")
-    if metric.target_kind == "Utilization":
+def _current(part: Mapping[str, Any], one: Proposal) -> dict[str, Any]:
+    """In the unit of the target. Memory is written in powers of 1024."""
+    target, binary = part["target"], part.get("name") == "memory"
+    if target.get("averageUtilization") is not None and target.get("averageValue") is None:
         return {"averageUtilization": one.current, "averageValue": written(one.raw, binary)}
-    key = "value" if metric.target_kind == "Value" else "averageValue"
+    key = "averageValue" if target.get("averageValue") is not None else "value"
     return {key: written(one.current, binary)}

@@ -33,7 +33,7 @@ def propose(
     policy: Policy, scale: Scale, figures: Sequence[Figures], controller: Controller, now: float
 ) -> Proposals:
     """The number that the figures ask for, before bounds, windows and rates."""
-    if len(scale.rivals) > 1:
+    if len(scale.rivals) > 1 and scale.pods:  # it is by its pods that another is known
         return Proposals(None, (), "", ambiguous(scale.selector, scale.rivals))
     tolerances = tolerances_of(policy, controller)
     each: list[Proposal | None] = []

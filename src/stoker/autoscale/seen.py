@@ -9,7 +9,8 @@ class Pod:
     """A pod as the API has it.
 
     phase: Pending, Running, Succeeded, Failed or Unknown. ready: its Ready condition; None where it has none.
-    started, ready_since: seconds on the clock of `now`; None where unknown. requests: thousandths that a
+    started, ready_since: when it was started and when that condition last changed, in seconds on the clock of
+    `now`; None where unknown, and then its CPU counts for nothing. requests: thousandths that a
     container requests of a resource, by container and resource; levels: the same of the pod as a whole.
     """
 

@@ -6,7 +6,7 @@ Source: pkg/controller/podautoscaler/replica_calculator.go, Kubernetes 1.36.
 import math
 
 from stoker.autoscale.policy import Metric
-from stoker.autoscale.quantity import MOST
+from stoker.autoscale.quantity import MOST, wrapped
 from stoker.autoscale.seen import Scale
 from stoker.autoscale.usage import NO_PODS, Proposal, Unable, capped, over, replicas, within
 
@@ -26,15 +26,18 @@ def summed(metric: Metric, series: tuple[int, ...]) -> int:
     overflow, and so for the most there is."""
     total = 0
     for value in series:
-        total += value
-        if total > MOST or (total < 0 and metric.target_kind != "Value"):
+        if metric.target_kind == "Value":
+            if value > 0 and total > MOST - value:
+                return MOST
+            total = wrapped(total + value)
+        elif (total := wrapped(total + value)) < 0:
             return MOST
     return total
 
 
 def _value(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, float]) -> Proposal:
     """As many times the pods that are ready as the total is of the target."""
-    ratio = total / metric.target
+    ratio = over(total, metric.target)
     if scale.wanted == 0:  # no tolerance on the way from zero
         return Proposal(replicas(ratio), total, ratio, ratio)
     if within(ratio, tolerances):
@@ -45,11 +48,17 @@ def _value(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, fl
     return Proposal(capped(ratio * ready), total, ratio, ratio, ready, unready=len(scale.pods) - ready)
 
 
+def _each(metric: Metric, total: int, count: int) -> int:
+    if total >= MOST and metric.kind == "External":
+        return MOST
+    return math.ceil(float(total) / float(count)) if count else NONE_THERE
+
+
 def _average(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, float]) -> Proposal:
     """So many that each has the target at most. Pods are not looked at: status.replicas is believed."""
     ratio = over(total, metric.target * scale.current)
-    each = math.ceil(total / scale.current) if scale.current else NONE_THERE
+    each = _each(metric, total, scale.current)
     if within(ratio, tolerances):
         return Proposal(scale.current, each, ratio, ratio, scale.current, kept="tolerance")
     wanted = capped if metric.kind == "External" else replicas
-    return Proposal(wanted(total / metric.target), each, ratio, ratio, scale.current)
+    return Proposal(wanted(over(total, metric.target)), each, ratio, ratio, scale.current)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stoker.autoscale.policy import Controller, Metric
+from stoker.autoscale.quantity import wrapped
 from stoker.autoscale.seen import Pod, Reading, Scale
 
 MOST = 2**31 - 1  # of an int32
@@ -100,23 +101,23 @@ def _plain(
     ready, unready, missing, gone = grouped
     left = [values[name] for name in gone if name in values]
     left += [values[name] for name in unready if name in values]
-    count, total = len(values) - len(left), sum(values.values()) - sum(left)
+    count, total = len(values) - len(left), wrapped(sum(values.values()) - sum(left))
     if not count:
         raise Unable(NO_FIGURES)
     current = cut(total, count)
-    ratio = again = current / metric.target
+    ratio = over(current, metric.target)
     up_with_unready = bool(unready) and ratio > 1.0
     if not up_with_unready and not missing:
         if within(ratio, tolerances):
             return Proposal(scale.wanted, current, ratio, ratio, count, kept="tolerance")
         return Proposal(replicas(ratio * ready), current, ratio, ratio, count, 0, len(unready))
     if missing and ratio < 1.0:
-        total, count = total + metric.target * len(missing), count + len(missing)
+        total, count = wrapped(total + metric.target * len(missing)), count + len(missing)
     elif missing and ratio > 1.0:
         count += len(missing)
     if up_with_unready:
         count += len(unready)
-    again = cut(total, count) / metric.target
+    again = over(cut(total, count), metric.target)
     wanted, kept = _again(ratio, again, count, scale.wanted, tolerances)
     counted = len(values) - len(left)
     return Proposal(wanted, current, ratio, again, counted, len(missing), len(unready), kept)
@@ -171,9 +172,9 @@ def of_resource(
 
 def _not_ready(pod: Pod, reading: Reading, controller: Controller, now: float) -> bool:
     """Whether the CPU of a pod is not yet that of serving."""
-    if pod.ready is None or pod.started is None:
+    since = pod.ready_since
+    if pod.ready is None or pod.started is None or since is None:
         return True
-    since = pod.ready_since if pod.ready_since is not None else 0.0
     if pod.started + controller.cpu_initialization > now:
         return not pod.ready or reading.at < since + reading.window
     return not pod.ready and pod.started + controller.readiness_delay > since

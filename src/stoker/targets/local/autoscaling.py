@@ -18,7 +18,8 @@ SILENT_SYNCS = 3  # periods without a word, after which what it said last is not
 @dataclass(frozen=True, slots=True)
 class Told:
     """One decision. at: when, in seconds since the epoch; clock: on the clock that the history counts in,
-    which begins anew with the machine; period: seconds to the next; memory: its history; evidence: of what is wrong."""
+    which begins anew with the machine; period: seconds to the next; memory: its history; evidence: of what
+    is wrong."""
 
     at: float
     clock: float

@@ -1,14 +1,11 @@
 """LocalTarget: this machine as a place where a fleet runs."""
 
 import contextlib
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
-from stoker.errors import EnvironmentFailed, StateBroken, StateMoved
+from stoker.errors import StateBroken, StateMoved
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
 from stoker.fleet.process import Wanted
@@ -20,18 +17,16 @@ from stoker.render.processes import endpoint_url, page_port, processes
 from stoker.spec import dump
 from stoker.system import paths
 from stoker.system.file_errors import unwritable
-from stoker.system.files import locked, read_secret, share_lock, tail
-from stoker.targets.local import last_try, machine
+from stoker.system.files import locked, read_secret, share_lock
+from stoker.targets.local import last_try, launching, machine
 from stoker.targets.local.fleet_keys import keyed, write_keys
-from stoker.targets.local.folder import ANOTHER_LIVES, Folder
+from stoker.targets.local.folder import Folder
 from stoker.targets.local.known import no_fleet
 from stoker.targets.local.logs import follow_logs, read_logs
 from stoker.targets.local.observation import look, raise_if_failed
 from stoker.targets.local.ports import check_place
 from stoker.targets.local.process_marks import of_fleet
 from stoker.targets.local.steps import acting, again, starting, waiting
-
-SUPERVISOR_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +182,7 @@ class LocalTarget:
                 case _:
                     raise TypeError("these changes were not computed by this target")
             self._wrote, self._expected = self.revision(), None
-            self._ensure_supervisor()
+            launching.ensure_supervisor(self.folder)
 
     def _write_nothing(self) -> None:
         now, revision = self._now(), self.revision() + 1
@@ -240,7 +235,7 @@ class LocalTarget:
             if not of_fleet(self.folder.path):
                 raise  # nothing runs, and nothing tells what should
         with locked(self.folder.verbs_lock):
-            self._ensure_supervisor()
+            launching.ensure_supervisor(self.folder)
         return True
 
     @contextmanager
@@ -258,32 +253,6 @@ class LocalTarget:
         finally:
             if held is not None:
                 held.close()
-
-    def _ensure_supervisor(self) -> None:
-        if self.folder.supervised:
-            return
-        try:
-            log = os.open(self.folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        except OSError as error:
-            raise unwritable(self.folder.logs / "supervisor.log", error) from None
-        argv = (sys.executable, "-m", "stoker.targets.local.supervisor", str(self.folder.path))
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=self.folder.path,
-        )
-        os.close(log)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if process.wait(SUPERVISOR_SECONDS) in (0, ANOTHER_LIVES):
-                return  # it goes on by itself, or another one was faster
-        process.kill()
-        lines = tail(self.folder.logs / "supervisor.log", 5)
-        raise EnvironmentFailed(
-            "the supervisor does not start", why="\n".join(lines), at=str(self.folder.logs)
-        )
 
     def logs(
         self, replica: str | None = None, follow: bool = False, previous: bool = False
