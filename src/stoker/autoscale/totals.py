@@ -10,7 +10,7 @@ from stoker.autoscale.quantity import MOST, wrapped
 from stoker.autoscale.seen import Scale
 from stoker.autoscale.usage import NO_PODS, Proposal, Unable, capped, over, replicas, within
 
-NONE_THERE = -MOST - 1  # what Kubernetes 1.36 shows of a share among no replicas: a division by zero
+NONE_THERE = -MOST - 1  # what Kubernetes 1.36 shows of what no integer holds, as of a share among no replicas
 
 
 def of_total(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, float]) -> Proposal:
@@ -51,7 +51,8 @@ def _value(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, fl
 def _each(metric: Metric, total: int, count: int) -> int:
     if total >= MOST and metric.kind == "External":
         return MOST
-    return math.ceil(float(total) / float(count)) if count else NONE_THERE
+    each = math.ceil(float(total) / float(count)) if count else NONE_THERE
+    return each if each <= MOST else NONE_THERE
 
 
 def _average(metric: Metric, total: int, scale: Scale, tolerances: tuple[float, float]) -> Proposal:
