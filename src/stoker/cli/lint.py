@@ -8,6 +8,7 @@ import click
 
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
+from stoker.advise.lint.scaling.spec import lint_spec
 from stoker.catalog import vllm
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
 from stoker.cli.printing import print_findings
@@ -95,7 +96,7 @@ class _Read:
         except UsageError as error:
             self.found.append(error.finding)
             return
-        self.found += spec.notes
+        self.found += [*spec.notes, *lint_spec(spec)]
         self.good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
 
 
