@@ -16,6 +16,7 @@ from stoker.catalog import vllm
 
 KINDS = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "LeaderWorkerSet"})
 RECORDING = frozenset({"PrometheusRule", "Rules", "ClusterRules", "GlobalRules"})
+_GROUPED = re.compile(r"\bby\s*\(\s*<<\.GroupBy>>\s*\)")
 _LITERAL = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 
 
@@ -177,8 +178,8 @@ def _name(rule: Mapping[str, Any]) -> str | None:
 def _query(rule: Mapping[str, Any]) -> str:
     """Its query with its parts filled in as far as that tells what comes out."""
     match = _LITERAL.match(text(rule.get("seriesQuery")))
-    out = text(rule.get("metricsQuery"))
-    filled = {".Series": match[0] if match else "", ".LabelMatchers": "", ".GroupBy": "namespace"}
+    out = _GROUPED.sub("", text(rule.get("metricsQuery")))
+    filled = {".Series": match[0] if match else "", ".LabelMatchers": ""}
     for name, value in filled.items():
         out = out.replace(f"<<{name}>>", value)
     return out

@@ -73,10 +73,9 @@ def _bounded(metric: Metric, query: Query | None) -> str | None:
         or not (inside == "selector" or inside.endswith("_over_time"))
     ):
         return None
-    split = bool(query.by)
     total = query.outer == "sum" and metric.how == "AverageValue"
     mean = query.outer in ("avg", "max", "min") and metric.how == "Value"
-    return colon(next(iter(query.names))) if (total or mean) and not split else None
+    return colon(next(iter(query.names))) if (total or mean) and query.one else None
 
 
 def _reach(scaler: Scaler, metric: Metric, query: Query | None, around: Around) -> Iterator[Finding]:
@@ -127,7 +126,7 @@ def _sum(scaler: Scaler, metric: Metric, query: Query | None, engines: bool) -> 
 def _total(metric: Metric, query: Query | None, engines: bool) -> bool:
     """Whether the figure is a sum over all replicas: an External metric's series are added up."""
     if query is not None:
-        return query.outer == "sum" and not query.by and engines
+        return query.outer == "sum" and query.one and engines
     given = asked(metric.name)
     plain = (
         given.back_end == "stackdriver" and metric.source == "External" and "reducer" not in metric.selector

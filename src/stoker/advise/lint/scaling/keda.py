@@ -57,6 +57,10 @@ def _cooldown(scaler: Scaler) -> Iterator[Finding]:
     """A wait for the last replica, which never goes."""
     seconds, idle = scaler.one.get("spec", "cooldownPeriod"), scaler.one.get("spec", "idleReplicaCount")
     if seconds is not None and idle is None and scaler.least is not None and scaler.least > 0:
-        said = {"least": scaler.least, "seconds": text(seconds) or "300", "field": "cooldownPeriod"}
+        said: dict[str, Any] = {
+            "least": scaler.least,
+            "seconds": text(seconds) or "300",
+            "field": "cooldownPeriod",
+        }
         said["instead"] = ".".join(str(part) for part in scaler.behavior_at[1:])
         yield scaler.one.finding("keda-cooldown", ("spec", "cooldownPeriod"), **said)

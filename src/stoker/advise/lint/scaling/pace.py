@@ -94,7 +94,7 @@ def _fast(scaler: Scaler, workload: Workload) -> Iterator[Finding]:
         said: dict[str, Any] = {"least": least, "most": most, "start": start[0], "policies": written}
         slower = min(1800, max(FRESH, start[0] // 4))
         place = workload.one.at(*start[1])
-        more = {"metric": _name(counted), "slower": slower, "place": place}
+        more: dict[str, Any] = {"metric": _name(counted), "slower": slower, "place": place}
         yield scaler.one.finding("hpa-pace", at, **said, **more)
 
 

@@ -19,6 +19,10 @@ AGGREGATIONS = frozenset(
 THROUGH = frozenset(
     {"ceil", "floor", "round", "scalar", "clamp_min", "clamp_max", "clamp", "sort", "sort_desc"}
 )
+# Labels that all replicas of a fleet have alike.
+SHARED = frozenset(
+    {"namespace", "model_name", "model", "job", "service", "cluster", "app", "deployment", "container"}
+)
 _MATCHING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _WORDS = (
     frozenset({"bool", "offset", "and", "or", "unless", "atan2", "inf", "nan", "start", "end"}) | _MATCHING
@@ -51,6 +55,12 @@ class Query:
     names: frozenset[str] | None
     inner: str
     looks_back: float | None
+
+    @property
+    def one(self) -> bool:
+        """Whether all replicas come out as one figure: it is split by none of their own labels."""
+        by, _, labels = (self.by or "").partition(" ")
+        return not by or (by == "by" and set(labels.strip("() ").split()) - {","} <= SHARED)
 
 
 @lru_cache(512)

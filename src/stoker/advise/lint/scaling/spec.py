@@ -101,7 +101,7 @@ def _pace(spec: ServeSpec, scaling: Scaling, counted: str) -> Iterator[Finding]:
     least, most = max(1, spec.replicas.low), spec.replicas.high
     written = fast(rules, least, most, start) if applies(rules) else None
     if written is not None:
-        said = {
+        said: dict[str, Any] = {
             "least": least,
             "most": most,
             "start": start,
@@ -121,7 +121,7 @@ def _keda(spec: ServeSpec) -> Iterator[Finding]:
         at = "kubernetes.keda.fallback"
         yield _finding(spec, "keda-fallback", at, "range", **said, instead=f"fallback: {kept}")
     if low > 0 and "kubernetes.keda.cooldown" in spec.origin:
-        said = {
+        said: dict[str, Any] = {
             "least": low,
             "seconds": int(keda.cooldown),
             "field": "cooldown",

@@ -111,7 +111,7 @@ def _target(scaler: Scaler, target: Reference, around: Around) -> Finding | None
     if target.kind == "ReplicaSet" and found is None and (match := _OWNED.fullmatch(target.name)):
         said = {"object": target.name, "owner": match[1]}
         return scaler.one.finding("hpa-target", (*at, "name"), "owned", **said)
-    others = [one.one for one in around.workloads if near(one.one, scaler.one)]
+    others = [one.one for one in around.workloads if same(one.one, scaler.one)]
     if found is not None or not others or target.kind not in KINDS or not target.name:
         return None
     names = ", ".join(dict.fromkeys(f"{one.kind} {one.name}" for one in others))
