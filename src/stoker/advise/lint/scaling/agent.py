@@ -6,9 +6,9 @@ Source: https://docs.cloud.google.com/kubernetes-engine/docs/how-to/expose-custo
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stoker.advise.lint.names import Series, series
 from stoker.advise.lint.reading import Manifest, Path
 from stoker.advise.lint.scaling.around import Around, near
-from stoker.advise.lint.scaling.names import Series, series
 from stoker.advise.lint.scaling.values import listed, table, text
 from stoker.catalog import vllm
 from stoker.findings import Finding

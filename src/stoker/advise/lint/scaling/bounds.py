@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from stoker.advise.lint.names import asked, series
 from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.around import Around
-from stoker.advise.lint.scaling.names import asked, series
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
 from stoker.advise.lint.scaling.values import table, text, whole
 from stoker.findings import Finding

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from stoker.advise.lint.names import asked, colon, series
 from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.around import Around
-from stoker.advise.lint.scaling.names import asked, colon, series
 from stoker.advise.lint.scaling.promql import Query
 from stoker.advise.lint.scaling.scaler import TOLERANCE, Metric, Scaler
 from stoker.advise.lint.scaling.values import figure, quantity, table

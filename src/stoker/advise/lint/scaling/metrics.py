@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
+from stoker.advise.lint.names import STACKDRIVER, Asked, Series, asked, series
 from stoker.advise.lint.reading import Path
 from stoker.advise.lint.scaling import agent
 from stoker.advise.lint.scaling.agent import absent
 from stoker.advise.lint.scaling.around import Around, near
-from stoker.advise.lint.scaling.names import STACKDRIVER, Asked, Series, asked, series
 from stoker.advise.lint.scaling.promql import read
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
 from stoker.findings import Finding

@@ -27,8 +27,9 @@ def rules(scaler: Scaler, around: Around) -> Iterator[Finding]:
     """All findings about a scaler beside others."""
     target = scaler.target
     if target is None:
-        yield scaler.one.finding("hpa-target", ("spec",), "missing")
-        return
+        if scaler.one.get("spec", "metrics") is not None or scaler.one.get("spec", "triggers") is not None:
+            yield scaler.one.finding("hpa-target", ("spec",), "missing")
+        return  # without metrics either it is a patch of another file's
     yield from _two(scaler, target, around)
     yield from _vertical(scaler, target, around)
     if (wrong := _target(scaler, target, around)) is not None:
