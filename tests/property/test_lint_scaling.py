@@ -10,23 +10,7 @@ from tests.support.scalers import BUDGET, ENGINE, LWS, agent, group, hpa, keda, 
 
 from stoker.advise.lint import lint
 
-VALUES: list[Any] = [
-    None,
-    3,
-    -1,
-    1.5,
-    True,
-    "x",
-    "5",
-    [],
-    [3],
-    [None],
-    {},
-    {"a": 1},
-    [{"a": [1]}],
-    "${N}",
-    10**30,
-]
+VALUES: list[Any] = [None, 3, True, "x", [3], {}, [{"a": [1]}], 10**30]
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ KEDA = "kubernetes: {scaler: keda, metrics: prometheus, keda: {%s}}\n"
 def spec(scaling: str, more: str = "", gpu: str = "l4") -> list[tuple[str, str, str]]:
     """What is found in a spec: rule, severity and the text at its place."""
     text = SPEC.replace("{gpu}", gpu) + f"scaling: {{{scaling}}}\n{more}"
-    out = []
+    out: list[tuple[str, str, str]] = []
     for one in lint_spec(load(text, "s.yaml")):
         file, line, column = one.at.split(":")
         assert file == "s.yaml"

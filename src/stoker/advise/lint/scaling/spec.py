@@ -121,10 +121,10 @@ def _keda(spec: ServeSpec) -> Iterator[Finding]:
         at = "kubernetes.keda.fallback"
         yield _finding(spec, "keda-fallback", at, "range", **said, instead=f"fallback: {kept}")
     if low > 0 and "kubernetes.keda.cooldown" in spec.origin:
-        said: dict[str, Any] = {
+        more: dict[str, Any] = {
             "least": low,
             "seconds": int(keda.cooldown),
             "field": "cooldown",
             "instead": "scaling.behavior",
         }
-        yield _finding(spec, "keda-cooldown", "kubernetes.keda.cooldown", **said)
+        yield _finding(spec, "keda-cooldown", "kubernetes.keda.cooldown", **more)
