@@ -45,7 +45,8 @@ def command(
 
     A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for
     metrics that a release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a
-    claim is checked against the pods it is for. Exit 2 where there is an error; warnings and notes leave it
+    claim is checked against the pods it is for, and the names of an HPA's metrics against a metrics adapter's
+    rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
     read = _Read(asked, release, mend)

@@ -37,7 +37,7 @@ def _resource(scaler: Scaler, around: Around) -> Iterator[Finding]:
     for metric in scaler.metrics:
         if metric.source in ("Resource", "ContainerResource") and metric.name in ("cpu", "memory"):
             yield scaler.one.finding("hpa-resource", metric.path, "written", resource=metric.name)
-    alone = sum((one.one.kind, one.one.name) == (HPA, scaler.one.name) for one in around.scalers) == 1
+    alone = (scaler.one.kind, scaler.one.name) not in around.patches
     if scaler.one.kind == HPA and alone and not scaler.one.get("spec", "metrics") and not scaler.metrics:
         yield scaler.one.finding("hpa-resource", ("spec",), "default")
 

@@ -1,6 +1,7 @@
 """What stands around the scalers in the files of one run: workloads, quotas, rules of adapters, alerts."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,9 +58,43 @@ class Around:
         """The scaler that an object is; None where it is none."""
         return self._by_object.get(id(one))
 
+    @cached_property
+    def _by_kind(self) -> Mapping[str, list[Manifest]]:
+        out: dict[str, list[Manifest]] = {}
+        for one in self.everything:
+            out.setdefault(one.kind, []).append(one)
+        return out
+
     def of(self, *kinds: str) -> list[Manifest]:
         """All objects of some kinds."""
-        return [one for one in self.everything if one.kind in kinds]
+        return [one for kind in kinds for one in self._by_kind.get(kind, ())]
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], list[Workload]]:
+        out: dict[tuple[str, str], list[Workload]] = {}
+        for one in self.workloads:
+            out.setdefault((one.one.kind, one.one.name), []).append(one)
+        return out
+
+    @cached_property
+    def _by_target(self) -> Mapping[tuple[str, str], list[Scaler]]:
+        out: dict[tuple[str, str], list[Scaler]] = {}
+        for one in self.scalers:
+            if one.target is not None:
+                out.setdefault((one.target.kind, one.target.name), []).append(one)
+        return out
+
+    def before(self, scaler: Scaler) -> list[Scaler]:
+        """Those with a target of the same kind and name that stand before it."""
+        target = scaler.target
+        all_of = self._by_target.get((target.kind, target.name), []) if target is not None else []
+        return all_of[: next((index for index, one in enumerate(all_of) if one is scaler), 0)]
+
+    @cached_property
+    def patches(self) -> frozenset[tuple[str, str]]:
+        """Kinds and names of scalers that stand here more than once: as an object and its patches."""
+        count = Counter((one.one.kind, one.one.name) for one in self.scalers)
+        return frozenset(name for name, times in count.items() if times > 1)
 
     def workload(self, scaler: Scaler) -> Workload | None:
         """What a scaler moves, where it is in the files: by kind and name, in its namespace or in one that is
@@ -67,7 +102,7 @@ class Around:
         target = scaler.target
         if target is None:
             return None
-        found = [one for one in self.workloads if (one.one.kind, one.one.name) == (target.kind, target.name)]
+        found = self._by_name.get((target.kind, target.name), ())
         return next((one for one in found if near(one.one, scaler.one)), None)
 
     def release(self, scaler: Scaler) -> str:

@@ -10,6 +10,7 @@ from stoker.advise.lint.scaling.agent import absent
 from stoker.advise.lint.scaling.around import Around, near
 from stoker.advise.lint.scaling.promql import read
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
+from stoker.advise.lint.scaling.values import some
 from stoker.findings import Finding
 
 _MEMORY = re.compile(r"(?i)dcgm_fi_dev_fb_(used|free)|accelerator[|/_]memory_used")
@@ -68,7 +69,7 @@ def _name(scaler: Scaler, metric: Metric, around: Around, release: str) -> Itera
     if metric.name in around.recorded or (served is not None and metric.name in served.names):
         return
     if served is not None and served.whole and not (served.defaults and metric.name == found.name):
-        names = ", ".join(served.names) or "nothing"
+        names = some(served.names) or "nothing"
         said = {"asked": metric.name, "place": served.at, "served": names}
         yield scaler.one.finding("hpa-metric", at, "rules", **said)
     elif metric.name == found.name:
@@ -108,12 +109,12 @@ def _agent(scaler: Scaler, at: Path, given: Asked, around: Around) -> Iterator[F
         return
     named = next((one for one in objects if one.name == given.series), None)
     if named is None:
-        others = ", ".join(dict.fromkeys(one.name for one in objects))
+        others = some(one.name for one in objects)
         yield scaler.one.finding("hpa-metric", at, "object", object=given.series, others=others)
         return
     names = agent.names(named)
     if names and given.kind not in names:
-        said = {"object": named.name, "asked": given.kind, "others": ", ".join(dict.fromkeys(names))}
+        said = {"object": named.name, "asked": given.kind, "others": some(names)}
         yield scaler.one.finding("hpa-metric", at, "exposed", **said)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from stoker.advise.lint.reading import Manifest
 from stoker.advise.lint.scaling.around import KINDS, Around, near, same
 from stoker.advise.lint.scaling.scaler import HPA, Reference, Scaler
-from stoker.advise.lint.scaling.values import figure, listed, quantity, table, text
+from stoker.advise.lint.scaling.values import figure, listed, quantity, some, table, text
 from stoker.advise.lint.scaling.workload import Workload
 from stoker.findings import Finding
 
@@ -17,6 +17,7 @@ GROUPS: Mapping[str, str] = {
     "ReplicaSet": "apps/v1",
     "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
 }
+RESTING = ("Off", "Initial")  # modes in which a VerticalPodAutoscaler changes no running pod
 UNSCALED = frozenset({"DaemonSet", "Job", "CronJob", "Pod"})
 # A Deployment's ReplicaSet: its name, and a hash in the letters that Kubernetes makes them of.
 _OWNED = re.compile(r"(.+)-[bcdfghjklmnpqrstvwxz2456789]{8,10}")
@@ -36,19 +37,14 @@ def rules(scaler: Scaler, around: Around) -> Iterator[Finding]:
         yield wrong
     workload = around.workload(scaler)
     if workload is not None:
-        if workload.one.get("spec", "replicas") is not None and _first(scaler, target, around):
+        if workload.one.get("spec", "replicas") is not None and not around.before(scaler):  # said once
             yield workload.one.finding("hpa-replicas", ("spec", "replicas"))
         yield from _quota(scaler, workload, around)
 
 
 def _two(scaler: Scaler, target: Reference, around: Around) -> Iterator[Finding]:
     """A second scaler of one target; two objects of one name are another rule's, a base and its patch."""
-    for other in around.scalers:
-        if other is scaler or other.one is scaler.one:
-            return
-        theirs = other.target
-        if theirs is None or (theirs.kind, theirs.name) != (target.kind, target.name):
-            continue
+    for other in around.before(scaler):
         named = (other.one.kind, other.one.name) == (scaler.one.kind, scaler.one.name)
         if same(other.one, scaler.one) and not named and not _one(scaler, other):
             said = {"other": f"{other.one.kind} {other.one.name}", "place": other.one.at("metadata", "name")}
@@ -76,10 +72,8 @@ def _vertical(scaler: Scaler, target: Reference, around: Around) -> Iterator[Fin
     for other in around.of("VerticalPodAutoscaler"):
         theirs = table(other.get("spec", "targetRef"))
         mode = text(other.get("spec", "updatePolicy", "updateMode", default="Auto"))
-        if (theirs.get("kind"), theirs.get("name")) != (target.kind, target.name) or mode in (
-            "Off",
-            "Initial",
-        ):
+        ours = (theirs.get("kind"), theirs.get("name")) == (target.kind, target.name)
+        if not ours or mode in RESTING:
             continue
         both = sorted(name for name in used & {"cpu", "memory"} if _controls(other, name))
         if both and same(other, scaler.one):
@@ -112,22 +106,13 @@ def _target(scaler: Scaler, target: Reference, around: Around) -> Finding | None
     if target.kind == "ReplicaSet" and found is None and (match := _OWNED.fullmatch(target.name)):
         said = {"object": target.name, "owner": match[1]}
         return scaler.one.finding("hpa-target", (*at, "name"), "owned", **said)
-    others = [one.one for one in around.workloads if same(one.one, scaler.one)]
-    if found is not None or not others or target.kind not in KINDS or not target.name:
+    if found is not None or target.kind not in KINDS or not target.name:
         return None
-    names = ", ".join(dict.fromkeys(f"{one.kind} {one.name}" for one in others))
+    others = [one.one for one in around.workloads if same(one.one, scaler.one)]
+    if not others:
+        return None
+    names = some(f"{one.kind} {one.name}" for one in others)
     return scaler.one.finding("hpa-target", at, "unknown", kind=target.kind, object=target.name, others=names)
-
-
-def _first(scaler: Scaler, target: Reference, around: Around) -> bool:
-    """Whether no scaler before it has this target: what is wrong with that is said once."""
-    for other in around.scalers:
-        if other.one is scaler.one:
-            return True
-        theirs = other.target
-        if theirs is not None and (theirs.kind, theirs.name) == (target.kind, target.name):
-            return False
-    return True
 
 
 def _quota(scaler: Scaler, workload: Workload, around: Around) -> Iterator[Finding]:

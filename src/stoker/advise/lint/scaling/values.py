@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -62,6 +62,13 @@ def quietly(read: Callable[..., T], *given: Any, default: T) -> T:
         return read(*given)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return default
+
+
+def some(names: Iterable[str], most: int = 8) -> str:
+    """Names in a row, each once, and how many more there are."""
+    all_of = list(dict.fromkeys(names))
+    more = f" and {len(all_of) - most} more" if len(all_of) > most else ""
+    return ", ".join(all_of[:most]) + more
 
 
 def figure(value: float) -> str:
