@@ -35,7 +35,8 @@ def test_a_spec_beside_its_manifests(stoker: Stoker) -> None:
 def test_a_spec_that_scales_beside_its_manifests(stoker: Stoker) -> None:
     text = (
         "model: gs://b/m\nname: shop\nhardware: l4:1\ntarget: kubernetes\nreplicas: 1..4\n"
-        "scaling: {metrics: {batch-size: 250}}\nkubernetes: {metrics: prometheus}\nengine: {max-model-len: 4K}\n"
+        "scaling: {metrics: {batch-size: 250}}\nkubernetes: {metrics: prometheus}\n"
+        "engine: {max-model-len: 4K}\n"
     )
     (stoker.home / "stoker.yaml").write_text(text)
     assert stoker("render", "-O", "out").code == 0
