@@ -27,7 +27,9 @@ from tests.support.scalers import (
     rules,
 )
 
+CPU = pod(container={"image": "vllm/vllm-openai-cpu:v0.32.0"})
 CASES: list[Case] = [
+    ("hpa-resource", "written", [ENGINE, hpa(cpu())], [CPU, hpa(cpu())]),
     ("hpa-resource", "written", [ENGINE, hpa(cpu())], [OTHER, hpa(cpu())]),
     (
         "hpa-resource",

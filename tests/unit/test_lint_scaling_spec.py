@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 from tests.support.scalers import WAITING, hpa, rules
+from tests.unit import test_lint_scaling_figures as figures
+from tests.unit import test_lint_scaling_names as names
+from tests.unit import test_lint_scaling_objects as objects
+from tests.unit import test_lint_scaling_pace as pace
 
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.scaling.promql import LONGEST, read
 from stoker.advise.lint.scaling.spec import lint_spec
 from stoker.advise.lint.scaling.values import quantity
+from stoker.catalog.rules import book
 from stoker.spec import load
 
 SPEC = "model: gs://b/m\nhardware: {gpu}:1\ntarget: kubernetes\nreplicas: 1..4\n"
@@ -96,6 +101,12 @@ def test_what_is_found_in_a_spec(
         assert lint_spec(load(text, "s.yaml")) == ()
     else:
         assert spec(scaling, more, gpu) == wanted
+
+
+def test_every_variant_of_a_rule_has_its_examples() -> None:
+    shown = {(rule, case) for one in (figures, names, objects, pace) for rule, case, _, _ in one.CASES}
+    wanted = {(row.id.removeprefix("lint-"), row.case) for row in book("scalers").rules}
+    assert wanted - shown == set()
 
 
 def test_a_fixed_fleet_has_no_scaling() -> None:

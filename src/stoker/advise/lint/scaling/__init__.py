@@ -29,7 +29,9 @@ def rules(one: Manifest, around: Around) -> Iterator[Finding]:
     yield from keda.rules(scaler, around)
     if around.engines(scaler):
         yield from pace.rules(scaler, around.workload(scaler))
-        yield from _resource(scaler, around)
+        workload = around.workload(scaler)
+        if workload is None or not workload.on_cpu:
+            yield from _resource(scaler, around)
 
 
 def _resource(scaler: Scaler, around: Around) -> Iterator[Finding]:

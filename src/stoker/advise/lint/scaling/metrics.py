@@ -63,7 +63,8 @@ def _name(scaler: Scaler, metric: Metric, around: Around, release: str) -> Itera
     if not found.name.startswith("vllm:"):
         return
     if given.back_end == "stackdriver":
-        yield from _stackdriver(scaler, metric, given, found, release)
+        if given.series == found.name or not around.renamed:
+            yield from _stackdriver(scaler, metric, given, found, release)
         return
     served = around.served
     if metric.name in around.recorded or (served is not None and metric.name in served.names):

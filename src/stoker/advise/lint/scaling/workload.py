@@ -16,6 +16,7 @@ from stoker.planner.settings import default_requests
 
 # Images whose tag is a release of vLLM; whoever builds an own one counts as he likes.
 _IMAGE = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*:v?(\d+\.\d+\.\d+)(?:[.\-+]\S*)?(?:@|$)")
+_BESIDE = re.compile(r"router|gateway|scheduler|proxy|sidecar")
 _DEVICES = ("cloud.google.com/gke-accelerator", "nvidia.com/gpu.product")
 # What changes how many requests run at once by other ways than its own option.
 _OTHERWISE = frozenset({"config", "performance-mode"})
@@ -44,7 +45,12 @@ class Workload:
     @cached_property
     def engine(self) -> tuple[Path, dict[str, Any]] | None:
         """The container that runs vLLM's server; None where none is seen."""
-        return next((one for one in self.containers() if quietly(serves, one[1], default=False)), None)
+        return next((one for one in self.containers() if quietly(_serves, one[1], default=False)), None)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether its engine is a build for CPUs."""
+        return self.engine is not None and "cpu" in text(self.engine[1].get("image"))
 
     @cached_property
     def options(self) -> Mapping[str, str]:
@@ -131,6 +137,11 @@ class Workload:
         workers = next((count for path, count in each if "workerTemplate" in path), 0.0)
         leader = next((count for path, count in each if "leaderTemplate" in path), workers)
         return leader + workers * (self._group - 1)
+
+
+def _serves(container: dict[str, Any]) -> bool:
+    """Whether a container runs the engine, and not what stands in front of several."""
+    return serves(container) and not _BESIDE.search(text(container.get("image")).rpartition("/")[2])
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:
