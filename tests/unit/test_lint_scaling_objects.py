@@ -3,6 +3,8 @@
 Each variant of a rule on files that have it, and on ones that nearly do.
 """
 
+import json
+
 import pytest
 from tests.support.scalers import (
     ENGINE,
@@ -24,6 +26,8 @@ from tests.support.scalers import (
     up,
     vertical,
 )
+
+from stoker.advise.lint import lint
 
 CASES: list[Case] = [
     (
@@ -169,3 +173,15 @@ def test_a_variant_is_found_where_it_is_and_nowhere_else(
     rule: str, case: str, wrong: list[Body], right: list[Body]
 ) -> None:
     check(rule, case, wrong, right)
+
+
+def test_a_second_scaler_of_another_file_may_be_the_other_choice() -> None:
+    texts = {"a.yaml": json.dumps(hpa()), "b.yaml": json.dumps(of(keda(), name="w"))}
+    (one,) = [one for one in lint(texts) if one.rule == "lint-two-scalers"]
+    assert (one.severity, one.at.split(":")[0]) == ("warning", "b.yaml")
+    assert "a.yaml:1:" in one.why
+
+
+def test_a_patch_of_another_files_scaler_is_no_scaler() -> None:
+    patch = hpa(metrics=None, scaleTargetRef=None, behavior=None, maxReplicas=8)
+    assert lint({"m.yaml": json.dumps(patch)}) == ()

@@ -26,6 +26,12 @@ from tests.support.scalers import (
 )
 
 CASES: list[Case] = [
+    (
+        "hpa-window",
+        "short",
+        [ENGINE, hpa(external(TOTAL), behavior=down(0))],
+        [ENGINE, hpa(external("inferno_desired_replicas"), behavior=down(0))],
+    ),
     ("hpa-behavior", "", [ENGINE, hpa(behavior=None)], [OTHER, hpa(behavior=None)]),
     ("hpa-behavior", "", [hpa(behavior=None)], [hpa(cpu(), behavior=None)]),
     ("hpa-pace", "", [slow_start(), keda(behavior=up())], [slow_start(), keda(behavior=up(1, 600))]),

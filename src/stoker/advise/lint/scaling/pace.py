@@ -115,6 +115,12 @@ def _name(metric: Metric) -> str:
     return f"sum({', '.join(sorted(promql.read(metric.query).names or ()))})"
 
 
+def _lags(metric: Metric) -> bool:
+    """Whether its figure is of the pods themselves; one from outside may be somebody's decision, made at
+    leisure."""
+    return metric.source not in ("External", "Object") or "vllm" in metric.name
+
+
 def hasty(rules: Mapping[str, Any]) -> int | None:
     """The window within which replicas go, where that is shorter than figures are old; None where it is not,
     or a policy holds them."""
@@ -128,7 +134,7 @@ def hasty(rules: Mapping[str, Any]) -> int | None:
 def _window(scaler: Scaler) -> Iterator[Finding]:
     """Patience before replicas go, against how old the figures are."""
     rules = way(scaler.behavior, "scaleDown")
-    if rules.get("selectPolicy") == "Disabled" or scaler.most == 1:
+    if rules.get("selectPolicy") == "Disabled" or scaler.most == 1 or not any(map(_lags, scaler.metrics)):
         return
     window = hasty(rules)
     if window is not None:

@@ -48,8 +48,9 @@ def _two(scaler: Scaler, target: Reference, around: Around) -> Iterator[Finding]
         named = (other.one.kind, other.one.name) == (scaler.one.kind, scaler.one.name)
         if same(other.one, scaler.one) and not named and not _one(scaler, other):
             said = {"other": f"{other.one.kind} {other.one.name}", "place": other.one.at("metadata", "name")}
+            case = "both" if other.one.file == scaler.one.file else "apart"
             at = ("spec", "scaleTargetRef")
-            yield scaler.one.finding("two-scalers", at, "both", **said, kind=target.kind, object=target.name)
+            yield scaler.one.finding("two-scalers", at, case, **said, kind=target.kind, object=target.name)
             return
 
 
