@@ -1,6 +1,7 @@
 """`stoker lint` of a spec's own scaling, and how it reads queries and quantities."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def spec(scaling: str, more: str = "", gpu: str = "l4") -> list[tuple[str, str, 
     for one in lint_spec(load(text, "s.yaml")):
         file, line, column = one.at.split(":")
         assert file == "s.yaml"
+        assert not re.search(r"\{\w+\}", f"{one.what} {one.why} {one.fix}"), one
         word = text.splitlines()[int(line) - 1][int(column) - 1 :]
         out.append((one.rule.removeprefix("lint-"), one.severity, word.split(":")[0]))
     return out

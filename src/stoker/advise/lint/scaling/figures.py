@@ -89,9 +89,8 @@ def _reach(scaler: Scaler, metric: Metric, query: Query | None, around: Around) 
         most, says = workload.running
         if never(target, most, slack):
             below = figure(math.ceil(most / (1 + slack)) - 1)
-            yield scaler.one.finding(
-                "hpa-unreachable", metric.at, "running", **said, most=most, says=says, below=below
-            )
+            more = {"most": str(most), "says": says, "below": below, "instead": WAITING}
+            yield scaler.one.finding("hpa-unreachable", metric.at, "running", **said, **more)
     elif name in CACHE:
         engines = 1 if workload is None or workload.engine is None else workload.engines
         if engines and never(target, engines, slack):
