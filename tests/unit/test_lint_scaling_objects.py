@@ -31,6 +31,12 @@ from stoker.advise.lint import lint
 
 CASES: list[Case] = [
     (
+        "hpa-target",
+        "group",
+        [hpa(kind="StatefulSet", api="extensions/v1beta1")],
+        [hpa(kind="StatefulSet", api="apps.kruise.io/v1beta1")],
+    ),
+    (
         "two-scalers",
         "both",
         [ENGINE, hpa(), hpa(name="w")],

@@ -18,6 +18,7 @@ GROUPS: Mapping[str, str] = {
     "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
 }
 RESTING = ("Off", "Initial")  # modes in which a VerticalPodAutoscaler changes no running pod
+OTHER_GROUPS = ("", "extensions", "apps", "batch")  # known to have no such kind; others' may
 UNSCALED = frozenset({"DaemonSet", "Job", "CronJob", "Pod"})
 # A Deployment's ReplicaSet: its name, and a hash in the letters that Kubernetes makes them of.
 _OWNED = re.compile(r"(.+)-[bcdfghjklmnpqrstvwxz2456789]{8,10}")
@@ -99,8 +100,8 @@ def _target(scaler: Scaler, target: Reference, around: Around) -> Finding | None
     at = ("spec", "scaleTargetRef")
     if target.kind in UNSCALED:
         return scaler.one.finding("hpa-target", (*at, "kind"), "no scale", kind=target.kind)
-    group = GROUPS.get(target.kind, target.api).partition("/")[0]
-    if target.kind in GROUPS and target.group != group:
+    group = GROUPS.get(target.kind, "").partition("/")[0]
+    if group and target.group != group and target.group in OTHER_GROUPS:
         said = {"kind": target.kind, "group": target.group, "api": target.api, "instead": GROUPS[target.kind]}
         return scaler.one.finding("hpa-target", (*at, "apiVersion"), "group", **said)
     found = around.workload(scaler)
