@@ -32,6 +32,26 @@ def test_a_spec_beside_its_manifests(stoker: Stoker) -> None:
     assert ran.err == ""
 
 
+def test_a_spec_that_scales_beside_its_manifests(stoker: Stoker) -> None:
+    text = (
+        "model: gs://b/m\nname: shop\nhardware: l4:1\ntarget: kubernetes\nreplicas: 1..4\n"
+        "scaling: {metrics: {batch-size: 250}}\nkubernetes: {metrics: prometheus}\n"
+        "engine: {max-model-len: 4K}\n"
+    )
+    (stoker.home / "stoker.yaml").write_text(text)
+    assert stoker("render", "-O", "out").code == 0
+    ran = stoker("lint", "stoker.yaml", "out", "-o", "json")
+    assert ran.code == 0, ran.err
+    found = {(one["rule"], one["at"].rpartition(":")[0]) for one in ran.json()}
+    assert ("lint-hpa-unreachable", "stoker.yaml:6") in found
+    assert ("lint-hpa-unreachable", "out/horizontalpodautoscaler-shop.yaml") in {
+        (rule, at.rpartition(":")[0]) for rule, at in found
+    }
+    assert {rule for rule, _ in found} <= {"lint-hpa-unreachable", "lint-hpa-behavior"}, (
+        "the adapter's rules too"
+    )
+
+
 def test_what_is_no_file(stoker: Stoker) -> None:
     (stoker.home / "empty").mkdir()
     assert "holds no manifest" in stoker("lint", "empty").err

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.scalers import BUDGET, args, pod
 
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.sarif import sarif
@@ -55,54 +56,25 @@ def test_stokers_own_manifests_are_clean(path: Path) -> None:
     assert found == [], "\n".join(map(str, found))
 
 
-def pod(**more: Any) -> dict[str, Any]:
-    """A Deployment with nothing wrong, changed."""
-    container = {
-        "name": "engine",
-        "image": "vllm/vllm-openai:v0.32.0",
-        "command": ["vllm", "serve", "/m"],
-        "resources": {"limits": {"nvidia.com/gpu": 1}},
-        "startupProbe": {"tcpSocket": {"port": 8000}},
-        "readinessProbe": {"tcpSocket": {"port": 8000}},
-        "livenessProbe": {"tcpSocket": {"port": 8000}},
-        "lifecycle": {"preStop": {"sleep": {"seconds": 15}}},
-        **more.pop("container", {}),
-    }
-    spec = {
-        "terminationGracePeriodSeconds": 330,
-        "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True},
-        "containers": [{k: v for k, v in container.items() if v is not None}],
-        **more.pop("pod", {}),
-    }
-    strategy = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-    template = {
-        "metadata": {"labels": {"app": "v"}},
-        "spec": {k: v for k, v in spec.items() if v is not None},
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "v"},
-        "spec": {"strategy": strategy, "template": template, **more},
-    }
-
-
-BUDGET = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "v"}}
 HPA: dict[str, Any] = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",
     "metadata": {"name": "v"},
-    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "v"}, "behavior": {}, "metrics": []},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "v"},
+        "maxReplicas": 3,
+        "behavior": {},
+        "metrics": [
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "vllm:num_requests_waiting"},
+                    "target": {"type": "AverageValue", "averageValue": "5"},
+                },
+            }
+        ],
+    },
 }
-
-
-def args(*words: str, gpus: int = 1, **more: Any) -> dict[str, Any]:
-    return {
-        "command": ["vllm", "serve", "/m", *words],
-        "resources": {"limits": {"nvidia.com/gpu": gpus}},
-        **more,
-    }
 
 
 CASES: list[tuple[str, list[dict[str, Any]]]] = [
@@ -138,44 +110,6 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
     ("secret-argument", [pod(container=args("--api-key", "abc"))]),
     ("secret-value", [pod(container={"env": [{"name": "HF_TOKEN", "value": "hf_abc"}]})]),
     (
-        "hpa-target",
-        [pod(), {**HPA, "spec": {**HPA["spec"], "scaleTargetRef": {"kind": "Deployment", "name": "w"}}}],
-    ),
-    ("hpa-target", [pod(), {**HPA, "spec": {"behavior": {}, "metrics": [], "maxReplicas": 3}}]),
-    (
-        "hpa-resource",
-        [
-            pod(),
-            {**HPA, "spec": {**HPA["spec"], "metrics": [{"type": "Resource", "resource": {"name": "cpu"}}]}},
-        ],
-    ),
-    (
-        "metric",
-        [
-            pod(),
-            {
-                **HPA,
-                "spec": {
-                    **HPA["spec"],
-                    "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:gpu_cache_usage_perc"}}}],
-                },
-            },
-        ],
-    ),
-    (
-        "metric",
-        [
-            pod(),
-            {
-                **HPA,
-                "spec": {
-                    **HPA["spec"],
-                    "metrics": [{"type": "Pods", "pods": {"metric": {"name": "vllm:nonsense"}}}],
-                },
-            },
-        ],
-    ),
-    (
         "monitoring-selector",
         [
             pod(),
@@ -184,62 +118,6 @@ CASES: list[tuple[str, list[dict[str, Any]]]] = [
                 "kind": "PodMonitor",
                 "metadata": {"name": "v"},
                 "spec": {"selector": {"matchLabels": {"app": "w"}}},
-            },
-        ],
-    ),
-    ("two-scalers", [pod(), HPA, {**HPA, "metadata": {"name": "w"}}]),
-    (
-        "two-scalers",
-        [
-            pod(),
-            HPA,
-            {
-                "apiVersion": "keda.sh/v1alpha1",
-                "kind": "ScaledObject",
-                "metadata": {"name": "v"},
-                "spec": {"scaleTargetRef": {"name": "v"}},
-            },
-        ],
-    ),
-    (
-        "hpa-unreachable",
-        [
-            pod(container=args("--max-num-seqs", "64")),
-            {
-                **HPA,
-                "spec": {
-                    **HPA["spec"],
-                    "metrics": [
-                        {
-                            "type": "Pods",
-                            "pods": {
-                                "metric": {"name": "vllm:num_requests_running"},
-                                "target": {"type": "AverageValue", "averageValue": "60"},
-                            },
-                        }
-                    ],
-                },
-            },
-        ],
-    ),
-    (
-        "hpa-unreachable",
-        [
-            pod(container=args("--max-num-seqs", "64")),
-            {
-                **HPA,
-                "spec": {
-                    **HPA["spec"],
-                    "metrics": [
-                        {
-                            "type": "Pods",
-                            "pods": {
-                                "metric": {"name": "vllm:num_requests_running"},
-                                "target": {"type": "AverageValue", "averageValue": "62500m"},
-                            },
-                        }
-                    ],
-                },
             },
         ],
     ),

@@ -81,7 +81,7 @@ def test_each_row_about_a_copys_log_is_hit() -> None:
     assert hit == {one.id for one in rows}
 
 
-@pytest.mark.parametrize("name", ["process", "fleet", "lint", "machine", "cluster"])
+@pytest.mark.parametrize("name", ["process", "fleet", "lint", "scalers", "machine", "cluster"])
 def test_each_row_that_code_chooses_is_named_there(name: str) -> None:
     """A rule that nothing finds would be a promise of `stoker explain` that nobody keeps."""
     said = {

@@ -21,7 +21,7 @@ Scope = Literal[
 # In the order in which `why` ranks them: what an engine said as it died is nearest to the cause.
 FILES = (
     "engine", "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
-    "lint", "machine", "cluster", "errors",
+    "lint", "scalers", "machine", "cluster", "errors",
 )  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _FIELD = re.compile(r"\{(\w+)(?:\|([^{}]*))?\}")

@@ -8,6 +8,7 @@ import click
 
 from stoker.advise.lint import is_manifest, lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
+from stoker.advise.lint.scaling.spec import lint_spec
 from stoker.catalog import vllm
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
 from stoker.cli.printing import print_findings
@@ -44,7 +45,8 @@ def command(
 
     A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for
     metrics that a release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a
-    claim is checked against the pods it is for. Exit 2 where there is an error; warnings and notes leave it
+    claim is checked against the pods it is for, and the names of an HPA's metrics against a metrics adapter's
+    rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
     read = _Read(asked, release, mend)
@@ -95,7 +97,7 @@ class _Read:
         except UsageError as error:
             self.found.append(error.finding)
             return
-        self.found += spec.notes
+        self.found += [*spec.notes, *lint_spec(spec)]
         self.good.append(f"{name or 'stoker.yaml, or the demo'}: ok, fleet {spec.name}")
 
 

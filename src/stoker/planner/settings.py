@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stoker.catalog.gpus import GpuType
 from stoker.catalog.memory import MemoryRules, memory_rules
 from stoker.errors import UsageError
 from stoker.model.quantization import Quantization, asked
@@ -157,6 +158,11 @@ def _batches(
     if memory >= 160 * GIB and rules.in_flight_batches > 1:
         return 16384, 1024
     return (8192, 1024) if memory >= 70 * GIB and not device.startswith("a100") else (2048, 256)
+
+
+def default_requests(version: str, device: GpuType) -> int:
+    """`max_num_seqs` of `vllm serve` on a GPU, where nobody sets it."""
+    return _batches(memory_rules(version), int(device.memory), device.key, 0, 1, False)[1]
 
 
 def _block(shape: ModelShape, cpu: bool) -> int:

@@ -6,6 +6,7 @@ each other.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from stoker.advise.lint import engine, objects, scaling
 from stoker.advise.lint.reading import Manifest, read
@@ -21,6 +22,9 @@ RELATED = frozenset(
         "HorizontalPodAutoscaler",
         "ScaledObject",
         "PodDisruptionBudget",
+        "VerticalPodAutoscaler",
+        "ResourceQuota",
+        "AutoscalingMetric",
         "PersistentVolumeClaim",
         "PersistentVolume",
         "PodMonitoring",
@@ -29,7 +33,7 @@ RELATED = frozenset(
     }
 )
 TOGETHER = 1_200
-Rules = Callable[[Manifest, Sequence[Manifest]], Iterable[Finding]]
+T = TypeVar("T")
 
 
 def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -45,10 +49,12 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
     if len(related) > TOGETHER:
         found.append(_placed(_too_many(related)))
         everything = []
+    around = scaling.Around(everything)
     for manifest in everything:
         found += [_placed(one) for one in objects.twice(manifest, firsts)]
-        for rules in (objects.rules, engine.rules, scaling.rules):
+        for rules in (objects.rules, engine.rules):
             found += [_placed(one) for one in _found(rules, manifest, related)]
+        found += [_placed(one) for one in _found(scaling.rules, manifest, around)]
     order = {name: index for index, name in enumerate(files)}
     found = list(dict.fromkeys(found))
     return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))
@@ -59,10 +65,10 @@ def _too_many(related: Sequence[Manifest]) -> Finding:
     return rule("text-bounds").finding(related[TOGETHER].at(), most=f"{TOGETHER:,}")
 
 
-def _found(rules: Rules, manifest: Manifest, everything: list[Manifest]) -> list[Finding]:
+def _found(rules: Callable[[Manifest, T], Iterable[Finding]], manifest: Manifest, around: T) -> list[Finding]:
     """What the rules find; of an object that is not shaped as its kind is, just that."""
     try:
-        return list(rules(manifest, everything))
+        return list(rules(manifest, around))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return [manifest.finding("shape", (), kind=manifest.kind or "object", error=error)]
 
@@ -73,9 +79,8 @@ def _placed(finding: Finding) -> tuple[str, int, Finding]:
 
 
 def is_manifest(text: str) -> bool:
-    """Whether a file holds Kubernetes objects rather than a spec; one that holds nothing may have been meant
-    as some."""
+    """Whether a file holds Kubernetes objects, or a metrics adapter's rules, rather than a spec; one that
+    holds nothing may have been meant as some."""
     lines = text.splitlines()
-    return any(line.startswith("apiVersion:") for line in lines) or not "".join(
-        line.partition("#")[0].strip("-. ") for line in lines
-    )
+    objects = any(line.startswith("apiVersion:") or "seriesQuery:" in line for line in lines)
+    return objects or not "".join(line.partition("#")[0].strip("-. ") for line in lines)

@@ -5,19 +5,19 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stoker.advise.lint.names import series
 from stoker.advise.lint.reading import Manifest
 from stoker.catalog import vllm
-from stoker.catalog.changes import missing
 from stoker.findings import Finding
 
 LWS = "leaderworkerset.sigs.k8s.io"
 WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "LeaderWorkerSet", "Job", "Pod")
+SCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject", "AutoscalingMetric"})
 _PLACEHOLDER = re.compile(
     r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
     r"|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)"
 )
-_ENDS = ("_total", "_sum", "_count", "_bucket")
-_METRIC = re.compile(r"vllm:[a-z_]+")
+_METRIC = re.compile(r"(?<![\w/.:-])vllm:[a-z0-9_]+")  # and no image's name with its tag
 
 
 def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -66,17 +66,18 @@ def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) ->
 
 
 def _metrics(one: Manifest) -> Iterator[Finding]:
-    """Metric names that today's vLLM does not have."""
+    """Metric names that today's vLLM does not have; a scaler's own are read with its workload's release."""
+    if one.kind in SCALERS:
+        return
     release = vllm.DEFAULT
-    known = vllm.nearest_release(release).metrics
     for path, text in one.texts():
         for name in dict.fromkeys(_METRIC.findall(text)):
-            gone = missing("metric", [name], release)
-            if gone:
-                why, instead = gone[0].why(release), gone[0].fix or "a metric of its /metrics page"
+            found = series(name, release)
+            if found.change is not None:
+                why, instead = found.change.why(release), found.change.fix or "a metric of its /metrics page"
                 said = {"release": release, "metric": name, "why": why, "instead": instead}
                 yield one.finding("metric", path, "gone", **said)
-            elif name not in known and not any(name == f"{family}{end}" for family in known for end in _ENDS):
+            elif found.verdict in ("unlisted", "counter"):  # a counter's series end in _total
                 yield one.finding("metric", path, "unlisted", release=release, metric=name)
 
 
@@ -163,7 +164,8 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
 
 def _many(user: Manifest, everything: Sequence[Manifest]) -> bool:
     scaled = any(
-        other.kind == "HorizontalPodAutoscaler" and other.get("spec", "scaleTargetRef", "name") == user.name
+        other.kind in ("HorizontalPodAutoscaler", "ScaledObject")
+        and other.get("spec", "scaleTargetRef", "name") == user.name
         for other in everything
     )
     return scaled or int(user.get("spec", "replicas", default=1)) > 1 or user.kind == "LeaderWorkerSet"

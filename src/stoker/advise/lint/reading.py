@@ -59,7 +59,8 @@ class Manifest:
     def finding(self, name: str, path: Sequence[str | int], case: str = "", **values: object) -> Finding:
         """What a rule says about a value of it; case: which variant of the rule."""
         found = rule(f"lint-{name}", case).finding(self.at(*path), **values)
-        return replace(found, what=f"{self.kind} {self.name}: {found.what}")
+        whose = " ".join(filter(None, (self.kind, self.name)))
+        return replace(found, what=f"{whose}: {found.what}" if whose else found.what)
 
     def texts(self) -> Iterator[tuple[Path, str]]:
         """Every text in it, with its path."""
