@@ -152,7 +152,7 @@ def _batches(
 ) -> tuple[int, int]:
     """The defaults of `max_num_batched_tokens` and `max_num_seqs` of `vllm serve`."""
     if cpu:
-        return 2048 * ranks, 256
+        return 2048 * ranks, 128 * ranks  # of the API server; a library has twice as much
     if rules.whole_prompts:
         return max(2048, length), 256
     if memory >= 160 * GIB and rules.in_flight_batches > 1:
