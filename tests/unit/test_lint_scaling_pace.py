@@ -25,6 +25,14 @@ from tests.support.scalers import (
     up,
 )
 
+
+def shares(select: str, pods: int = 0) -> Body:
+    """Upwards by percent, and by pods where so many are said."""
+    policies = [{"type": "Percent", "value": 100, "periodSeconds": 60}]
+    policies += [{"type": "Pods", "value": pods, "periodSeconds": 60}] if pods else []
+    return {"scaleUp": {"selectPolicy": select, "policies": policies}, "scaleDown": {}}
+
+
 CASES: list[Case] = [
     (
         "hpa-window",
@@ -81,6 +89,18 @@ CASES: list[Case] = [
         "resources",
         [OTHER, keda(minReplicaCount=None, triggers=[{"type": "cpu", "metadata": {"value": "60"}}])],
         [OTHER, keda(triggers=[{"type": "cpu", "metadata": {"value": "60"}}])],
+    ),
+    (
+        "scale-from-zero",
+        "percent",
+        [ENGINE, hpa(external("gateway_requests"), minReplicas=0, behavior=shares("Max"))],
+        [ENGINE, hpa(external("gateway_requests"), minReplicas=0, behavior=shares("Max", pods=1))],
+    ),
+    (
+        "scale-from-zero",
+        "percent",
+        [ENGINE, hpa(external("gateway_requests"), minReplicas=0, behavior=shares("Min", pods=1))],
+        [ENGINE, hpa(external("gateway_requests"), minReplicas=1, behavior=shares("Min", pods=1))],
     ),
     ("scale-from-zero", "pods", [ENGINE, hpa(minReplicas=0)], [ENGINE, hpa(minReplicas=1)]),
     (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from stoker.advise.lint.names import asked, series
 from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.around import Around
+from stoker.advise.lint.scaling.pace import stuck_at_zero, way
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
 from stoker.advise.lint.scaling.values import table, text, whole
 from stoker.findings import Finding
@@ -64,6 +65,8 @@ def _zero(scaler: Scaler, around: Around) -> Iterator[Finding]:
         said = ", ".join(dict.fromkeys(_shown(one) for one in scaler.metrics))
         instead = "leave idleReplicaCount out" if idle else f"{scaler.least_at[-1]}: 1"
         yield scaler.one.finding("scale-from-zero", at, "engines", metrics=said, instead=instead)
+    elif not scaler.keda and stuck_at_zero(way(scaler.behavior, "scaleUp")):  # KEDA takes the first step
+        yield scaler.one.finding("scale-from-zero", scaler.behavior_at, "percent")
 
 
 def _of_engines(metric: Metric, scaler: Scaler, around: Around) -> bool:

@@ -67,6 +67,12 @@ def applies(rules: Mapping[str, Any]) -> bool:
     return rules.get("selectPolicy") != "Disabled" and not rules.get("stabilizationWindowSeconds")
 
 
+def stuck_at_zero(rules: Mapping[str, Any]) -> bool:
+    """Whether its policies upwards allow nothing from 0: so many percent of nothing."""
+    kinds = {kind for kind, _, _ in policies(rules, _UP) or ()}
+    return "Percent" in kinds and (rules.get("selectPolicy") == "Min" or kinds == {"Percent"})
+
+
 def fast(rules: Mapping[str, Any], least: int, most: int, start: int) -> str | None:
     """Its policies in words, where they let it have all replicas within half of one start; None where they
     hold it, or there is little to hold."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stoker.advise.lint.scaling.figures import never
-from stoker.advise.lint.scaling.pace import FRESH, applies, fast, hasty, way
+from stoker.advise.lint.scaling.pace import FRESH, applies, fast, hasty, stuck_at_zero, way
 from stoker.advise.lint.scaling.scaler import TOLERANCE
 from stoker.advise.lint.scaling.values import figure, quantity
 from stoker.catalog import gpus
@@ -90,6 +90,9 @@ def _behavior(spec: ServeSpec, scaling: Scaling) -> Iterator[Finding]:
         at = "scaling.behavior.scaleDown.stabilizationWindowSeconds"
         yield _finding(spec, "hpa-window", at, "short", window=window)
     sums = SUMS if spec.kubernetes.scaler == "keda" else SUMS & {"in-flight"}
+    sleeps = not spec.replicas.low and spec.kubernetes.scaler != "keda"
+    if sleeps and stuck_at_zero(way(behavior, "scaleUp")):
+        yield _finding(spec, "scale-from-zero", "scaling.behavior.scaleUp", "percent")
     counted = next((name for name in scaling.metrics if name in sums), None)
     if behavior and counted and spec.target == "kubernetes" and spec.engine.kind == "vllm":
         yield from _pace(spec, scaling, counted)
