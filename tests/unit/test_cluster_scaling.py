@@ -99,6 +99,50 @@ def test_what_a_real_controller_decided(row: dict[str, Any]) -> None:
         assert any(one.value > one.target for one in found.metrics if one.value and one.target)
 
 
+ACTIVE = condition("ScalingActive", "True", "ValidMetricFound")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "behavior", "soon"),
+    [
+        ((), {}, ""),
+        ((condition("AbleToScale", "True", "ScaleDownStabilized"),), {}, "fewer within 315 s"),
+        (
+            (condition("AbleToScale", "True", "ScaleDownStabilized"),),
+            {"scaleDown": {"stabilizationWindowSeconds": 60}},
+            "fewer within 75 s",
+        ),
+        (
+            (condition("AbleToScale", "True", "ScaleUpStabilized"),),
+            {"scaleUp": {"stabilizationWindowSeconds": 30}},
+            "more within 45 s",
+        ),
+        (
+            (condition("ScalingLimited", "True", "ScaleDownLimit"),),
+            {"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}]}},
+            "fewer within 135 s",
+        ),
+        (
+            (condition("ScalingLimited", "True", "ScaleDownLimit"),),
+            {"scaleDown": {"selectPolicy": "Disabled"}},
+            "",
+        ),
+        ((condition("ScalingLimited", "True", "TooManyReplicas"),), {}, ""),
+    ],
+)
+def test_what_it_will_do_next_and_by_when(
+    conditions: tuple[dict[str, str], ...], behavior: dict[str, Any], soon: str
+) -> None:
+    body = hpa("1", 4, 4, ACTIVE, *conditions)
+    body["spec"]["behavior"] = behavior
+    assert read(body).soon == (f"{soon}, if the figures stay" if soon else "")
+
+
+def test_a_share_among_no_replicas_is_no_figure() -> None:
+    """Kubernetes 1.36 shows the least of all numbers there."""
+    assert read(hpa("-9223372036854775808m", 0, 0, ACTIVE)).metrics[0].value is None
+
+
 def test_a_stale_limit_is_not_told() -> None:
     """Above its maximum when the figure was lost: the condition stays True, and says nothing of now."""
     missing = condition(

@@ -51,6 +51,27 @@ def reason(
     return f"{head}: {_follows(by, ratio, policy, conditions, proposal)}"
 
 
+def coming(by: Scaling, policy: Policy, conditions: Mapping[str, Said], controller: Controller) -> str:
+    """What comes next of an HPA whose history only its controller knows, and by when at the latest; empty
+    where nothing would change if the figures stay."""
+    active = conditions.get("ScalingActive")
+    if active is None or not active.status or by.wanted != by.now:
+        return ""
+    held, limited = conditions.get("AbleToScale", NOTHING).reason, conditions.get("ScalingLimited", NOTHING)
+    if held == "ScaleDownStabilized":
+        window = (
+            controller.window if policy.down is None or policy.down.window is None else policy.down.window
+        )
+        return f"fewer within {window + controller.sync:.0f} s, if the figures stay"
+    if held == "ScaleUpStabilized" and policy.up is not None:
+        return f"more within {(policy.up.window or 0) + controller.sync:.0f} s, if the figures stay"
+    rules = {"ScaleUpLimit": policy.up, "ScaleDownLimit": policy.down}.get(limited.reason)
+    if limited.status and rules is not None and not _disabled(rules):
+        way = "more" if limited.reason == "ScaleUpLimit" else "fewer"
+        return f"{way} within {rules.longest + controller.sync:.0f} s, if the figures stay"
+    return ""
+
+
 def _counted(proposal: Proposal, target: float) -> str:
     """What pods without a figure were taken for, and what came of it."""
     idle = proposal.missing if proposal.ratio > 1 else 0

@@ -8,8 +8,9 @@ from typing import Any
 
 from stoker.autoscale.conditions import Said
 from stoker.autoscale.hpa_object import read_policy
+from stoker.autoscale.policy import Controller
 from stoker.autoscale.quantity import number
-from stoker.autoscale.words import reason
+from stoker.autoscale.words import coming, reason
 from stoker.fleet.state import ScaledBy, Scaling
 from stoker.render.manifests.scaling import METRICS
 from stoker.targets.kubernetes.pods import moment
@@ -43,7 +44,8 @@ def read(hpa: Object) -> Scaling:
     except ValueError as error:
         return replace(found, reason=f"its spec cannot be read: {error}")
     said = {kind: _said(one) for kind, one in conditions.items()}
-    return replace(found, reason=reason(found, policy, said))
+    soon = coming(found, policy, said, Controller())
+    return replace(found, reason=reason(found, policy, said), soon=soon)
 
 
 def _said(one: Object) -> Said:
