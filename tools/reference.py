@@ -78,7 +78,8 @@ PRINTED = (
         "tokens as `tokens_us` (microseconds after `sent`) and `counts`, `timeline.jsonl` a Moment a line. "
         "With --sweep or --quick: `level` (rate or users), `steps`: a list of LoadStep, `capacity`: Capacity,"
         " `objectives`, `share`, "
-        "`interrupted`, `profile`, as in `sweep.json`",
+        "`scaling` (targets for an autoscaler, by metric; empty where the engines told none), `interrupted`, "
+        "`profile`, as in `sweep.json`",
     ),
     (
         "`stoker report -o json`",

@@ -307,6 +307,7 @@ def test_a_sweep_finds_the_capacity_of_an_engine_of_known_capacity(stoker: Stoke
     found = ran.json()
     assert 9.0 < found["capacity"]["level"] < 15.0
     assert found["capacity"]["low"] <= found["capacity"]["level"] <= found["capacity"]["high"]
+    assert 1 <= found["scaling"]["batch-size"] <= 4  # of four seats, a little beneath what ran
     assert (stoker.home / "run" / "sweep.json").exists()
     assert "</html>" in (stoker.home / "run" / "report.html").read_text()
     assert all((stoker.home / "run" / one["folder"] / "run.json").exists() for one in found["steps"])

@@ -4,7 +4,10 @@ from random import Random
 
 import pytest
 
-from stoker.traffic.capacity import LoadStep, capacity, next_level, next_users, wilson
+from stoker.bench.sweep import Sweep
+from stoker.traffic.capacity import LoadStep, capacity, merged, next_level, next_users, wilson
+from stoker.traffic.objectives import LatencyObjectives
+from stoker.ui.report.sweep_text import text
 
 SHARE = 0.95
 
@@ -107,3 +110,18 @@ def test_wilsons_interval_at_its_ends() -> None:
     assert wilson(0.5, 0) == (0.0, 1.0)
     low, high = wilson(1.0, 100)
     assert (low, high) == (pytest.approx(0.963, abs=0.001), pytest.approx(1.0))
+
+
+def test_a_sweep_ends_in_targets_for_an_autoscaler() -> None:
+    kept = LoadStep(8.0, ((20, 20),), running=11.7, waiting=2.4)
+    untold = LoadStep(9.0, ((20, 20),))
+    over = LoadStep(16.0, ((2, 20),), running=16.0, waiting=30.0, limits=("ttft",))
+    steps = (kept, untold, over)
+    sweep = Sweep("rate", steps, capacity(steps, SHARE), LatencyObjectives(ttft=1.0), SHARE)
+    assert sweep.scaling == {"batch-size": 10.0, "queue-depth": 2.0}
+    words = "scaling: {metrics: {batch-size: 10, queue-depth: 2}}   (11.7 ran in an engine at 8, 2.4 waited)"
+    assert f"scale on    {words}" in text(sweep)
+    idle = Sweep("rate", (untold,), capacity((untold,), SHARE), LatencyObjectives(), SHARE)
+    assert idle.scaling == {}
+    assert "scale on" not in text(idle)
+    assert merged(kept, untold).running == 11.7

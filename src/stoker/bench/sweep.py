@@ -4,6 +4,7 @@ Each test is a run in a folder of its own. A test ends early once more of it cou
 is repeated with another seed where it leaves that open near the answer.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from stoker.engine.profile import EngineProfile
 from stoker.system.files import write_json
 from stoker.traffic.arrivals import ClosedLoop, OpenLoop, steady
 from stoker.traffic.capacity import Capacity, LoadStep, capacity, merged, next_level, next_users, step, wilson
+from stoker.traffic.limits import each_engine
 from stoker.traffic.objectives import LatencyObjectives
 from stoker.traffic.profiling import Gap, fitted_to, gaps
 from stoker.traffic.records import RequestRecord
@@ -27,6 +29,7 @@ VERSION = 1
 SECONDS, WARMUP = 20.0, 3.0  # of one test
 ALONE_SECONDS = 8.0  # of the first test: one user
 PRECISION = 0.08  # of the highest rate: where the search ends
+BENEATH = 0.9  # of the requests that run in an engine at the capacity: its target has room for a start
 REPEATS = 2  # of a test that leaves the verdict open
 CERTAIN = 30  # requests before a test may end early
 LEAST_RATE, MOST_RATE = 0.01, 100_000.0
@@ -51,6 +54,24 @@ class Sweep:
     version: int = VERSION
 
     @property
+    def scaling(self) -> dict[str, float]:
+        """Targets for an autoscaler, each a little beneath what an engine had at the capacity; none where the
+        engines did not tell it, or nothing kept the objectives."""
+        told = self.told
+        if told is None or told.running is None or self.found.level is None:
+            return {}
+        found = {"batch-size": float(max(1, math.floor(BENEATH * told.running)))}
+        if told.waiting is not None and told.waiting >= 1:
+            found["queue-depth"] = float(math.floor(told.waiting))
+        return found
+
+    @property
+    def told(self) -> LoadStep | None:
+        """The highest level that kept the objectives and of which the engines told their requests."""
+        good = [one for one in self.steps if one.meets(self.share) and one.running is not None]
+        return max(good, key=lambda one: one.level, default=None)
+
+    @property
     def best(self) -> LoadStep | None:
         """The highest level that kept the objectives."""
         good = [one for one in self.steps if one.meets(self.share)]
@@ -68,6 +89,7 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "capacity": asdict(sweep.found),
         "objectives": asdict(sweep.objectives),
         "share": sweep.share,
+        "scaling": sweep.scaling,
         "interrupted": sweep.interrupted,
         "profile": asdict(sweep.profile) if sweep.profile else None,
     }
@@ -161,6 +183,7 @@ class Sweeper:
             believable=found.holds,
             folder=folder,
         )
+        fresh = replace(fresh, running=each_engine(found, "running"), waiting=each_engine(found, "waiting"))
         self._steps[level] = merged(self._steps[level], fresh) if level in self._steps else fresh
 
     def _measured(

@@ -26,8 +26,8 @@ Batch = tuple[int, int]  # requests that kept the objectives, of how many
 @dataclass(frozen=True, slots=True)
 class LoadStep:
     """What one level of load has shown. batches: of equal time. completed: answers a second; output_rate:
-    tokens a second; ttft, itl: p99 in seconds. limits: what was broken, most often first. seconds: how long
-    it was measured."""
+    tokens a second; ttft, itl: p99 in seconds. limits: what was broken, most often first. running, waiting:
+    requests in one engine, the mean, where the engines told it."""
 
     level: float
     batches: tuple[Batch, ...]
@@ -39,6 +39,8 @@ class LoadStep:
     limits: tuple[str, ...] = ()
     folder: str = ""
     believable: bool = True
+    running: float | None = None
+    waiting: float | None = None
 
     @property
     def requests(self) -> int:
@@ -135,7 +137,13 @@ def merged(first: LoadStep, second: LoadStep) -> LoadStep:
         first.limits or second.limits,
         first.folder,
         first.believable and second.believable,
+        _mean(first.running, second.running),
+        _mean(first.waiting, second.waiting),
     )
+
+
+def _mean(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else (one + other) / 2
 
 
 def next_level(

@@ -72,6 +72,13 @@ def mean_of(run: Run, name: str) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+def each_engine(run: Run, name: str) -> float | None:
+    """The mean of a figure in one engine; None where nobody told it."""
+    engines = max((len(one.replicas) for one in run.timeline), default=0)
+    total = mean_of(run, name)
+    return total / max(1, engines) if total is not None else None
+
+
 def _share(run: Run, is_so: Callable[[float], bool], name: str) -> float:
     values = values_of(run, name)
     return sum(map(is_so, values)) / len(values) if values else 0.0

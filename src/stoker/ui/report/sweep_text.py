@@ -31,6 +31,8 @@ def text(sweep: Sweep) -> str:
     ]
     if sweep.found.limits:
         lines.append(f"above it    {limits(sweep.found.limits)}")
+    if sweep.scaling:
+        lines.append(f"scale on    {scaling(sweep)}")
     if sweep.interrupted:
         lines.append("interrupted: the search was not finished")
     return "\n".join(lines)
@@ -44,6 +46,16 @@ def capacity(sweep: Sweep, unit: str) -> str:
         return f"none: at {least:g} {unit} the objectives are not kept either"
     place = f"{found.level:.3g} {unit} (95 % interval {found.low:.3g} to {found.high:.3g})"
     return place if found.bounded else f"at least {place}: nothing higher that counts was tried"
+
+
+def scaling(sweep: Sweep) -> str:
+    """What an autoscaler's targets would be, in the file's own form."""
+    one = sweep.told
+    told = f"{one.running:.1f} ran in an engine at {one.level:g}" if one and one.running is not None else ""
+    if one and one.waiting is not None:
+        told += f", {one.waiting:.1f} waited"
+    targets = ", ".join(f"{name}: {value:g}" for name, value in sweep.scaling.items())
+    return f"scaling: {{metrics: {{{targets}}}}}   ({told})"
 
 
 def limits(names: Sequence[str]) -> str:
@@ -91,6 +103,8 @@ def _words(sweep: Sweep) -> Iterator[str]:
             f"Within {sweep.objectives}: about {found.level:.0f} users at once{more}, "
             f"who get {best.output_rate:,.0f} tokens/s together."
         )
+    if sweep.scaling:
+        yield f"To scale a fleet of such replicas: {scaling(sweep)}."
     above = [one for one in sweep.steps if not one.meets(sweep.share)]
     if above:
         first = above[0]
