@@ -107,7 +107,7 @@ def _exposed(api: Api, hpa: Object, asked: tuple[Asked, ...]) -> tuple[Evidence,
             continue  # not allowed to look
         if found is None:
             text = f"no AutoscalingMetric {name} is in {space}"
-            out.append(Evidence("condition", f"AutoscalingMetric/{name}", "NoAutoscalingMetric", text))
+            out.append(Evidence("condition", f"AutoscalingMetric/{name}", "NotExposed", text))
     return tuple(out)
 
 

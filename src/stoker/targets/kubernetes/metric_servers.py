@@ -43,6 +43,17 @@ def service(api: Api, version: str) -> Object | None:
         return None
 
 
+def owner(api: Api) -> str:
+    """The Service behind the cluster's external metrics, `NAMESPACE/NAME`; empty where none is known."""
+    found = service(api, EXTERNAL)
+    return _behind(found) if found else ""
+
+
+def _behind(body: Object) -> str:
+    found = body.get("spec", {}).get("service") or {}
+    return f"{found.get('namespace', '')}/{found.get('name', '')}".strip("/")
+
+
 def is_kedas(body: Object) -> bool:
     """Whether KEDA's metrics server stands behind an APIService, by the name of its Service."""
     return "keda" in str((body.get("spec", {}).get("service") or {}).get("name", ""))
@@ -58,8 +69,7 @@ def _down(body: Object) -> Evidence | None:
 
 
 def _elsewhere(body: Object, by_keda: bool) -> Evidence:
-    behind = body.get("spec", {}).get("service") or {}
-    there = f"{behind.get('namespace', '')}/{behind.get('name', '')}".strip("/") or "nobody"
+    there = _behind(body) or "nobody"
     asked = "KEDA's" if by_keda else "the adapter's of kubernetes.metrics"
     text = f"{there} serves external metrics, and not {asked}"
-    return Evidence("condition", f"APIService/{body['metadata']['name']}", "ExternalMetricsElsewhere", text)
+    return Evidence("condition", f"APIService/{body['metadata']['name']}", "ExternalTaken", text)
