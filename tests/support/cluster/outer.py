@@ -46,7 +46,7 @@ class Autoscalers(Controller):
             return
         low = hpa["spec"].get("minReplicas", 1)
         current = there["spec"].get("replicas", 1)
-        if current < low and self.moves:
+        if 0 < current < low and self.moves:  # one at 0 is left alone
             self.store.put(
                 key, {**there, "spec": {**there["spec"], "replicas": low}}, "kube-controller-manager"
             )
