@@ -201,6 +201,8 @@ def test_zero_replicas() -> None:
     held = cluster(BY_GATEWAY.format(range="0..5"), **GATEWAY)
     assert rules(replace(GOOD, release=(1, 36)), held) == ["warning kube-zero", "warning kube-zero-hold"]
     assert rules(replace(GOOD, release=(1, 37)), held) == ["warning kube-zero-hold"]
+    full = replace(GOOD, release=(1, 37), quotas=(Quota("the quota gpus", 4, 4),))
+    assert rules(full, held)[0] == "error kube-quota", "`up` begins with one"
     more = BY_GATEWAY.format(range="0..5") + "endpoint: {queue_timeout: 1h}\n"
     by_keda = cluster(more, scaler="keda", metrics="prometheus", **GATEWAY)
     assert rules(replace(GOOD, release=(1, 36)), by_keda) == []

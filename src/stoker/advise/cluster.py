@@ -84,8 +84,9 @@ def fits(node: Node, cluster: Cluster) -> bool:
 
 
 def need(cluster: Cluster) -> int:
-    """GPUs of the least number of replicas."""
-    return cluster.spec.replicas.low * cluster.plan.gpus_per_replica
+    """GPUs of the least number of replicas, with which `up` begins."""
+    least = max(cluster.spec.replicas.low, 1 if cluster.scaled else 0)
+    return least * cluster.plan.gpus_per_replica
 
 
 def _release(facts: ClusterFacts) -> list[Finding]:
