@@ -50,7 +50,7 @@ SERIES = [
     held("50x20", "shop-b-gateway", "shop-b"),
 ]
 SUMS = {"queue-depth": 7, "batch-size": 8, "kv-cache": 0.9, "ttft": 2, "in-flight": 6}
-BY_POD = {
+BY_POD: dict[str, dict[str, float]] = {
     "vllm_num_requests_waiting": {"shop-a": 7, "shop-b": 0},
     "vllm_num_requests_running": {"shop-a": 8},
     "vllm_kv_cache_usage_perc": {"shop-a": 0.6, "shop-b": 0.3},

@@ -9,6 +9,7 @@ from tests.golden.cases import BASE, CASES, GROUP, SCALED
 from tests.support.manifests import one, plan_of, rendered
 
 from stoker.errors import SpecError, UsageError
+from stoker.render.gcloud import calls
 from stoker.render.manifests import choose
 from stoker.render.manifests.adapter import adapter_rules
 from stoker.render.manifests.keda import query
@@ -234,3 +235,17 @@ def test_dashboards_and_alerts_look_at_kedas_own_hpa() -> None:
     text = str(panels(whose)) + str(groups(whose, promise(cluster)))
     assert 'horizontalpodautoscaler="keda-hpa-shop"' in text
     assert 'horizontalpodautoscaler="shop"' not in text
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "granted"),
+    [
+        ("surge: false", True),
+        ("scaler: autoscaling-metric", False),
+        ("scaler: keda, keda: {server: 'http://p:9090'}", False),
+    ],
+)
+def test_only_an_adapter_of_ours_is_granted_the_metrics(kubernetes: str, granted: bool) -> None:
+    cluster = choose(plan_of(scaled("queue-depth: 5", kubernetes)))
+    made = [call.argv for call in calls(cluster, "acme", "123")]
+    assert any("roles/monitoring.viewer" in " ".join(argv) for argv in made) is granted
