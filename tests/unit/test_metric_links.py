@@ -100,12 +100,22 @@ def test_every_link_stands() -> None:
 
 
 def test_pages_without_the_families() -> None:
-    api = Double(page="\nvllm:other 1\n")
+    api = Double(
+        page='vllm:other 1\nvllm:num_requests_waiting_by_reason{x="y"} 1\n'
+        'stoker_gateway_requests_in_flight{replica="0"} 1\n'
+    )
     assert signs(api, hpa(QUEUE, HELD)) == [
         "NoSuchFamily HorizontalPodAutoscaler/shop",
         "NoSuchGatewayFamily HorizontalPodAutoscaler/shop",
     ]
     assert signs(api, hpa(HELD)) == ["NoSuchGatewayFamily HorizontalPodAutoscaler/shop"]
+
+
+def test_a_histogram_is_on_a_page_by_its_parts() -> None:
+    metric = {"name": "vllm_time_to_first_token_seconds"}
+    body = hpa({"type": "Pods", "pods": {"metric": metric, "target": {}}})
+    assert signs(Double(page='vllm:time_to_first_token_seconds_sum{model="m"} 1\n'), body) == []
+    assert signs(Double(page="vllm:time_to_first_token_seconds_created 1\n"), body) != []
 
 
 def test_the_gateway_that_nothing_scrapes() -> None:

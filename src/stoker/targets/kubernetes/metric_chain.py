@@ -4,6 +4,7 @@ The HPA says only that no figure reaches it; which link is broken is looked for 
 beyond the cluster (the metric's store, IAM) speak through the adapter's words.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +122,14 @@ def _page(api: Api, hpa: Object, asked: list[Asked], pods: tuple[Object, ...]) -
     except (UsageError, EnvironmentFailed):
         return ()  # not allowed to look, or a pod that is just going: nothing is known
     families = [METRICS[one.own] for one in asked if one.own is not None]
-    lost = [family for family in families if f"\n{family}" not in f"\n{text}"]
+    lost = [family for family in families if not _has(text, family)]
     reason = "NoSuchFamily" if asked[0].component == "engine" else "NoSuchGatewayFamily"
     return tuple(_sign("HorizontalPodAutoscaler", hpa, reason, one) for one in lost) if text else ()
+
+
+def _has(page: str, family: str) -> bool:
+    """Whether a page has a family, and not only one whose name begins alike; a histogram by its parts."""
+    return re.search(rf"(?m)^{re.escape(family)}(_sum|_count|_bucket)?[ {{]", page) is not None
 
 
 def _scrape(
