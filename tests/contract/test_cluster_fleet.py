@@ -170,7 +170,7 @@ def test_a_range_from_zero_is_refused_before_anything_is_applied(user: User) -> 
     user.write(replicas="0..3", scaling={"metrics": {"queue-depth": 5}})
     ran = user("up")
     assert ran.code == 2
-    assert "replicas: 0..3 begins at 0" in ran.err
+    assert "replicas: 0..3 goes to 0, and nothing would bring it back" in ran.err
     assert user.there() == set()
 
 

@@ -30,6 +30,12 @@ SCALED = (
     "replicas: 1..5\nscaling: {metrics: {queue-depth: 5}, behavior: {scaleDown: "
     "{stabilizationWindowSeconds: 300, policies: [{type: Pods, value: 1, periodSeconds: 60}]}}}\n"
 )
+WITH_GATEWAY = "routing: gateway, image: 'registry.example/stoker:1'"
+BEHAVIOR = "behavior: {scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}}"
+FIVE = (
+    "replicas: 1..5\nscaling: {metrics: {queue-depth: 5, batch-size: 12.5, kv-cache: 80%, ttft: 500ms, "
+    "in-flight: 16}}\n"
+)
 CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "single-gpu": (SINGLE, models.LLAMA_8B),
     "tensor-parallel": (BASE, models.GEMMA3_27B),
@@ -41,6 +47,48 @@ CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
         + SCALED.replace("queue-depth: 5", "queue-depth: 5, batch-size: 12.5")
         + "kubernetes: {metrics: prometheus}\n",
         models.GEMMA3_27B,
+    ),
+    "scaled-five-prometheus": (
+        BASE + FIVE + f"kubernetes: {{metrics: prometheus, {WITH_GATEWAY}}}\n",
+        models.GEMMA3_27B,
+    ),
+    "scaled-in-flight-stackdriver": (
+        BASE
+        + "replicas: 1..5\nscaling: {metrics: {kv-cache: 0.8, in-flight: 16}}\n"
+        + f"kubernetes: {{context: gke_acme_us-east4_serving, {WITH_GATEWAY}}}\n",
+        models.GEMMA3_27B,
+    ),
+    "scaled-autoscaling-metric": (
+        BASE
+        + "replicas: 1..5\nscaling: {metrics: {queue-depth: 5, kv-cache: 80%}}\n"
+        + "kubernetes: {scaler: autoscaling-metric}\n",
+        models.GEMMA3_27B,
+    ),
+    "multi-node-autoscaling-metric": (
+        GROUP + SCALED + "kubernetes: {scaler: autoscaling-metric}\n",
+        models.LLAMA_70B,
+    ),
+    "scaled-keda": (
+        BASE
+        + FIVE.replace("in-flight: 16}", f"in-flight: 16}}, {BEHAVIOR}")
+        + f"kubernetes: {{scaler: keda, metrics: prometheus, keda: {{fallback: 3}}, {WITH_GATEWAY}}}\n",
+        models.GEMMA3_27B,
+    ),
+    "scaled-keda-to-zero": (
+        BASE
+        + "replicas: 0..4\nscaling: {metrics: {in-flight: 16, kv-cache: 80%}}\n"
+        + f"kubernetes: {{scaler: keda, keda: {{server: 'http://frontend.gmp:9090'}}, {WITH_GATEWAY}}}\n",
+        models.GEMMA3_27B,
+    ),
+    "scaled-to-zero": (
+        BASE
+        + "replicas: 0..4\nscaling: {metrics: {in-flight: 16}}\n"
+        + f"kubernetes: {{metrics: prometheus, {WITH_GATEWAY}}}\n",
+        models.GEMMA3_27B,
+    ),
+    "multi-node-keda": (
+        GROUP + SCALED + "kubernetes: {scaler: keda, metrics: prometheus}\n",
+        models.LLAMA_70B,
     ),
     "operator": (
         BASE + "kubernetes: {metrics: prometheus, monitoring: {namespace: observability, labels: {release: "

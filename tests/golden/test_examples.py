@@ -36,6 +36,9 @@ SHOWN = {
     "scaled-queue-depth-prometheus": "PodMonitor",
     "scaled-batch-size-stackdriver": "PodMonitoring",
     "scaled-batch-size-prometheus": "PodMonitor",
+    "scaled-five-prometheus": "PodMonitor",
+    "scaled-autoscaling-metric": "AutoscalingMetric",
+    "keda-to-zero": "ScaledObject",
 }
 
 

@@ -33,6 +33,16 @@ CLUSTER = st.fixed_dictionaries(
             },
         ),
         "metrics": st.sampled_from(["stackdriver", "prometheus", "none"]),
+        "scaler": st.sampled_from(["hpa", "autoscaling-metric", "keda"]),
+        "keda": st.fixed_dictionaries(
+            {},
+            optional={
+                "server": st.just("http://prometheus.example:9090"),
+                "polling": st.just("5s"),
+                "cooldown": st.just("0s"),
+                "fallback": st.just(2),
+            },
+        ),
         "service_account": st.just("mlp"),
         "capacity": st.lists(
             st.sampled_from(["on-demand", "spot", "flex-start", "reservation:r"]), max_size=3, unique=True
@@ -60,8 +70,14 @@ CLUSTER = st.fixed_dictionaries(
         ),
     },
 )
+METRICS: tuple[dict[str, Any] | None, ...] = (
+    None,
+    {"queue-depth": 5, "batch-size": 12.5},
+    {"kv-cache": "80%"},
+    {"ttft": "1s"},
+    {"in-flight": 8, "kv-cache": 0.5},
+)
 SCALED: dict[str, Any] = {
-    "metrics": {"queue-depth": 5, "batch-size": 12.5},
     "behavior": {
         "scaleUp": {
             "selectPolicy": "Max",
@@ -95,7 +111,7 @@ def test_every_spec_renders_valid_manifests() -> None:
     hardware=HARDWARE,
     source=SOURCES,
     cluster=CLUSTER,
-    scaled=st.booleans(),
+    scaled=st.sampled_from(METRICS),
     key=st.sampled_from([None, "env:KEY", "secret:keys/api"]),
     read=st.booleans(),
     adapters=st.booleans(),
@@ -105,7 +121,7 @@ def every_spec_renders_valid_manifests(
     hardware: Any,
     source: str,
     cluster: dict[str, Any],
-    scaled: bool,
+    scaled: dict[str, Any] | None,
     key: str | None,
     read: bool,
     adapters: bool,
@@ -122,7 +138,8 @@ def every_spec_renders_valid_manifests(
     if adapters:
         spec["model"]["adapters"] = {"sql": source}
     if scaled:
-        spec |= {"replicas": "1..5", "scaling": SCALED}
+        low = 0 if "in-flight" in scaled else 1
+        spec |= {"replicas": f"{low}..5", "scaling": {**SCALED, "metrics": scaled}}
     if objectives:
         spec["slo"] = {"ttft": "500ms", "itl": "50ms"}
     if key:
@@ -139,4 +156,5 @@ def every_spec_renders_valid_manifests(
     assert "secret:keys" not in text
     assert "secret:hub" not in text
     assert "env:KEY" not in text
-    assert (len([o for o in objects if o.kind == "HorizontalPodAutoscaler"]) == 1) == scaled
+    scalers = [o for o in objects if o.kind in ("HorizontalPodAutoscaler", "ScaledObject")]
+    assert len(scalers) == (scaled is not None)

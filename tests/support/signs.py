@@ -243,6 +243,43 @@ OTHERS = [
     ),
     ("hpa-page", "HorizontalPodAutoscaler/shop", "NoSuchFamily", "vllm:num_requests_waiting"),
     ("hpa-no-scrape", "PodMonitoring/ml", "NoScrape", "no PodMonitoring of ml selects the pods"),
+    ("hpa-gateway-page", "HorizontalPodAutoscaler/shop", "NoSuchGatewayFamily", "stoker_gateway_requests"),
+    ("hpa-no-gateway-scrape", "PodMonitor/ml", "NoGatewayScrape", "no PodMonitor of ml selects the pods"),
+    ("hpa-autoscaling-metric", "AutoscalingMetric/shop", "NotExposed", "no AutoscalingMetric shop is in ml"),
+    (
+        "hpa-external-taken",
+        "APIService/v1beta1.external.metrics.k8s.io",
+        "ExternalTaken",
+        "keda/keda-operator-metrics-apiserver serves external metrics, and not the adapter's",
+    ),
+    ("hpa-keda-operator", "ScaledObject/shop", "KedaNoOperator", "no operator has looked at it in 60 s"),
+    ("hpa-keda-paused", "ScaledObject/shop", "KedaPaused", "ScaledObject is paused"),
+    ("hpa-keda-fallback", "ScaledObject/shop", "KedaFallback", "3 replicas, while ttft gives no figure"),
+    (
+        "hpa-keda-failing",
+        "ScaledObject/shop",
+        "KedaFailing",
+        "prometheus query api returned error. status: 503",
+    ),
+    (
+        "hpa-keda-refused",
+        "ScaledObject/shop",
+        "KedaRefused",
+        "the workload 'shop' of type 'apps/v1.Deployment' is already managed by the hpa 'mine'",
+    ),
+    (
+        "hpa-adapter",
+        "HorizontalPodAutoscaler/shop",
+        "FailedGetExternalMetric",
+        "unable to get external metric ml/stoker_gateway_requests/&LabelSelector{}: unable to fetch metrics "
+        "from external metrics API: the server could not find the requested resource",
+    ),
+    (
+        "hpa-no-figures",
+        "HorizontalPodAutoscaler/shop",
+        "FailedGetExternalMetric",
+        "unable to get external metric ml/x: no metrics returned from external metrics API",
+    ),
     (
         "hpa-scrape",
         "PodMonitoring/shop",

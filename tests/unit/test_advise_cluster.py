@@ -155,3 +155,54 @@ def test_a_release_that_does_not_know_the_pods_fields() -> None:
     assert (found.rule, found.severity) == ("kube-release", "error")
     assert "runs Kubernetes 1.28, and the fleet needs 1.30" in found.what
     assert rules(replace(GOOD, release=(1, 36))) == []
+
+
+GATEWAY = {"routing": "gateway", "image": "registry.example/stoker:1"}
+BY_GATEWAY = "replicas: {range}\nscaling: {{metrics: {{in-flight: 8}}}}\n"
+
+
+def test_who_serves_what_the_hpa_asks_for() -> None:
+    held = cluster(BY_GATEWAY.format(range="1..5"), **GATEWAY)
+    assert rules(replace(GOOD, adapter=False), held) == [], "no pods' metric is asked for"
+    (found,) = check_cluster(replace(GOOD, external=False), held)
+    assert (found.rule, "external.metrics.k8s.io" in found.why) == ("kube-adapter", True)
+    taken = replace(GOOD, external=True, external_owner="keda/keda-operator-metrics-apiserver")
+    (found,) = check_cluster(taken, held)
+    assert (found.rule, found.severity) == ("kube-external-metrics", "warning")
+    assert "keda/keda-operator-metrics-apiserver serves" in found.what
+    assert rules(taken, cluster(SCALED)) == [], "queue-depth comes by the other API"
+
+
+def test_keda_and_gkes_own_need_no_adapter() -> None:
+    none = replace(GOOD, adapter=False, external=False)
+    assert rules(none, cluster(SCALED, scaler="keda", metrics="prometheus")) == []
+    assert rules(replace(none, release=(1, 35)), cluster(SCALED, scaler="autoscaling-metric")) == []
+
+
+def test_definitions_of_other_scalers_that_are_missing() -> None:
+    lost = replace(GOOD, missing=("ScaledObject",))
+    (found,) = check_cluster(lost, cluster(SCALED, scaler="keda", metrics="prometheus"))
+    assert (found.rule, found.severity) == ("kube-missing", "error")
+    assert "helm install keda" in found.fix
+
+
+def test_a_gke_that_is_too_old_for_its_own_metrics() -> None:
+    old = replace(GOOD, release=(1, 34), missing=("AutoscalingMetric",))
+    (found,) = check_cluster(old, cluster(SCALED, scaler="autoscaling-metric"))
+    assert (found.rule, found.severity) == ("kube-gke-release", "error")
+    assert "1.34" in found.what
+    assert "1.35" in found.what
+    unknown = replace(old, release=None)
+    (found,) = check_cluster(unknown, cluster(SCALED, scaler="autoscaling-metric"))
+    assert (found.rule, "1.35.1-gke.1396000" in found.fix) == ("kube-missing", True)
+
+
+def test_zero_replicas() -> None:
+    held = cluster(BY_GATEWAY.format(range="0..5"), **GATEWAY)
+    assert rules(replace(GOOD, release=(1, 36)), held) == ["warning kube-zero", "warning kube-zero-hold"]
+    assert rules(replace(GOOD, release=(1, 37)), held) == ["warning kube-zero-hold"]
+    full = replace(GOOD, release=(1, 37), quotas=(Quota("the quota gpus", 4, 4),))
+    assert rules(full, held)[0] == "error kube-quota", "`up` begins with one"
+    more = BY_GATEWAY.format(range="0..5") + "endpoint: {queue_timeout: 1h}\n"
+    by_keda = cluster(more, scaler="keda", metrics="prometheus", **GATEWAY)
+    assert rules(replace(GOOD, release=(1, 36)), by_keda) == []

@@ -12,9 +12,10 @@ from stoker.targets.kubernetes.limits import read
 
 
 def containers(body: Any) -> list[dict[str, Any]]:
+    """Of pods: what an AutoscalingMetric has under that name are pages to read."""
     if isinstance(body, list):
         return [found for one in body for found in containers(one)]
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or body.get("kind") == "AutoscalingMetric":
         return []
     own = [*body.get("initContainers", ()), *body.get("containers", ())] if "containers" in body else []
     return own or [found for one in body.values() for found in containers(one)]

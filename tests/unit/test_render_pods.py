@@ -16,8 +16,9 @@ from stoker.findings import Finding
 from stoker.operate.render import write
 from stoker.render.command import pod_words
 from stoker.render.manifests import choose
+from stoker.render.manifests.adapter import adapter_rules
 from stoker.render.manifests.manifest import Manifest, kustomization
-from stoker.render.manifests.scaling import adapter_rules, quantity
+from stoker.render.manifests.scaling import quantity
 
 
 def container(text: str) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from stoker.catalog.rules import rule
 from stoker.findings import Finding
 from stoker.render.manifests.capacity import LABEL, accelerator, node_selector
 from stoker.render.manifests.choices import Cluster
-from stoker.render.manifests.scaling import VALUES
+from stoker.render.manifests.probes import start_budget
+from stoker.render.manifests.scaling import IN_FLIGHT, VALUES
+from stoker.units import Seconds
 
 _SNAPSHOTTER = "GKE has it; elsewhere the CSI external-snapshotter; or weights: stream"
 _PROMETHEUS = "switch managed Prometheus on, or --set kubernetes.metrics=prometheus (or none)"
@@ -33,9 +35,15 @@ INSTALLS = {
     ),
     "GCPBackendPolicy": _POLICIES,
     "HealthCheckPolicy": _POLICIES,
+    "ScaledObject": "helm install keda kedacore/keda -n keda --create-namespace; or scaler: hpa",
+    "AutoscalingMetric": (
+        "GKE 1.35.1-gke.1396000 or newer, with the performance profile of its HPAs; or scaler: hpa"
+    ),
     "ComputeClass": "a GKE cluster of 1.30.3 or newer, or leave kubernetes.capacity out",
 }
 FUSE = "gcsfuse.csi.storage.gke.io"
+EXPOSES = (1, 35)  # the release of GKE that first serves AutoscalingMetric
+TO_ZERO = (1, 37)  # the release in which an HPA may have minReplicas 0 without anybody's asking
 OLDEST = (1, 30)  # the release that first runs every field of the pods: preStop's sleep is on from there
 ADAPTERS = {
     "stackdriver": (
@@ -53,7 +61,8 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
     """Everything that would keep the fleet from coming up, or from scaling."""
     return (
         *_release(facts),
-        *_kinds(facts),
+        *_gke_release(facts, cluster),
+        *_kinds(facts, cluster),
         *_rights(facts, cluster),
         *_driver(facts, cluster),
         *_class(facts, cluster),
@@ -62,6 +71,8 @@ def check_cluster(facts: ClusterFacts, cluster: Cluster) -> tuple[Finding, ...]:
         *_rollout(facts, cluster),
         *_project_quota(facts, cluster),
         *_adapter(facts, cluster),
+        *_external(facts, cluster),
+        *_zero(facts, cluster),
         *_fabric(cluster),
     )
 
@@ -73,8 +84,9 @@ def fits(node: Node, cluster: Cluster) -> bool:
 
 
 def need(cluster: Cluster) -> int:
-    """GPUs of the least number of replicas."""
-    return cluster.spec.replicas.low * cluster.plan.gpus_per_replica
+    """GPUs of the least number of replicas, with which `up` begins."""
+    least = max(cluster.spec.replicas.low, 1 if cluster.scaled else 0)
+    return least * cluster.plan.gpus_per_replica
 
 
 def _release(facts: ClusterFacts) -> list[Finding]:
@@ -84,11 +96,25 @@ def _release(facts: ClusterFacts) -> list[Finding]:
     return [rule("kube-release").finding(context=facts.context, have=have, wanted=wanted)]
 
 
-def _kinds(facts: ClusterFacts) -> list[Finding]:
-    if not facts.missing:
+def _gke_release(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    """Whether GKE is new enough for its own metrics."""
+    if not _exposes(cluster) or facts.release is None or facts.release >= EXPOSES:
         return []
-    kinds = ", ".join(facts.missing)
-    installs = "; ".join(dict.fromkeys(INSTALLS[kind] for kind in facts.missing))
+    have, wanted = (".".join(map(str, one)) for one in (facts.release, EXPOSES))
+    return [rule("kube-gke-release").finding(context=facts.context, have=have, wanted=wanted)]
+
+
+def _exposes(cluster: Cluster) -> bool:
+    return cluster.scaled and cluster.ask.scaler == "autoscaling-metric"
+
+
+def _kinds(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    told = {"AutoscalingMetric"} if _gke_release(facts, cluster) else set()
+    missing = [one for one in facts.missing if one not in told]
+    if not missing:
+        return []
+    kinds = ", ".join(missing)
+    installs = "; ".join(dict.fromkeys(INSTALLS[kind] for kind in missing))
     return [rule("kube-missing").finding(context=facts.context, kinds=kinds, installs=installs)]
 
 
@@ -238,7 +264,33 @@ def _fabric(cluster: Cluster) -> list[Finding]:
 
 
 def _adapter(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
-    if not cluster.scaled or facts.adapter is not False:
+    """Whether somebody serves what the HPA asks for."""
+    if not cluster.scaled or cluster.spec.scaling is None or cluster.ask.scaler != "hpa":
         return []
     install = ADAPTERS.get(cluster.metrics, "install the metrics adapter")
-    return [rule("kube-adapter").finding(install=install)]
+    metrics = cluster.spec.scaling.metrics
+    lost = ["custom"] if facts.adapter is False and set(metrics) - {IN_FLIGHT} else []
+    lost += ["external"] if facts.external is False and IN_FLIGHT in metrics else []
+    return [rule("kube-adapter").finding(install=install, kind=kind) for kind in lost]
+
+
+def _external(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    """Whether KEDA has the external metrics of an HPA that asks an adapter."""
+    asked = cluster.spec.scaling.metrics if cluster.scaled and cluster.spec.scaling else {}
+    if cluster.ask.scaler != "hpa" or IN_FLIGHT not in asked or "keda" not in facts.external_owner:
+        return []
+    return [rule("kube-external-metrics").finding(owner=facts.external_owner)]
+
+
+def _zero(facts: ClusterFacts, cluster: Cluster) -> list[Finding]:
+    """A range that starts at 0: whether the HPA may, and whether a request lives to see a replica."""
+    if not cluster.scaled or cluster.spec.replicas.low:
+        return []
+    out = []
+    if cluster.ask.scaler != "keda" and facts.release is not None and facts.release < TO_ZERO:
+        have, wanted = (".".join(map(str, one)) for one in (facts.release, TO_ZERO))
+        out.append(rule("kube-zero").finding(context=facts.context, have=have, wanted=wanted))
+    held, start = cluster.spec.endpoint.queue_timeout, Seconds(start_budget(cluster))
+    if held < start:
+        out.append(rule("kube-zero-hold").finding(held=held, start=start))
+    return out

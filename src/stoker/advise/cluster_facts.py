@@ -48,7 +48,9 @@ class ClusterFacts:
     """What was asked before `up`. None: nobody could tell.
 
     release: the API server's, such as (1, 36). missing: kinds without a definition. running: GPUs that the
-    fleet holds already. growing: whether nodes are made as pods ask for them (Autopilot, auto-provisioning).
+    fleet holds already. adapter, external: whether pods' and external metrics are served; external_owner: by
+    whose Service the latter, `NAMESPACE/NAME`. growing: whether nodes are made as pods ask for them
+    (Autopilot, auto-provisioning).
     """
 
     context: str
@@ -62,5 +64,7 @@ class ClusterFacts:
     project: Quota | None = None
     running: int = 0
     adapter: bool | None = None
+    external: bool | None = None
+    external_owner: str = ""
     classes: tuple[str, ...] | None = field(default=None)
     drivers: tuple[str, ...] | None = None

@@ -11,9 +11,10 @@ from stoker.render.locust.locustfile import NAME as LOCUSTFILE
 from stoker.render.locust.locustfile import locustfile
 from stoker.render.locust.objects import locust_objects
 from stoker.render.manifests import CpuLimits, choose, limited, manifests
+from stoker.render.manifests.adapter import adapter_rules
 from stoker.render.manifests.manifest import kustomization
 from stoker.render.manifests.monitoring import scope
-from stoker.render.manifests.scaling import VALUES, adapter_rules
+from stoker.render.manifests.scaling import VALUES
 from stoker.render.panels import Scope
 from stoker.render.rules import AlertObjectives, objectives
 from stoker.render.scraping import RULES, prometheus, rules

@@ -40,7 +40,7 @@ def calls(cluster: Cluster, project: str, number: str) -> tuple[Call, ...]:
         out += [_uniform(bucket), _reader(bucket, who, READ)]
         if cluster.weights == "stream":
             out.append(_reader(bucket, who, ABOUT))
-    if cluster.scaled and cluster.metrics == "stackdriver":
+    if cluster.scaled and (cluster.ask.scaler, cluster.metrics) == ("hpa", "stackdriver"):
         out.append(_viewer(project, member(project, number, *ADAPTER)))
     return tuple(out)
 

@@ -35,14 +35,23 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose figures: one fleet's, here or in a namespace of a cluster. groups: a replica is a group of
-    pods."""
+    """Whose figures: one fleet's, here or in a namespace of a cluster. groups: a replica is a group of pods.
+
+    scaler: the name of its HPA, where that is not the fleet's.
+    """
 
     fleet: str
     namespace: str | None = None
     scaled: bool = False
     gpus: bool = False
     groups: bool = False
+    scaler: str = ""
+
+    @property
+    def hpa(self) -> str:
+        """The selector of what kube-state-metrics tells of its HPA."""
+        name = self.scaler or self.fleet
+        return f'namespace="{self.namespace}",horizontalpodautoscaler="{name}"'
 
     @property
     def mine(self) -> str:
@@ -122,10 +131,10 @@ def _fleet(scope: Scope) -> tuple[Panel, ...]:
 
 
 def _autoscaling(scope: Scope) -> tuple[Panel, ...]:
-    hpa = f'namespace="{scope.namespace}",horizontalpodautoscaler="{scope.fleet}"'
     names = {"status_current_replicas": "current", "status_desired_replicas": "desired", "spec_min_replicas": "minimum", "spec_max_replicas": "maximum"}  # fmt: skip
     replicas = tuple(
-        Query(f"max(kube_horizontalpodautoscaler_{name}{{{hpa}}})", label) for name, label in names.items()
+        Query(f"max(kube_horizontalpodautoscaler_{name}{{{scope.hpa}}})", label)
+        for name, label in names.items()
     )
     mine = scope.mine
     average = (

@@ -194,7 +194,7 @@ def _engine(scope: Scope) -> list[dict[str, Any]]:
 
 
 def _scaling(scope: Scope) -> list[dict[str, Any]]:
-    hpa = f'{{namespace="{scope.namespace}",horizontalpodautoscaler="{scope.fleet}"}}'
+    hpa = f"{{{scope.hpa}}}"
     at = (
         f"kube_horizontalpodautoscaler_status_current_replicas{hpa} >= "
         f"kube_horizontalpodautoscaler_spec_max_replicas{hpa}"

@@ -79,7 +79,10 @@ class KedaFile(Strict):
         description="The Prometheus server that it asks. Default: `http://prometheus-operated` in the "
         "namespace of `monitoring`.",
     )
-    polling: SecondsField = Field(Seconds(15), description="How often it asks.")
+    polling: SecondsField = Field(
+        Seconds(15),
+        description="How often it asks, where the range starts at 0; above 0 its HPA asks every 15 s.",
+    )
     cooldown: SecondsField = Field(
         Seconds(300), description="How long nothing must be asked for before the last replica goes."
     )

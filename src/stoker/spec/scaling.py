@@ -68,23 +68,8 @@ def _check_cluster(parsed: SpecFile, tree: nodes.Tree) -> None:
             f"kubernetes.routing is {kubernetes.routing}",
             "routing: gateway and an `image` under kubernetes, or queue-depth and batch-size",
         )
-    if kubernetes.scaler == "autoscaling-metric":
-        if kubernetes.platform != "gke":
-            raise _error(
-                tree,
-                ("kubernetes", "scaler"),
-                "AutoscalingMetric is GKE's own, and the platform is plain",
-                "no other cluster has it",
-                "scaler: hpa or scaler: keda",
-            )
-        if "ttft" in scaling.metrics:
-            raise _error(
-                tree,
-                ("scaling", "metrics", "ttft"),
-                "an AutoscalingMetric reads gauges only, and time to first token is a histogram",
-                "the agent on the node reports a metric as it stands on the page",
-                "scaler: hpa with metrics: prometheus, scaler: keda, or another metric",
-            )
+    _check_adapter(parsed, tree)
+    _check_autoscaling_metric(parsed, tree)
     if kubernetes.scaler == "keda" and kubernetes.keda.server is None and kubernetes.metrics != "prometheus":
         raise _error(
             tree,
@@ -93,6 +78,57 @@ def _check_cluster(parsed: SpecFile, tree: nodes.Tree) -> None:
             "managed Prometheus is asked through a query frontend of yours; elsewhere `metrics: prometheus` "
             "has one",
             "keda: {server: http://frontend.monitoring.svc:9090} under kubernetes",
+        )
+
+
+def _check_adapter(parsed: SpecFile, tree: nodes.Tree) -> None:
+    """What the Stackdriver adapter cannot serve: managed Prometheus keeps a histogram as one distribution.
+
+    The adapter answers "distributions are not supported", unless somebody starts it with
+    --enable-distribution-support, which its published manifest does not. Source: k8s-stackdriver,
+    custom-metrics-stackdriver-adapter, translator/query_builder.go and adapter_new_resource_model.yaml.
+    """
+    kubernetes, scaling = parsed.kubernetes, parsed.scaling
+    by = kubernetes.metrics or ("stackdriver" if kubernetes.platform == "gke" else "prometheus")
+    if scaling is None or kubernetes.scaler != "hpa" or by != "stackdriver" or "ttft" not in scaling.metrics:
+        return
+    raise _error(
+        tree,
+        ("scaling", "metrics", "ttft"),
+        "time to first token is a histogram, and the Stackdriver adapter serves none",
+        "managed Prometheus keeps it as one distribution, which the adapter's HPA metrics leave out",
+        "metrics: prometheus under kubernetes, scaler: keda, or another metric",
+    )
+
+
+def _check_autoscaling_metric(parsed: SpecFile, tree: nodes.Tree) -> None:
+    """GKE's own: gauges of the pods that are scaled. Source:
+    https://docs.cloud.google.com/kubernetes-engine/docs/how-to/expose-custom-metrics-autoscaling."""
+    if parsed.kubernetes.scaler != "autoscaling-metric" or parsed.scaling is None:
+        return
+    if parsed.kubernetes.platform != "gke":
+        raise _error(
+            tree,
+            ("kubernetes", "scaler"),
+            "AutoscalingMetric is GKE's own, and the platform is plain",
+            "no other cluster has it",
+            "scaler: hpa or scaler: keda",
+        )
+    if "ttft" in parsed.scaling.metrics:
+        raise _error(
+            tree,
+            ("scaling", "metrics", "ttft"),
+            "an AutoscalingMetric reads gauges only, and time to first token is a histogram",
+            "the agent on the node reports a metric as it stands on the page",
+            "scaler: hpa with metrics: prometheus, scaler: keda, or another metric",
+        )
+    if OF_THE_ENDPOINT in parsed.scaling.metrics:
+        raise _error(
+            tree,
+            ("scaling", "metrics", OF_THE_ENDPOINT),
+            "an AutoscalingMetric reads the pods that are scaled, and in-flight is counted by the gateway's",
+            "the HPA takes it as a metric of its own pods",
+            "scaler: hpa or scaler: keda, or queue-depth and batch-size",
         )
 
 

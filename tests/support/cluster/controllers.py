@@ -6,7 +6,7 @@ annotations say.
 """
 
 from tests.support.cluster.kubelets import Kubelets
-from tests.support.cluster.outer import Autoscalers, Gateways
+from tests.support.cluster.outer import Autoscalers, Gateways, Keda
 from tests.support.cluster.scheduler import Scheduler
 from tests.support.cluster.store import Object, Store
 from tests.support.cluster.volumes import Volumes
@@ -23,6 +23,7 @@ class Controllers:
         self.volumes = Volumes(world)
         self.scheduler, self.kubelets = Scheduler(world), Kubelets(world)
         self.gateways, self.autoscalers = Gateways(world), Autoscalers(world)
+        self.keda = Keda(world)
         self._keep: dict[str, Deployments | Groups | Jobs] = {
             "Deployment": Deployments(world),
             "LeaderWorkerSet": Groups(world),
@@ -48,6 +49,8 @@ class Controllers:
                 self.volumes.attach(claim)
             for one in (*self.store.list("Gateway"), *self.store.list("HTTPRoute")):
                 self.gateways.step(one)
+            for one in self.store.list("ScaledObject"):
+                self.keda.step(one)
             for hpa in self.store.list("HorizontalPodAutoscaler"):
                 self.autoscalers.step(hpa)
 

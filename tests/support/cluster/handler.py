@@ -281,12 +281,14 @@ class Handler(BaseHTTPRequestHandler):
         return [f"{at} {text}" if query.get("timestamps") == "true" else text for at, text in found]
 
     def _page(self, space: str, pod: str, path: list[str]) -> bytes:
-        """A ready engine's metrics, as its annotation `fake/metrics` gives them, or two families of
-        vLLM's."""
+        """A pod's metrics, as its annotation `fake/metrics` gives them, or two families of vLLM's; a gateway's
+        count of requests beside them."""
         live = self.double.store.get("Pod", space, pod)
         if path != ["metrics"]:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
-        return str(live["metadata"].get("annotations", {}).get("fake/metrics", PAGE)).encode()
+        own = live["metadata"].get("labels", {}).get("app.kubernetes.io/component") == "gateway"
+        page = f"{PAGE}\nstoker_gateway_requests 0\n" if own else PAGE
+        return str(live["metadata"].get("annotations", {}).get("fake/metrics", page)).encode()
 
     def _scale(self, kind: Kind, space: str, name: str, raw: bytes) -> Object:
         store, key = self.double.store, (kind.kind, space, name)

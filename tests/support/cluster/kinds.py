@@ -37,6 +37,8 @@ KINDS = (
     Kind("ControllerRevision", "apps/v1", "controllerrevisions"),
     Kind("Job", "batch/v1", "jobs"),
     Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers"),
+    Kind("ScaledObject", "keda.sh/v1alpha1", "scaledobjects", custom=True),
+    Kind("AutoscalingMetric", "autoscaling.gke.io/v1beta1", "autoscalingmetrics", custom=True),
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),

@@ -11,7 +11,7 @@ from stoker.render.manifests.limits import CpuLimits, limited
 from stoker.render.manifests.manifest import Manifest
 from stoker.render.manifests.monitoring import monitoring
 from stoker.render.manifests.network import network_policies
-from stoker.render.manifests.scaling import autoscaler
+from stoker.render.manifests.scaler import scaler
 from stoker.render.manifests.service import service
 from stoker.render.manifests.stoker_pods import gateway, page
 from stoker.render.manifests.weights import weights_objects
@@ -43,7 +43,7 @@ def _objects(cluster: Cluster) -> tuple[Manifest, ...]:
         *page(cluster),
         disruption_budget(cluster),
         *monitoring(cluster),
-        *autoscaler(cluster),
+        *scaler(cluster),
     )
 
 

@@ -14,7 +14,6 @@ def choose(plan: Plan) -> Cluster:
     """Raises: UsageError, for weights or an engine that a cluster cannot have."""
     with placed(plan.spec):
         _check_simulated(plan.spec)
-        _check_replicas(plan.spec)
         weights = _weights(plan.spec)
         return Cluster(plan, weights, _metrics(plan.spec))
 
@@ -27,17 +26,6 @@ def _check_simulated(spec: ServeSpec) -> None:
             why="no registry at hand publishes Stoker's own",
             fix="engine: {kind: simulated, image: REGISTRY/stoker:TAG}",
             rule="kubernetes-image",
-        )
-
-
-def _check_replicas(spec: ServeSpec) -> None:
-    if not spec.replicas.fixed and spec.replicas.low == 0:
-        raise UsageError(
-            f"replicas: {spec.replicas} begins at 0",
-            at="replicas",
-            why="the HPA's metrics are the replicas' own: with none there is none to scale up by",
-            fix=f"replicas: 1..{spec.replicas.high}, or a fixed number: `stoker scale 0` stops it",
-            rule="kubernetes-zero",
         )
 
 

@@ -19,6 +19,7 @@ TUNNEL = {
     "podSelector": {"matchLabels": {"k8s-app": "konnectivity-agent"}},
 }
 MANAGED = ("gmp-system", "gke-gmp-system")
+AGENTS = "kube-system"  # where GKE's metrics agents stand, which read for an AutoscalingMetric
 # Google's health checks: https://cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges
 HEALTH_CHECKS = ("35.191.0.0/16", "130.211.0.0/22")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
@@ -147,6 +148,8 @@ def _scrapers(cluster: Cluster) -> list[dict[str, Any]]:
     if cluster.metrics == "none":
         return []
     spaces = MANAGED if cluster.metrics == "stackdriver" else (cluster.ask.monitoring.namespace,)
+    if cluster.ask.scaler == "autoscaling-metric" and cluster.scaled:
+        spaces = (*spaces, AGENTS)
     wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(spaces)}
     return [{"from": [{"namespaceSelector": {"matchExpressions": [wanted]}}], "ports": _http()}]
 

@@ -20,6 +20,8 @@ READS = (
     ("apps", ["deployments", "replicasets", "controllerrevisions"]),
     ("leaderworkerset.x-k8s.io", ["leaderworkersets"]),
     ("autoscaling", ["horizontalpodautoscalers"]),
+    ("keda.sh", ["scaledobjects"]),
+    ("autoscaling.gke.io", ["autoscalingmetrics"]),
     ("batch", ["jobs"]),
     ("snapshot.storage.k8s.io", ["volumesnapshots"]),
     ("gateway.networking.k8s.io", ["gateways", "httproutes"]),

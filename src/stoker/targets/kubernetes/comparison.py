@@ -2,7 +2,7 @@
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stoker.errors import UsageError
 from stoker.fleet.changes import Step
@@ -19,6 +19,7 @@ from stoker.targets.kubernetes import (
     limits,
     replica_count,
     revisions,
+    scalers,
     secret,
     workload,
 )
@@ -97,7 +98,7 @@ class Comparison:
         if "deletionTimestamp" in space["metadata"]:
             return (Step("wait", f"Namespace/{self.namespace}", "it is being deleted"),)
         kept = self._secrets(plan)
-        made = limited(manifests(plan), limits.asked(self.api, self.namespace))
+        made = limited(self._made(plan), limits.asked(self.api, self.namespace))
         objects = [Manifest(body) for body in kept] + list(made)
         self._key_id = next(map(secret.key_id, kept), "")
         claims = {one.name: one for one in objects if one.kind == "PersistentVolumeClaim"}
@@ -107,6 +108,11 @@ class Comparison:
         waits = any(one.needs for one in steps)  # what is stale serves until the new can
         steps += [one for one in self._stale(objects) if not (waits and one.subject.startswith(WORKLOADS))]
         return tuple(steps) or self._waiting(plan)
+
+    def _made(self, plan: Plan) -> tuple[Manifest, ...]:
+        """What the plan needs, as written for the cluster that this is: an adapter may look at several."""
+        there = replace(plan.spec.kubernetes, context=self.api.context)
+        return manifests(replace(plan, spec=replace(plan.spec, kubernetes=there)))
 
     def _secrets(self, plan: Plan) -> list[Object]:
         """The Secret of the keys as it is to be, or as it is where it stays."""
@@ -166,7 +172,7 @@ class Comparison:
             "kind": "Namespace",
             "metadata": {"name": self.namespace, "labels": dict(SAFE)},
         }
-        rest = [*(Manifest(body) for body in secret.objects(plan)), *manifests(plan)]
+        rest = [*(Manifest(body) for body in secret.objects(plan)), *self._made(plan)]
         first = Step("create", f"Namespace/{self.namespace}", "", body=Put(body))
         self.rehearsal.new(first.subject, body)
         return (first, *(Step("create", str(one), "", (first.subject,)) for one in rest))
@@ -176,6 +182,8 @@ class Comparison:
         subject = str(one)
         live = self.api.get(one.kind, one.namespace, one.name)
         going = live is not None and "deletionTimestamp" in live["metadata"]
+        if live is None and (other := scalers.in_the_way(self.api, one.kind, one.namespace, self.selector)):
+            return Step("wait", subject, other)
         if live is None or going:
             if self.turn and subject in self._seen and one.kind != "Job":
                 raise self.turn.gone(subject)
@@ -204,7 +212,7 @@ class Comparison:
         if reason := dependencies.too_early(self.api, self._reading.copying, one):
             return Step("wait", subject, reason)
         moved = one.kind in WORKLOADS and "replicas" not in body["spec"]
-        put = Put(body, self.spec.replicas.low if moved else None)
+        put = Put(body, scalers.least(self.spec) if moved else None)
         return self._after_weights(Step("create", subject, "", body=put), body, None, claims)
 
     def _update(
@@ -221,8 +229,9 @@ class Comparison:
         kept = (
             replica_count.falls(live, after) if moved else None
         )  # before the two are compared: it says what stays
-        if moved and self.lifts and workload.count(live) == 0:
-            kept = after["spec"]["replicas"] = self.spec.replicas.low
+        asleep = moved and self.lifts and workload.count(live) == 0
+        if asleep and not scalers.sleeps(self.api, self.spec, self.selector):
+            kept = after["spec"]["replicas"] = scalers.least(self.spec)
         differs = changed(live, after)
         if not differs:
             self._same[subject] = (version, body)
@@ -258,8 +267,9 @@ class Comparison:
         ]
 
     def _mine(self, kind: str) -> tuple[Object, ...]:
-        """What the fleet has of a kind, as far as this user may see it."""
-        return self.api.visible(kind, self.namespace, self._selector(kind))
+        """What the fleet has of a kind, as far as this user may see it; not KEDA's HPA."""
+        found = self.api.visible(kind, self.namespace, self._selector(kind))
+        return tuple(one for one in found if not scalers.kedas(one))
 
     def _waiting(self, plan: Plan) -> tuple[Step, ...]:
         """What is not ready yet of what is there."""

@@ -9,7 +9,16 @@ from stoker.targets.kubernetes.client import MANAGER, Object
 
 # Where a field of somebody else changes what the fleet is; elsewhere controllers write as they should.
 KINDS = frozenset(
-    {"Deployment", "LeaderWorkerSet", "Service", "NetworkPolicy", "ConfigMap", "HorizontalPodAutoscaler"}
+    {
+        "Deployment",
+        "LeaderWorkerSet",
+        "Service",
+        "NetworkPolicy",
+        "ConfigMap",
+        "HorizontalPodAutoscaler",
+        "ScaledObject",
+        "AutoscalingMetric",
+    }
 )
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "cloud-controller-manager")
 PARTS = ("f:spec", "f:data")

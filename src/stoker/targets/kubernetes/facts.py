@@ -14,7 +14,7 @@ from stoker.render.manifests import choose, manifests
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.manifest import Manifest
 from stoker.system.run import run
-from stoker.targets.kubernetes import rights, secret
+from stoker.targets.kubernetes import metric_servers, rights, secret
 from stoker.targets.kubernetes.client import FORBIDDEN
 from stoker.targets.kubernetes.cloud import place_of, project_of
 from stoker.targets.kubernetes.inventory import ONCE
@@ -50,6 +50,8 @@ def facts(target: KubernetesTarget, plan: Plan) -> ClusterFacts:
         quotas=_quotas(target, cluster.gpu_resource),
         running=_running(target, cluster.gpu_resource),
         adapter=api.group("custom.metrics.k8s.io") if cluster.scaled else None,
+        external=api.group("external.metrics.k8s.io") if cluster.scaled else None,
+        external_owner=metric_servers.owner(api) if cluster.scaled else "",
         classes=_names(classes),
         drivers=_names(_list(target, "CSIDriver") if cluster.weights == "gcsfuse" else None),
     )

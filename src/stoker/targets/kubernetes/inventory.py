@@ -12,7 +12,9 @@ ONCE = (
 )
 # What a fleet may own, in the order in which it is taken away.
 OWNED = (
+    "ScaledObject",
     "HorizontalPodAutoscaler",
+    "AutoscalingMetric",
     "PodMonitoring",
     "PodMonitor",
     "Rules",
@@ -36,5 +38,7 @@ OWNED = (
     "ComputeClass",
     "ServiceAccount",
 )
+# What moves the number of replicas: of one fleet one at a time.
+SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 WORKLOADS = ("Deployment", "LeaderWorkerSet")
 WEIGHTS = ("PersistentVolumeClaim", "VolumeSnapshot", "PersistentVolume")

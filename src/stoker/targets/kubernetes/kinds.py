@@ -40,6 +40,8 @@ RESOURCES = {
     "ControllerRevision": Resource("apps/v1", "controllerrevisions"),
     "Job": Resource("batch/v1", "jobs"),
     "HorizontalPodAutoscaler": Resource("autoscaling/v2", "horizontalpodautoscalers"),
+    "ScaledObject": Resource("keda.sh/v1alpha1", "scaledobjects"),
+    "AutoscalingMetric": Resource("autoscaling.gke.io/v1beta1", "autoscalingmetrics"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
     "NetworkPolicy": Resource("networking.k8s.io/v1", "networkpolicies"),
     "StorageClass": Resource("storage.k8s.io/v1", "storageclasses", namespaced=False),

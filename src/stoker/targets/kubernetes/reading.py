@@ -1,14 +1,16 @@
 """One fleet's part of a namespace, as it is read: its objects and pods as one state."""
 
 from stoker.errors import UsageError
-from stoker.fleet.state import FleetState, Service
+from stoker.fleet.state import Evidence, FleetState, Service
 from stoker.render.manifests.choices import LOADS
 from stoker.spec.nouns import ServeSpec
 from stoker.system import clock
 from stoker.targets.kubernetes import (
     deletion,
+    keda,
     metric_chain,
     probe_events,
+    scalers,
     scaling,
     workload,
     workload_conditions,
@@ -51,12 +53,10 @@ class Reading:
         events = evidence(self.api.visible("Event", self.namespace), self.name, self._others())
         seen = probe_events.unready(replicas(pods, self._log, self._newest(owner)), events)
         before = self._stages() + self.beside()
-        scalers = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
+        hpas = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         services = self._services()
-        warnings = conditions(scalers) + unattended(owner, now) + unscheduled(everyone, now)
-        warnings += (
-            metric_chain.links(self.api, scalers[0], pods, inside=self.around.inside) if scalers else ()
-        )
+        warnings = conditions(hpas) + unattended(owner, now) + unscheduled(everyone, now)
+        warnings += self._scaling(hpas, everyone, events, now)
         warnings += self.around.evidence(owner, everyone, services, before, now)
         warnings += workload_conditions.over(owner, events)
         before += deletion.services(warnings, now)
@@ -74,8 +74,18 @@ class Reading:
             evidence=warnings,
             page=self._page(ports) if any(one.role == "page" for one in before) else None,
             stopping=bool(deletion.kept([owner])) if owner else bool(seen),
-            scaling=scaling.read(scalers[0]) if scalers else None,
+            scaling=scaling.read(hpas[0]) if hpas else None,
         )
+
+    def _scaling(
+        self, hpas: tuple[Object, ...], everyone: tuple[Object, ...], events: tuple[Evidence, ...], now: float
+    ) -> tuple[Evidence, ...]:
+        """What is broken between the fleet's metrics and what scales by them."""
+        out = metric_chain.links(self.api, hpas[0], everyone, inside=self.around.inside) if hpas else ()
+        if self.spec.kubernetes.scaler != "keda" and not any(map(scalers.kedas, hpas)):
+            return out
+        found = self.api.visible("ScaledObject", self.namespace, self.selector)
+        return out + keda.evidence(found, events, now)
 
     def _page(self, ports: dict[str, int]) -> str:
         port = ports.get(f"{self.name}-page", page_port(self.spec))

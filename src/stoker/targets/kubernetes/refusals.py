@@ -90,6 +90,8 @@ def not_there(body: dict[str, Any]) -> str:
 
 def _admission_fix(said: str) -> str:
     """What to do about an object that the cluster does not admit, by who says so."""
+    if other := re.search(r"already managed by the hpa '([^']+)'", said):  # KEDA's webhook
+        return f"only one may move the replicas: `kubectl delete hpa {other[1]}`, or another scaler"
     if "admission webhook" in said:
         return "ask whoever runs that webhook, or change what it objects to"
     if "exceeded quota" in said:

@@ -14,7 +14,8 @@ from stoker.targets.kubernetes.client import Api, Object
 
 KEEPER = "stoker-replicas"
 _THE_HPAS = re.compile(
-    rf'with 1 conflict: conflict with "(kube-controller-manager|{KEEPER})"[^:]*: \.spec\.replicas\s*$'
+    rf'with 1 conflict: conflict with "(kube-controller-manager|keda[\w-]*|{KEEPER})"'
+    r"[^:]*: \.spec\.replicas\s*$"
 )
 
 

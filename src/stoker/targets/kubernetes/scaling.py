@@ -12,7 +12,7 @@ from stoker.autoscale.policy import Controller
 from stoker.autoscale.quantity import number
 from stoker.autoscale.words import coming, reason
 from stoker.fleet.state import ScaledBy, Scaling
-from stoker.render.manifests.scaling import METRICS
+from stoker.render.manifests.scaling import known, of_trigger
 from stoker.targets.kubernetes.pods import moment
 
 Object = dict[str, Any]
@@ -28,7 +28,7 @@ def read(hpa: Object) -> Scaling:
     # without a figure, what it wanted before stays in its status
     desired = int(status.get("desiredReplicas") or 0)
     wanted = (desired if conditions else desired or now) if acts else now
-    metrics = tuple(_metric(one, status) for one in spec.get("metrics") or ())
+    metrics = tuple(_metric(one, status, meta.get("annotations")) for one in spec.get("metrics") or ())
     found = Scaling(
         by=f"{meta['name']} {reference['kind']}/{reference['name']}",
         low=int(spec.get("minReplicas", 1)),
@@ -52,7 +52,7 @@ def _said(one: Object) -> Said:
     return Said(one["type"], one["status"] == "True", str(one.get("reason", "")), str(one.get("message", "")))
 
 
-def _metric(one: Object, status: Object) -> ScaledBy:
+def _metric(one: Object, status: Object, notes: Object | None) -> ScaledBy:
     """A metric of the spec with its newest figure."""
     kind = one["type"][0].lower() + one["type"][1:]
     asked = one.get(kind, {})
@@ -66,17 +66,12 @@ def _metric(one: Object, status: Object) -> ScaledBy:
         {},
     )
     target = asked.get("target", {})
-    return ScaledBy(_known(name), _figure(current, target), _figure(target, target))
+    ours = known(name) or of_trigger(name, notes) or name
+    return ScaledBy(ours, _figure(current, target), _figure(target, target))
 
 
 def _name(part: Object) -> str:
     return str(part.get("metric", {}).get("name") or part.get("name", ""))
-
-
-def _known(name: str) -> str:
-    """Stoker's own name of a metric, whatever the adapter calls it."""
-    families = {family.partition(":")[2]: ours for ours, family in METRICS.items()}
-    return next((ours for family, ours in families.items() if family in name), name)
 
 
 def _figure(part: Object, target: Object) -> float | None:
