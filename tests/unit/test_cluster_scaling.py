@@ -138,6 +138,12 @@ def test_what_it_will_do_next_and_by_when(
     assert read(body).soon == (f"{soon}, if the figures stay" if soon else "")
 
 
+def test_a_fleet_that_keda_put_to_sleep_is_not_off() -> None:
+    body = hpa(None, 0, 0, condition("ScalingActive", "False", "ScalingDisabled"))
+    body["metadata"]["ownerReferences"] = [{"kind": "ScaledObject", "name": "shop"}]
+    assert read(body).reason.startswith("it sleeps at 0: KEDA wakes it")
+
+
 def test_a_share_among_no_replicas_is_no_figure() -> None:
     """Kubernetes 1.36 shows the least of all numbers there."""
     assert read(hpa("-9223372036854775808m", 0, 0, ACTIVE)).metrics[0].value is None

@@ -44,8 +44,18 @@ def read(hpa: Object) -> Scaling:
     except ValueError as error:
         return replace(found, reason=f"its spec cannot be read: {error}")
     said = {kind: _said(one) for kind, one in conditions.items()}
+    if _sleeps(hpa, said):
+        return replace(found, reason="it sleeps at 0: KEDA wakes it when its metrics ask for a replica")
     soon = coming(found, policy, said, Controller())
     return replace(found, reason=reason(found, policy, said), soon=soon)
+
+
+def _sleeps(hpa: Object, said: dict[str, Said]) -> bool:
+    """Whether KEDA, which made this HPA, has taken the fleet to 0: the HPA itself knows of nothing but 1 and
+    more."""
+    owners = {one.get("kind") for one in hpa["metadata"].get("ownerReferences") or ()}
+    active = said.get("ScalingActive")
+    return "ScaledObject" in owners and active is not None and active.reason == "ScalingDisabled"
 
 
 def _said(one: Object) -> Said:
