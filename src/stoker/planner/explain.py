@@ -14,7 +14,8 @@ def explain(plan: Plan, runs: str = "") -> str:
     """The plan as a table. `runs` is the command line, where one is rendered."""
     rows = [("strategy", _strategy(plan)), *(("why", reason) for reason in plan.reasons)]
     if plan.shares:
-        rows.insert(1, ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares))))
+        moved = f" of {_replicas(plan)}" if plan.spec.scales else ""
+        rows.insert(1, ("replicas", f"{plan.replicas}{moved}: " + "; ".join(map(str, plan.shares))))
     if plan.memory is not None:
         rows += [("per GPU" if _on_gpus(plan) else "memory", bar(plan.memory)), ("holds", _holds(plan))]
     if plan.measured is not None:
