@@ -18,11 +18,14 @@ Scope = Literal[
     "engine log", "engine process", "weights copy log", "pod event", "autoscaler", "fleet",
     "lint", "check of the machine", "check of the cluster", "error",
 ]  # fmt: skip
+# What an engine can say as it dies: its options, its model, room, the device and image, ranks, its processes.
+ENGINE = ("options", "checkpoint", "room", "device", "ranks", "engine")
 # In the order in which `why` ranks them: what an engine said as it died is nearest to the cause.
 FILES = (
-    "engine", "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
+    *ENGINE, "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
     "lint", "machine", "cluster", "errors",
 )  # fmt: skip
+Kind = Literal["cause", "warning", "symptom", "echo", "end"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _FIELD = re.compile(r"\{(\w+)(?:\|([^{}]*))?\}")
 
@@ -49,7 +52,8 @@ class Rule:
     beside: str = ""
     without: str = ""
     case: str = ""
-    echo: bool = False
+    kind: Kind = "cause"
+    within: str = ""
     more: str = ""
     since: str = ""
     until: str = ""
@@ -155,9 +159,11 @@ def _rule(row: Mapping[str, Any]) -> Rule:
     return Rule(**given)
 
 
-def _joined(value: str | list[str]) -> str:
-    """Alternatives stand in a list."""
-    return value if isinstance(value, str) else "|".join(value)
+def _joined(value: str | list[str | list[str]]) -> str:
+    """Alternatives stand in a list; one that is long stands there as the list of its parts."""
+    if isinstance(value, str):
+        return value
+    return "|".join(one if isinstance(one, str) else "".join(one) for one in value)
 
 
 @cache
