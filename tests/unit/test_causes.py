@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.support.deaths import LINES, LOGS, REAL
+from tests.support.deaths import ECHO, LINES, LOGS, REAL, death
 
 from stoker.advise.why import why
 from stoker.advise.why.rule import SHOWN, shown
@@ -20,10 +20,9 @@ from stoker.targets.local.child import Child
 from stoker.targets.local.restarts import cause_of
 
 NOW = 1000.0
-ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 DEATHS = {
     **{name: (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8") for name, *_ in REAL},
-    **{f"{rule}-{n}": f"{line}\nTraceback:\n{ECHO}\n" for n, (rule, _, line) in enumerate(LINES)},
+    **{f"{rule}-{n}": death(line) for n, (rule, _, line) in enumerate(LINES)},
     "unknown": f"Traceback (most recent call last):\nValueError: the moon is full\n{ECHO}\n",
 }
 COPIES = {
@@ -163,10 +162,10 @@ def test_a_container_whose_memory_ran_out() -> None:
 
 
 def test_rules_of_what_is_shown_and_of_what_is_said_are_apart() -> None:
-    said = {one.scope for one in rules.of("engine", "process", "copy")}
+    said = {one.scope for one in rules.of(*rules.ENGINE, "process", "copy")}
     assert said == {"engine log", "engine process", "weights copy log"}
     assert not said & {one.scope for one in rules.of(*SHOWN)}
-    assert not [one.id for one in rules.of("engine", "copy") if one.reason], (
+    assert not [one.id for one in rules.of(*rules.ENGINE, "copy") if one.reason], (
         "they are never held against an event"
     )
 

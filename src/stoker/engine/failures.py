@@ -156,7 +156,7 @@ class _Reader:
 
     def _let_go(self, place: _Place) -> None:
         if place.held is not None:
-            self._add(place, place.held, place.held.text.rstrip(":"), "exception")
+            self._add(place, place.held, f"{place.held.text} no reason is told", "exception")
             place.held = None
 
     def _place(self, process: str) -> _Place:
@@ -196,7 +196,7 @@ class _Reader:
         if _HEAD.match(bare) and (not place.flat or _SURE.match(bare)):
             place.inside, place.near = False, NEAR
             alone = ":" not in bare and place.code
-            self._exception(place, line, f"{bare}: {place.code}" if alone else bare)
+            self._add(place, line, f"{bare}: {place.code}" if alone else bare, "exception")
         elif not place.flat:
             place.inside, place.near = False, 0
             self._loose(place, line)
@@ -218,13 +218,7 @@ class _Reader:
         if not _SURE.match(bare):
             return self._add(place, line, bare, "plain" if not line.level or follows else "error")
         place.near, place.told = NEAR, (line.level, line.source)
-        return self._exception(place, line, bare)
-
-    def _exception(self, place: _Place, line: Line, text: str) -> None:
-        if _VALIDATION.search(text):
-            place.held = replace(line, text=f"{text}:")
-        else:
-            self._add(place, line, text, "exception")
+        return self._add(place, line, bare, "exception")
 
     def _reason(self, place: _Place, held: Line, text: str) -> None:
         """One more line of a validation error; its reason ends with its type."""
@@ -235,5 +229,8 @@ class _Reader:
             self._add(place, held, whole.partition(" [type=")[0], "exception")
 
     def _add(self, place: _Place, line: Line, text: str, kind: Kind) -> None:
+        if _VALIDATION.search(text):
+            place.held = replace(line, text=f"{text}:")
+            return
         one = Statement(text, line.number, place.group, kind, place.weak)
         self.run.add(replace(one, frames=tuple(place.frames)) if kind == "exception" else one)

@@ -87,7 +87,7 @@ def causes(log: Iterable[str]) -> tuple[Cause, ...]:
 def died_of(code: int) -> Finding | None:
     """What is known of an engine that a signal has ended, by its exit code, which is negative."""
     found = _known(Statement(f"(exit code: {code})", 0, 0, "error"))
-    return found.finding if found else None
+    return found.finding if found and not found.tier else None
 
 
 def _ranked(said: Sequence[Statement]) -> list[_Candidate]:
