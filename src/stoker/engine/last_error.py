@@ -39,11 +39,15 @@ _PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why an engine ended: the finding, the number of the line that says so, and that line."""
+    """Why an engine ended: the finding, the number of the line that says so, and that line.
+
+    sure: a cause by a rule; what is not may follow from another one.
+    """
 
     finding: Finding
     line: int = 0
     said: str = ""
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def causes(log: Iterable[str]) -> tuple[Cause, ...]:
     out: dict[tuple[str, str], Cause] = {}
     for one in found:
         key = (one.finding.rule, one.finding.what if one.tier < _TIERS["echo"] else "")
-        out.setdefault(key, Cause(one.finding, one.one.line, short(one.one.text)))
+        sure = one.tier < _UNKNOWN
+        out.setdefault(key, Cause(one.finding, one.one.line, short(one.one.text), sure))
     return tuple(out.values())
 
 
@@ -97,7 +102,9 @@ def _ranked(said: Sequence[Statement]) -> list[_Candidate]:
             best[one.one.group] = one
     found = sorted(best.values(), key=lambda one: one.among)
     failed = any(one.one.kind != "quiet" and one.tier < _TIERS["end"] for one in found)
-    return [one for one in found if failed or one.tier >= _TIERS["end"]]
+    found = [one for one in found if failed or one.tier >= _TIERS["end"]]
+    nearer = [one for one in found if one.tier < _TIERS["echo"]]
+    return nearer or found
 
 
 def _candidates(said: Sequence[Statement]) -> Iterator[_Candidate]:
