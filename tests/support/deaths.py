@@ -42,8 +42,10 @@ ECHO = "RuntimeError: Engine core initialization failed. See root cause above. F
 
 
 def death(line: str) -> str:
-    """The log of an engine that died of a line; of one that begins with `@name|`, in a function of that name."""
+    """The log of an engine that died of a line; of one that begins with `@name|`, in a function, or a file, of
+    that name."""
     name, _, said = line.removeprefix("@").partition("|") if line.startswith("@") else ("", "", line)
     up = "INFO:     Application startup complete.\n" if name == "serving" else ""
-    frames = f'Traceback (most recent call last):\n  File "x.py", line 1, in {name}\n' if name else ""
+    frame = f'  File "{name}", line 1, in f' if name.endswith(".py") else f'  File "x.py", line 1, in {name}'
+    frames = f"Traceback (most recent call last):\n{frame}\n" if name else ""
     return f"{up}{frames}{said}\nTraceback (most recent call last):\n{ECHO}\n"

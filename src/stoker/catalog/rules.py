@@ -25,7 +25,7 @@ FILES = (
     *ENGINE, "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
     "lint", "machine", "cluster", "errors",
 )  # fmt: skip
-Kind = Literal["cause", "warning", "symptom", "echo", "end"]
+Kind = Literal["cause", "warning", "symptom", "place", "echo", "end"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _FIELD = re.compile(r"\{(\w+)(?:\|([^{}]*))?\}")
 
@@ -54,6 +54,7 @@ class Rule:
     case: str = ""
     kind: Kind = "cause"
     within: str = ""
+    where: str = ""
     more: str = ""
     since: str = ""
     until: str = ""
@@ -152,7 +153,7 @@ def blank(text: str) -> str:
 
 def _rule(row: Mapping[str, Any]) -> Rule:
     given: dict[str, Any] = {
-        key: _joined(value) if key in ("text", "reason") else value for key, value in row.items()
+        key: _joined(value) if key in ("text", "reason", "where") else value for key, value in row.items()
     }
     if unknown := given.keys() - {one.name for one in fields(Rule)}:
         raise ValueError(f"rule {row.get('id')}: {', '.join(sorted(unknown))}")

@@ -31,9 +31,9 @@ def command(which: FleetOptions, log: str | None, output: str) -> None:
 
     Of a fleet that did not come up it tells why the last try failed, until `down` or the next `up`.
 
-    With --log it explains a log that somebody hands over: no fleet and no spec are needed. Prefixes of Docker,
-    compose, kubectl and collectors may stay, and events of kubectl may stand in it. What may only follow from a
-    cause is a note behind it.
+    With --log it explains a log that somebody hands over: no fleet and no spec are needed. Prefixes of
+    Docker, compose, kubectl and collectors may stay, and events of kubectl may stand in it. What may only
+    follow from a cause is a note behind it.
     """
     if log is not None:
         return _log(which, log, output)

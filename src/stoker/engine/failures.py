@@ -20,7 +20,9 @@ Kind = Literal["exception", "error", "plain", "quiet"]
 
 _TRACEBACK = "Traceback (most recent call last)"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
-_FILE = re.compile(r'^\s*File "[^"]*", line \d+(?:, in (\S+))?')
+_FILE = re.compile(r'^\s*File "([^"]*)", line \d+(?:, in (\S+))?')
+# Frames of others, by which it is not told whose error it is.
+_BETWEEN = re.compile(r"/pydantic/|^<frozen|/contextlib\.py|/functools\.py|/json/|/importlib/|/tracing/")
 _MARKS = re.compile(r"^\s*[\^~]+\s*$|^\s*\[Previous line repeated|^\s*\.\.\.<\d+ lines>\.\.\.")
 # The name of an exception, of any name, alone or before its message.
 _HEAD = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*|\w*[eE]rror)(?::(?:\s.*)?)?$")
@@ -50,7 +52,7 @@ class Statement:
 
     group: statements of one number are of one traceback with its chain, and of its message's further lines.
     weak: of a request, after which the engine goes on. frames: the functions of its tracebacks, outermost
-    first, behind `serving` where the engine was up already.
+    first, behind `serving` where the engine was up already. file: where it was raised.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Statement:
     kind: Kind
     weak: bool = False
     frames: tuple[str, ...] = ()
+    file: str = ""
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class _Place:
     told: tuple[str, str] = ("", "")  # level and source of the traceback
     weak: bool = False
     frames: list[str] = field(default_factory=list)
+    file: str = ""
     held: Line | None = None  # a validation error that waits for its reason
 
 
@@ -172,6 +176,7 @@ class _Reader:
         before = line.text.partition(_TRACEBACK)[0]
         place.weak |= bool(_REQUEST.search(line.source) or _ASGI.search(before))
         place.inside, place.flat, place.chained, place.code = True, False, False, ""
+        place.file = ""
         place.told = (line.level, line.source)
 
     def _same(self, place: _Place, line: Line) -> bool:
@@ -183,8 +188,9 @@ class _Reader:
         if (frame := _FILE.match(text)) is not None:
             place.flat |= not text.startswith(" ")
             place.after_file = True
-            if frame[1] and len(place.frames) < MOST_FRAMES:
-                place.frames.append(frame[1])
+            place.file = place.file if _BETWEEN.search(frame[1]) else frame[1]
+            if frame[2] and len(place.frames) < MOST_FRAMES:
+                place.frames.append(frame[2])
             place.weak |= bool(_REQUEST.search(text))
             return
         bare = text.strip()
@@ -214,6 +220,7 @@ class _Reader:
         if not follows:
             self._groups += 1
             place.group, place.frames, place.near = self._groups, ["serving"] if self._up else [], 0
+            place.file = ""
             place.weak = bool(_REQUEST.search(line.source) or _ASGI.search(text))
         if not _SURE.match(bare):
             return self._add(place, line, bare, "plain" if not line.level or follows else "error")
@@ -233,4 +240,6 @@ class _Reader:
             place.held = replace(line, text=f"{text}:")
             return
         one = Statement(text, line.number, place.group, kind, place.weak)
-        self.run.add(replace(one, frames=tuple(place.frames)) if kind == "exception" else one)
+        if kind == "exception":
+            one = replace(one, frames=tuple(place.frames), file=place.file)
+        self.run.add(one)

@@ -1,8 +1,8 @@
 """A dead engine's last error: the one line that matters, why it happened, and the fix.
 
 vLLM is several processes, and each one that a failure passes through writes a traceback of its own; the last
-one says only "See root cause above". The cause is the first, in the process where it happened: of a chain of
-exceptions the one that a rule knows best, of several the first; what only follows from a cause comes after it.
+one says only "See root cause above". The cause is the first, in the process where it happened: of a chain
+of exceptions the one that a rule knows best, of several the first; what may follow from it comes after.
 """
 
 import re
@@ -20,7 +20,7 @@ MOST = 300  # characters of a line that a person reads
 
 # How near a rule is to the cause of an end: what follows from something else comes after an error that
 # nobody knows.
-_TIERS = {"cause": 0.0, "warning": 1.0, "symptom": 2.0, "echo": 4.0, "end": 5.0}
+_TIERS = {"cause": 0.0, "warning": 1.0, "symptom": 2.0, "place": 2.0, "echo": 4.0, "end": 5.0}
 _UNKNOWN, _UNKNOWN_LINE, _WEAK = 2.0, 3.0, 2.5
 
 # Said of a failure that happened elsewhere.
@@ -33,7 +33,9 @@ _ECHO = re.compile(
     r"|Task exception was never retrieved|Exception in callback|^future: <|returned non-zero exit status"
     r"|ENGINE_PROCESS_DIED|Got error from EngineCore|Application startup failed|See root cause above"
 )
-_TELLING = re.compile(r"\b(?:error|fatal|fail(?:ed|ure|s)?|cannot|could ?n.t|unable|exception|panic|abort\w*)\b", re.I)
+_TELLING = re.compile(
+    r"\b(?:error|fatal|fail(?:ed|ure|s)?|cannot|could ?n.t|unable|exception|panic|abort\w*)\b", re.I
+)
 _PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+: (?:Value error, )?")
 
 
@@ -124,22 +126,33 @@ def _candidates(said: Sequence[Statement]) -> Iterator[_Candidate]:
 
 def _known(one: Statement) -> _Candidate | None:
     """By the first rule that fits, of those that are nearest to a cause."""
-    found: _Candidate | None = None
-    for order, rule in enumerate(rules.of(*rules.ENGINE)):
-        tier = _TIERS[rule.kind]
-        if (found is not None and found.tier <= tier) or (one.kind == "quiet" and rule.kind not in ("warning", "end")):
+    best: tuple[float, int, Rule, re.Match[str]] | None = None
+    for order, tier, rule in _rules():
+        if one.kind == "quiet" and rule.kind not in ("warning", "end"):
             continue
-        if (match := _match(rule, one)) is not None:
-            tier = 0.0 if rule.kind == "warning" and one.kind != "quiet" else tier
-            finding = gone.named(rule, match) or rule.found(match)
-            found = _Candidate(tier, order, one, replace(finding, what=short(finding.what)))
-            if not tier:
+        if (best is None or (tier, order) < best[:2]) and (match := _match(rule, one)) is not None:
+            best = (0.0 if rule.kind == "warning" and one.kind != "quiet" else tier, order, rule, match)
+            if not best[0]:
                 break
-    return found
+    if best is None:
+        return None
+    tier, order, rule, match = best
+    finding = gone.named(rule, match) or rule.found(match)
+    return _Candidate(tier, order, one, replace(finding, what=short(finding.what)))
+
+
+@cache
+def _rules() -> tuple[tuple[int, float, Rule], ...]:
+    """All that are about what an engine says: their order, in which places come last, and their tier."""
+    found = [one for one in rules.of(*rules.ENGINE) if one.text]
+    found.sort(key=lambda one: one.kind == "place")
+    return tuple((order, _TIERS[one.kind], one) for order, one in enumerate(found))
 
 
 def _match(rule: Rule, one: Statement) -> re.Match[str] | None:
     if rule.within and not any(re.fullmatch(rule.within, name) for name in one.frames):
+        return None
+    if rule.where and re.search(rule.where, one.file) is None:
         return None
     return rule.match(one.text)
 

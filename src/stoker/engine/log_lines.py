@@ -24,7 +24,7 @@ _WRAPPER = re.compile(
     "|".join(
         (
             r"(?:>+ )+",  # quoted in an issue
-            r"\s{2,}\| ",  # of a group of exceptions
+            r"\s{2,}\| |[│┃] ?",  # of a group of exceptions, of a frame around a terminal
             r"\[pod/[^\]\s]{1,200}\] ",  # kubectl logs --prefix
             r"[\w.-]{1,100}\s{1,60}\| ",  # docker compose
             r"[a-z0-9.-]{1,200} [a-z0-9-]{1,100} (?=\(|INFO|ERROR|WARNING|Traceback| {2}File)",  # stern
@@ -40,14 +40,22 @@ _PROCESS = re.compile(r"\s*\(([^()]{0,60}\bpid=\d+[^()]{0,80})\)(?: |$)")
 _RANK = re.compile(r"\s*\[((?:rank|default)?\d{1,4})\]:(?: |(?=\[)|$)")
 _VLLM = re.compile(
     r"\s*\[?(?P<level>ERROR|WARNING|INFO|CRITICAL|DEBUG)\]?"
-    r"(?: \d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (?:\[?(?P<source>[^\]\s]{1,120}:\d+)\](?: |$))?"
+    r"(?: \d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (?:\[?(?P<source>[^\]\s]{1,120}:\d+)\[?\](?: |$))?"
+    r"| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d+)? (?:[\w. :-]{1,200} -- )?"
     r"|:[ ]{4,5}| - |:\S{1,80}?:|: |\s{1,4}\S{1,100}:\d+ -- )"
 )
+_NAMED = re.compile(r"[\w.]{1,100} - (?P<level>ERROR|WARNING|INFO|CRITICAL|DEBUG) - ")
 _TORCH = re.compile(
     r"\s*\[?(?P<level>[EWIF])\d{3,4} \d\d:\d\d:\d\d\.\d+ (?:\d+ )?(?P<source>[^\]\s]{1,200})\] ?"
 )
 _NCCL = re.compile(r"\s*\S{1,100}:\d+:\d+ \[\d+\] (?:\S{1,100}:\d+ )?NCCL (?P<level>WARN|INFO) ?")
-_NAMES = {"E": "ERROR", "F": "CRITICAL", "W": "WARNING", "I": "INFO", "WARN": ""}  # what NCCL warns of it fails by
+_NAMES = {
+    "E": "ERROR",
+    "F": "CRITICAL",
+    "W": "WARNING",
+    "I": "INFO",
+    "WARN": "",
+}  # what NCCL warns of it fails by
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +119,14 @@ def _bare(text: str, number: int, level: str) -> Line:
     for _ in range(MOST_PREFIXES):
         if (found := _PROCESS.match(text) or _RANK.match(text)) is not None:
             process = found[1]
-        elif not own and (found := _VLLM.match(text) or _TORCH.match(text) or _NCCL.match(text)) is not None:
+        elif not own and (found := _levelled(text)) is not None:
             level, own = _NAMES.get(found["level"], found["level"]), True
             source = found.groupdict().get("source") or source
         elif (found := _WRAPPER.match(text)) is None:
             break
         text = text[found.end() :]
     return Line(text, number, level, process, source)
+
+
+def _levelled(text: str) -> re.Match[str] | None:
+    return _VLLM.match(text) or _TORCH.match(text) or _NCCL.match(text) or _NAMED.match(text)
