@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from stoker.catalog import rules
+from stoker.catalog.needles import needles
 from stoker.catalog.rules import Rule
 from stoker.engine import gone
 from stoker.engine.failures import Statement, runs
@@ -150,6 +151,9 @@ def _rules() -> tuple[tuple[int, float, Rule], ...]:
 
 
 def _match(rule: Rule, one: Statement) -> re.Match[str] | None:
+    wanted = needles(rule.text)
+    if wanted and not any(text in one.text for text in wanted):
+        return None
     if rule.within and not any(re.fullmatch(rule.within, name) for name in one.frames):
         return None
     if rule.where and re.search(rule.where, one.file) is None:

@@ -25,7 +25,7 @@ _WRAPPER = re.compile(
         (
             r"(?:>+ )+",  # quoted in an issue
             r"\s{2,}\| |[│┃] ?",  # of a group of exceptions, of a frame around a terminal
-            r"\[pod/[^\]\s]{1,200}\] ",  # kubectl logs --prefix
+            r"\[[A-Z][A-Z ]{2,30}\] |\[pod/[^\]\s]{1,200}\] ",  # kubectl logs --prefix
             r"[\w.-]{1,100}\s{1,60}\| ",  # docker compose
             r"[a-z0-9.-]{1,200} [a-z0-9-]{1,100} (?=\(|INFO|ERROR|WARNING|Traceback| {2}File)",  # stern
             # containerd's own files, docker logs -t, kubectl logs --timestamps
