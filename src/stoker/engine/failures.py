@@ -36,6 +36,8 @@ _CHATTER = re.compile(
     r"resource_tracker|^\s*warnings?\.warn|^usage: |it/s\]|s/it\]|\d+%\|"
     r"|^Exception ignored in|^Loading \S* ?checkpoint"
 )
+# How `kubectl describe` tells of a container.
+_STATE = re.compile(r"\s+(?:Reason|Message|Exit Code): ")
 _SKIPPED = re.compile(r"Avg prompt throughput|^127\.0\.0\.1:|HTTP/1\.[01]\" 200")
 # Where one request is answered: what fails there is no end of the engine.
 _REQUEST = re.compile(r"(?:^|/)(?:serving\w*|preprocess|h11_impl|httptools_impl|protocol|error_response)\.py")
@@ -211,7 +213,8 @@ class _Reader:
         text, bare = line.text, line.text.strip()
         if place.held is not None:
             return self._reason(place, place.held, bare)
-        if (text.startswith("    ") and place.near <= 0) or _FILE.match(text) or _MARKS.match(text):
+        code = text.startswith("    ") and place.near <= 0 and not _STATE.match(text)
+        if code or _FILE.match(text) or _MARKS.match(text):
             return None  # of a traceback whose begin is not in the log
         if _CHATTER.search(text):
             return None

@@ -16,18 +16,18 @@ def named(found: Rule, match: re.Match[str]) -> Finding | None:
     where no more is known."""
     if found.case != "unrecognized":
         return None
-    words = match[1].strip()
-    names = _OPTION.findall(words)
+    words = next(filter(None, match.groups()), "").strip()
+    names = [words] if words.isidentifier() else _OPTION.findall(words)
     if (change := _gone(names)) is not None:
         note = f" ({change.note})" if change.note else ""
         return rule(found.id, "gone").finding(
             option=change.written, until=change.until, note=note, fix=change.fix
         )
     known = next((name for name in names if vllm.release(vllm.DEFAULT).option(name) is not None), None)
-    if known is not None:
+    if known is not None and not words.isidentifier():
         release = f"vLLM {vllm.DEFAULT}"
         return rule(found.id, "spaced").finding(words=words, release=release, option=f"--{known}")
-    if not names and _PATH.match(words.split()[0]):
+    if not names and words and _PATH.match(words.split()[0]):
         return rule(found.id, "words").finding(words=words)
     return None
 
