@@ -5,7 +5,7 @@ A log of any length is read once; what is kept of it is bounded.
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ MOST = 3000  # statements that are kept from the begin, and
 LAST = 500  # from the end
 NEAR = 40  # lines behind an exception that still belong to its message
 MOST_FRAMES = 400
+NEAR_BEGIN = 400  # characters in which a line shows what it is
 
 Kind = Literal["exception", "error", "plain", "quiet"]
 
@@ -108,12 +109,12 @@ class _Run:
         return any(one.kind in ("exception", "error") for one in self.first)
 
 
-def runs(log: Iterable[str], quiet: re.Pattern[str]) -> list[tuple[Statement, ...]]:
+def runs(log: Iterable[str], telling: Callable[[str], object]) -> list[tuple[Statement, ...]]:
     """The statements of the last life that the log tells of, and before them those of the one before it.
 
-    quiet: of what was said on the way, lines that match it are kept too.
+    telling: of what was said on the way, lines are kept too of which this is true.
     """
-    reader = _Reader(quiet)
+    reader = _Reader(telling)
     for one in lines(log):
         reader.feed(one)
     reader.end()
@@ -121,8 +122,8 @@ def runs(log: Iterable[str], quiet: re.Pattern[str]) -> list[tuple[Statement, ..
 
 
 class _Reader:
-    def __init__(self, quiet: re.Pattern[str]) -> None:
-        self._quiet = quiet
+    def __init__(self, telling: Callable[[str], object]) -> None:
+        self._telling = telling
         self._places: dict[str, _Place] = {}
         self._groups = 0
         self._up = False
@@ -151,7 +152,7 @@ class _Reader:
             self.run, self._places, self._up = _Run(), {}, False
         elif _UP.search(line.text):
             self._up = True
-        if not _SKIPPED.search(line.text) and self._quiet.search(line.text):
+        if not _SKIPPED.search(line.text, 0, NEAR_BEGIN) and self._telling(line.text):
             self._groups += 1
             self.run.add(Statement(line.text.strip(), line.number, self._groups, "quiet"))
 
@@ -216,7 +217,7 @@ class _Reader:
         code = text.startswith("    ") and place.near <= 0 and not _STATE.match(text)
         if code or _FILE.match(text) or _MARKS.match(text):
             return None  # of a traceback whose begin is not in the log
-        if _CHATTER.search(text):
+        if _CHATTER.search(text, 0, NEAR_BEGIN):
             return None
         place.near -= 1
         follows = place.near > 0 and (line.level, line.source) == place.told
@@ -239,7 +240,7 @@ class _Reader:
             self._add(place, held, whole.partition(" [type=")[0], "exception")
 
     def _add(self, place: _Place, line: Line, text: str, kind: Kind) -> None:
-        if _VALIDATION.search(text):
+        if "validation error" in text and _VALIDATION.search(text):
             place.held = replace(line, text=f"{text}:")
             return
         one = Statement(text, line.number, place.group, kind, place.weak)

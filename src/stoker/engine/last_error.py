@@ -82,7 +82,7 @@ def last_error(log: Iterable[str]) -> Finding:
 
 def causes(log: Iterable[str]) -> tuple[Cause, ...]:
     """All that may have ended an engine, the likeliest first, each once; none where nothing failed."""
-    before, last = runs(log, _quiet())
+    before, last = runs(log, _telling)
     found = _ranked(last) or _ranked(before)
     out: dict[tuple[str, str], Cause] = {}
     for one in found:
@@ -151,8 +151,7 @@ def _rules() -> tuple[tuple[int, float, Rule], ...]:
 
 
 def _match(rule: Rule, one: Statement) -> re.Match[str] | None:
-    wanted = needles(rule.text)
-    if wanted and not any(text in one.text for text in wanted):
+    if not _holds(rule, one.text):
         return None
     if rule.within and not any(re.fullmatch(rule.within, name) for name in one.frames):
         return None
@@ -161,11 +160,20 @@ def _match(rule: Rule, one: Statement) -> re.Match[str] | None:
     return rule.match(one.text)
 
 
+def _telling(said: str) -> bool:
+    """Whether what was said on the way tells of an end all the same."""
+    return any(_holds(rule, said) and rule.match(said) for rule in _quiet_rules())
+
+
 @cache
-def _quiet() -> re.Pattern[str]:
-    """What tells of an end though it was said on the way."""
-    found = [one.text for one in rules.of(*rules.ENGINE) if one.kind in ("warning", "end") and one.text]
-    return re.compile("|".join(f"(?:{text})" for text in found) or "$^")
+def _quiet_rules() -> tuple[Rule, ...]:
+    return tuple(rule for _, _, rule in _rules() if rule.kind in ("warning", "end"))
+
+
+def _holds(rule: Rule, said: str) -> bool:
+    """Whether a text has one of those without which the rule cannot match."""
+    wanted = needles(rule.text)
+    return not wanted or any(text in said for text in wanted)
 
 
 def short(line: str) -> str:
