@@ -26,8 +26,10 @@ DEATHS = {
     "unknown": f"Traceback (most recent call last):\nValueError: the moon is full\n{ECHO}\n",
 }
 COPIES = {
+    "why-copy-hub": "403 Client Error: Cannot access gated repo for url https://huggingface.co/org/m",
     "why-copy-denied": "googleapi: Error 403: shop@p.iam does not have storage.objects.list access",
     "why-bucket-missing": "googleapi: Error 404: The specified bucket does not exist., notFound",
+    "why-copy-folder": "open /models/m/.partial: permission denied",
     "why-copy-full": "write /models/m/model-1.safetensors: no space left on device",
     "copy-failed": "the moon is full",
 }
@@ -135,8 +137,14 @@ def test_the_copys_words_are_its_own_scopes(rule: str, said: str) -> None:
 def test_one_line_in_two_logs_has_two_causes() -> None:
     full = "OSError: [Errno 28] No space left on device: '/models/m'"
     assert (last_error([full]).rule, cause(full).rule) == ("engine-disk", "why-copy-full")
+    folder = "PermissionError: [Errno 13] Permission denied: '/.triton'"
+    assert (last_error([folder]).rule, cause(folder).rule) == ("engine-cache", "why-copy-folder")
     denied = "403 Client Error: Forbidden for url"
     assert (last_error([denied]).rule, cause(denied).rule) == ("engine-gated", "why-copy-denied")
+
+
+def test_a_port_is_no_status() -> None:
+    assert cause("dial tcp 10.1.2.3:40344: i/o timeout").rule == "copy-failed"
 
 
 @pytest.mark.parametrize(

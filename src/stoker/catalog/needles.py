@@ -54,25 +54,25 @@ def _close(pattern: str, index: int) -> int:
 
 def _alternatives(pattern: str) -> list[list[str]]:
     out: list[list[str]] = [[]]
-    for token in _tokens(pattern):
-        if token == "|":
+    for piece in _tokens(pattern):
+        if piece == "|":
             out.append([])
         else:
-            out[-1].append(token)
+            out[-1].append(piece)
     return out
 
 
-def _runs(tokens: list[str]) -> Iterator[str]:
+def _runs(pieces: list[str]) -> Iterator[str]:
     """Texts that an alternative holds for certain."""
     run = ""
-    for token in tokens:
-        if token in ("?", "*") or _COUNT.match(token):  # what stands before may be absent
+    for piece in pieces:
+        if piece in ("?", "*") or _COUNT.match(piece):  # what stands before may be absent
             yield run[:-1]
             run = ""
-        elif len(token) == 1 and token not in ".^$+":
-            run += token
-        elif token[0] == "\\" and token[1] in _LITERAL:
-            run += token[1]
+        elif len(piece) == 1 and piece not in ".^$+":
+            run += piece
+        elif piece[0] == "\\" and piece[1] in _LITERAL:
+            run += piece[1]
         else:
             yield run
             run = ""

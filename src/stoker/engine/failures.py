@@ -78,6 +78,7 @@ class _Place:
     after_file: bool = False
     chained: bool = False
     near: int = 0  # lines that may still belong to the exception's message
+    open: bool = False  # its last line ends as one before which more is told
     told: tuple[str, str] = ("", "")  # level and source of the traceback
     weak: bool = False
     frames: list[str] = field(default_factory=list)
@@ -220,13 +221,14 @@ class _Reader:
         if _CHATTER.search(text, 0, NEAR_BEGIN):
             return None
         place.near -= 1
-        follows = place.near > 0 and (line.level, line.source) == place.told
+        sure = bool(_SURE.match(bare))
+        follows = place.near > 0 and (line.level, line.source) == place.told and (place.open or not sure)
         if not follows:
             self._groups += 1
             place.group, place.frames, place.near = self._groups, ["serving"] if self._up else [], 0
             place.file = ""
             place.weak = bool(_REQUEST.search(line.source) or _ASGI.search(text))
-        if not _SURE.match(bare):
+        if not sure:
             return self._add(place, line, bare, "plain" if not line.level or follows else "error")
         place.near, place.told = NEAR, (line.level, line.source)
         return self._add(place, line, bare, "exception")
@@ -240,6 +242,7 @@ class _Reader:
             self._add(place, held, whole.partition(" [type=")[0], "exception")
 
     def _add(self, place: _Place, line: Line, text: str, kind: Kind) -> None:
+        place.open = text.endswith(":")
         if "validation error" in text and _VALIDATION.search(text):
             place.held = replace(line, text=f"{text}:")
             return

@@ -40,6 +40,13 @@ _TELLING = re.compile(
 _PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+: (?:Value error, )?")
 
 
+# Rules of what may follow from another end, which other lines, or another rank's log, tell of.
+FOLLOWING = frozenset(
+    {"engine-rank-gone", "engine-nccl", "engine-hang", "engine-ray", "engine-killed", "engine-crash"}
+    | {"engine-stopped", "engine-error", "engine-unknown"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why an engine ended: the finding, the number of the line that says so, and that line.

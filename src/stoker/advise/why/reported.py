@@ -1,7 +1,7 @@
 """Why an engine ended, by a log or by events that somebody hands over: no fleet and no spec are needed.
 
-A log is vLLM's, as a terminal, a runtime or a collector shows it. Events are those of `kubectl get events` and
-`kubectl describe`, in place of a log or within one, or a list of them as JSON.
+A log is vLLM's, as a terminal, a runtime or a collector shows it. Events are those of `kubectl get events`
+and `kubectl describe`, in place of a log or within one, or a list of them as JSON.
 """
 
 import re
