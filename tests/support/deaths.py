@@ -1,10 +1,10 @@
 """Deaths of engines as they were recorded: what the engine said, the rule it is, and the values that are told."""
 
+import tomllib
 from pathlib import Path
 
-from tests.support.death_lines import LINES as LINES
-
-LOGS = Path(__file__).parents[1] / "data/logs"
+DATA = Path(__file__).parents[1] / "data"
+LOGS = DATA / "logs"
 
 # Real starts of the CPU build, each broken on purpose: the log, the rule, what is told of it.
 REAL: list[tuple[str, str, tuple[str, ...]]] = [
@@ -36,6 +36,12 @@ REAL: list[tuple[str, str, tuple[str, ...]]] = [
     ("import", "engine-import", ("nonexistent_part_of_fastapi",)),
     ("cores", "engine-cores", ("cores",)),
     ("worker-killed", "engine-killed", ("without a word",)),
+]
+
+# Lines as their sources write them; no GPU was here to provoke them.
+LINES: list[tuple[str, tuple[str, ...], str]] = [
+    (row["rule"], tuple(row["told"]), row["said"])
+    for row in tomllib.loads((DATA / "deaths.toml").read_text(encoding="utf-8"))["line"]
 ]
 
 ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"

@@ -41,13 +41,13 @@ def of(text: str) -> tuple[Finding, ...]:
 
 def test_a_file_as_json_is_a_list_the_likeliest_first(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
-    path.write_text(f"FooError: odd\n{GONE}\n{OOM}\n")
+    path.write_text(f"FooError: odd\nTraceback (most recent call last):\n{GONE}\n{OOM}\n")
     ran = why(str(path), "-o", "json")
     assert ran.exit_code == 0
     found = json.loads(ran.output)
     assert [one["rule"] for one in found] == ["engine-gpu-memory", "engine-error", "engine-rank-gone"]
     assert [one["severity"] for one in found] == ["error", "note", "note"]
-    assert found[0]["at"] == f"{path}:3"
+    assert found[0]["at"] == f"{path}:4"
     assert found[0]["why"].startswith(OOM)
     assert set(found[0]) == {"what", "why", "fix", "at", "severity", "rule"}
 
@@ -119,9 +119,15 @@ def test_sarif() -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("nothing-of-that-name",), (".",), ("-", "--name", "shop"), ("-", "-n", "ml")]
+    ("rule", "argv"),
+    [
+        ("why-log-file", ("nothing-of-that-name",)),
+        ("why-log-file", (".",)),
+        ("why-log", ("-", "--name", "shop")),
+        ("why-log", ("-", "-n", "ml")),
+    ],
 )
-def test_your_mistake(argv: tuple[str, ...]) -> None:
+def test_your_mistake(rule: str, argv: tuple[str, ...]) -> None:
     found = why(*argv).exception
     assert isinstance(found, UsageError)
-    assert (found.exit_code, found.finding.rule) == (2, "why-log")
+    assert (found.exit_code, found.finding.rule) == (2, rule)

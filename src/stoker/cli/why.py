@@ -68,5 +68,7 @@ def _log(which: FleetOptions, file: str, output: str) -> None:
     try:
         found = reported(reading.lines(Path(file), MOST_OF_A_LOG), name)
     except Unreadable as error:
-        raise UsageError(f"{file} cannot be read", why=error.why, fix=error.fix, rule="why-log") from None
+        raise UsageError(
+            f"{file} cannot be read", why=error.why, fix=error.fix, rule="why-log-file"
+        ) from None
     return print_findings(found, output, lambda one: printable(of_a_log(one)))
