@@ -18,6 +18,7 @@ def only(raw: str) -> Line:
         (f"{VLLM}ValueError: no", "ValueError: no", "ERROR", "Worker_TP0 pid=100"),
         (f"{VLLM}    code()", "    code()", "ERROR", "Worker_TP0 pid=100"),
         (f'{VLLM}  File "x.py", line 3', '  File "x.py", line 3', "ERROR", "Worker_TP0 pid=100"),
+        (f"{VLLM}{'x' * 200}", "x" * 200, "ERROR", "Worker_TP0 pid=100"),
         (f"{VLLM}no\r\n", "no", "ERROR", "Worker_TP0 pid=100"),
         ("(APIServer pid=1) (EngineCore_DP6 pid=24) no", "no", "", "EngineCore_DP6 pid=24"),
         ("(RayWorkerWrapper pid=3, ip=1.2.3.4) no", "no", "", "RayWorkerWrapper pid=3, ip=1.2.3.4"),
@@ -67,6 +68,13 @@ def test_an_exception_in_json_is_all_of_its_lines() -> None:
         "ValueError: no",
     ]
     assert [one.number for one in found] == [1, 2, 2, 2]
+
+
+def test_lines_that_were_joined() -> None:
+    head = "ERROR 04-02 08:25:00 [async_llm_engine.py:68] "
+    found = list(lines([" ".join(f"{head}{said}" for said in ("one thing", "another", "x" * 100))]))
+    assert [one.text for one in found] == ["one thing", "another", "x" * 100]
+    assert {(one.number, one.level) for one in found} == {(1, "ERROR")}
 
 
 def test_a_long_line_is_cut() -> None:

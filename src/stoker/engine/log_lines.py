@@ -12,9 +12,12 @@ from typing import Any
 
 LONGEST = 4000  # characters of a line that are looked at
 LONGEST_JSON = 1_000_000
+LONG = 150
 MOST_PREFIXES = 8
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b?\[\d+(?:;\d+)*m|\x1b")
+# Where lines were joined as somebody pasted them: before vLLM's own level and time.
+_JOINED = re.compile(r"(?<=[^\s)|\]:]) (?=(?:ERROR|WARNING|INFO) \d\d-\d\d \d\d:\d\d:\d\d \[)")
 _JSON_TEXT = re.compile(r'^\s*"(?:textPayload|log|message|msg)":\s*(".*"),?\s*$')
 _TEXTS = ("log", "message", "msg", "textPayload", "text", "body", "MESSAGE")
 _TRACES = ("exc_info", "exception", "stack_trace", "traceback", "exc_text")
@@ -81,8 +84,9 @@ class Line:
 def lines(log: Iterable[str]) -> Iterator[Line]:
     """The log's lines, undressed; a line of JSON may hold several."""
     for number, raw in enumerate(log, 1):
-        for text, level in _texts(raw):
-            yield _bare(_COLOUR.sub("", text[: 2 * LONGEST])[:LONGEST].rstrip(), number, level)
+        for whole, level in _texts(raw):
+            for text in _JOINED.split(whole) if len(whole) > LONG else (whole,):
+                yield _bare(_COLOUR.sub("", text[: 2 * LONGEST])[:LONGEST].rstrip(), number, level)
 
 
 def _texts(raw: str) -> Iterator[tuple[str, str]]:
