@@ -39,7 +39,16 @@ def reported(log: Iterable[str], name: str) -> tuple[Finding, ...]:
         if not one.sure:
             finding = _finding(one, name)
             told.append(replace(finding, severity="note") if told else finding)
-    return tuple(told[:MOST]) or (rule("engine-unknown", "log").finding(name),)
+    return tuple(told[:MOST]) or (_nothing(events, name),)
+
+
+def _nothing(events: Sequence[tuple[int, Evidence]], name: str) -> Finding:
+    """That no cause is known, with the last event, where there are any."""
+    if not events:
+        return rule("engine-unknown", "log").finding(name)
+    line, piece = events[-1]
+    said = f"{piece.subject}: {piece.reason}: {piece.text}"
+    return rule("engine-unknown", "events").finding(f"{name}:{line}" if line else name, event=said)
 
 
 def _finding(one: Cause, name: str) -> Finding:
