@@ -9,6 +9,7 @@ from stoker.fleet.state import Evidence
 PULL = 'Failed to pull image "r.example/x": '
 MOUNT = 'MountVolume.SetUp failed for volume "models" : '
 START = "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+UNLISTED = "not found in the list of registered CSI drivers"
 EVENTS = [
     ("Failed", PULL + "not found", "why-image-missing"),
     ("Failed", PULL + "failed to extract layer: write /x: no space left on device", "why-image-space"),
@@ -27,7 +28,7 @@ EVENTS = [
     ("FailedMount", MOUNT + 'configmap "chat" not found', "why-configmap-missing"),
     ("FailedMount", MOUNT + "x does not have storage.objects.list access", "why-mount-denied"),
     ("FailedMount", MOUNT + "failed to get GCS bucket: PermissionDenied", "why-mount-denied"),
-    ("FailedMount", MOUNT + "driver name a not found in the list of registered CSI drivers", "why-mount-driver"),
+    ("FailedMount", MOUNT + f"driver name a {UNLISTED}", "why-mount-driver"),
     ("FailedMount", MOUNT + "mount.nfs: access denied by server while mounting", "why-mount-server"),
     ("FailedMount", MOUNT + "permission denied", "why-attach"),
     ("FailedAttachVolume", "The disk resource is already being used by another instance", "why-multi-attach"),
