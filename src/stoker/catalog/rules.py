@@ -18,8 +18,8 @@ Scope = Literal[
     "engine log", "engine process", "weights copy log", "pod event", "autoscaler", "fleet",
     "lint", "check of the machine", "check of the cluster", "error",
 ]  # fmt: skip
-# What an engine can say as it dies: its options, its model, room, the device and image, ranks, its processes.
-ENGINE = ("options", "checkpoint", "room", "device", "ranks", "engine")
+# What an engine can say as it dies: its options, its model, the device and image, ranks, room, its processes.
+ENGINE = ("options", "checkpoint", "device", "ranks", "room", "engine")
 # In the order in which `why` ranks them: what an engine said as it died is nearest to the cause.
 FILES = (
     *ENGINE, "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
