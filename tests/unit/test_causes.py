@@ -14,7 +14,7 @@ from stoker.engine.last_error import last_error
 from stoker.findings import Finding
 from stoker.fleet.process import Process
 from stoker.fleet.state import FleetState, Replica, Service, from_json, to_json
-from stoker.targets.kubernetes.pods import replicas
+from stoker.targets.kubernetes.pods import LWS, replicas
 from stoker.targets.kubernetes.stages import cause, copy
 from stoker.targets.local.child import Child
 from stoker.targets.local.restarts import cause_of
@@ -87,6 +87,44 @@ def test_the_same_death_in_a_pod(name: str, tmp_path: Path) -> None:
     assert (told.rule, told.fix) == (at_death.rule, at_death.fix)
     assert pods[0].cause is not None
     assert pods[0].last_error == pods[0].cause.what
+
+
+GONE = "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting."
+FRAMES = [line for n in range(400) for line in (f'  File "/x/{n}.py", line 1, in f{n}', f"    g{n}()")]
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+TRACE = "Traceback (most recent call last):"
+LONG = [f"(Worker_TP1 pid=1) {one}" for one in (TRACE, *FRAMES, OOM)]
+LONG += [f"(Worker_TP0 pid=2) {one}" for one in (TRACE, *FRAMES, GONE)]
+
+
+def test_however_long_the_tracebacks_are(tmp_path: Path) -> None:
+    at_death, _ = here(engine(tmp_path, "\n".join(LONG)), 1)
+    assert at_death.rule == "engine-gpu-memory"
+
+
+def test_more_of_a_pods_log_is_read_where_its_end_only_follows() -> None:
+    asked: list[str] = []
+
+    def whole(name: str) -> list[str]:
+        asked.append(name)
+        return LONG
+
+    (one,) = replicas([broken("CrashLoopBackOff")], lambda _: LONG[-400:], None, whole)
+    assert (one.cause.rule if one.cause else "", asked) == ("engine-gpu-memory", ["shop-1"])
+    (one,) = replicas([broken("CrashLoopBackOff")], lambda _: LONG[:810], None, whole)
+    assert (one.cause.rule if one.cause else "", asked) == ("engine-gpu-memory", ["shop-1"])
+
+
+def test_of_a_group_the_rank_with_the_cause_is_told() -> None:
+    def rank(number: int) -> dict[str, Any]:
+        pod = broken("CrashLoopBackOff")
+        labels = {f"{LWS}/group-index": "0", f"{LWS}/worker-index": str(number)}
+        return {**pod, "metadata": {**pod["metadata"], "name": f"shop-0-{number}", "labels": labels}}
+
+    logs = {"shop-0-0": [GONE], "shop-0-1": [OOM]}
+    (one,) = replicas([rank(0), rank(1)], lambda name: logs[name])
+    assert one.cause is not None
+    assert (one.cause.rule, one.cause.at) == ("engine-gpu-memory", "Pod/shop-0-1")
 
 
 @pytest.mark.parametrize("name", ONE_EACH)

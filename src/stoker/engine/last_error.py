@@ -185,5 +185,7 @@ def _holds(rule: Rule, said: str) -> bool:
 
 def short(line: str) -> str:
     """The line without what only a programmer reads, cut to a length that a person does."""
-    plain = _PYDANTIC.sub("", line.strip())
+    plain = line.strip()
+    if "validation error" in plain:
+        plain = _PYDANTIC.sub("", plain)
     return plain if len(plain) <= MOST else f"{plain[: MOST - 1]}…"
