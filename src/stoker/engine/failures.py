@@ -45,7 +45,7 @@ _REQUEST = re.compile(r"(?:^|/)(?:serving\w*|preprocess|h11_impl|httptools_impl|
 _ASGI = re.compile(r"Exception in ASGI application|Error in preprocessing prompt inputs")
 # pydantic tells the reason a line or two below its error
 _VALIDATION = re.compile(r"\d+ validation errors? for \S+$")
-_START = re.compile(r"non-default args:")
+_START = re.compile(r"non-default args:|vLLM API server version |^args: Namespace\(")
 _UP = re.compile(r"Application startup complete")
 
 

@@ -43,7 +43,7 @@ _PYDANTIC = re.compile(r"(?:\S*ValidationError: )?\d+ validation errors? for \w+
 # Rules of what may follow from another end, which other lines, or another rank's log, tell of.
 FOLLOWING = frozenset(
     {"engine-rank-gone", "engine-nccl", "engine-hang", "engine-ray", "engine-killed", "engine-crash"}
-    | {"engine-stopped", "engine-error", "engine-unknown"}
+    | {"engine-stopped", "engine-elsewhere", "engine-error", "engine-unknown"}
 )
 
 
