@@ -95,6 +95,16 @@ def test_an_error_of_one_request_comes_after_that_of_the_engine() -> None:
     assert [one.finding.rule for one in causes(log)] == ["engine-error", "engine-chat-template"]
 
 
+@pytest.mark.parametrize("file", ["models/serving.py", "serving_models.py"])
+def test_an_adapter_that_is_loaded_at_the_start_is_no_request(file: str) -> None:
+    lora = [
+        TRACE,
+        f'  File "/x/vllm/entrypoints/openai/{file}", line 1, in f',
+        "ValueError: Loading lora a failed: no",
+    ]
+    assert [one.finding.rule for one in causes([*lora, TRACE, "FooError: odd"])][:1] == ["engine-adapter"]
+
+
 def test_warnings_explain_what_fails_later() -> None:
     warned = "x/cuda/__init__.py:9: UserWarning: CUDA initialization: Error 803: unsupported display driver"
     end = "RuntimeError: Failed to infer device type, please set the environment variable"
@@ -136,7 +146,7 @@ def test_an_engine_that_was_told_to_stop() -> None:
     ["{0} errors of {0} things that failed", "FooError: number {0}", "x" * 5000 + "{0}", "INFO:     {0}"],
 )
 def test_of_a_long_log_a_bounded_part_is_kept(line: str) -> None:
-    log = [*traceback("Worker_TP0", OOM), *(line.format(n) for n in range(20_000))]
+    log = [*traceback("Worker_TP0", OOM), *(line.format(n) for n in range(5_000))]
     before, last = runs(log, lambda said: True)
     assert before == ()
     assert len(last) <= MOST + LAST
@@ -144,5 +154,5 @@ def test_of_a_long_log_a_bounded_part_is_kept(line: str) -> None:
 
 
 def test_the_end_of_a_long_log_is_read_too() -> None:
-    log = [*(f"FooError: number {n}" for n in range(20_000)), OOM]
+    log = [*(f"FooError: number {n}" for n in range(5_000)), OOM]
     assert last_error(log).rule == "engine-gpu-memory"

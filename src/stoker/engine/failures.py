@@ -41,7 +41,9 @@ _CHATTER = re.compile(
 _STATE = re.compile(r"\s+(?:Reason|Message|Exit Code): ")
 _SKIPPED = re.compile(r"Avg prompt throughput|^127\.0\.0\.1:|HTTP/1\.[01]\" 200")
 # Where one request is answered: what fails there is no end of the engine.
-_REQUEST = re.compile(r"(?:^|/)(?:serving\w*|preprocess|h11_impl|httptools_impl|protocol|error_response)\.py")
+_REQUEST = re.compile(
+    r"(?:^|/)(?:(?<!models/)serving(?!_models)\w*|preprocess|h11_impl|httptools_impl|protocol|error_response)\.py"
+)
 _ASGI = re.compile(r"Exception in ASGI application|Error in preprocessing prompt inputs")
 # pydantic tells the reason a line or two below its error
 _VALIDATION = re.compile(r"\d+ validation errors? for \S+$")
