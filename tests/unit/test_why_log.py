@@ -31,6 +31,18 @@ EVENT = {
 }
 
 
+def pod(**status: object) -> str:
+    """`kubectl get pod -o json`."""
+    return json.dumps({"kind": "Pod", "metadata": {"name": "vllm-0"}, "status": status}, indent=1)
+
+
+NONE = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+OOM_KILLED = {"lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}
+NO_SECRET = {
+    "state": {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "a" not found'}}
+}
+
+
 def why(*argv: str, said: str | bytes = "") -> Result:
     return CliRunner().invoke(command, ["--log", *argv], input=said)
 
@@ -82,6 +94,9 @@ def test_where_there_is_no_error_that_is_told(text: str) -> None:
         (DESCRIBED, "why-image-missing"),
         (json.dumps({"items": [EVENT]}, indent=1), "why-gpu-taken"),
         (json.dumps([EVENT], indent=1), "why-gpu-taken"),
+        (pod(containerStatuses=[OOM_KILLED]), "why-host-memory"),
+        (pod(containerStatuses=[NO_SECRET]), "why-secret-missing"),
+        (pod(conditions=[{"type": "PodScheduled", "status": "False", "message": NONE}]), "why-gpu-taken"),
     ],
 )
 def test_events(text: str, rule: str) -> None:
@@ -93,7 +108,9 @@ def test_events_stand_beside_a_log() -> None:
     assert [one.rule for one in of(f"{LISTED}FooError: odd\n")] == ["why-gpu-taken", "engine-error"]
 
 
-@pytest.mark.parametrize("text", ["{\n", "[\n]\n", '{\n"items": 3}\n', '{\n"items": [1, {"reason": 2}]}\n'])
+@pytest.mark.parametrize(
+    "text", ["{\n", "[\n]\n", '{\n"items": 3}\n', '{\n"items": [1, {"reason": 2, "status": 3}]}\n']
+)
 def test_json_that_holds_no_events_is_read_as_a_log(text: str) -> None:
     assert of(f"{text}{OOM}\n")[0].rule == "engine-gpu-memory"
 

@@ -1,7 +1,7 @@
 """Why an engine ended, by a log or by events that somebody hands over: no fleet and no spec are needed.
 
 A log is vLLM's, as a terminal, a runtime or a collector shows it. Events are those of `kubectl get events`
-and `kubectl describe`, in place of a log or within one, or a list of them as JSON.
+and `kubectl describe`, in place of a log or within one; as JSON they may be pods too.
 """
 
 import re
@@ -96,22 +96,47 @@ def _subject(name: str) -> str:
 
 
 def _of_json(text: str) -> list[tuple[int, Evidence]]:
-    """The events of a list of them, or of a single one; none where it is something else."""
+    """The events and pods of a list, or a single one; none where it is something else."""
     try:
         value = read_json(text)
     except (ValueError, TooMuch, RecursionError):
         return []
     items = value.get("items", [value]) if isinstance(value, dict) else value
-    found = [_one(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return [(0, piece) for piece in found if piece is not None][-MOST_EVENTS:]
+    found = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return [(0, piece) for item in found for piece in (*_of_event(item), *_of_pod(item))][-MOST_EVENTS:]
 
 
-def _one(item: dict[str, Any]) -> Evidence | None:
+def _of_event(item: dict[str, Any]) -> Iterator[Evidence]:
     reason, message = item.get("reason"), item.get("message", item.get("note"))
     about = item.get("involvedObject", item.get("regarding"))
-    if not (isinstance(reason, str) and isinstance(message, str) and isinstance(about, dict)):
-        return None
-    return Evidence("event", f"{about.get('kind', '')}/{about.get('name', '')}", reason, message)
+    if isinstance(reason, str) and isinstance(message, str) and isinstance(about, dict):
+        yield Evidence("event", f"{about.get('kind', '')}/{about.get('name', '')}", reason, message)
+
+
+def _of_pod(item: dict[str, Any]) -> Iterator[Evidence]:
+    """What a pod's status says: why it is not scheduled, why a container waits, how one has ended."""
+    status, meta = _table(item, "status"), _table(item, "metadata")
+    subject = f"Pod/{meta.get('name', '')}"
+    for one in _rows(status, "conditions"):
+        if one.get("type") == "PodScheduled" and one.get("status") == "False":
+            yield Evidence("condition", subject, "FailedScheduling", str(one.get("message", "")))
+    for one in (*_rows(status, "initContainerStatuses"), *_rows(status, "containerStatuses")):
+        waits = _table(_table(one, "state"), "waiting")
+        ends = [_table(_table(one, state), "terminated") for state in ("state", "lastState")]
+        for found in (*ends, waits):
+            words = f"{found.get('reason', '')} {found.get('message', '')}".strip()
+            if words:
+                yield Evidence("condition", subject, "Failed", words)
+
+
+def _table(value: dict[str, Any], name: str) -> dict[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _rows(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = value.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _of_events(events: Sequence[tuple[int, Evidence]], name: str) -> Iterator[Finding]:
