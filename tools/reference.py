@@ -67,6 +67,11 @@ PRINTED = (
         "a list of Finding; `-o sarif` writes SARIF 2.1.0",
     ),
     (
+        "`stoker why --log FILE -o json`",
+        "a list of Finding, never empty, the likeliest cause first; `severity` is `note` for what may follow "
+        "from another, `at` is the log with its line, the first line of `why` is what stands there",
+    ),
+    (
         "`stoker explain -o json`",
         "a list of rules; with an id that rule: rule, meaning, scope, severity, variants "
         "(text and reason are what is looked for)",

@@ -49,6 +49,7 @@ MEANT = {
     "OTHER": "other",
     "FILE": "stoker.yaml",
     "RULE": "engine-kv",
+    "engine.log": str(pages.ROOT / "tests/data/logs/vllm-0.32.0-cpu-heads.log"),
     "./gemma-3-1b-ft": "model",
     "http://HOST:8000": "http://127.0.0.1:1",
 }

@@ -1,8 +1,10 @@
 """Deaths of engines as they were recorded: what the engine said, the rule it is, and the values that are told."""
 
+import tomllib
 from pathlib import Path
 
-LOGS = Path(__file__).parents[1] / "data/logs"
+DATA = Path(__file__).parents[1] / "data"
+LOGS = DATA / "logs"
 
 # Real starts of the CPU build, each broken on purpose: the log, the rule, what is told of it.
 REAL: list[tuple[str, str, tuple[str, ...]]] = [
@@ -36,176 +38,20 @@ REAL: list[tuple[str, str, tuple[str, ...]]] = [
     ("worker-killed", "engine-killed", ("without a word",)),
 ]
 
-# Lines as vLLM's, PyTorch's and NCCL's sources write them; no GPU was here to provoke them.
+# Lines as their sources write them; no GPU was here to provoke them.
 LINES: list[tuple[str, tuple[str, ...], str]] = [
-    (
-        "engine-kv",
-        ("131072",),
-        "ValueError: To serve at least one request with the models's max seq len (131072), (16.00 GiB KV cache is needed, which is larger than the available KV cache memory (9.50 GiB). Try increasing",
-    ),
-    (
-        "engine-kv",
-        ("40960",),
-        "ValueError: The model's max seq len (40960) is larger than the maximum number of tokens that can be stored in KV cache (21504). Try",
-    ),
-    (
-        "engine-kv",
-        ("no memory",),
-        "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`",
-    ),
-    (
-        "engine-gpu-memory",
-        ("3.1", "22.05", "20.28 GiB"),
-        "ValueError: Free memory on device cuda:0 (3.1/22.05 GiB) on startup is less than desired GPU memory utilization (0.92, 20.28 GiB). Decrease GPU",
-    ),
-    (
-        "engine-gpu-memory",
-        ("448.00 MiB",),
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 448.00 MiB. GPU 0 has a total",
-    ),
-    (
-        "engine-memory",
-        ("10.54 GiB", "2.0", "11.46 GiB"),
-        "ValueError: Available memory on node 0 (2.0/11.46 GiB) on startup is less than desired CPU memory utilization (0.92, 10.54 GiB).",
-    ),
-    (
-        "engine-gpus",
-        ("4 GPUs", "1 are"),
-        "ValueError: World size (4) is larger than the number of available GPUs (1) in this node.",
-    ),
-    ("engine-gated", ("hub",), "huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: x)"),
-    (
-        "engine-model",
-        ("org/model", "config.json"),
-        "OSError: org/model does not appear to have a file named config.json. Checkout",
-    ),
-    (
-        "engine-architecture",
-        ("qwen9",),
-        "ValueError: The checkpoint you are trying to load has model type `qwen9` but Transformers does not recognize this architecture.",
-    ),
-    (
-        "engine-weights",
-        ("model.norm.weight",),
-        "ValueError: Following weights were not initialized from checkpoint: {'model.norm.weight'}",
-    ),
-    (
-        "engine-weights",
-        ("torch.Size([5])",),
-        "AssertionError: Attempted to load weight (torch.Size([5])) into parameter (torch.Size([4]))",
-    ),
-    (
-        "engine-dtype",
-        ("Tesla T4", "bfloat16"),
-        "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla T4 GPU has compute capability 7.5. You can use",
-    ),
-    (
-        "engine-quantization",
-        ("fp8", "GPU"),
-        "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 89. Current capability: 75.",
-    ),
-    (
-        "engine-quantization",
-        ("cpu", "awq_marlin"),
-        "ValueError: awq_marlin quantization is currently not supported in cpu.",
-    ),
-    (
-        "engine-nccl",
-        ("unhandled system error",),
-        "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
-    ),
-    (
-        "engine-shm",
-        ("shared memory",),
-        "(EngineCore pid=9) ERROR 10-02 09:00:00 [x.py:1] Worker proc VllmWorker-1 died unexpectedly (exit code: -7), shutting down executor.",
-    ),
-    (
-        "engine-driver",
-        ("driver",),
-        "RuntimeError: The NVIDIA driver on your system is too old (found version 12020).",
-    ),
-    (
-        "engine-driver",
-        ("driver",),
-        "torch.AcceleratorError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
-    ),
-    (
-        "engine-driver",
-        ("built for",),
-        "torch.AcceleratorError: CUDA error: no kernel image is available for execution on the device",
-    ),
-    (
-        "engine-crash",
-        ("illegal memory access",),
-        "torch.AcceleratorError: CUDA error: an illegal memory access was encountered",
-    ),
-    (
-        "engine-gpus",
-        ("no GPU",),
-        "RuntimeError: Failed to infer device type, please set the environment variable",
-    ),
-    ("engine-cpu", ("instruction",), "Fatal Python error: Illegal instruction"),
-    ("engine-crash", ("crashed",), "Fatal Python error: Segmentation fault"),
-    (
-        "engine-killed",
-        ("killed",),
-        "(EngineCore pid=9) ERROR 10-02 09:00:00 [x.py:1] Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor.",
-    ),
-    (
-        "engine-killed",
-        ("killed",),
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -9}",
-    ),
-    (
-        "engine-cpu",
-        ("instruction",),
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -4}",
-    ),
-    ("engine-import", ("torchvision::nms",), "RuntimeError: operator torchvision::nms does not exist"),
-    (
-        "engine-disk",
-        ("No space left on device", "/root/.cache/vllm"),
-        "OSError: [Errno 28] No space left on device: '/root/.cache/vllm'",
-    ),
-    ("engine-memory", ("out of memory",), "MemoryError"),
-    ("engine-chat-template", ("unexpected '}'",), "jinja2.exceptions.TemplateSyntaxError: unexpected '}'"),
-    ("engine-adapter", ("64", "16"), "ValueError: LoRA rank 64 is greater than max_lora_rank 16."),
-    ("engine-gpu-memory", ("GPU",), "torch.OutOfMemoryError: HIP out of memory."),
-    (
-        "engine-model",
-        ("/models/gemma-ft",),
-        "OSError: Can't load the configuration of '/models/gemma-ft'. If you were trying to load it from",
-    ),
-    (
-        "engine-quantization",
-        ("awq", "gptq"),
-        "ValueError: Quantization method specified in the model config (awq) does not match the quantization method specified in the `quantization` argument (gptq).",
-    ),
-    (
-        "engine-dtype",
-        ("torch.bfloat16", "awq"),
-        "ValueError: torch.bfloat16 is not supported for quantization method awq. Supported dtypes: [torch.float16]",
-    ),
-    ("engine-files", ("open files",), "OSError: [Errno 24] Too many open files"),
-    (
-        "engine-crash",
-        ("crashed",),
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -6}",
-    ),
-    (
-        "engine-nccl",
-        ("unhandled system error",),
-        "torch.distributed.DistBackendError: NCCL error: unhandled system error",
-    ),
-    (
-        "engine-gated",
-        ("hub",),
-        "Access to model google/gemma-3-27b-it is restricted and you are not in the authorized list.",
-    ),
-    ("engine-option", ("--no-such-flag",), "vllm serve: error: unrecognized arguments: --no-such-flag"),
-    (
-        "engine-heads",
-        ("3", "32"),
-        "Total number of attention heads (32) must be divisible by tensor parallel size (3).",
-    ),
+    (row["rule"], tuple(row["told"]), row["said"])
+    for row in tomllib.loads((DATA / "deaths.toml").read_text(encoding="utf-8"))["line"]
 ]
+
+ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+
+
+def death(line: str) -> str:
+    """The log of an engine that died of a line; of one that begins with `@name|`, in a function, or a file, of
+    that name."""
+    name, _, said = line.removeprefix("@").partition("|") if line.startswith("@") else ("", "", line)
+    up = "INFO:     Application startup complete.\n" if name == "serving" else ""
+    frame = f'  File "{name}", line 1, in f' if name.endswith(".py") else f'  File "x.py", line 1, in {name}'
+    frames = f"Traceback (most recent call last):\n{frame}\n" if name else ""
+    return f"{up}{frames}{said}\nTraceback (most recent call last):\n{ECHO}\n"

@@ -16,6 +16,8 @@ OTHERS = frozenset(
         "pip",
         "make",
         "curl",
+        "docker",
+        "journalctl",
         "openssl",
         "kubectl",
         "gcloud",

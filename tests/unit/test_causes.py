@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.support.deaths import LINES, LOGS, REAL
+from tests.support.deaths import ECHO, LINES, LOGS, REAL, death
 
 from stoker.advise.why import why
 from stoker.advise.why.rule import SHOWN, shown
@@ -14,21 +14,27 @@ from stoker.engine.last_error import last_error
 from stoker.findings import Finding
 from stoker.fleet.process import Process
 from stoker.fleet.state import FleetState, Replica, Service, from_json, to_json
-from stoker.targets.kubernetes.pods import replicas
+from stoker.targets.kubernetes.pods import LWS, replicas
 from stoker.targets.kubernetes.stages import cause, copy
 from stoker.targets.local.child import Child
 from stoker.targets.local.restarts import cause_of
 
 NOW = 1000.0
-ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 DEATHS = {
     **{name: (LOGS / f"vllm-0.32.0-cpu-{name}.log").read_text(encoding="utf-8") for name, *_ in REAL},
-    **{f"{rule}-{n}": f"{line}\nTraceback:\n{ECHO}\n" for n, (rule, _, line) in enumerate(LINES)},
+    **{f"{rule}-{n}": death(line) for n, (rule, _, line) in enumerate(LINES)},
     "unknown": f"Traceback (most recent call last):\nValueError: the moon is full\n{ECHO}\n",
 }
+# Of each rule one: what becomes of a cause does not depend on the line that it was found in.
+ONE_EACH = [
+    *(name for name, *_ in REAL),
+    *{rule: f"{rule}-{n}" for n, (rule, *_) in enumerate(LINES)}.values(),
+]
 COPIES = {
+    "why-copy-hub": "403 Client Error: Cannot access gated repo for url https://huggingface.co/org/m",
     "why-copy-denied": "googleapi: Error 403: shop@p.iam does not have storage.objects.list access",
     "why-bucket-missing": "googleapi: Error 404: The specified bucket does not exist., notFound",
+    "why-copy-folder": "open /models/m/.partial: permission denied",
     "why-copy-full": "write /models/m/model-1.safetensors: no space left on device",
     "copy-failed": "the moon is full",
 }
@@ -71,7 +77,7 @@ def test_a_recorded_death_has_one_cause(name: str, tmp_path: Path) -> None:
     assert state.replicas[0].cause == at_death
 
 
-@pytest.mark.parametrize("name", DEATHS)
+@pytest.mark.parametrize("name", ONE_EACH)
 def test_the_same_death_in_a_pod(name: str, tmp_path: Path) -> None:
     at_death, _ = here(engine(tmp_path, DEATHS[name]), 1)
     pods = replicas(
@@ -83,7 +89,45 @@ def test_the_same_death_in_a_pod(name: str, tmp_path: Path) -> None:
     assert pods[0].last_error == pods[0].cause.what
 
 
-@pytest.mark.parametrize("name", DEATHS)
+GONE = "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting."
+FRAMES = [line for n in range(400) for line in (f'  File "/x/{n}.py", line 1, in f{n}', f"    g{n}()")]
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+TRACE = "Traceback (most recent call last):"
+LONG = [f"(Worker_TP1 pid=1) {one}" for one in (TRACE, *FRAMES, OOM)]
+LONG += [f"(Worker_TP0 pid=2) {one}" for one in (TRACE, *FRAMES, GONE)]
+
+
+def test_however_long_the_tracebacks_are(tmp_path: Path) -> None:
+    at_death, _ = here(engine(tmp_path, "\n".join(LONG)), 1)
+    assert at_death.rule == "engine-gpu-memory"
+
+
+def test_more_of_a_pods_log_is_read_where_its_end_only_follows() -> None:
+    asked: list[str] = []
+
+    def whole(name: str) -> list[str]:
+        asked.append(name)
+        return LONG
+
+    (one,) = replicas([broken("CrashLoopBackOff")], lambda _: LONG[-400:], None, whole)
+    assert (one.cause.rule if one.cause else "", asked) == ("engine-gpu-memory", ["shop-1"])
+    (one,) = replicas([broken("CrashLoopBackOff")], lambda _: LONG[:810], None, whole)
+    assert (one.cause.rule if one.cause else "", asked) == ("engine-gpu-memory", ["shop-1"])
+
+
+def test_of_a_group_the_rank_with_the_cause_is_told() -> None:
+    def rank(number: int) -> dict[str, Any]:
+        pod = broken("CrashLoopBackOff")
+        labels = {f"{LWS}/group-index": "0", f"{LWS}/worker-index": str(number)}
+        return {**pod, "metadata": {**pod["metadata"], "name": f"shop-0-{number}", "labels": labels}}
+
+    logs = {"shop-0-0": [GONE], "shop-0-1": [OOM]}
+    (one,) = replicas([rank(0), rank(1)], lambda name: logs[name])
+    assert one.cause is not None
+    assert (one.cause.rule, one.cause.at) == ("engine-gpu-memory", "Pod/shop-0-1")
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
 def test_a_death_is_no_other_scopes(name: str, tmp_path: Path) -> None:
     """An engine's words are of its own scope, whatever a rule about copies or pods would make of them."""
     _, state = here(engine(tmp_path, DEATHS[name]), 1)
@@ -136,8 +180,14 @@ def test_the_copys_words_are_its_own_scopes(rule: str, said: str) -> None:
 def test_one_line_in_two_logs_has_two_causes() -> None:
     full = "OSError: [Errno 28] No space left on device: '/models/m'"
     assert (last_error([full]).rule, cause(full).rule) == ("engine-disk", "why-copy-full")
+    folder = "PermissionError: [Errno 13] Permission denied: '/.triton'"
+    assert (last_error([folder]).rule, cause(folder).rule) == ("engine-cache", "why-copy-folder")
     denied = "403 Client Error: Forbidden for url"
     assert (last_error([denied]).rule, cause(denied).rule) == ("engine-gated", "why-copy-denied")
+
+
+def test_a_port_is_no_status() -> None:
+    assert cause("dial tcp 10.1.2.3:40344: i/o timeout").rule == "copy-failed"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +213,10 @@ def test_a_container_whose_memory_ran_out() -> None:
 
 
 def test_rules_of_what_is_shown_and_of_what_is_said_are_apart() -> None:
-    said = {one.scope for one in rules.of("engine", "process", "copy")}
+    said = {one.scope for one in rules.of(*rules.ENGINE, "process", "copy")}
     assert said == {"engine log", "engine process", "weights copy log"}
     assert not said & {one.scope for one in rules.of(*SHOWN)}
-    assert not [one.id for one in rules.of("engine", "copy") if one.reason], (
+    assert not [one.id for one in rules.of(*rules.ENGINE, "copy") if one.reason], (
         "they are never held against an event"
     )
 

@@ -3,12 +3,10 @@
 import re
 
 import pytest
-from tests.support.deaths import LINES, LOGS, REAL
+from tests.support.deaths import LINES, LOGS, REAL, death
 
 from stoker.engine.last_error import MOST, last_error
 from stoker.findings import Finding
-
-ECHO = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 
 
 def told(found: Finding, rule: str, values: tuple[str, ...]) -> None:
@@ -34,7 +32,7 @@ def test_every_log_here_has_its_row() -> None:
     ("rule", "values", "line"), LINES, ids=[f"{rule}-{n}" for n, (rule, *_) in enumerate(LINES)]
 )
 def test_a_line_and_its_cause(rule: str, values: tuple[str, ...], line: str) -> None:
-    told(last_error([line, "Traceback (most recent call last):", ECHO]), rule, values)
+    told(last_error(death(line).splitlines()), rule, values)
 
 
 def test_the_words_of_a_cause() -> None:

@@ -13,6 +13,7 @@ from stoker.advise.sarif import sarif
 from stoker.catalog import rules
 from stoker.catalog.rules import Rule
 from stoker.engine import last_error as engine
+from stoker.engine.failures import Statement
 from stoker.findings import Finding
 
 SOURCE = Path(rules.__file__).parents[1]
@@ -61,17 +62,17 @@ def test_lines_that_a_person_can_read(name: str) -> None:
 
 def test_each_row_about_an_engines_log_is_hit(monkeypatch: pytest.MonkeyPatch) -> None:
     hit: set[int] = set()
-    found = engine._found
+    found = engine._match
 
-    def noted(one: Rule, lines: list[str]) -> Finding | None:
-        if (finding := found(one, lines)) is not None:
+    def noted(one: Rule, said: Statement) -> re.Match[str] | None:
+        if (match := found(one, said)) is not None:
             hit.add(id(one))
-        return finding
+        return match
 
-    monkeypatch.setattr(engine, "_found", noted)
+    monkeypatch.setattr(engine, "_match", noted)
     for text in DEATHS.values():
         engine.last_error(text.splitlines())
-    assert [one.text for one in rules.of("engine") if one.text and id(one) not in hit] == []
+    assert [one.text for one in rules.of(*rules.ENGINE) if one.text and id(one) not in hit] == []
 
 
 def test_each_row_about_a_copys_log_is_hit() -> None:
@@ -106,9 +107,9 @@ def test_a_value_is_not_filled_again() -> None:
 
 
 def test_sarif_helps_with_each_rule() -> None:
-    found = [rules.rule("engine-port").finding(), Finding("x", rule="of-an-error")]
+    found = [rules.rule("engine-files").finding(), Finding("x", rule="of-an-error")]
     driver = sarif(found, "1")["runs"][0]["tool"]["driver"]
     port, other = driver["rules"]
-    assert (port["id"], port["help"]["text"]) == ("engine-port", rules.rule("engine-port").fix)
-    assert port["fullDescription"]["text"] == rules.rule("engine-port").why
+    assert (port["id"], port["help"]["text"]) == ("engine-files", rules.rule("engine-files").fix)
+    assert port["fullDescription"]["text"] == rules.rule("engine-files").why
     assert other == {"id": "of-an-error"}

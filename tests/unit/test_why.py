@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.signs import EVENTS, NONE, OTHERS, STAGES, WRITTEN
+from tests.unit.test_why_events import EVENTS as OF_CONTAINERS
 from tests.unit.test_why_making import REFUSALS
 from tests.unit.test_why_scheduling import EXACT, SENTENCES
 
@@ -167,6 +168,7 @@ def recorded() -> list[tuple[str, list[Evidence]]]:
     out += [(rule, event("FailedScheduling", f"0/9 nodes are available: {text}")) for rule, text in SENTENCES]
     out += [(rule, event(reason, text)) for rule, reason, text, _ in EXACT]
     out += [(rule, event("FailedCreate", text)) for rule, text, _ in REFUSALS]
+    out += [(rule.removeprefix("why-"), event(reason, text)) for reason, text, rule in OF_CONTAINERS]
     waits = event("FailedScheduling", NONE + "1 Insufficient nvidia.com/gpu.")
     return [
         *((rule, [sign]) for rule, sign in out),

@@ -18,11 +18,14 @@ Scope = Literal[
     "engine log", "engine process", "weights copy log", "pod event", "autoscaler", "fleet",
     "lint", "check of the machine", "check of the cluster", "error",
 ]  # fmt: skip
+# What an engine can say as it dies: its options, its model, the device and image, ranks, room, its processes.
+ENGINE = ("options", "checkpoint", "device", "ranks", "room", "engine")
 # In the order in which `why` ranks them: what an engine said as it died is nearest to the cause.
 FILES = (
-    "engine", "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
+    *ENGINE, "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
     "lint", "scalers", "machine", "cluster", "errors",
 )  # fmt: skip
+Kind = Literal["cause", "warning", "symptom", "place", "echo", "end"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _FIELD = re.compile(r"\{(\w+)(?:\|([^{}]*))?\}")
 
@@ -49,7 +52,9 @@ class Rule:
     beside: str = ""
     without: str = ""
     case: str = ""
-    echo: bool = False
+    kind: Kind = "cause"
+    within: str = ""
+    where: str = ""
     more: str = ""
     since: str = ""
     until: str = ""
@@ -148,16 +153,18 @@ def blank(text: str) -> str:
 
 def _rule(row: Mapping[str, Any]) -> Rule:
     given: dict[str, Any] = {
-        key: _joined(value) if key in ("text", "reason") else value for key, value in row.items()
+        key: _joined(value) if key in ("text", "reason", "where") else value for key, value in row.items()
     }
     if unknown := given.keys() - {one.name for one in fields(Rule)}:
         raise ValueError(f"rule {row.get('id')}: {', '.join(sorted(unknown))}")
     return Rule(**given)
 
 
-def _joined(value: str | list[str]) -> str:
-    """Alternatives stand in a list."""
-    return value if isinstance(value, str) else "|".join(value)
+def _joined(value: str | list[str | list[str]]) -> str:
+    """Alternatives stand in a list; one that is long stands there as the list of its parts."""
+    if isinstance(value, str):
+        return value
+    return "|".join(one if isinstance(one, str) else "".join(one) for one in value)
 
 
 @cache

@@ -2,7 +2,13 @@
 
 import os
 import stat
+import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import IO
+
+LONGEST_LINE = 16 << 20  # bytes
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -46,6 +52,38 @@ def read_text(path: Path, most: int, *, handed: bool = False) -> str:
     except UnicodeDecodeError as error:
         line = found.count(b"\n", 0, error.start) + 1
         raise Unreadable(f"line {line} is no UTF-8 text", "save it as UTF-8 text") from None
+
+
+def lines(path: Path, most: int) -> Iterator[str]:
+    """The lines of a text of any length, one after another, of its last `most` bytes; `-` is the standard
+    input, of which all is read.
+
+    Bytes that are no UTF-8 are replaced; of a line longer than LONGEST_LINE each part is one. Raises:
+    Unreadable, with the first line.
+    """
+    if str(path) == "-":
+        yield from _decoded(sys.stdin.buffer)
+        return
+    handed = str(path).startswith(_HANDED)
+    size = 0 if handed else check(path)
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+            if size > most:
+                file.seek(size - most)
+                file.readline(LONGEST_LINE)
+            yield from _decoded(file)
+    except OSError as error:
+        raise unreadable(error) from None
+
+
+def _decoded(file: IO[bytes]) -> Iterator[str]:
+    first = file.readline(LONGEST_LINE)
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):  # as PowerShell writes what is redirected
+        text = first + file.read(LONGEST_LINE)
+        yield from text.decode("utf-16", "replace").splitlines()
+        return
+    for raw in chain((first,), iter(lambda: file.readline(LONGEST_LINE), b"")):
+        yield raw.decode("utf-8", "replace").rstrip("\n")
 
 
 def check(path: Path, most: int | None = None) -> int:

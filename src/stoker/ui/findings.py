@@ -38,3 +38,12 @@ def explained(one: Finding, fleet: str) -> str:
             *labelled({"cause": cause, "seen": one.why, "fix": one.fix, "rule": one.rule}, width=6),
         ]
     )
+
+
+def of_a_log(one: Finding) -> str:
+    """An answer of `why --log`: the cause, the line that shows it, the fix and the rule; of a note its place
+    alone."""
+    if one.severity == "note":
+        return f"{one.at}: then: {one.what}"
+    parts = {"cause": one.what, "seen": one.why, "fix": one.fix, "rule": one.rule}
+    return "\n".join([one.at, *labelled(parts, width=6)])

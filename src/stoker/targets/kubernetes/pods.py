@@ -1,16 +1,13 @@
 """Pods as replicas: phases, ranks, causes of what has failed, and the signs around them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from stoker.advise.why.rule import shown
-from stoker.catalog.rules import rule
-from stoker.engine.last_error import last_error
 from stoker.engine.log import StartLog
-from stoker.findings import Finding
 from stoker.fleet.state import Evidence, Phase, Rank, Replica, Service
+from stoker.targets.kubernetes.ends import End, Log, end_of, follows
 
 LWS = "leaderworkerset.sigs.k8s.io"
 BROKEN = (
@@ -47,18 +44,12 @@ ORDER: tuple[Phase, ...] = (
 UNATTENDED_SECONDS = 15.0
 LOST = "it was ready before"
 FLAP = 3.0  # seconds: what a kubelet writes as a container starts is no readiness that was lost
-Log = Callable[[str], Sequence[str]]
 
 
-class End(NamedTuple):
-    """How a container's last life has ended: in words, and why, where a rule knows."""
-
-    words: str
-    cause: Finding | None
-
-
-def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None) -> tuple[Replica, ...]:
-    """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine.
+def replicas(
+    pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None, whole: Log | None = None
+) -> tuple[Replica, ...]:
+    """One replica a pod, or a group of pods. `log` gives the last lines of a pod's engine, `whole` many more.
 
     newest: the template hash of pods that stay; those of another one are not current.
     """
@@ -69,15 +60,15 @@ def replicas(pods: Iterable[dict[str, Any]], log: Log, newest: str | None = None
             continue
         labels = pod["metadata"].get("labels", {})
         groups.setdefault(labels.get(f"{LWS}/group-index", pod["metadata"]["name"]), []).append(pod)
-    out = [_replica(members, log, newest) for members in groups.values()]
+    out = [_replica(members, log, newest, whole or log) for members in groups.values()]
     return tuple(sorted(out, key=lambda one: (one.started, one.name)))
 
 
-def _replica(members: list[dict[str, Any]], log: Log, newest: str | None) -> Replica:
+def _replica(members: list[dict[str, Any]], log: Log, newest: str | None, whole: Log) -> Replica:
     members = sorted(members, key=_rank)
-    looked = [(pod, *_phase(pod, log)) for pod in members]
+    looked = [(pod, *_phase(pod, log, whole)) for pod in members]
     ranks = tuple(Rank(_rank(pod), pod["spec"].get("nodeName", ""), phase) for pod, phase, *_ in looked)
-    pod, phase, detail, end = min(looked, key=lambda one: ORDER.index(one[1]))
+    pod, phase, detail, end = min(looked, key=lambda one: (ORDER.index(one[1]), follows(one[3])))
     lead = members[0]["metadata"]
     size = int(lead.get("annotations", {}).get(f"{LWS}/size", 1))
     if len(members) < size and phase != "Failed":
@@ -125,14 +116,14 @@ def _status(pod: dict[str, Any]) -> dict[str, Any]:
     return next((one for one in found if one.get("name") == "engine"), found[0])
 
 
-def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, End | None]:
+def _phase(pod: dict[str, Any], log: Log, whole: Log) -> tuple[Phase, str, End | None]:
     """The phase, more in words, and how its last life has ended, where it has failed."""
     if pod["metadata"].get("deletionTimestamp"):
         return "Draining", "", None
     container = _status(pod)
     waiting = container.get("state", {}).get("waiting", {})
     if waiting.get("reason") in BROKEN:
-        return "Failed", str(waiting["reason"]), _end(pod, container, log)
+        return "Failed", str(waiting["reason"]), end_of(pod, container, log, whole)
     if holds(pod, "Ready"):
         return "Ready", "", None
     if _lost(pod, container):
@@ -149,19 +140,6 @@ def _phase(pod: dict[str, Any], log: Log) -> tuple[Phase, str, End | None]:
             return "Starting", "it has ended, and starts again", None
         return ("Pulling" if container.get("state") else "Scheduled"), "", None
     return "Pending", _reason(pod), None
-
-
-def _end(pod: dict[str, Any], container: dict[str, Any], log: Log) -> End:
-    """Why it does not run: what the engine said last, else what the kubelet says."""
-    name = pod["metadata"]["name"]
-    if container.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled":
-        return End("the host's memory ran out (OOMKilled)", rule("why-host-memory").finding(f"Pod/{name}"))
-    lines = log(name)
-    if lines and (found := last_error(lines)).what:
-        return End(found.what, replace(found, at=f"Pod/{name}"))
-    waiting = container.get("state", {}).get("waiting", {})
-    said = str(waiting.get("message") or "")
-    return End(said, shown(f"Pod/{name}", str(waiting.get("reason", "")), said))
 
 
 def _reason(pod: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from stoker.targets.kubernetes.surroundings import Around
 
 REVISION = "deployment.kubernetes.io/revision"
 LOG_LINES = 400
+MANY_LINES = 8000  # tracebacks of every rank of a machine
 
 
 class Reading:
@@ -51,7 +52,7 @@ class Reading:
         everyone = tuple(one for one in found if workload.component(one) not in LOADS)
         pods = tuple(one for one in everyone if workload.component(one) == "engine")
         events = evidence(self.api.visible("Event", self.namespace), self.name, self._others())
-        seen = probe_events.unready(replicas(pods, self._log, self._newest(owner)), events)
+        seen = probe_events.unready(replicas(pods, self._log, self._newest(owner), self._whole), events)
         before = self._stages() + self.beside()
         hpas = self.api.visible("HorizontalPodAutoscaler", self.namespace, self.selector)
         services = self._services()
@@ -142,6 +143,9 @@ class Reading:
 
     def _log(self, pod: str) -> tuple[str, ...]:
         return self.api.log(self.namespace, pod, LOG_LINES)
+
+    def _whole(self, pod: str) -> tuple[str, ...]:
+        return self.api.log(self.namespace, pod, MANY_LINES)
 
 
 def _ports(found: tuple[Object, ...]) -> dict[str, int]:

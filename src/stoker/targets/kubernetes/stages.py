@@ -8,7 +8,8 @@ from stoker.advise.why.rule import shown
 from stoker.catalog import rules
 from stoker.findings import Finding
 from stoker.fleet.state import Service
-from stoker.targets.kubernetes.pods import BROKEN, End, holds, moment
+from stoker.targets.kubernetes.ends import End
+from stoker.targets.kubernetes.pods import BROKEN, holds, moment
 from stoker.units import Bytes
 
 Object = dict[str, Any]

@@ -13,6 +13,7 @@ from stoker.targets.local.child import Child
 from stoker.targets.local.group import TRY_AGAIN, reason
 
 MAX_FAILURES = 5
+LINES, BYTES = 8000, 2 << 20  # of a log that is read for a cause: tracebacks of every rank of a machine
 NEW_FAILURES = 2  # of one that a change has brought, beside which the old ones still serve
 BACKOFF = (0.2, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds
 
@@ -79,7 +80,7 @@ def _cause(child: Child, code: int) -> Finding:
         return rule("engine-hung").finding(why=child.killed_for)
     if code < 0:
         return _by_signal(code, child.process.routed)
-    lines = tail(child.log)
+    lines = tail(child.log, LINES, BYTES)
     if code == TRY_AGAIN and (why := reason(lines)):
         return rule("group-ended").finding(why=why)
     said = last_error(lines) if child.process.routed else None
@@ -102,7 +103,7 @@ def _by_signal(code: int, engine: bool) -> Finding:
 
 def read(log: str) -> Finding | None:
     """Why an engine ended that nobody watched, out of its log; None where that tells nothing."""
-    found = last_error(tail(Path(log))) if log else None
+    found = last_error(tail(Path(log), LINES, BYTES)) if log else None
     return replace(found, at=log) if found is not None and found.what else None
 
 
