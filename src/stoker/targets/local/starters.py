@@ -179,6 +179,7 @@ class Starters:
             return one.popen
         log.warning("the starter did not take its command; the replica starts without it")
         one.end()
+        self._fails()
         return None
 
     def end(self) -> None:
