@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
         die_with_parent()
     modules, copies, command = words[0].split(","), int(words[1]), words[2:]
     _settle_title()
-    show_command([sys.executable, *(command if channel is None else ["stoker", "starter", "waits"])])
+    show_command([sys.executable, *(command if channel is None else ("stoker", "starter", "imports"))])
     try:
         _import(modules)
     except Exception as error:

@@ -39,6 +39,7 @@ def wait(number: int) -> list[str]:
     """In the starter: says that it is warm, waits, and becomes what it is told. Ends where nobody is left to
     tell."""
     channel = socket.socket(fileno=number)
+    show_command([sys.executable, "stoker", "starter", "waits"])
     channel.sendall(WARM)
     mark, files, _, _ = socket.recv_fds(channel, 1, 1)
     if not mark:
