@@ -89,14 +89,16 @@ def with_ports(work: Callable[[int], T], count: int = 2) -> T:
 
 @contextlib.contextmanager
 def engine(
-    argv: list[str], port: int, seconds: float, kept: Path | None = None, **env: str
+    argv: list[str], port: int, seconds: float, kept: Path | None = None, /, **env: str
 ) -> Iterator[None]:
     """An engine that answers /health; ended at the end. kept: the file of its log, if it is to stay.
 
     Raises: Ended, with its last lines, where it does not answer.
     """
-    opened = kept.open("w+", errors="replace") if kept else tempfile.TemporaryFile("w+", errors="replace")
-    with opened as log:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (kept or Path(folder, "log")).open("w+", errors="replace") as log,
+    ):
         process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env}, process_group=0)
         try:
             _answers(process, port, seconds)

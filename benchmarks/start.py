@@ -1,8 +1,8 @@
 """Seconds to the first token over those of a bare `vllm serve` with the same options, all of it warm.
 
-`python -m benchmarks.start [ROUNDS] [--plain]`. Targets: a first `stoker up` 0.8; a second replica beside one that
-runs, from the start of its process, 0.4. With --plain Stoker starts vLLM's plain command, too. Where the seconds
-go is read from the logs' stamps, which count whole seconds.
+`python -m benchmarks.start [ROUNDS] [--plain]`. Targets: a first `stoker up` 0.8; a second replica beside one
+that runs, from the start of its process, 0.4. With --plain Stoker starts vLLM's plain command, too. Where the
+seconds go is read from the logs' stamps, which count whole seconds.
 """
 
 import json

@@ -1,0 +1,83 @@
+"""Real vLLM by a starter: the same answers, threads and names as the plain command, with one import of all."""
+
+import collections
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+from benchmarks.command import free_ports
+from benchmarks.serve import folder, stokers_command
+
+from stoker.targets.local.starters import started_by
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here"),
+]
+ASKED = {
+    "model": "m",
+    "prompt": "The capital of France is",
+    "max_tokens": 32,
+    "temperature": 0,
+    "logprobs": 1,
+}
+
+
+@contextlib.contextmanager
+def running(by_starter: bool, log: Path) -> Iterator[tuple[int, int]]:
+    """An engine bound to core 0: its process group, and its port."""
+    port = free_ports(1)
+    argv, own = stokers_command(folder(), port)
+    env = {**os.environ, **own, "VLLM_CPU_OMP_THREADS_BIND": "0"}
+    words = started_by(argv, env) if by_starter else argv
+    assert by_starter == (words != argv), "libiomp5 is of the CPU engine's environment"
+    with log.open("w") as file:
+        process = subprocess.Popen(words, env=env, stdout=file, stderr=file, process_group=0, cwd=log.parent)
+    try:
+        while not _well(port):
+            assert process.poll() is None, log.read_text()[-3000:]
+            time.sleep(0.1)
+        yield process.pid, port
+    finally:
+        process.terminate()
+        process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _well(port: int) -> bool:
+    with contextlib.suppress(httpx2.TransportError):
+        return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+    return False
+
+
+def told(group: int, port: int) -> dict[str, Any]:
+    """What it answers, the names of its processes, and the cores that the worker's threads may use."""
+    answer = httpx2.post(f"http://127.0.0.1:{port}/v1/completions", json=ASKED, timeout=120).json()
+    names, cores = [], collections.Counter[tuple[int, ...]]()
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getpgid(pid) == group and "VLLM" in (name := psutil.Process(pid).name()):
+                names.append(name)
+                if "Worker" in name:
+                    threads = psutil.Process(pid).threads()
+                    cores.update(tuple(sorted(os.sched_getaffinity(thread.id))) for thread in threads)
+    return {"choice": answer["choices"][0], "names": sorted(names), "cores": dict(cores)}
+
+
+def test_it_answers_and_is_bound_as_the_plain_command(tmp_path: Path) -> None:
+    with running(False, tmp_path / "plain.log") as (group, port):
+        plain = told(group, port)
+    with running(True, tmp_path / "starter.log") as (group, port):
+        assert told(group, port) == plain
+    assert any("Worker" in name for name in plain["names"])
+    assert "vLLM starts without it" not in (tmp_path / "starter.log").read_text()
