@@ -1,4 +1,4 @@
-"""Real vLLM by a starter: the same answers, threads and names as the plain command, with one import of all."""
+"""Real vLLM by a starter: the same answers, cores and names of processes as by the plain command."""
 
 import collections
 import contextlib
