@@ -15,6 +15,7 @@ from tests.support.starting import command, environment, imports, told
 from stoker.fleet.process import Process
 from stoker.targets.local import starters
 from stoker.targets.local.process_marks import Mark, leaders
+from stoker.targets.local.starter.__main__ import FOR_THE_SPAWNED
 from stoker.targets.local.starters import Starters, Template, started_by
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a starter is for Linux")
@@ -63,7 +64,9 @@ def both(folder: Path, **more: str) -> tuple[list[dict[str, Any]], list[dict[str
 
 
 def alike(one: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in one.items() if name not in OF_THE_PROCESS}
+    found = {name: value for name, value in one.items() if name not in OF_THE_PROCESS}
+    env = {name: value for name, value in one.get("env", {}).items() if name not in FOR_THE_SPAWNED}
+    return {**found, "env": env}
 
 
 def test_command_and_spawned_processes_find_what_the_plain_ones_find(folder: Path) -> None:
@@ -95,6 +98,13 @@ def test_what_is_spawned_after_the_twins_are_used_is_a_new_interpreter(folder: P
     plain, found, _ = both(folder, DEPTH="2")
     assert list(map(alike, found)) == list(map(alike, plain))
     assert imports(folder) == [found[0]["pid"], found[3]["pid"]]
+
+
+def test_what_was_read_by_the_imports_and_has_changed_since_is_read_again(folder: Path) -> None:
+    plain, found, errors = both(folder, CHANGES="TORCH_SHOW")
+    assert list(map(alike, found)) == list(map(alike, plain))
+    assert "stoker starter: TORCH_SHOW changed since the imports; a new interpreter is started" in errors
+    assert imports(folder)[:2] == [found[0]["pid"], found[1]["pid"]]
 
 
 def test_a_twin_nobody_needs_ends_with_its_maker(folder: Path, wait_until: Wait) -> None:

@@ -46,6 +46,7 @@ if __name__ == "__main__":
     import heavy, multiprocessing
     reader, writer = multiprocessing.Pipe(duplex=False)
     found = [heavy.told()]
+    os.environ.update({name: "1" for name in os.environ.get("CHANGES", "").split()})
     heavy.spawn(writer, int(os.environ.get("DEPTH", "1")))
     while reader.poll():
         found.append(reader.recv())

@@ -15,6 +15,9 @@ from stoker.targets.local.starter import twin
 from stoker.targets.local.starter.orders import die_with_parent, wait
 from stoker.targets.local.starter.shown import show_command
 
+# What vLLM sets on a CPU for what it spawns (platforms/cpu.py), and PyTorch reads while it is imported.
+FOR_THE_SPAWNED = {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_CPP_DYNAMIC_THREADS": "1"}
+
 
 def main(words: list[str]) -> None:
     """Runs the command, and ends as it does."""
@@ -23,6 +26,7 @@ def main(words: list[str]) -> None:
         channel, words = int(words[1]), words[2:]
         die_with_parent()
     modules, copies, command = words[0].split(","), int(words[1]), words[2:]
+    os.environ.update(FOR_THE_SPAWNED)
     _settle_title()
     show_command([sys.executable, *(command if channel is None else ("stoker", "starter", "imports"))])
     try:
@@ -34,6 +38,7 @@ def main(words: list[str]) -> None:
         os.execv(sys.executable, [sys.executable, *command])  # noqa: S606
     if channel is not None:
         command = wait(channel)
+        os.environ.update(FOR_THE_SPAWNED)
     twin.keep(copies)
     _run(command)
 

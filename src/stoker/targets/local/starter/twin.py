@@ -19,12 +19,14 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import spawn, util
 from typing import Any, NoReturn
 
 OUT_OF_THE_WAY = 500  # numbers of files that are only held, above those that are handed over
 MOST_FILES = 250  # that one message carries
+# Read while something is imported: one of them that has changed since has to be read by a new interpreter.
+_READ_ONCE = ("HF_", "LD_", "MALLOC_", "MKL_", "GOMP_", "PYTHON", "PYTORCH_", "TORCH", "TRANSFORMERS_")
 _SPAWN = "from multiprocessing.spawn import spawn_main"
 _plainly = util.spawnv_passfds
 
@@ -47,11 +49,18 @@ def keep(generations: int, others: Sequence[socket.socket] = ()) -> None:
     util.spawnv_passfds = _Spawning(ours, pid)
 
 
+def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The variables that differ, and that a copy has read already."""
+    names = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    return sorted(name for name in names if name.startswith(_READ_ONCE))
+
+
 class _Spawning:
     """Takes the place of the call that starts a new interpreter, once."""
 
     def __init__(self, channel: socket.socket, pid: int) -> None:
         self._channel, self._pid = channel, pid
+        self._environment = dict(os.environ)
 
     def __call__(self, path: Any, args: Sequence[Any], passfds: Sequence[int]) -> int:
         program = next((str(one) for one in args if str(one).startswith(_SPAWN)), None)
@@ -71,6 +80,8 @@ class _Spawning:
 
     def _hand_over(self, program: str, numbers: list[int]) -> None:
         """Tells the twin what to become. Raises: OSError, ValueError."""
+        if names := changed(self._environment, os.environ):
+            raise ValueError(f"{', '.join(names)} changed since the imports")
         if len(numbers) > MOST_FILES:
             raise ValueError(f"{len(numbers)} open files are too many for one message")
         told = {"program": program, "files": numbers, "env": dict(os.environ), "cwd": os.getcwd()}
