@@ -10,6 +10,8 @@ without a use for it, it ends with its maker. Only the first process that is spa
 start as ever.
 """
 
+import contextlib
+import ctypes
 import fcntl
 import gc
 import json
@@ -27,6 +29,7 @@ OUT_OF_THE_WAY = 500  # numbers of files that are only held, above those that ar
 MOST_FILES = 250  # that one message carries
 # Read while something is imported: one of them that has changed since has to be read by a new interpreter.
 _READ_ONCE = ("HF_", "LD_", "MALLOC_", "MKL_", "GOMP_", "PYTHON", "PYTORCH_", "TORCH", "TRANSFORMERS_")
+_PAUSE_HARD = 2  # omp_pause_hard
 _SPAWN = "from multiprocessing.spawn import spawn_main"
 _plainly = util.spawnv_passfds
 
@@ -106,6 +109,20 @@ def _wait(channel: socket.socket, generations: int) -> NoReturn:
     _become(told)
 
 
+def renew_openmp() -> None:
+    """Begins OpenMP anew, by the variables of now: once, after the last fork.
+
+    A fork begins it in the child by the parent's variables, and binds the child to one core; after an end
+    before a fork it takes no more notice of them (Intel's, measured). In a new interpreter it begins with the
+    imports.
+    Source: OpenMP 5.0, omp_pause_resource_all.
+    """
+    loaded = ctypes.CDLL(None)
+    with contextlib.suppress(AttributeError):
+        loaded.omp_pause_resource_all(_PAUSE_HARD)
+        loaded.omp_get_max_threads()
+
+
 def _all(channel: socket.socket) -> bytes:
     parts = []
     while part := channel.recv(1 << 16):
@@ -126,6 +143,7 @@ def _place(files: Sequence[int], numbers: Sequence[int]) -> None:
 def _become(told: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(told["env"])
+    renew_openmp()
     os.chdir(told["cwd"])
     tempfile.tempdir = None  # as the environment says by now
     sys.argv = ["-c", "--multiprocessing-fork"]
