@@ -80,7 +80,7 @@ def rate(port: int, streams: int) -> float:
     done = run(together(port, streams, BODY))
     errors = [one.error for one in done if one.error]
     assert not errors, errors[0]
-    return sum(one.tokens for one in done) / (time.perf_counter() - begun)
+    return float(sum(one.tokens for one in done)) / (time.perf_counter() - begun)
 
 
 def through_the_endpoint(rounds: int = 5) -> None:
