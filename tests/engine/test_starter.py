@@ -17,7 +17,8 @@ import pytest
 from benchmarks.command import free_ports
 from benchmarks.serve import folder, stokers_command
 
-from stoker.targets.local.starters import started_by
+from stoker.fleet.process import Process
+from stoker.targets.local.starters import Starters, Template, started_by
 
 pytestmark = [
     pytest.mark.engine,
@@ -33,15 +34,20 @@ ASKED = {
 
 
 @contextlib.contextmanager
-def running(by_starter: bool, log: Path) -> Iterator[tuple[int, int]]:
-    """An engine bound to core 0: its process group, and its port."""
+def running(how: str, log: Path) -> Iterator[tuple[int, int]]:
+    """An engine bound to core 0, started plainly, by a `starter` or one that `waits`: its group and port."""
     port = free_ports(1)
     argv, own = stokers_command(folder(), port)
     env = {**os.environ, **own, "VLLM_CPU_OMP_THREADS_BIND": "0"}
-    words = started_by(argv, env) if by_starter else argv
-    assert by_starter == (words != argv), "libiomp5 is of the CPU engine's environment"
+    words = argv if how == "plain" else started_by(argv, env)
+    assert (how == "plain") == (words == argv), "libiomp5 is of the CPU engine's environment"
     with log.open("w") as file:
-        process = subprocess.Popen(words, env=env, stdout=file, stderr=file, process_group=0, cwd=log.parent)
+        if how == "waits":
+            process = handed_over(argv, env, log.parent, file.fileno())
+        else:
+            process = subprocess.Popen(
+                words, env=env, stdout=file, stderr=file, process_group=0, cwd=log.parent
+            )
     try:
         while not _well(port):
             assert process.poll() is None, log.read_text()[-3000:]
@@ -52,6 +58,15 @@ def running(by_starter: bool, log: Path) -> Iterator[tuple[int, int]]:
         process.wait(30)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def handed_over(argv: list[str], env: dict[str, str], place: Path, log: int) -> "subprocess.Popen[bytes]":
+    """A starter that waits, once it is warm and has its command. It was made for an engine on core 1."""
+    made, process = Starters(place), Process("engine", "1", tuple(argv), routed=True)
+    made.keep(Template.of(process, {**env, "VLLM_CPU_OMP_THREADS_BIND": "1"}), begin=True)
+    while (popen := made.start(argv, process, env, log)) is None:
+        time.sleep(0.1)
+    return popen
 
 
 def _well(port: int) -> bool:
@@ -74,10 +89,12 @@ def told(group: int, port: int) -> dict[str, Any]:
     return {"choice": answer["choices"][0], "names": sorted(names), "cores": dict(cores)}
 
 
+@pytest.mark.timeout(900)
 def test_it_answers_and_is_bound_as_the_plain_command(tmp_path: Path) -> None:
-    with running(False, tmp_path / "plain.log") as (group, port):
+    with running("plain", tmp_path / "plain.log") as (group, port):
         plain = told(group, port)
-    with running(True, tmp_path / "starter.log") as (group, port):
-        assert told(group, port) == plain
     assert any("Worker" in name for name in plain["names"])
-    assert "vLLM starts without it" not in (tmp_path / "starter.log").read_text()
+    for how in ("starter", "waits"):
+        with running(how, tmp_path / f"{how}.log") as (group, port):
+            assert told(group, port) == plain, how
+        assert "stoker starter:" not in (tmp_path / f"{how}.log").read_text()
