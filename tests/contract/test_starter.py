@@ -205,6 +205,7 @@ def test_it_is_found_by_its_marks_and_shows_its_command(folder: Path, wait_until
         marks = {id.pid: Mark.read(env) for id, env in leaders() if env.get("STOKER_FLEET") == str(folder)}
         assert marks == {popen.pid: Mark(folder, "engine-2", 4, "stamp", 8000)}
         assert psutil.Process(popen.pid).cmdline() == list(process.argv)
+        assert psutil.Process(popen.pid).name().startswith("python")
         assert psutil.Process(popen.pid).environ()["VLLM_API_KEY"] == "secret"
         assert "STOKER_ROOM" not in psutil.Process(popen.pid).environ()
         assert (folder / "log").read_text().endswith("told\n")

@@ -44,11 +44,15 @@ def main(words: list[str]) -> None:
 
 
 def _settle_title() -> None:
-    """The package by which vLLM names its processes looks for the first command line: that is still there."""
-    with contextlib.suppress(ImportError):
+    """The package by which vLLM names its processes looks for the first command line: while it is there. It
+    takes that for a name, too, which is given back."""
+    name = Path("/proc/self/comm")
+    with contextlib.suppress(ImportError, OSError):
         import setproctitle
 
+        before = name.read_text()
         setproctitle.getproctitle()
+        name.write_text(before.strip())
 
 
 def _import(modules: list[str]) -> None:
