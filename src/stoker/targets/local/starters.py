@@ -50,10 +50,10 @@ log = logging.getLogger("stoker.supervisor")
 
 
 def takes(argv: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether a starter can run this command: vLLM on a CPU of Linux, whose OpenMP reads its environment
-    anew after a fork.
+    """Whether a starter can run this command: vLLM on a CPU of Linux, whose OpenMP (Intel's) can begin anew
+    after a fork, by the variables of then.
 
-    Not on GPUs: there vLLM itself forks the engine core as long as nothing has touched the device.
+    Not on GPUs: it could not be tried that its imports touch no device.
     """
     return (
         sys.platform == "linux"
