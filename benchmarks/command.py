@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import httpx2
@@ -87,10 +88,17 @@ def with_ports(work: Callable[[int], T], count: int = 2) -> T:
 
 
 @contextlib.contextmanager
-def engine(argv: list[str], port: int, seconds: float, **env: str) -> Iterator[None]:
-    """An engine that answers /health; ended at the end. Raises: Ended, with its last lines, where it does not
-    answer."""
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
+def engine(
+    argv: list[str], port: int, seconds: float, kept: Path | None = None, /, **env: str
+) -> Iterator[None]:
+    """An engine that answers /health; ended at the end. kept: the file of its log, if it is to stay.
+
+    Raises: Ended, with its last lines, where it does not answer.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (kept or Path(folder, "log")).open("w+", errors="replace") as log,
+    ):
         process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env}, process_group=0)
         try:
             _answers(process, port, seconds)

@@ -39,16 +39,21 @@ def folder() -> str:
     return str(fetch(Demo("smollm2-135m-instruct"), cache=paths.weights()))
 
 
-@contextlib.contextmanager
-def stokers_engine(model: str) -> Iterator[int]:
-    """vLLM with the options that Stoker chooses here."""
+def stokers_command(model: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """vLLM's command line with the options that Stoker chooses here, and its environment."""
     spec = load("", sets=("model.served_name=m",))
     shape = read_shape(peek(ModelRef(LocalDir(model), "m")))
     plan = plan_local(spec, shape, machine.offer(), model)
-    port = free_ports(1)
     full = command(plan, plan.shares[0], str(port))
-    argv = [sys.executable, str(Path(sys.executable).with_name("vllm")), *full.argv[1:]]
-    with engine(argv, port, 300, **full.env):
+    return [sys.executable, str(Path(sys.executable).with_name("vllm")), *full.argv[1:]], dict(full.env)
+
+
+@contextlib.contextmanager
+def stokers_engine(model: str) -> Iterator[int]:
+    """vLLM with the options that Stoker chooses here."""
+    port = free_ports(1)
+    argv, env = stokers_command(model, port)
+    with engine(argv, port, 300, **env):
         yield port
 
 
@@ -75,7 +80,7 @@ def rate(port: int, streams: int) -> float:
     done = run(together(port, streams, BODY))
     errors = [one.error for one in done if one.error]
     assert not errors, errors[0]
-    return sum(one.tokens for one in done) / (time.perf_counter() - begun)
+    return float(sum(one.tokens for one in done)) / (time.perf_counter() - begun)
 
 
 def through_the_endpoint(rounds: int = 5) -> None:

@@ -167,6 +167,8 @@ FIELDS = {
     "not do",
     "measured": "what vLLM printed at the last start of this plan here (GiB of one rank, tokens), with its "
     "date; or null",
+    "startup": "list of {phase, seconds, known, source}: a replica's start until its first token; known is "
+    "`measured`, at the last start of this plan here, or `default`; empty where nothing is computed",
     "warnings": "list of sentences",
 }
 

@@ -3,6 +3,7 @@
 from stoker.planner.fit import Fit
 from stoker.planner.memory import MemoryItem
 from stoker.planner.plan import Plan
+from stoker.planner.startup import StartPhase, startup
 from stoker.render.command import option_words, shown
 from stoker.spec import dump
 
@@ -52,8 +53,13 @@ def _run(plan: Plan) -> dict[str, object]:
         "reasons": list(plan.reasons),
         "rejected": [_rejected(one) for one in plan.rejected],
         "measured": plan.measured,
+        "startup": [_phase(one) for one in startup(plan)],
         "warnings": list(plan.warnings),
     }
+
+
+def _phase(one: StartPhase) -> dict[str, object]:
+    return {"phase": one.name, "seconds": round(one.seconds, 1), "known": one.known, "source": one.source}
 
 
 def _item(item: MemoryItem) -> dict[str, object]:

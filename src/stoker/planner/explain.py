@@ -4,6 +4,7 @@ color."""
 from stoker.planner.memory import RankMemory
 from stoker.planner.plan import Plan
 from stoker.planner.reality import in_words
+from stoker.planner.startup import startup, words
 
 GIB = 1024**3
 WIDTH = 40  # characters of the memory bar
@@ -20,6 +21,8 @@ def explain(plan: Plan, runs: str = "") -> str:
         rows += [("per GPU" if _on_gpus(plan) else "memory", bar(plan.memory)), ("holds", _holds(plan))]
     if plan.measured is not None:
         rows.append(("measured", in_words(plan.measured)))
+    if phases := startup(plan):
+        rows.append(("start-up", words(phases)))
     if not plan.shares:
         rows.append(("replicas", _replicas(plan)))
         rows.append(("cost", _cost(plan)))

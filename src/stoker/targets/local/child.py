@@ -22,6 +22,7 @@ from stoker.system.proc import ProcessId, identify, signal_group, started_at
 from stoker.targets.local.log_files import new_life, opened, written_by
 from stoker.targets.local.naming import named
 from stoker.targets.local.process_marks import Mark
+from stoker.targets.local.starters import SWITCH, Starters, started_by
 
 SCRATCH = "stoker-"
 LISTEN_VARIABLE = "STOKER_LISTEN"  # numbers of the open sockets that a process is handed
@@ -76,6 +77,7 @@ class Child:
         self.leaving_since: float | None = None
         self.term_at: float | None = None
         self.scratch: str | None = None
+        self.plainly = False  # no starter: one that had it was killed before it was ready
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,10 +87,12 @@ class Child:
 
     # life
 
-    def start(self, folder: Path, port: int, sockets: Sequence[int] = ()) -> None:
+    def start(
+        self, folder: Path, port: int, sockets: Sequence[int] = (), starters: Starters | None = None
+    ) -> None:
         """Starts the process in a group of its own, its output in a file of this life. Raises: OSError.
 
-        sockets: open files that it is handed, by their numbers.
+        sockets: open files that it is handed, by their numbers. starters: of which one may wait for it.
 
         Not in a session of its own: Linux schedules sessions against each other (autogroup), and an engine
         that starts beside a busy one, its threads bound to the same core, then waits minutes for its turn.
@@ -96,16 +100,15 @@ class Child:
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         environment = self._environment(folder, sockets)  # where a key is lost, nothing is made
-        if any(word.endswith("/vllm") for word in argv[:2]):
-            environment |= named(environment, paths.engine_cache())
         self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix=SCRATCH)
             if "TMPDIR" not in self.process.env:
                 environment["TMPDIR"] = self.scratch  # vLLM leaves its sockets there when it is killed
         with opened(self.log) as log:
-            self._popen = subprocess.Popen(
-                argv,
+            waited = starters.start(argv, self.process, environment, log.fileno()) if starters else None
+            self._popen = waited or subprocess.Popen(
+                started_by(argv, environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -118,12 +121,19 @@ class Child:
         self.started = clock.now()
         self.become("Starting")
 
-    def _environment(self, folder: Path, sockets: Sequence[int]) -> dict[str, str]:
+    def shared_environment(self) -> dict[str, str]:
+        """What every start of it is given alike: the shell's variables, its own, and vLLM's name."""
         withheld = NOT_INHERITED | set(self.process.env.get(WITHHELD, "").split())
         env = {k: v for k, v in os.environ.items() if k not in withheld}
-        own = {"PYTHONUNBUFFERED": "1", LISTEN_VARIABLE: ",".join(map(str, sockets))}
+        env |= {**self.process.env, "PYTHONUNBUFFERED": "1"}
+        vllm = any(word.endswith("/vllm") for word in self.process.argv[:2])
+        return env | (named(env, paths.engine_cache()) if vllm else {})
+
+    def _environment(self, folder: Path, sockets: Sequence[int]) -> dict[str, str]:
+        own = {LISTEN_VARIABLE: ",".join(map(str, sockets))}
+        own |= {SWITCH: "off"} if self.plainly else {}
         mark = Mark(folder, self.process.key, self.generation, self.stamp, self.port)
-        return env | dict(self.process.env) | self._keys() | own | mark.environment()
+        return self.shared_environment() | self._keys() | own | mark.environment()
 
     def _keys(self) -> dict[str, str]:
         """The secrets it is given. Raises: OSError, where one is lost: nothing starts without its lock."""
@@ -191,6 +201,8 @@ class Child:
         """The same process for its next life; cause: why this one ended."""
         found = Child(self.process, self.generation, self.stamp, self.log.parent)
         found.log, found.restarts, found.cause = self.log, self.restarts, cause
+        died = self._popen is not None and (self._popen.returncode or 0) < 0
+        found.plainly = self.plainly or (died and not self.ever_ready)
         return found
 
     def clean(self) -> None:

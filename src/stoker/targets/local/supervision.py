@@ -1,9 +1,8 @@
 """The supervisor: keeps a fleet's processes as wanted, knowing nothing of what they are for.
 
 Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. Killed at any
-moment, its children go on, and the next supervisor adopts them out of `state.json`, or as they name
-themselves. What it cannot write it says and goes on without; what it cannot read it takes from what it knows,
-and kills nothing.
+moment, its children go on, and the next supervisor adopts them. What it cannot write it says and goes on
+without; what it cannot read it takes from what it knows, and kills nothing.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from stoker.fleet.process import Process, Wanted
 from stoker.system import clock
 from stoker.system.proc import free_port
 from stoker.targets.gateway.config import Seen
-from stoker.targets.local import adoption, gateways, publish
+from stoker.targets.local import adoption, gateways, growth, publish
 from stoker.targets.local.child import Child
 from stoker.targets.local.draining import Leaving
 from stoker.targets.local.folder import Folder
@@ -51,6 +50,7 @@ class Supervisor:
         self._failures = Failures()
         self._listeners = gateways.Listeners()
         self._seen: Seen | None = None  # what the gateways said at the last look
+        self._growth = growth.Growth(folder.path)
         record = adoption.read_record(folder)
         self._upkeep = Upkeep(folder, lock, record)
         self._rollouts = Rollouts(folder, record.fleet.stopped if record else None)
@@ -67,8 +67,7 @@ class Supervisor:
 
     @property
     def wanted(self) -> Wanted | None:
-        """What is led to: what verbs asked for, what served before where that failed, nothing once all has to
-        end."""
+        """What is led to: as verbs asked, as served before where that failed, nothing once all is to end."""
         led = self._rollouts.led(self._upkeep.wanted)
         if self.end:
             return replace(led, processes=()) if led else Wanted(0, self.folder.path.name, ())
@@ -91,6 +90,7 @@ class Supervisor:
                 log.exception("a look at the fleet failed; the next one is in a second")
                 await asyncio.sleep(AFTER_A_FAULT)
             await asyncio.sleep(TICK)
+        self._growth.end()
 
     async def _tick(self) -> None:
         """One look, and what follows from it."""
@@ -104,6 +104,7 @@ class Supervisor:
             await self._tend(child, seen)
         self._reconcile(seen)
         self._rollouts.look(self._upkeep.wanted, self.children)
+        self._growth.look(self.wanted, self.children)
         self._publish()
 
     def _all_gone(self) -> bool:
@@ -278,7 +279,7 @@ class Supervisor:
         except OSError as error:
             return self._not_yet(child, f"port {child.process.port} cannot be had: {error.strerror or error}")
         try:
-            child.start(self.folder.path, child.process.port or free_port(), sockets)
+            child.start(self.folder.path, child.process.port or free_port(), sockets, self._growth.starters)
         except OSError as error:
             if error.errno not in FOREVER or child.standby:
                 return self._not_yet(child, f"cannot be started: {error}", BACKOFF[-2])
