@@ -94,3 +94,16 @@ def test_one_that_a_signal_ended_in_its_start_is_started_plainly(
     assert after.plainly is plainly
     assert (after._environment(Path(), ()).get(SWITCH) == "off") is plainly
     assert after.successor(rule("engine-signal").finding(signal="SIGSEGV")).plainly is plainly
+
+
+def test_a_fleet_at_zero_keeps_the_one_that_waits_for_who_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stoker.targets.local.starters.takes", lambda *_: True)
+    growth = Growth(Path())
+    growth.starters = noted = Noted()
+    growth.look(wanted(1, replicas="0..2"), [child("1", "Ready")])
+    growth._looked = 0.0
+    growth.look(wanted(0, replicas="0..2"), [])
+    assert noted.told == [(True, True), (True, False)]
+    growth._looked = 0.0
+    growth.look(Wanted(3, "shop", (), spec={"replicas": "0..2"}), [])  # it is being taken down
+    assert noted.told[-1] == (False, False)

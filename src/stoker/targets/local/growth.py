@@ -23,13 +23,15 @@ class Growth:
     def __init__(self, folder: Path) -> None:
         self.starters = Starters(folder)
         self._looked = 0.0
+        self._last: Process | None = None  # the engine that there was: of a fleet at 0 the next is like it
 
     def look(self, wanted: Wanted | None, children: Sequence[Child]) -> None:
         """Keeps a starter, or none, as the fleet is now."""
         if time.monotonic() - self._looked < EVERY:
             return
         self._looked = time.monotonic()
-        process, template = grows(wanted), None
+        process, template = grows(wanted, self._last), None
+        self._last = process or self._last
         if process is not None:
             template = Template.of(process, Child(process, 0, "", Path()).shared_environment())
         self.starters.keep(template, begin=all_ready(children))
@@ -39,9 +41,12 @@ class Growth:
         self.starters.end()
 
 
-def grows(wanted: Wanted | None) -> Process | None:
-    """An engine like the next one, where there may be one more than is wanted now."""
+def grows(wanted: Wanted | None, last: Process | None = None) -> Process | None:
+    """An engine like the next one, where there may be one more than is wanted now. last: what there was
+    before a fleet went to 0, where it waits for who wakes it."""
     engines = [one for one in wanted.processes if one.routed] if wanted else []
+    if not engines and wanted and wanted.processes and last is not None:
+        return last
     with contextlib.suppress(ValueError):
         if engines and wanted and len(engines) < Range.parse(str(wanted.spec.get("replicas", 1))).high:
             return engines[0]

@@ -32,8 +32,7 @@ TICK = 0.1
 AFTER_A_FAULT = 1.0
 STEADY_SECONDS = 60.0  # ready for so long: earlier failures are forgotten
 PORT_SECONDS = 0.5  # until a taken port is tried again
-# A start that no wait will mend.
-FOREVER = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG})
+FOREVER = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG})  # no wait will mend it
 
 log = logging.getLogger("stoker.supervisor")
 
