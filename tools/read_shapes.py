@@ -16,15 +16,24 @@ import datetime
 import importlib.metadata
 import json
 import os
+import re
 import resource
-import subprocess
+import signal
 import sys
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/stoker/catalog/data/shapes"
 SECONDS = 400
+# What classes need that do not build with their own defaults.
+BASES: dict[str, dict[str, Any]] = {
+    "DbrxForCausalLM": {"attn_config": {"rope_theta": 500000.0}},
+    "MinistralForCausalLM": {"head_dim": 128},
+    "MinistralModel": {"head_dim": 128},
+}
 MEMORY = 8 * 1024**3
 
 
@@ -32,55 +41,80 @@ def main() -> int:
     """Reads the architectures that are asked for, and writes the index again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--missing", action="store_true", help="those that have no blueprint yet")
+    parser.add_argument("--index", action="store_true", help="write the index again, and read nothing")
+    parser.add_argument("--missing", action="store_true", help="those alone that are not exact yet")
     asked = parser.parse_args()
-    if asked.one:
-        return one(asked.one)
     DATA.mkdir(parents=True, exist_ok=True)
-    for name in asked.names or wanted():
-        if not (asked.missing and (DATA / f"{name}.json").exists()):
-            row = read(name)
-            print(f"  {row['state']:8} {name:48} {row.get('why', '')}", flush=True)
+    if not asked.index:
+        prepare()
+    for name in () if asked.index else asked.names or wanted():
+        if asked.missing and state(name) == "exact":
+            continue
+        began = time.monotonic()
+        row = read(name)
+        print(f"  {row['state']:8} {name:48} {row.get('why', '')} {time.monotonic() - began:.0f} s", flush=True)
     write_index()
     return 0
 
 
+def state(name: str) -> str:
+    """How an architecture came out the last time."""
+    path = DATA / f"{name}.json"
+    return str(json.loads(path.read_text())["checked"]["state"]) if path.exists() else "unknown"
+
+
+def prepare() -> None:
+    """Imports what every architecture needs, once, without the hub."""
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "critical", "OMP_NUM_THREADS": "1"}
+    warnings.simplefilter("ignore")
+    sys.path.insert(0, str(ROOT / "src"))
+    from shape_tracing import build, checks, classes, explore  # noqa: F401
+
+    from stoker.model.blueprint import drawn  # noqa: F401
+
+
 def read(name: str) -> dict[str, Any]:
     """One architecture, in a process of its own."""
-    argv = [sys.executable, __file__, "--one", name]
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "critical", "PYTHONWARNINGS": "ignore"}
-    env |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, env=env, check=False)
-    except subprocess.TimeoutExpired:
-        return {"state": "unknown", "why": f"not read within {SECONDS} s"}
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith("ROW "):
-            return json.loads(line[4:])  # type: ignore[no-any-return]
-    return {"state": "unknown", "why": (done.stderr.strip().splitlines() or ["no word"])[-1][:200]}
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        row = {"state": "unknown", "why": "no word"}
+        try:
+            signal.alarm(SECONDS)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            row = one(name)
+        except Exception as error:  # the class refuses its own defaults, or needs what is not here
+            row = {"state": "unknown", "why": f"{type(error).__name__}: {str(error)[:150]}"}
+        finally:
+            os.write(tell, json.dumps(row).encode())
+            os._exit(0)
+    os.close(tell)
+    with os.fdopen(told) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else {"state": "unknown", "why": f"not read within {SECONDS} s"}
 
 
-def one(name: str) -> int:
-    """Reads an architecture here. Prints its row."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def one(name: str) -> dict[str, Any]:
+    """Reads an architecture here."""
     from shape_tracing import build, classes, explore
     from shape_tracing.checks import checked
 
     cls = build.model_class(name)
     if cls is None:
-        print("ROW " + json.dumps({"state": "unknown", "why": "transformers has no such class"}))
-        return 0
-    config = cls.config_class()
+        return {"state": "unknown", "why": "transformers has no such class"}
+    config = build.filled(cls.config_class(**BASES.get(name, {})))
     program = json.loads(json.dumps(explore.program(cls, config)))
     tied = explore.tied(cls, config)
     used = explore.attributes(program) | {(path, "tie_word_embeddings") for path in tied}
     configs = {}
     for path, part in build.config_classes(config):
         keys = {k for p, k in used if p == path}
-        if keys:
+        if keys or path:
             configs[path] = classes.described(part, path, keys)
-    blueprint = {"configs": configs, "program": program, "tied": tied}
+    unread = {"state": "partly", "exact": 0, "of": 0, "worst": 1.0, "type": config.model_type}
+    blueprint = {"configs": configs, "program": program, "tied": tied, "checked": unread}
     DATA.mkdir(parents=True, exist_ok=True)
     path = DATA / f"{name}.json"
     path.write_text(json.dumps(blueprint, separators=(",", ":")) + "\n")
@@ -96,10 +130,9 @@ def one(name: str) -> int:
     blueprint["checked"] = row
     path.write_text(json.dumps(blueprint, separators=(",", ":")) + "\n")
     for note in notes:
-        print(note[:500])
+        print(f"           {note[:400]}", flush=True)
     row["why"] = f"{exact} of {total}, worst {worst:.2%}, {path.stat().st_size:,} bytes"
-    print("ROW " + json.dumps(row))
-    return 0
+    return row
 
 
 def registry() -> dict[str, str]:
@@ -134,13 +167,33 @@ def _tables() -> dict[str, Any]:
     return out
 
 
+def backend() -> list[str]:
+    """transformers' generating classes that vLLM's general back-end takes and its registry has not."""
+    before = json.loads((DATA / "index.json").read_text()) if (DATA / "index.json").exists() else {}
+    if before.get("backend") and before["transformers"] == importlib.metadata.version("transformers"):
+        return before["backend"]  # type: ignore[no-any-return]
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    tables = (auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+    names = sorted({name for table in tables for name in table.values() if isinstance(name, str)} - set(registry()))
+    return [name for name in names if _taken(getattr(transformers, name, None))]
+
+
+def _taken(cls: Any) -> bool:
+    try:
+        return bool(cls.is_backend_compatible() or cls._can_set_attn_implementation())
+    except Exception:  # a class whose packages are not here
+        return False
+
+
 def wanted() -> list[str]:
     """The registry's architectures that transformers has, and the models that are parts of others."""
     import transformers
 
-    names = [*registry(), *gone()]
-    parts = sorted(set(types().values()) & parts_used())
-    return [*sorted({n for n in names if hasattr(transformers, n)}), *parts]
+    parts = sorted(parts_used())
+    names = {n for n in (*registry(), *gone(), *parts) if hasattr(transformers, n)}
+    return sorted(names, key=lambda name: (name not in parts, not re.search("For(Causal|Cond)|LMHead", name), name))
 
 
 PARTS = (
@@ -179,7 +232,8 @@ def write_index() -> None:
     rows = {}
     for path in sorted(DATA.glob("*.json")):
         if path.stem != "index":
-            rows[path.stem] = json.loads(path.read_text())["checked"]
+            row = json.loads(path.read_text()).get("checked")
+            rows |= {path.stem: row} if row else {}
     served = registry()
     index = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -187,6 +241,7 @@ def write_index() -> None:
         "vllm": importlib.metadata.version("vllm").split("+")[0],
         "served": {name: rows[name]["state"] if name in rows else "unknown" for name in sorted(served)},
         "gone": gone(),
+        "backend": backend(),
         "types": {name: kind for name, kind in sorted(types().items()) if kind in rows},
         "checked": {name: [row["state"], row["exact"], row["of"], row["worst"]] for name, row in rows.items()},
     }

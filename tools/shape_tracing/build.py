@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 PLAIN = (int, float, bool, str, list, tuple, type(None))
+SIZE = re.compile(r"_dim$|_size$|^num_|_rank$|^n_|_heads$|_layers$|_width$")
 FACTORIES = {torch.empty, torch.ones, torch.zeros, torch.rand, torch.randn}
 _get = PreTrainedConfig.__getattribute__
 _set = PreTrainedConfig.__setattr__
@@ -39,6 +41,18 @@ def config_classes(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in list(vars(config).items()):
         if isinstance(value, PreTrainedConfig) and not key.startswith("_"):
             yield from config_classes(value, f"{path}.{key}".lstrip("."))
+
+
+def filled(config: Any) -> Any:
+    """The config with every part that it may have."""
+    for key, kind in (type(config).sub_configs or {}).items():
+        if getattr(config, key, None) is None and isinstance(kind, type) and kind.__name__ != "AutoConfig":
+            with contextlib.suppress(Exception):
+                setattr(config, key, kind())
+    for _, one in list(config_classes(config)):
+        if one is not config:
+            filled(one)
+    return config
 
 
 def made(cls: Any, config: Any) -> Any:
@@ -64,11 +78,22 @@ class _Shapes(TorchFunctionMode):
             if note is not None and len(note) == result.dim():
                 result._made = note  # type: ignore[attr-defined]
             else:
-                for one in args:
-                    if isinstance(one, torch.Tensor) and one.shape == result.shape and hasattr(one, "_made"):
-                        result._made = one._made  # type: ignore[attr-defined]
-                        break
+                _kept(result, args)
         return result
+
+
+def _kept(result: Any, args: Any) -> None:
+    """Sizes of what was made of other tensors, where theirs are among them."""
+    parts = args[0] if args and isinstance(args[0], list | tuple) else args
+    known = [(int(n), how) for one in parts if isinstance(one, torch.Tensor) and hasattr(one, "_made")
+             for n, how in zip(one.shape, one._made, strict=False)]  # fmt: skip
+    if not known:
+        return
+    made = []
+    for size in result.shape:
+        at = next((n for n, (value, _) in enumerate(known) if value == size), None)
+        made.append(int(size) if at is None or size == 1 else known.pop(at)[1])
+    result._made = tuple(made)
 
 
 def _sizes(func: Any, args: Any, kwargs: Any) -> Any:
@@ -114,6 +139,8 @@ def stand_in(config: Any, key: str) -> Any:
     """A value for a field that is None, by its type; None where there is none to try."""
     told = next((str(k.__dict__["__annotations__"][key]) for k in type(config).__mro__
                  if key in k.__dict__.get("__annotations__", {})), "")  # fmt: skip
+    if "token" in key or "dropout" in key:
+        return None
     if "bool" in told:
         return False
     if "int" in told and "list" not in told:
@@ -128,8 +155,15 @@ class Reader:
         self.tracer = tracer
 
     def __call__(self, config: Any, key: str) -> Any:
-        value = _get(config, key)
-        if key.startswith("_") or not self.tracer.active or not isinstance(value, PLAIN):
+        try:
+            value = _get(config, key)
+        except AttributeError:
+            return self._missing(config, key)
+        if key.startswith("_") or not self.tracer.active:
+            return value
+        if isinstance(value, PreTrainedConfig):
+            return self._part(config, key, value)
+        if not isinstance(value, PLAIN):
             return value
         inner = _get(config, "__dict__")
         path = inner.get("_traced_path")
@@ -141,15 +175,40 @@ class Reader:
             return put[key]
         if key not in inner and not isinstance(getattr(type(config), key, None), property):
             return value
-        if value is None or _optional(config, key):
+        if stand_in(config, key) is not None and (value is None or _optional(config, key)):
             value = self._optional(config, path, key, value)
         if isinstance(value, str) and not wanted(key):
             return value
         return sym(value, ("attr", path, key))
 
+    def _missing(self, config: Any, key: str) -> Any:
+        """A field that the class does not have and a file may: what `getattr` with a default asks for."""
+        path = object.__getattribute__(config, "__dict__").get("_traced_path")
+        if key.startswith("_") or not self.tracer.active or path is None or not SIZE.search(key):
+            raise AttributeError(key)
+        if self.tracer._origin() != "transformers":
+            raise AttributeError(key)
+        condition = ("missing", ("attr", path, key))
+        answer = self.tracer.forced.get(condition, True)
+        self.tracer.note(("b", condition, answer))
+        if answer:
+            raise AttributeError(key)
+        return sym(64 if "num" not in key else 4, ("attr", path, key))
+
+    def _part(self, config: Any, key: str, value: Any) -> Any:
+        """A part's config, which may be left out where the class allows that."""
+        path = _get(config, "__dict__").get("_traced_path")
+        if path is None or not _optional(config, key) or self.tracer._origin() != "transformers":
+            return value
+        condition = ("none", ("attr", path, key))
+        answer = self.tracer.forced.get(condition, False)
+        self.tracer.note(("b", condition, answer))
+        return None if answer else value
+
     def _optional(self, config: Any, path: str, key: str, value: Any) -> Any:
         condition = ("none", ("attr", path, key))
-        answer = self.tracer.forced.get(condition, value is None)
+        fill = value is None and not self.tracer.forced.get("fill", False)
+        answer = self.tracer.forced.get(condition, fill)
         if answer and value is not None:
             value = None
         elif not answer and value is None:

@@ -5,7 +5,7 @@ import warnings
 from typing import Any
 
 from shape_tracing import build
-from shape_tracing.classes import _structural
+from shape_tracing.classes import _structural, has
 
 TRIES = 24
 WANTED = 8
@@ -66,7 +66,9 @@ def variant(config: Any, used: set[tuple[str, str]], rng: random.Random) -> dict
 
 def other(key: str, config: Any, rng: random.Random) -> Any:
     """Another value for a field; None where it stays."""
-    value = getattr(config, key, None)
+    if not has(config, key):
+        return rng.choice((None, None, 64, 128)) if key.endswith("head_dim") else None
+    value = config.__dict__.get(key)
     if not _structural(key) or key not in getattr(type(config), "__dataclass_fields__", {}):
         return None
     if isinstance(value, bool):

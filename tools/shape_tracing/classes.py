@@ -1,19 +1,23 @@
 """What a config class makes of a config.json that leaves fields out: found by making configs and looking."""
 
+import inspect
 import itertools
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth", "encoder_layers", "decoder_layers")
 SCALAR = (int, float, bool, str)
 
 
 def described(config: Any, path: str, keys: set[str]) -> dict[str, Any]:
-    """Defaults, other names and rules of the fields `keys` of a config's class."""
+    """Defaults, other names and rules of the fields `keys` of a config's class; and what the part has where a
+    file leaves it out whole."""
     cls = type(config)
     probe = _Probe(cls, path)
     out: dict[str, Any] = {"defaults": {}, "rules": {}, "nulls": {}, "map": {}}
-    out["map"] = {a: r for a, r in cls.attribute_map.items() if r in keys or _feeds(probe, r)}
+    out["map"] = {a: r for a, r in {**probe.former(), **cls.attribute_map}.items() if r in keys or _feeds(probe, r)}
     pending, done = set(keys), set()
     while pending:
         key = pending.pop()
@@ -21,7 +25,16 @@ def described(config: Any, path: str, keys: set[str]) -> dict[str, Any]:
         for name, rule, table in probe.found(key):
             out[table][name] = rule
             pending |= {k for k in _asked(rule) if k not in done}
-    return {name: table for name, table in out.items() if table}
+    more = {"layers": probe.layers(), "absent": absent(config, probe) if path else {}}
+    return {name: table for name, table in {**out, **more}.items() if table}
+
+
+def absent(config: Any, probe: "_Probe") -> dict[str, Any]:
+    """What a part is where the file leaves it out: how the whole's default differs from the part's own."""
+    own = {key: probe.get(config, key) for key in probe.fields if _structural(key)}
+    kept = {key: value for key, value in own.items()
+            if isinstance(value, (*SCALAR, list)) and value != probe.get(probe.base, key)}  # fmt: skip
+    return {"model_type": config.model_type, **kept}
 
 
 def _feeds(probe: "_Probe", key: str) -> bool:
@@ -29,11 +42,21 @@ def _feeds(probe: "_Probe", key: str) -> bool:
 
 
 def _asked(rule: Any) -> set[str]:
+    if isinstance(rule, dict):
+        return set().union(*(_asked(one) for one in rule.values()))
     if not isinstance(rule, list):
         return set()
     if len(rule) == 3 and rule[0] == "attr":
         return {rule[2]}
     return set().union(*(_asked(one) for one in rule)) if rule else set()
+
+
+def has(config: Any, key: str) -> bool:
+    """Whether a config has a field at all."""
+    try:
+        return key in config.__dict__ or hasattr(config, key)
+    except Exception:
+        return True
 
 
 class _Probe:
@@ -54,6 +77,20 @@ class _Probe:
         for key, value in self.numbers.items():
             self.seen[key] = self.make({key: value * 2 if isinstance(value, int) else value + 1.0})
 
+    def former(self) -> dict[str, str]:
+        """Names that the class takes for its fields without listing them."""
+        try:
+            text = inspect.getsource(self.cls.__post_init__)
+        except (OSError, TypeError):
+            return {}
+        out = {}
+        for name in sorted(set(re.findall(r"""kwargs\.(?:pop|get)\(\s*["'](\w+)["']""", text))):
+            one = self.make({name: 7776})
+            found = [k for k in self.numbers if one is not None and self.get(one, k) == 7776]
+            if len(found) == 1 and found[0] != name:
+                out[name] = found[0]
+        return out
+
     def make(self, given: dict[str, Any]) -> Any:
         try:
             return self.cls(**given)
@@ -64,17 +101,24 @@ class _Probe:
         try:
             value = getattr(config, key)
         except Exception:
-            return None
+            value = getattr(config, "__dict__", {}).get(key)
         return list(value) if isinstance(value, tuple) else value
 
     def found(self, key: str) -> Iterator[tuple[str, Any, str]]:
         """Rows of a field: its name, its default or rule, and the table that it belongs to."""
         value = self.get(self.base, key)
+        if value is None and not has(self.base, key):
+            return
+        if hasattr(value, "sub_configs"):
+            yield key, {}, "defaults"
+            return
         if value is not None and not isinstance(value, (*SCALAR, list)):
             return
         if isinstance(value, list) and not all(isinstance(x, SCALAR) for x in value):
             return
         rule = self.rule(key, {})
+        if isinstance(value, list):
+            rule = self.listed(key, value, rule)
         if rule is None:
             yield key, value, "defaults"
         else:
@@ -84,6 +128,22 @@ class _Probe:
         given = self.make({key: None})
         if given is not None and self.get(given, key) is not None:
             yield key, rule if rule is not None else value, "nulls"
+
+    def layers(self) -> dict[str, Any]:
+        """What layers of a kind have of their own, out of fields that older files give for the whole model."""
+        rows: dict[str, Any] = {}
+        kind = None
+        for key, name in (("head_dim", "global_head_dim"), ("num_key_value_heads", "num_global_key_value_heads")):
+            for gate in (None, "attention_k_eq_v"):
+                one = self.make({name: 77, **({gate: True} if gate else {})})
+                own = _overrides(one)
+                of = {one.layer_types[n] for n, row in own.items() if row.get(key) == 77} if own else set()
+                if len(of) == 1:
+                    kind = of.pop()
+                    usual = {row.get(key) for row in _overrides(self.base).values()}
+                    rows[key] = [name, usual.pop() if len(usual) == 1 and not gate else None, gate]
+                    break
+        return {"kind": kind, "fields": rows} if rows else {}
 
     def rule(self, key: str, given: dict[str, Any]) -> Any:
         """How a field that is not given is made of others; None where it is of none."""
@@ -132,6 +192,8 @@ class _Probe:
             if value and n % value == 0:
                 k = n // value
                 yield ["//", a, k], lambda g, x=x, k=k: g[x] // k
+            if isinstance(value, int) and isinstance(n, int) and abs(value - n) < 8:
+                yield ["+", a, value - n], lambda g, x=x, k=value - n: g[x] + k
             for k in (8, 16, 32):
                 yield ["//", ["+", a, k - 1], k], lambda g, x=x, k=k: -(-g[x] // k)
         for x, y in itertools.permutations(changed, 2):
@@ -144,8 +206,7 @@ class _Probe:
                 lambda g, x=x, y=y, z=z: int(g[x] * g[y]) // g[z])  # fmt: skip
 
     def list_rule(self, key: str, value: list[Any], changed: list[str]) -> Any:
-        layers = next((k for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth",
-                                   "encoder_layers", "decoder_layers") if k in changed), None)  # fmt: skip
+        layers = next((k for k in LAYERS if k in changed), None)
         if layers is None:
             return None
         probes = self.list_probes(key, layers, changed)
@@ -156,6 +217,44 @@ class _Probe:
             ):
                 return ["list", self.attr(layers), _written(item)]
         return None
+
+    def listed(self, key: str, value: list[Any], rule: Any) -> Any:
+        """The rule of a list, where a pattern's letters or a list of layers come before it."""
+        layers = self.layer_count()
+        for name in ("hybrid_override_pattern", "layer_pattern", "hybrid_pattern"):
+            letters = self.letters(key, name)
+            if letters:
+                return {"letters": name, "of": letters, "else": rule if rule is not None else value}
+        for name in self.fields:
+            if name == key or "list[int]" not in self.told(name) or layers is None:
+                continue
+            one = self.make({name: [1, 3]})
+            found = self.get(one, key) if one is not None else None
+            if not isinstance(found, list) or len(found) != len(value) or found == value:
+                continue
+            others = {x for n, x in enumerate(found) if n not in (1, 3)}
+            if found[1] == found[3] and len(others) == 1 and found[1] not in others:
+                item = ["if", ["in", ["var", "n"], self.attr(name)], found[1], others.pop()]
+                return {"given": name, "then": ["list", self.attr(layers), item],
+                        "else": rule if rule is not None else value}  # fmt: skip
+        return rule
+
+    def told(self, key: str) -> str:
+        return next((str(k.__dict__["__annotations__"][key]) for k in self.cls.__mro__
+                     if key in k.__dict__.get("__annotations__", {})), "")  # fmt: skip
+
+    def letters(self, key: str, name: str) -> dict[str, Any]:
+        """What each letter of a pattern stands for."""
+        out: dict[str, Any] = {}
+        for letter in "M*-EAS":
+            one = self.make({name: letter * 2, **({"num_hidden_layers": 2} if self.layer_count() else {})})
+            found = self.get(one, key) if one is not None else None
+            if isinstance(found, list) and len(found) == 2 and found[0] == found[1]:
+                out[letter] = found[0]
+        return out if len(set(out.values())) > 1 else {}
+
+    def layer_count(self) -> str | None:
+        return next((k for k in LAYERS if k in self.numbers), None)
 
     def list_probes(self, key: str, layers: str, changed: list[str]) -> list[tuple[dict[str, Any], list[Any]]]:
         out = []
@@ -193,6 +292,11 @@ class _Probe:
                 for o in range(0, 8):
                     yield (["if", ["==", ["%", ["+", var, o], a], 0], one, two],
                            lambda n, g, o=o, key=key, one=one, two=two: one if (n + o) % g[key] == 0 else two)  # fmt: skip
+
+
+def _overrides(config: Any) -> dict[int, dict[str, Any]]:
+    spec = getattr(config, "__dict__", {}).get("_heterogeneity_spec")
+    return spec.per_layer_overrides if spec is not None else {}
 
 
 class _Field(str):

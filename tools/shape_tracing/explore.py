@@ -8,67 +8,72 @@ from shape_tracing import build, tree
 
 RUNS = 90
 SECONDS = 120.0
+ROUND = 12
 
 
 def program(cls: Any, config: Any) -> list[Any]:
-    """The program of a model class, around a config of it. Raises: what the first making raises."""
-    runs = makings(cls, config)
+    """The program of a model class, around a config of it. Raises: what the first making raises.
+
+    Each condition that was seen with one answer alone is answered the other way in a making of its own, until
+    none is open, or the bounds are reached.
+    """
+    warnings.simplefilter("ignore")
+    runs = [build.traced(cls, config, {})]
+    until, tried = time.monotonic() + SECONDS, {frozenset()}
+    found = _merged(runs)
+    while len(tried) < RUNS and time.monotonic() < until:
+        fresh = _fresh(found, tried)
+        if not fresh:
+            break
+        for forced in fresh:
+            tried.add(forced)
+            runs += _tried(cls, config, dict(forced))
+        found = _merged(runs)
+    return found
+
+
+def _fresh(found: list[Any], tried: set[Any]) -> list[Any]:
+    """Answers that lead to what was not seen yet: a round's worth of them, the shortest first."""
+    out: dict[Any, None] = {}
+    for path in tree.open_ends(found):
+        forced = frozenset((c, a) for n, (c, a) in enumerate(path) if n == len(path) - 1 or not tree.variables(c))
+        if forced not in tried:
+            out[forced] = None
+    return sorted(out, key=len)[:ROUND]
+
+
+def _tried(cls: Any, config: Any, forced: dict[Any, Any]) -> list[Any]:
+    """The making with these answers, with stand-ins for missing sizes where it needs them; none if it is refused."""
+    for more in ({}, {"fill": True}):
+        try:
+            return [build.traced(cls, config, {**forced, **more})]
+        except Exception:  # a way that the class refuses
+            continue
+    return []
+
+
+def _merged(runs: list[Any]) -> list[Any]:
     holders: set[str] = set()
     for stream, names in runs:
         holders |= tree.holders(stream, names)
     streams = [tree.cleaned(stream, names, holders) for stream, names in runs]
+    leaves = tree.leaves(streams)
     try:
-        return tree.merged(streams)
+        return tree.merged(streams, None, leaves)
     except tree.Apart:
-        return _greedy(streams)
+        return _greedy(streams, leaves)
 
 
-def _greedy(streams: list[Any]) -> list[Any]:
+def _greedy(streams: list[Any], leaves: Any) -> list[Any]:
     """The program of as many makings as agree with the first."""
-    kept, best = [streams[0]], tree.merged([streams[0]])
+    kept, best = [streams[0]], tree.merged([streams[0]], None, leaves)
     for one in streams[1:]:
         try:
-            best = tree.merged([*kept, one])
+            best = tree.merged([*kept, one], None, leaves)
         except tree.Apart:
             continue
         kept.append(one)
     return best
-
-
-def makings(cls: Any, config: Any) -> list[Any]:
-    """The first making, and those with one condition each answered the other way."""
-    warnings.simplefilter("ignore")
-    runs = [build.traced(cls, config, {})]
-    answers: dict[Any, set[bool]] = {}
-    queue: list[dict[Any, Any]] = []
-    _learn(runs[0][0], {}, answers, queue)
-    until = time.monotonic() + SECONDS
-    tried = 0
-    while queue and tried < RUNS and time.monotonic() < until:
-        forced = queue.pop(0)
-        tried += 1
-        try:
-            run = build.traced(cls, config, forced)
-        except Exception:  # a way that the class refuses
-            continue
-        runs.append(run)
-        _learn(run[0], forced, answers, queue)
-    return runs
-
-
-def _learn(
-    stream: list[Any], forced: dict[Any, Any], answers: dict[Any, set[bool]], queue: list[dict[Any, Any]]
-) -> None:
-    seen: dict[Any, set[bool]] = {}
-    for condition, answer in tree.conditions(stream):
-        seen.setdefault(condition, set()).add(answer)
-    for condition, found in seen.items():
-        if condition in answers:
-            answers[condition] |= found
-            continue
-        answers[condition] = set(found)
-        if len(found) == 1 and len(forced) < 3:
-            queue.append({**forced, condition: not next(iter(found))})
 
 
 def tied(cls: Any, config: Any) -> dict[str, list[str]]:

@@ -11,9 +11,9 @@ from typing import Any
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
-def cleaned(stream: list[Any], names: dict[int, str], holders: set[str]) -> list[Any]:
+def cleaned(stream: list[Any], names: dict[int, str], holders: set[str], loops: tuple[str, ...] = ()) -> list[Any]:
     """Parameters by their names, those that the model has not in the end left out; calls without any are
-    opened."""
+    opened, and what is asked of a loop behind its end is left out."""
     out: list[Any] = []
     for event in stream:
         if event[0] == "p":
@@ -23,18 +23,27 @@ def cleaned(stream: list[Any], names: dict[int, str], holders: set[str]) -> list
             if event[3] in names:
                 out.append(("m", event[1], event[2], _NUMBER.sub("*", names[event[3]])))
         elif event[0] == "call":
-            inner = cleaned(event[2], names, holders)
+            inner = cleaned(event[2], names, holders, loops)
             if event[1] in holders:
                 out.append(("call", event[1], inner))
             else:
                 out.extend(inner)
         elif event[0] == "loop":
-            bodies = [cleaned(one, names, holders) for one in event[3]]
+            bodies = [cleaned(one, names, holders, (*loops, event[2])) for one in event[3]]
             if any(bodies):
                 out.append(("loop", event[1], event[2], bodies))
-        else:
+        elif variables(event[1]) <= set(loops):
             out.append(event)
     return out
+
+
+def variables(made: Any) -> set[str]:
+    """The loops that an expression speaks of."""
+    if not isinstance(made, tuple):
+        return set()
+    if len(made) == 2 and made[0] == "var":
+        return {made[1]}
+    return set().union(*(variables(one) for one in made)) if made else set()
 
 
 def holders(stream: list[Any], names: dict[int, str]) -> set[str]:
@@ -75,47 +84,103 @@ class Apart(Exception):
     """Two makings differ, and no condition says why."""
 
 
-def merged(streams: list[list[Any]]) -> list[Any]:
-    """One program of several streams of the same function."""
+Known = dict[Any, bool]
+
+
+def merged(streams: list[list[Any]], known: Known | None = None, leaves: Any = None) -> list[Any]:
+    """One program of several streams of the same function. Raises: Apart.
+
+    known: conditions that are answered where this stands. leaves: all makings of torch's own modules.
+    """
     out: list[Any] = []
+    known = dict(known or {})
     while any(streams):
-        known = _settled(streams)
-        if known is not None:
-            streams = known
+        condition = next((one[0][1] for one in streams if one and one[0][0] == "b"), None)
+        if condition is not None:
+            streams = _conditional(out, condition, streams, known, leaves)
             continue
         if not all(streams):
-            raise Apart(str(next(s[0] for s in streams if s))[:200])
+            raise Apart(f"an end / {str(next(s[0] for s in streams if s))[:200]}")
         heads = [one[0] for one in streams]
-        kind = heads[0][0]
-        if any(_same(head) != _same(heads[0]) for head in heads):
-            raise Apart(f"{str(heads[0])[:120]} / {[str(h)[:120] for h in heads if _same(h) != _same(heads[0])][0]}")
-        tails = [one[1:] for one in streams]
-        if kind == "b":
-            streams = _branch(out, heads, tails)
-            continue
-        if kind == "p":
-            out.append(["p", heads[0][1], list(heads[0][2])])
-        elif kind == "m":
-            out.append(list(heads[0]))
-        elif kind == "call":
-            out.extend(merged([list(head[2]) for head in heads]))
-        else:
-            bodies = [list(body) for head in heads for body in head[3]]
-            body = merged(bodies) if bodies else []
-            if body:
-                out.append(["l", heads[0][1], heads[0][2], body])
-        streams = tails
+        for head in heads:
+            if _same(head) != _same(heads[0]):
+                raise Apart(f"{str(heads[0])[:150]} / {str(head)[:150]}")
+        out.extend(_event(heads, known, leaves))
+        streams = [one[1:] for one in streams]
     return out
 
 
-def _settled(streams: list[list[Any]]) -> list[list[Any]] | None:
-    """The streams without conditions at their heads that change nothing of them; None where there is none."""
-    asked = {one[0][1] for one in streams if one and one[0][0] == "b"}
-    for condition in asked:
-        without = [one[1:] if one and one[0][0] == "b" and one[0][1] == condition else one for one in streams]
-        has = [one and one[0][0] == "b" and one[0][1] == condition for one in streams]
-        if not all(has):
-            return without  # asked in some makings only
+def _event(heads: list[Any], known: Known, leaves: Any) -> list[Any]:
+    kind = heads[0][0]
+    if kind == "p":
+        return [["p", heads[0][1], list(heads[0][2])]]
+    if kind == "m":
+        return [list(heads[0])]
+    if kind == "call":
+        bodies = [list(head[2]) for head in heads]
+        others = (leaves or {}).get(_leaf(heads[0]))
+        if others:
+            try:
+                return merged([list(one) for one in others], known, leaves)
+            except Apart:
+                pass
+        return merged(bodies, known, leaves)
+    bodies = [list(body) for head in heads for body in head[3]]
+    inner = {c: a for c, a in known.items() if heads[0][2] not in variables(c)}
+    body = merged(bodies, inner, leaves) if bodies else []
+    return [["l", heads[0][1], heads[0][2], body]] if body else []
+
+
+def _leaf(event: Any) -> Any:
+    """What tells one of torch's own modules from others: its class, its first parameter and that one's sizes."""
+    first = next((one for one in event[2] if one[0] == "p"), None)
+    return (event[1], first) if first is not None and not event[1].startswith("modeling_") else None
+
+
+def leaves(streams: list[list[Any]]) -> dict[Any, list[Any]]:
+    """All makings of torch's own modules, by what tells them apart."""
+    found: dict[Any, list[Any]] = {}
+    for stream in streams:
+        _collect(stream, found)
+    return found
+
+
+def _collect(stream: list[Any], found: dict[Any, list[Any]]) -> None:
+    for event in stream:
+        if event[0] == "call":
+            key = _leaf(event)
+            if key is not None and event[2] not in found.setdefault(key, []):
+                found[key].append(event[2])
+            _collect(event[2], found)
+        elif event[0] == "loop":
+            for body in event[3]:
+                _collect(body, found)
+
+
+def _conditional(
+    out: list[Any], condition: Any, streams: list[list[Any]], known: Known, leaves: Any
+) -> list[list[Any]]:
+    """The streams behind a condition at their heads; where some makings did not ask, it changed nothing."""
+    answers = [_answer(one[0], condition) if one else None for one in streams]
+    tails = [one[1:] if one and _asks(one[0], condition) else one for one in streams]
+    if None in answers or all(answer == known.get(condition) for answer in answers):
+        return tails
+    return _branch(out, condition, answers, tails, known, leaves)
+
+
+def _asks(event: Any, condition: Any) -> bool:
+    return bool(event[0] == "b" and event[1] == condition)
+
+
+def _answer(event: Any, condition: Any) -> bool | None:
+    """What a making said of a condition: what is one text is not another."""
+    if event[0] != "b":
+        return None
+    if event[1] == condition:
+        return bool(event[2])
+    told, asked = event[1], condition
+    if told[0] == asked[0] == "==" and told[1] == asked[1] and told[2] != asked[2] and event[2]:
+        return False
     return None
 
 
@@ -126,30 +191,70 @@ def _same(event: Any) -> Any:
     return event[:2]
 
 
-def _branch(out: list[Any], heads: list[Any], tails: list[list[Any]]) -> list[list[Any]]:
-    condition = heads[0][1]
-    yes = [tail for head, tail in zip(heads, tails, strict=True) if head[2]]
-    no = [tail for head, tail in zip(heads, tails, strict=True) if not head[2]]
+def _branch(
+    out: list[Any], condition: Any, answers: list[Any], tails: list[list[Any]], known: Known, leaves: Any
+) -> list[list[Any]]:
+    yes = [tail for answer, tail in zip(answers, tails, strict=True) if answer]
+    no = [tail for answer, tail in zip(answers, tails, strict=True) if not answer]
     if not yes or not no:
+        known[condition] = bool(yes)
         out.append(["a", condition, bool(yes)])
         return tails
     keep = _suffix(tails)
-    cut = [len(tail) - keep for tail in tails]
-    before_yes = [tail[: len(tail) - keep] for tail in yes]
-    before_no = [tail[: len(tail) - keep] for tail in no]
-    if any(before_yes) or any(before_no):
-        then, other = merged(before_yes), merged(before_no)
-        if then != other:
-            out.append(["b", condition, then, other])
-        else:
-            out.extend(then)
-    return [tail[n:] for tail, n in zip(tails, cut, strict=True)]
+    then = merged([tail[: len(tail) - keep] for tail in yes], {**known, condition: True}, leaves)
+    other = merged([tail[: len(tail) - keep] for tail in no], {**known, condition: False}, leaves)
+    if then == other:
+        out.extend(then)
+    else:
+        out.append(["b", condition, then, other])
+    return [tail[len(tail) - keep :] for tail in tails]
+
+
+def open_ends(program: list[Any], path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """For each condition that was seen with one answer alone, the answers that lead to the other one."""
+    for node in program:
+        if node[0] == "a":
+            yield (*path, (node[1], not node[2]))
+        elif node[0] == "b":
+            yield from open_ends(node[2], (*path, (node[1], True)))
+            yield from open_ends(node[3], (*path, (node[1], False)))
+        elif node[0] == "l":
+            yield from open_ends(node[3], path)
 
 
 def _suffix(tails: list[list[Any]]) -> int:
     """How many events at the end are alike in all."""
     most = min(len(one) for one in tails)
     for n in range(1, most + 1):
-        if any(_same(one[-n]) != _same(tails[0][-n]) for one in tails):
+        if not _alike([one[-n] for one in tails]):
             return n - 1
     return most
+
+
+def _alike(events: list[Any]) -> bool:
+    """Whether they are the same to look at, and give the parameters that they share the same sizes."""
+    if any(_same(one) != _same(events[0]) for one in events):
+        return False
+    if events[0][0] not in ("call", "loop"):
+        return True
+    sizes: dict[str, Any] = {}
+    for one in events:
+        found: dict[str, set[Any]] = {}
+        _gather(one, found)
+        for name, own in found.items():
+            if sizes.setdefault(name, own) != own:
+                return False
+    return True
+
+
+def _gather(event: Any, found: dict[str, set[Any]]) -> None:
+    """All sizes of each parameter in an event."""
+    if event[0] == "p":
+        found.setdefault(event[1], set()).add(event[2])
+    elif event[0] == "call":
+        for one in event[2]:
+            _gather(one, found)
+    elif event[0] == "loop":
+        for body in event[3]:
+            for one in body:
+                _gather(one, found)

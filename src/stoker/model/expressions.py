@@ -22,6 +22,9 @@ class Source(Protocol):
     def field(self, path: str, key: str, layer: int | None) -> Any:
         """The value of a field of the part at `path`."""
 
+    def has(self, path: str, key: str) -> bool:
+        """Whether there is such a field."""
+
 
 def _power(base: Any, exponent: Any) -> Any:
     if abs(base) > 2**31 or abs(exponent) > 16:
@@ -68,6 +71,8 @@ def value(formula: Any, source: Source, names: Mapping[str, int]) -> Any:
     head = formula[0]
     if head == "attr":
         return source.field(formula[1], formula[2], names.get("i0"))
+    if head == "missing":
+        return not source.has(formula[1][1], formula[1][2])
     if head == "var":
         return names[formula[1]]
     try:

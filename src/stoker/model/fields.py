@@ -28,12 +28,14 @@ class Fields:
         self.depth = 0
 
     def part(self, path: str) -> Mapping[str, Any]:
-        """The table at a path; a decoder's fields may stand at the top instead."""
+        """The table at a path. A decoder's fields may stand at the top instead; a part that is left out is as its
+        class has it."""
         found: Any = self.config
         for name in path.split(".") if path else ():
             inner = found.get(name) if isinstance(found, Mapping) else None
             if not isinstance(inner, Mapping):
-                return self.config if name in ("text_config", "llm_config") else {}
+                flat = name in ("text_config", "llm_config") and "vocab_size" in self.config
+                return self.config if flat else self.configs.get(path, {}).get("absent", {})
             found = inner
         return found if isinstance(found, Mapping) else {}
 
@@ -61,9 +63,18 @@ class Fields:
             self.depth += 1
             if self.depth > DEPTH:
                 raise Unfit(f"{key} is made of itself")
-            self.known[path, key] = self._read(path, key)
-            self.depth -= 1
+            try:
+                self.known[path, key] = self._read(path, key)
+            finally:
+                self.depth -= 1
         return self.known[path, key]
+
+    def has(self, path: str, key: str) -> bool:
+        """Whether config.json or its class has a field."""
+        try:
+            return self.field(path, key) is not None
+        except Unfit:
+            return False
 
     def _layers(self, path: str) -> Mapping[str, Any]:
         if (path, "per_layer_config") not in self.known:
@@ -102,12 +113,27 @@ class Fields:
             return None
         raise Unfit(f"{key} is missing")
 
+    def _before(self, rule: Mapping[str, Any], path: str) -> Any:
+        given = self.part(path).get(rule.get("letters") or rule["given"])
+        if "letters" in rule and isinstance(given, str):
+            return [rule["of"][letter] for letter in given[:4096] if letter in rule["of"]]
+        if "given" in rule and isinstance(given, list):
+            return self._made(rule["then"], path)
+        found = rule["else"]
+        plain = isinstance(found, list) and found[:1] != ["list"]
+        return found if plain else self._made(found, path)
+
     def _names(self, path: str, key: str) -> tuple[str, ...]:
         names = self.configs.get(path, {}).get("map", {})
         return (key, *(name for name, real in names.items() if real == key))
 
     def _made(self, rule: Any, path: str) -> Any:
-        """A rule: a formula, or a list's items, `["list", count, item]`."""
+        """A rule: a formula; a list's items, `["list", count, item]`; or what goes before one: a pattern of letters,
+        a list of layers."""
+        if isinstance(rule, Mapping):
+            return self._before(rule, path)
+        if isinstance(rule, list) and rule and not isinstance(rule[0], str):
+            return rule
         if isinstance(rule, list) and rule[:1] == ["list"]:
             count = int(value(rule[1], self, {}))
             if not 0 <= count <= 4096:
