@@ -28,12 +28,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/stoker/catalog/data/shapes"
 SECONDS = 400
-# What classes need that do not build with their own defaults.
-BASES: dict[str, dict[str, Any]] = {
-    "DbrxForCausalLM": {"attn_config": {"rope_theta": 500000.0}},
-    "MinistralForCausalLM": {"head_dim": 128},
-    "MinistralModel": {"head_dim": 128},
-}
+# What classes need that do not build with their own defaults: tried one after the other, for all.
+BASES: tuple[dict[str, Any], ...] = (
+    {},
+    {"head_dim": 128},
+    {"text_config": {"head_dim": 128}},
+    {"attn_config": {"rope_theta": 500000.0}},
+    {"text_config": {"model_type": "granite"}},
+    {"text_config": {"model_type": "llama", "vocab_size": 128259, "pad_token_id": 128002}},
+    {"n_routed_experts": 64, "n_shared_experts": 2},
+    {"vocabulary_map": {"<image>": 1}},
+)
 MEMORY = 8 * 1024**3
 
 
@@ -104,7 +109,7 @@ def one(name: str) -> dict[str, Any]:
     cls = build.model_class(name)
     if cls is None:
         return {"state": "unknown", "why": "transformers has no such class"}
-    config = build.filled(cls.config_class(**BASES.get(name, {})))
+    base, config = start(cls)
     program = json.loads(json.dumps(explore.program(cls, config)))
     tied = explore.tied(cls, config)
     used = explore.attributes(program) | {(path, "tie_word_embeddings") for path in tied}
@@ -113,6 +118,8 @@ def one(name: str) -> dict[str, Any]:
         keys = {k for p, k in used if p == path}
         if keys or path:
             configs[path] = classes.described(part, path, keys)
+            some = classes.partial(config, path, part) if path else {}
+            configs[path] |= {"partial": some} if some else {}
     unread = {"state": "partly", "exact": 0, "of": 0, "worst": 1.0, "type": config.model_type}
     blueprint = {"configs": configs, "program": program, "tied": tied, "checked": unread}
     DATA.mkdir(parents=True, exist_ok=True)
@@ -124,7 +131,7 @@ def one(name: str) -> dict[str, Any]:
         found = drawn(text, name)
         return found.parameters if found else None
 
-    exact, total, worst, notes = checked(cls, config, used, count)
+    exact, total, worst, notes = checked(cls, config, used, count, base)
     state = "exact" if exact == total and total else "within" if worst < 0.01 else "partly"
     row = {"state": state, "exact": exact, "of": total, "worst": round(worst, 6), "type": config.model_type}
     blueprint["checked"] = row
@@ -133,6 +140,24 @@ def one(name: str) -> dict[str, Any]:
         print(f"           {note[:400]}", flush=True)
     row["why"] = f"{exact} of {total}, worst {worst:.2%}, {path.stat().st_size:,} bytes"
     return row
+
+
+def start(cls: Any) -> tuple[dict[str, Any], Any]:
+    """A config with which a class can be built, and what it takes beside its defaults. Raises: what the defaults
+    raise."""
+    from shape_tracing import build
+
+    failed: Exception | None = None
+    for base in BASES:
+        try:
+            config = build.filled(cls.config_class(**base))
+            build.traced(cls, config, {})
+        except Exception as error:
+            failed = failed or error
+            continue
+        return base, config
+    assert failed is not None
+    raise failed
 
 
 def registry() -> dict[str, str]:

@@ -11,16 +11,19 @@ TRIES = 24
 WANTED = 8
 
 
-def checked(cls: Any, config: Any, used: set[tuple[str, str]], count: Any) -> tuple[int, int, float, list[str]]:
+def checked(
+    cls: Any, config: Any, used: set[tuple[str, str]], count: Any, base: dict[str, Any]
+) -> tuple[int, int, float, list[str]]:
     """How many configs came out exactly, of how many, the largest relative error, and what was off.
 
-    `count` gives the parameters of a config.json by the blueprint; None where it cannot.
+    `count` gives the parameters of a config.json by the blueprint; None where it cannot. `base` is what the class
+    needs to be made at all.
     """
     warnings.simplefilter("ignore")
     rng = random.Random(1)
     exact, total, worst, notes = 0, 0, 0.0, []
     for n in range(TRIES):
-        given = {} if n == 0 else variant(config, used, rng)
+        given = _joined(base, {} if n == 0 else variant(config, used, rng))
         try:
             made = type(config)(**given)
             # a class that is given a part's config keeps it
@@ -32,13 +35,20 @@ def checked(cls: Any, config: Any, used: set[tuple[str, str]], count: Any) -> tu
             found = count(text)
             total += 1
             exact += found == right
-            error = 1.0 if found is None else abs(found / right - 1)
-            worst = max(worst, error)
+            worst = max(worst, 0.0 if found is None else abs(found / right - 1))
             if found != right and len(notes) < 4:
                 notes.append(f"{'saved' if text is texts[1] else 'short'} {found} for {right}: {str(given)[:300]}")
         if total >= 2 * WANTED:
             break
     return exact, total, worst, notes
+
+
+def _joined(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    out = {**base, **given}
+    for key, value in base.items():
+        if isinstance(value, dict) and isinstance(given.get(key), dict):
+            out[key] = {**value, **given[key]}
+    return out
 
 
 def as_written(config: Any) -> Any:

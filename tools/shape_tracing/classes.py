@@ -29,6 +29,19 @@ def described(config: Any, path: str, keys: set[str]) -> dict[str, Any]:
     return {name: table for name, table in {**out, **more}.items() if table}
 
 
+def partial(whole: Any, path: str, part: Any) -> dict[str, Any]:
+    """What the whole's class puts into a part of which a file says next to nothing."""
+    if "." in path:
+        return {}
+    try:
+        made = type(whole)(**{path: {"model_type": part.model_type}})
+        own = getattr(made, path)
+        found = absent(own, _Probe(type(own), path))
+    except Exception:
+        return {}
+    return {key: value for key, value in found.items() if key != "model_type"}
+
+
 def absent(config: Any, probe: "_Probe") -> dict[str, Any]:
     """What a part is where the file leaves it out: how the whole's default differs from the part's own."""
     own = {key: probe.get(config, key) for key in probe.fields if _structural(key)}
@@ -211,11 +224,12 @@ class _Probe:
             return None
         probes = self.list_probes(key, layers, changed)
         for item, compute in self.items(value, changed, layers):
-            if all(
-                [_label(compute(n, given), given) for n in range(given[layers])] == found
-                for given, found in probes
-            ):
+            if _gives(compute, probes, layers):
                 return ["list", self.attr(layers), _written(item)]
+        last = ["==", ["var", "n"], ["-", self.attr(layers), 1]]
+        for item, compute in self.items(value, changed, layers):
+            if _gives(compute, probes, layers, value[-1]):
+                return ["list", self.attr(layers), ["if", last, value[-1], _written(item)]]
         return None
 
     def listed(self, key: str, value: list[Any], rule: Any) -> Any:
@@ -308,6 +322,17 @@ class _Field(str):
         return found
 
     path: str
+
+
+def _gives(compute: Any, probes: list[Any], layers: str, last: Any = None) -> bool:
+    """Whether a rule gives every list that was seen; `last`: what the last item is in any case."""
+    for given, found in probes:
+        made = [_label(compute(n, given), given) for n in range(given[layers])]
+        if last is not None and made:
+            made[-1] = last
+        if made != found:
+            return False
+    return True
 
 
 def _label(found: Any, given: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """The fields of a config.json as its class has them: under their own names, with the class's defaults where the
 file leaves one out, and with what the class makes of others."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ _LAYERS = {
 _TYPES = ("layer_types", "mtp_layer_types")
 # What every model says of itself: a class's default stands for no model's.
 _OWN = ("num_hidden_layers", "n_layer", "n_layers", "hidden_size", "n_embd", "d_model", "vocab_size")
+_LAYER = re.compile(r"[0-9]{1,5}")  # transformers writes them with leading zeros
 DEPTH = 12  # fields that are made of one another
 
 
@@ -37,7 +39,8 @@ class Fields:
                 flat = name in ("text_config", "llm_config") and "vocab_size" in self.config
                 return self.config if flat else self.configs.get(path, {}).get("absent", {})
             found = inner
-        return found if isinstance(found, Mapping) else {}
+        some = self.configs.get(path, {}).get("partial")
+        return {**some, **found} if some else found if isinstance(found, Mapping) else {}
 
     def completed(self) -> dict[str, Any]:
         """The decoder's fields that config.json leaves out, by their own names and by those that others use;
@@ -57,7 +60,7 @@ class Fields:
 
     def field(self, path: str, key: str, layer: int | None = None) -> Any:
         """A field of the part at `path`, or what one layer has in its place."""
-        if layer is not None and (own := self._layers(path).get(str(layer))) and key in own:
+        if layer is not None and (own := self._layers(path).get(layer)) and key in own:
             return own[key]
         if (path, key) not in self.known:
             self.depth += 1
@@ -76,15 +79,15 @@ class Fields:
         except Unfit:
             return False
 
-    def _layers(self, path: str) -> Mapping[str, Any]:
+    def _layers(self, path: str) -> Mapping[int, Any]:
         if (path, "per_layer_config") not in self.known:
             given = self.part(path).get("per_layer_config")
             rule = self.configs.get(path, {}).get("layers")
             found = given if isinstance(given, Mapping) else self._ruled(path, rule) if rule else {}
             self.known[path, "per_layer_config"] = {
-                str(n): one for n, one in found.items() if isinstance(one, Mapping)
+                int(n): one for n, one in found.items() if isinstance(one, Mapping) and _LAYER.fullmatch(str(n))
             }
-        layers: Mapping[str, Any] = self.known[path, "per_layer_config"]
+        layers: Mapping[int, Any] = self.known[path, "per_layer_config"]
         return layers
 
     def _ruled(self, path: str, rule: Mapping[str, Any]) -> dict[str, Any]:
