@@ -50,7 +50,10 @@ class Row:
 def rows(folder: Path) -> list[Row]:
     """Every config of the table, in its order."""
     with (folder / "parameters.tsv").open(encoding="utf-8") as lines:
-        return [row(folder, one["folder"], int(one["parameters"])) for one in csv.DictReader(lines, delimiter="\t")]
+        return [
+            row(folder, one["folder"], int(one["parameters"]))
+            for one in csv.DictReader(lines, delimiter="\t")
+        ]
 
 
 def row(folder: Path, name: str, true: int) -> Row:
@@ -60,7 +63,9 @@ def row(folder: Path, name: str, true: int) -> Row:
     try:
         shape = read_shape(ModelFiles(config, {}))
     except StokerError as error:
-        return Row(name, 0, 0.0, true, time.process_time() - began, f"{error.finding.what}: {error.finding.why}")
+        return Row(
+            name, 0, 0.0, true, time.process_time() - began, f"{error.finding.what}: {error.finding.why}"
+        )
     return Row(name, shape.parameters, shape.band, true, time.process_time() - began)
 
 

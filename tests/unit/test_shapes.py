@@ -25,7 +25,10 @@ ROWS = rows(DATA)
 
 def config(name: str, **changed: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((DATA / name / "config.json").read_text(encoding="utf-8"))
-    return {**{k: v for k, v in found.items() if k not in changed}, **{k: v for k, v in changed.items() if v != "gone"}}
+    return {
+        **{k: v for k, v in found.items() if k not in changed},
+        **{k: v for k, v in changed.items() if v != "gone"},
+    }
 
 
 def parameters(config: dict[str, Any]) -> int:

@@ -101,10 +101,14 @@ def _sizes(func: Any, args: Any, kwargs: Any) -> Any:
         given = kwargs.get("size", args[0] if args else ())
         if func is not torch.full and args and isinstance(args[0], int):
             given = args
-        return tuple(expr(x) for x in given) if isinstance(given, tuple | list | torch.Size) else (expr(given),)
+        return (
+            tuple(expr(x) for x in given) if isinstance(given, tuple | list | torch.Size) else (expr(given),)
+        )
     name = getattr(func, "__name__", "")
     if name == "arange":
-        start, stop = (0, args[0]) if len(args) == 1 else (args[0], args[1]) if len(args) == 2 else (None, None)
+        start, stop = (
+            (0, args[0]) if len(args) == 1 else (args[0], args[1]) if len(args) == 2 else (None, None)
+        )
         if stop is None:
             return None
         if expr(start) == 0:
@@ -177,6 +181,9 @@ class Reader:
             return value
         if stand_in(config, key) is not None and (value is None or _optional(config, key)):
             value = self._optional(config, path, key, value)
+        instead = self.tracer.forced.get(("list", ("attr", path, key)))
+        if instead and isinstance(value, list | tuple):
+            value = [instead[n % len(instead)] for n in range(len(value))]
         if isinstance(value, str) and not wanted(key):
             return value
         return sym(value, ("attr", path, key))

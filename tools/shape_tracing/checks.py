@@ -1,6 +1,7 @@
 """A blueprint against the class it was read from: random configs, counted both ways."""
 
 import random
+import time
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ from shape_tracing.classes import _structural, has
 
 TRIES = 24
 WANTED = 8
+SECONDS = 40.0
 
 
 def checked(
@@ -20,7 +22,7 @@ def checked(
     needs to be made at all.
     """
     warnings.simplefilter("ignore")
-    rng = random.Random(1)
+    rng, until = random.Random(1), time.monotonic() + SECONDS
     exact, total, worst, notes = 0, 0, 0.0, []
     for n in range(TRIES):
         given = _joined(base, {} if n == 0 else variant(config, used, rng))
@@ -37,8 +39,10 @@ def checked(
             exact += found == right
             worst = max(worst, 0.0 if found is None else abs(found / right - 1))
             if found != right and len(notes) < 4:
-                notes.append(f"{'saved' if text is texts[1] else 'short'} {found} for {right}: {str(given)[:300]}")
-        if total >= 2 * WANTED:
+                notes.append(
+                    f"{'saved' if text is texts[1] else 'short'} {found} for {right}: {str(given)[:300]}"
+                )
+        if total >= 2 * WANTED or time.monotonic() > until:
             break
     return exact, total, worst, notes
 

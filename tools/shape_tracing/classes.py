@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth", "encoder_layers", "decoder_layers")
+LAYERS = (
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "depth",
+    "encoder_layers",
+    "decoder_layers",
+)
 SCALAR = (int, float, bool, str)
 
 
@@ -17,7 +25,9 @@ def described(config: Any, path: str, keys: set[str]) -> dict[str, Any]:
     cls = type(config)
     probe = _Probe(cls, path)
     out: dict[str, Any] = {"defaults": {}, "rules": {}, "nulls": {}, "map": {}}
-    out["map"] = {a: r for a, r in {**probe.former(), **cls.attribute_map}.items() if r in keys or _feeds(probe, r)}
+    out["map"] = {
+        a: r for a, r in {**probe.former(), **cls.attribute_map}.items() if r in keys or _feeds(probe, r)
+    }
     pending, done = set(keys), set()
     while pending:
         key = pending.pop()
@@ -146,7 +156,10 @@ class _Probe:
         """What layers of a kind have of their own, out of fields that older files give for the whole model."""
         rows: dict[str, Any] = {}
         kind = None
-        for key, name in (("head_dim", "global_head_dim"), ("num_key_value_heads", "num_global_key_value_heads")):
+        for key, name in (
+            ("head_dim", "global_head_dim"),
+            ("num_key_value_heads", "num_global_key_value_heads"),
+        ):
             for gate in (None, "attention_k_eq_v"):
                 one = self.make({name: 77, **({gate: True} if gate else {})})
                 own = _overrides(one)
@@ -270,11 +283,18 @@ class _Probe:
     def layer_count(self) -> str | None:
         return next((k for k in LAYERS if k in self.numbers), None)
 
-    def list_probes(self, key: str, layers: str, changed: list[str]) -> list[tuple[dict[str, Any], list[Any]]]:
+    def list_probes(
+        self, key: str, layers: str, changed: list[str]
+    ) -> list[tuple[dict[str, Any], list[Any]]]:
         out = []
         count = self.numbers[layers]
         others = [k for k in changed if k != layers and isinstance(self.numbers[k], int)]
-        for given in ({}, {layers: count * 2}, {layers: count + 1}, *({k: self.numbers[k] + 1} for k in others)):
+        for given in (
+            {},
+            {layers: count * 2},
+            {layers: count + 1},
+            *({k: self.numbers[k] + 1} for k in others),
+        ):
             one = self.make(given)
             found = self.get(one, key) if one is not None else None
             if isinstance(found, list):
@@ -298,7 +318,10 @@ class _Probe:
                 yield (["if", ["==", ["%", var, self.attr(x)], self.attr(y)], one, two],
                        lambda n, g, x=x, y=y, one=one, two=two: one if n % g[x] == g[y] else two)  # fmt: skip
             for k in range(1, 9):
-                yield ["if", ["<", var, k], one, two], lambda n, g, k=k, one=one, two=two: one if n < k else two
+                yield (
+                    ["if", ["<", var, k], one, two],
+                    lambda n, g, k=k, one=one, two=two: one if n < k else two,
+                )
             for key in others:
                 a = self.attr(key)
                 yield ["if", ["<", var, a], one, two], (

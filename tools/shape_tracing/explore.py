@@ -22,10 +22,12 @@ def program(cls: Any, config: Any) -> list[Any]:
     until, tried = time.monotonic() + SECONDS, {frozenset()}
     found = _merged(runs)
     while len(tried) < RUNS and time.monotonic() < until:
-        fresh = _fresh(found, tried)
+        fresh = [*_mixed(runs, tried), *_fresh(found, tried)]
         if not fresh:
             break
         for forced in fresh:
+            if time.monotonic() > until:
+                break
             tried.add(forced)
             runs += _tried(cls, config, dict(forced))
         found = _merged(runs)
@@ -36,10 +38,23 @@ def _fresh(found: list[Any], tried: set[Any]) -> list[Any]:
     """Answers that lead to what was not seen yet: a round's worth of them, the shortest first."""
     out: dict[Any, None] = {}
     for path in tree.open_ends(found):
-        forced = frozenset((c, a) for n, (c, a) in enumerate(path) if n == len(path) - 1 or not tree.variables(c))
+        forced = frozenset(
+            (c, a) for n, (c, a) in enumerate(path) if n == len(path) - 1 or not tree.variables(c)
+        )
         if forced not in tried:
             out[forced] = None
     return sorted(out, key=len)[:ROUND]
+
+
+def _mixed(runs: list[Any], tried: set[Any]) -> list[Any]:
+    """Lists of layers' kinds that have every kind that the class asks for."""
+    kinds: dict[Any, dict[Any, None]] = {}
+    for stream, _ in runs:
+        for condition, _ in tree.conditions(stream):
+            if condition[0] == "==" and condition[1][0] == "item" and isinstance(condition[2], str):
+                kinds.setdefault(condition[1][1], {})[condition[2]] = None
+    out = [frozenset({(("list", of), tuple(names))}) for of, names in kinds.items() if len(names) > 1]
+    return [forced for forced in out if forced not in tried]
 
 
 def _tried(cls: Any, config: Any, forced: dict[Any, Any]) -> list[Any]:
@@ -78,7 +93,9 @@ def _greedy(streams: list[Any], leaves: Any) -> list[Any]:
 
 def tied(cls: Any, config: Any) -> dict[str, list[str]]:
     """Parameters that are others' too, by the path of the config whose `tie_word_embeddings` says so."""
-    paths = [p for p, one in build.config_classes(config) if getattr(one, "tie_word_embeddings", None) is not None]
+    paths = [
+        p for p, one in build.config_classes(config) if getattr(one, "tie_word_embeddings", None) is not None
+    ]
     whole = _names(cls, config, dict.fromkeys(paths, False))
     found = {}
     for path in paths:

@@ -11,7 +11,9 @@ from typing import Any
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
-def cleaned(stream: list[Any], names: dict[int, str], holders: set[str], loops: tuple[str, ...] = ()) -> list[Any]:
+def cleaned(
+    stream: list[Any], names: dict[int, str], holders: set[str], loops: tuple[str, ...] = ()
+) -> list[Any]:
     """Parameters by their names, those that the model has not in the end left out; calls without any are
     opened, and what is asked of a loop behind its end is left out."""
     out: list[Any] = []

@@ -70,7 +70,9 @@ def _named(config: Config, name: str) -> str:
 
 
 def _mambas(config: Config) -> bool:
-    return any(config.get(name) for name in ("mamba_d_state", "ssm_state_size", "mamba_n_heads", "state_size"))
+    return any(
+        config.get(name) for name in ("mamba_d_state", "ssm_state_size", "mamba_n_heads", "state_size")
+    )
 
 
 def _rotary(config: Config, index: int) -> bool:

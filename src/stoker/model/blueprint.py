@@ -115,9 +115,7 @@ class _Run:
             raise Unfit(f"{node[1]} would have {count:,} parameters")
         self.out.tensors.append(Tensor(prefix + node[1], count, names.get("i0")))
 
-    def _loop(
-        self, node: list[Any], fields: Fields, names: dict[str, int], prefix: str, depth: int
-    ) -> None:
+    def _loop(self, node: list[Any], fields: Fields, names: dict[str, int], prefix: str, depth: int) -> None:
         count, name, body = int(value(node[1], fields, names)), node[2], node[3]
         if not 0 <= count <= LOOPS:
             raise Unfit(f"{count:,} layers")

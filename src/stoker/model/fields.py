@@ -50,7 +50,9 @@ class Fields:
         spec, table, out = self.configs.get(path, {}), self.part(path), {}
         names = {name: name for kind in ("defaults", "rules") for name in spec.get(kind, {})}
         for name, key in {**names, **spec.get("map", {})}.items():
-            said = path or key not in _OWN or any(table.get(one) is not None for one in self._names(path, key))
+            said = (
+                path or key not in _OWN or any(table.get(one) is not None for one in self._names(path, key))
+            )
             if said and table.get(name) is None:
                 try:
                     out[name] = self.field(path, key)
@@ -85,7 +87,9 @@ class Fields:
             rule = self.configs.get(path, {}).get("layers")
             found = given if isinstance(given, Mapping) else self._ruled(path, rule) if rule else {}
             self.known[path, "per_layer_config"] = {
-                int(n): one for n, one in found.items() if isinstance(one, Mapping) and _LAYER.fullmatch(str(n))
+                int(n): one
+                for n, one in found.items()
+                if isinstance(one, Mapping) and _LAYER.fullmatch(str(n))
             }
         layers: Mapping[int, Any] = self.known[path, "per_layer_config"]
         return layers

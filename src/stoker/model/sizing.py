@@ -41,7 +41,9 @@ def sized(architecture: str, counted: int, in_headers: int, whole: Drawn | None)
 def _drawn(architecture: str, whole: Drawn) -> Sized:
     if whole.doubts:
         asked = "; ".join(one for one in whole.doubts if one)
-        return Sized(whole.parameters, DOUBT, f"{architecture} was never seen with such fields: {asked[:150]}")
+        return Sized(
+            whole.parameters, DOUBT, f"{architecture} was never seen with such fields: {asked[:150]}"
+        )
     _, worst = shapes.checked(architecture)
     if worst <= SURE:
         return Sized(whole.parameters, SURE)

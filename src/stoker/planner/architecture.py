@@ -13,7 +13,13 @@ from stoker.spec.nouns import ServeSpec
 # With these vLLM takes a class from elsewhere.
 _ELSEWHERE = ("trust-remote-code", "model-impl", "hf-overrides")
 # Endings that vLLM looks for under its generating class too.
-_ENDINGS = ("ForSequenceClassification", "ForTokenClassification", "ForRewardModel", "EmbeddingModel", "Model")
+_ENDINGS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForRewardModel",
+    "EmbeddingModel",
+    "Model",
+)
 _GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 
 
@@ -29,7 +35,9 @@ def check_architecture(spec: ServeSpec, shape: ModelShape) -> None:
         raise _absent(name, version, f"{last} was the last release that had it", f"engine.version: {last}")
     if last is None and numbers(version) == numbers(known["vllm"]):
         why = "neither its own classes nor its transformers back-end take it"
-        raise _absent(name, version, why, "another model; or trust-remote-code, where its folder brings the class")
+        raise _absent(
+            name, version, why, "another model; or trust-remote-code, where its folder brings the class"
+        )
 
 
 def _served(name: str, served: dict[str, str]) -> bool:

@@ -14,7 +14,11 @@ _SHORT = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp3
 def explain(plan: Plan, runs: str = "") -> str:
     """The plan as a table. `runs` is the command line, where one is rendered."""
     unsure = _unsure(plan)
-    rows = [*(("unsure", one) for one in unsure), ("strategy", _strategy(plan)), *(("why", reason) for reason in plan.reasons)]
+    rows = [
+        *(("unsure", one) for one in unsure),
+        ("strategy", _strategy(plan)),
+        *(("why", reason) for reason in plan.reasons),
+    ]
     if plan.shares:
         rows.insert(1 + len(unsure), ("replicas", f"{plan.replicas}: " + "; ".join(map(str, plan.shares))))
     if plan.memory is not None:
