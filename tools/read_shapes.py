@@ -38,6 +38,8 @@ BASES: tuple[dict[str, Any], ...] = (
     {"text_config": {"model_type": "llama", "vocab_size": 128259, "pad_token_id": 128002}},
     {"n_routed_experts": 64, "n_shared_experts": 2},
     {"vocabulary_map": {"<image>": 1}},
+    {"num_key_value_heads": 8},
+    {"num_hidden_layers": 32, "layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
 )
 MEMORY = 8 * 1024**3
 

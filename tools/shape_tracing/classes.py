@@ -55,9 +55,9 @@ def partial(whole: Any, path: str, part: Any) -> dict[str, Any]:
 def absent(config: Any, probe: "_Probe") -> dict[str, Any]:
     """What a part is where the file leaves it out: how the whole's default differs from the part's own."""
     own = {key: probe.get(config, key) for key in probe.fields if _structural(key)}
-    kept = {key: value for key, value in own.items()
-            if isinstance(value, (*SCALAR, list)) and value != probe.get(probe.base, key)}  # fmt: skip
-    return {"model_type": config.model_type, **kept}
+    own = {key: value for key, value in own.items() if isinstance(value, (*SCALAR, list))}
+    differs = any(value != probe.get(probe.base, key) for key, value in own.items())
+    return {"model_type": config.model_type, **(own if differs else {})}
 
 
 def _feeds(probe: "_Probe", key: str) -> bool:
@@ -227,6 +227,9 @@ class _Probe:
             yield ["//", a, b], lambda g, x=x, y=y: g[x] // g[y]
             yield ["int", ["*", a, b]], lambda g, x=x, y=y: int(g[x] * g[y])
             yield ["+", a, b], lambda g, x=x, y=y: g[x] + g[y]
+            ratio = value * self.numbers[y] / self.numbers[x]
+            if ratio * 8 == int(ratio * 8):
+                yield ["int", ["/", ["*", ratio, a], b]], lambda g, x=x, y=y, r=ratio: int(r * g[x] / g[y])
         for x, y, z in itertools.permutations(changed, 3):
             yield ["//", ["int", ["*", self.attr(x), self.attr(y)]], self.attr(z)], (
                 lambda g, x=x, y=y, z=z: int(g[x] * g[y]) // g[z])  # fmt: skip
@@ -236,6 +239,9 @@ class _Probe:
         if layers is None:
             return None
         probes = self.list_probes(key, layers, changed)
+        for step in (k for k in changed if k != layers):
+            if all(list(range(g[step] - 1, g[layers], g[step])) == found for g, found in probes):
+                return ["range", ["-", self.attr(step), 1], self.attr(layers), self.attr(step)]
         for item, compute in self.items(value, changed, layers):
             if _gives(compute, probes, layers):
                 return ["list", self.attr(layers), _written(item)]

@@ -212,8 +212,25 @@ def traced_sum(values: Any, start: Any = 0) -> Any:
     return builtins.sum(values, start)
 
 
+def traced_zip(*over: Any, strict: bool = False) -> Any:
+    """`zip`, one loop over the first list of the config, the others at its index."""
+    first = next((n for n, one in builtins.enumerate(over) if isinstance(one, SymList)), None)
+    if first is None or any(not isinstance(one, list | tuple) for one in over):
+        return builtins.zip(*over, strict=strict)
+    return _together(over, first)
+
+
+def _together(over: Any, first: int) -> Iterator[Any]:
+    for index, item in symbols.TRACER.walk(over[first]):
+        if any(builtins.len(one) <= builtins.int(index) for one in over):
+            return
+        yield tuple(item if n == first else one[index] for n, one in builtins.enumerate(over))
+
+
 NAMES = {
-    "range": traced_range, "enumerate": traced_enumerate, "len": traced_len, "int": TracedInt, "sum": traced_sum,
+    "zip": traced_zip,
+    "range": traced_range, "enumerate": traced_enumerate, "len": traced_len, "int": TracedInt,
+    "sum": traced_sum,
 }  # fmt: skip
 
 

@@ -188,7 +188,9 @@ def _answer(event: Any, condition: Any) -> bool | None:
 
 def _same(event: Any) -> Any:
     """What of an event is the same in every making."""
-    if event[0] in ("p", "loop", "m"):
+    if event[0] == "p":  # the same tensor may stand under another name in another layer
+        return event[0], event[2]
+    if event[0] in ("loop", "m"):
         return event[:3]
     return event[:2]
 

@@ -60,6 +60,7 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "len": len,
     "sum": sum,
     "not": lambda a: not a,
+    "range": lambda a, b, c: list(range(a, min(b, 4096), max(1, c))),
     "repeat": lambda a, b: [a] * min(b, 4096),
 }
 

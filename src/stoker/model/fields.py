@@ -16,7 +16,7 @@ _LAYERS = {
 }
 _TYPES = ("layer_types", "mtp_layer_types")
 # What every model says of itself: a class's default stands for no model's.
-_OWN = ("num_hidden_layers", "n_layer", "n_layers", "hidden_size", "n_embd", "d_model", "vocab_size")
+_OWN = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "hidden_size", "n_embd", "d_model", "vocab_size")
 _LAYER = re.compile(r"[0-9]{1,5}")  # transformers writes them with leading zeros
 DEPTH = 12  # fields that are made of one another
 

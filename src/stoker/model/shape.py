@@ -101,7 +101,7 @@ _UNSHAPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole: Drawn | None) -> ModelShape:
     config = files.config
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
-    layers = number(text, "num_hidden_layers", "n_layer", "n_layers")
+    layers = number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")

@@ -14,6 +14,7 @@ _MOST = {
     "num_hidden_layers": LAYERS,
     "n_layer": LAYERS,
     "n_layers": LAYERS,
+    "num_layers": LAYERS,
     "depth": LAYERS,
     "layers": LAYERS,
     "encoder_layers": LAYERS,
@@ -76,7 +77,7 @@ _PER_LAYER = ("layer_types", "layers_block_type", "no_rope_layers")
 # Models of Mamba layers alone have no attention heads.
 _STATES = ("state_size", "ssm_state_size")
 _NEEDED = (
-    ("num_hidden_layers", "n_layer", "n_layers"),
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     ("num_attention_heads", "n_head", "n_heads"),
     ("hidden_size", "n_embd", "d_model"),
     ("vocab_size",),
