@@ -51,12 +51,14 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*")
     parser.add_argument("--index", action="store_true", help="write the index again, and read nothing")
+    parser.add_argument("--half", type=int, help="every other architecture from this one: 0 or 1")
     parser.add_argument("--missing", action="store_true", help="those alone that are not exact yet")
     asked = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
     if not asked.index:
         prepare()
-    for name in () if asked.index else asked.names or wanted():
+    names = () if asked.index else asked.names or wanted()
+    for name in names if asked.half is None else names[asked.half :: 2]:
         if asked.missing and state(name) == "exact":
             continue
         began = time.monotonic()
@@ -64,7 +66,8 @@ def main() -> int:
         print(
             f"  {row['state']:8} {name:48} {row.get('why', '')} {time.monotonic() - began:.0f} s", flush=True
         )
-    write_index()
+    if asked.half is None:
+        write_index()
     return 0
 
 
@@ -222,12 +225,23 @@ def _taken(cls: Any) -> bool:
         return False
 
 
+def twins() -> dict[str, str]:
+    """Names of the registry that transformers writes with other capitals."""
+    import transformers
+
+    known = {name.lower(): name for name in dir(transformers)}
+    names = (n for n in (*registry(), *gone()) if not hasattr(transformers, n))
+    return {name: known[name.lower()] for name in names if name.lower() in known}
+
+
 def wanted() -> list[str]:
     """The registry's architectures that transformers has, and the models that are parts of others."""
     import transformers
 
     parts = sorted(parts_used())
-    names = {n for n in (*registry(), *gone(), *parts) if hasattr(transformers, n)}
+    twin = twins()
+    names = {twin.get(n, n) for n in (*registry(), *gone(), *parts)}
+    names = {n for n in names if hasattr(transformers, n)}
     return sorted(
         names, key=lambda name: (name not in parts, not re.search("For(Causal|Cond)|LMHead", name), name)
     )
@@ -274,13 +288,14 @@ def write_index() -> None:
         if path.stem != "index":
             row = json.loads(path.read_text()).get("checked")
             rows |= {path.stem: row} if row else {}
-    served = registry()
+    served, same = registry(), twins()
     index = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "transformers": importlib.metadata.version("transformers"),
         "vllm": importlib.metadata.version("vllm").split("+")[0],
-        "served": {name: rows[name]["state"] if name in rows else "unknown" for name in sorted(served)},
+        "served": {name: rows.get(same.get(name, name), {"state": "unknown"})["state"] for name in sorted(served)},
         "gone": gone(),
+        "same": same,
         "backend": backend(),
         "types": {name: kind for name, kind in sorted(types().items()) if kind in rows},
         "checked": {

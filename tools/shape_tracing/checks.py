@@ -10,7 +10,8 @@ from shape_tracing.classes import _structural, has
 
 TRIES = 24
 WANTED = 8
-SECONDS = 40.0
+SECONDS = 25.0
+NULL = object()
 
 
 def checked(
@@ -74,7 +75,7 @@ def variant(config: Any, used: set[tuple[str, str]], rng: random.Random) -> dict
         for key in sorted(k for p, k in used if p == path):
             changed = other(key, one, rng)
             if changed is not None:
-                table[key] = changed
+                table[key] = None if changed is NULL else changed
     return out
 
 
@@ -89,6 +90,8 @@ def other(key: str, config: Any, rng: random.Random) -> Any:
         return (not value) if rng.random() < 0.25 else None
     if not isinstance(value, int) or value <= 0:
         return None
+    if build.stand_in(config, key) is not None and build._optional(config, key) and rng.random() < 0.15:
+        return NULL
     if "layers" in key and value > 3:
         return rng.choice((None, value + 1, max(2, value // 2))) if rng.random() < 0.7 else None
     if rng.random() < 0.5:

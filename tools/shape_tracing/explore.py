@@ -7,7 +7,7 @@ from typing import Any
 from shape_tracing import build, tree
 
 RUNS = 90
-SECONDS = 120.0
+SECONDS = 60.0
 ROUND = 12
 
 

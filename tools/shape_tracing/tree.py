@@ -120,7 +120,8 @@ def _event(heads: list[Any], known: Known, leaves: Any) -> list[Any]:
         return [list(heads[0])]
     if kind == "call":
         bodies = [list(head[2]) for head in heads]
-        others = (leaves or {}).get(_leaf(heads[0]))
+        keys = {_leaf(head) for head in heads}
+        others = (leaves or {}).get(keys.pop()) if len(keys) == 1 else None
         if others:
             try:
                 return merged([list(one) for one in others], known, leaves)
@@ -242,13 +243,21 @@ def _alike(events: list[Any]) -> bool:
     if events[0][0] not in ("call", "loop"):
         return True
     sizes: dict[str, Any] = {}
+    gathered: list[dict[str, set[Any]]] = []
     for one in events:
         found: dict[str, set[Any]] = {}
         _gather(one, found)
+        gathered.append(found)
+        if found and gathered[0] and not found.keys() & gathered[0].keys() and _dims(found) != _dims(gathered[0]):
+            return False
         for name, own in found.items():
             if sizes.setdefault(name, own) != own:
                 return False
     return True
+
+
+def _dims(found: dict[str, set[Any]]) -> set[Any]:
+    return set().union(*found.values())
 
 
 def _gather(event: Any, found: dict[str, set[Any]]) -> None:
