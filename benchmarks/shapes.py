@@ -1,9 +1,10 @@
 """How near the plan's parameters come to a model's own, and whether its band holds.
 
-    python -m benchmarks.shapes FOLDER       a folder with `parameters.tsv` and a folder with config.json a row
+    python -m benchmarks.shapes FOLDER       a folder with `parameters.tsv` and a folder with config.json a
+    row
 
-Each row: planned, the band that the plan states, true, the error. The totals are of all rows; a config that is
-refused counts as wrong, and as outside its band where it is refused by a traceback.
+Each row: planned, the band that the plan states, true, the error. The totals are of all rows; a config that
+is refused counts as wrong, and as outside its band where it is refused by a traceback.
 """
 
 from __future__ import annotations

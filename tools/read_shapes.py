@@ -41,6 +41,8 @@ BASES: tuple[dict[str, Any], ...] = (
     {"num_key_value_heads": 8},
     {"num_hidden_layers": 32, "layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
 )
+# Blocks that layers share by turns: their ties are made in the class's own way.
+SHARED = {"part": ".shared_transformer.", "blocks": ["attr", "", "num_mem_blocks"]}
 MEMORY = 8 * 1024**3
 
 
@@ -123,7 +125,9 @@ def one(name: str) -> dict[str, Any]:
     base, config = start(cls)
     program = json.loads(json.dumps(explore.program(cls, config)))
     tied = explore.tied(cls, config)
-    used = explore.attributes(program) | {(path, "tie_word_embeddings") for path in tied}
+    used = explore.attributes([program, SHARED["blocks"] if name.startswith("Zamba") else []]) | {
+        (path, "tie_word_embeddings") for path in tied
+    }
     configs = {}
     for path, part in build.config_classes(config):
         keys = {k for p, k in used if p == path}
@@ -133,6 +137,7 @@ def one(name: str) -> dict[str, Any]:
             configs[path] |= {"partial": some} if some else {}
     unread = {"state": "partly", "exact": 0, "of": 0, "worst": 1.0, "type": config.model_type}
     blueprint = {"configs": configs, "program": program, "tied": tied, "checked": unread}
+    blueprint |= {"shared": SHARED} if name.startswith("Zamba") else {}
     DATA.mkdir(parents=True, exist_ok=True)
     path = DATA / f"{name}.json"
     path.write_text(json.dumps(blueprint, separators=(",", ":")) + "\n")
@@ -154,8 +159,8 @@ def one(name: str) -> dict[str, Any]:
 
 
 def start(cls: Any) -> tuple[dict[str, Any], Any]:
-    """A config with which a class can be built, and what it takes beside its defaults. Raises: what the defaults
-    raise."""
+    """A config with which a class can be built, and what it takes beside its defaults. Raises: what the
+    defaults raise."""
     from shape_tracing import build
 
     failed: Exception | None = None
@@ -186,7 +191,8 @@ def _tables() -> dict[str, Any]:
     import importlib.util
 
     spec = importlib.util.find_spec("vllm")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     text = (Path(spec.origin).parent / "model_executor/models/registry.py").read_text()
     out: dict[str, Any] = {}
     for node in ast.parse(text).body:
@@ -249,9 +255,9 @@ def wanted() -> list[str]:
 
 PARTS = (
     "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "opt", "mixtral",
-    "qwen2_moe", "qwen3_moe", "granite", "cohere", "cohere2", "olmo2", "gpt_neox", "stablelm", "internlm2", "starcoder2",
-    "smollm3", "ministral3", "gpt_oss", "clip_vision_model", "siglip_vision_model", "siglip2_vision_model", "pixtral",
-    "dinov2", "whisper", "qwen2_audio_encoder", "glm4", "deepseek_v3", "ministral",
+    "qwen2_moe", "qwen3_moe", "granite", "cohere", "cohere2", "olmo2", "gpt_neox", "stablelm", "starcoder2",
+    "smollm3", "ministral3", "gpt_oss", "clip_vision_model", "siglip_vision_model", "siglip2_vision_model",
+    "pixtral", "dinov2", "whisper", "qwen2_audio_encoder", "glm4", "deepseek_v3", "ministral",
 )  # fmt: skip
 
 
@@ -293,7 +299,9 @@ def write_index() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "transformers": importlib.metadata.version("transformers"),
         "vllm": importlib.metadata.version("vllm").split("+")[0],
-        "served": {name: rows.get(same.get(name, name), {"state": "unknown"})["state"] for name in sorted(served)},
+        "served": {
+            name: rows.get(same.get(name, name), {"state": "unknown"})["state"] for name in sorted(served)
+        },
         "gone": gone(),
         "same": same,
         "backend": backend(),

@@ -264,7 +264,7 @@ HOW = {
     "exact": "every config that was tried came out to the parameter",
     "within": "within one percent",
     "partly": "some configs are further off: the plan's band says how far",
-    "unknown": "transformers has no such class, or it could not be read: an estimate, unless weights are there",
+    "unknown": "transformers has no such class, or it could not be read: an estimate without headers",
 }
 
 
@@ -276,8 +276,8 @@ def architectures() -> str:
         "",
         EDIT,
         "",
-        f"The registry of vLLM {known['vllm']}, read with transformers {known['transformers']} on {known['date']}: how "
-        "near Stoker's count of parameters comes to the class's own "
+        f"The registry of vLLM {known['vllm']}, read with transformers {known['transformers']} "
+        f"on {known['date']}: how near Stoker's count of parameters comes to the class's own "
         "([how they are read](../explanation/shapes.md)).",
         "",
     ]

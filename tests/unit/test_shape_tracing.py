@@ -1,5 +1,5 @@
-"""The reader of model classes: what a class does is followed through conditions and loops, and many makings become
-one program. The classes here are toys under a name that is followed."""
+"""The reader of model classes: what a class does is followed through conditions and loops, and many makings
+become one program. The classes here are toys under a name that is followed."""
 
 import sys
 from typing import Any
@@ -22,7 +22,7 @@ def traced(code: str, forced: dict[Any, bool] | None = None, **fields: Any) -> l
         tracer.note(("p", len(names) - 1, tuple(expr(size) for size in sizes)))
 
     space: dict[str, Any] = dict(NAMES)
-    exec(compile(code, FILE, "exec"), space)  # noqa: S102
+    exec(compile(code, FILE, "exec"), space)
     config = {key: sym(value, ("attr", "", key)) for key, value in fields.items()}
     tracer.active = True
     sys.setprofile(tracer.profile)
@@ -100,7 +100,12 @@ def test_layers_are_one_loop_with_conditions_of_its_index() -> None:
     assert loop[:3] == ["l", attr("layers"), "i0"]
     first = loop[3][0]
     assert first[:2] == ["b", ("==", ("item", attr("types"), ("var", "i0")), "conv")]
-    experts = ["b", (">=", ("var", "i0"), attr("first")), [["p", "layers.*.experts.w", [attr("experts")]]], []]
+    experts = [
+        "b",
+        (">=", ("var", "i0"), attr("first")),
+        [["p", "layers.*.experts.w", [attr("experts")]]],
+        [],
+    ]
     assert first[2] == [["p", "layers.*.conv.w", [3]], experts]
     assert first[3][1:] == [["p", "layers.*.attn.w", [attr("width")]], experts]
 
@@ -117,7 +122,9 @@ def test_two_lists_in_step_are_one_loop() -> None:
     code = "def make(c, weight):\n    for a, b in zip(c['x'], c['y']):\n        weight('u.w', a, b)\n"
     program = tree.merged([traced(code, x=[1, 2, 3], y=[4, 5, 6])])
     var = ("var", "i0")
-    assert program == [["l", ("len", attr("x")), "i0", [["p", "u.w", [("item", attr("x"), var), ("item", attr("y"), var)]]]]]
+    assert program == [
+        ["l", ("len", attr("x")), "i0", [["p", "u.w", [("item", attr("x"), var), ("item", attr("y"), var)]]]]
+    ]
 
 
 def test_makings_that_differ_without_a_reason_are_not_joined() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -9,15 +10,16 @@ from typing import Any
 
 import torch
 import transformers
-from shape_tracing import symbols
-from shape_tracing.symbols import expr, sym, wanted
-from shape_tracing.tracer import NAMES, Tracer
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.integrations.heterogeneity import configuration_utils as layered
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
+
+from shape_tracing import symbols
+from shape_tracing.symbols import expr, sym, wanted
+from shape_tracing.tracer import NAMES, Tracer
 
 PLAIN = (int, float, bool, str, list, tuple, type(None))
 SIZE = re.compile(r"_dim$|_size$|^num_|_rank$|^n_|_heads$|_layers$|_width$")
@@ -131,23 +133,24 @@ def _sizes(func: Any, args: Any, kwargs: Any) -> Any:
     return None
 
 
+def told(cls: Any, key: str) -> str:
+    """The type of a config's field, as it is written."""
+    own = (inspect.get_annotations(kind).get(key) for kind in cls.__mro__)
+    return next((str(one) for one in own if one is not None), "")
+
+
 def _optional(config: Any, key: str) -> bool:
-    for kind in type(config).__mro__:
-        told = kind.__dict__.get("__annotations__", {}).get(key)
-        if told is not None:
-            return "None" in str(told)
-    return False
+    return "None" in told(type(config), key)
 
 
 def stand_in(config: Any, key: str) -> Any:
     """A value for a field that is None, by its type; None where there is none to try."""
-    told = next((str(k.__dict__["__annotations__"][key]) for k in type(config).__mro__
-                 if key in k.__dict__.get("__annotations__", {})), "")  # fmt: skip
+    kind = told(type(config), key)
     if "token" in key or "dropout" in key:
         return None
-    if "bool" in told:
+    if "bool" in kind:
         return False
-    if "int" in told and "list" not in told:
+    if "int" in kind and "list" not in kind:
         return 8 if "head" in key and "dim" not in key else 4 if "num_" in key or key.startswith("n_") else 64
     return None
 

@@ -19,8 +19,8 @@ def checked(
 ) -> tuple[int, int, float, list[str]]:
     """How many configs came out exactly, of how many, the largest relative error, and what was off.
 
-    `count` gives the parameters of a config.json by the blueprint; None where it cannot. `base` is what the class
-    needs to be made at all.
+    `count` gives the parameters of a config.json by the blueprint; None where it cannot. `base` is what the
+    class needs to be made at all.
     """
     warnings.simplefilter("ignore")
     rng, until = random.Random(1), time.monotonic() + SECONDS

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from shape_tracing.build import told
+
 LAYERS = (
     "num_hidden_layers",
     "n_layer",
@@ -153,7 +155,8 @@ class _Probe:
             yield key, rule if rule is not None else value, "nulls"
 
     def layers(self) -> dict[str, Any]:
-        """What layers of a kind have of their own, out of fields that older files give for the whole model."""
+        """What layers of a kind have of their own, out of fields that older files give for the whole
+        model."""
         rows: dict[str, Any] = {}
         kind = None
         for key, name in (
@@ -273,8 +276,7 @@ class _Probe:
         return rule
 
     def told(self, key: str) -> str:
-        return next((str(k.__dict__["__annotations__"][key]) for k in self.cls.__mro__
-                     if key in k.__dict__.get("__annotations__", {})), "")  # fmt: skip
+        return told(self.cls, key)
 
     def letters(self, key: str, name: str) -> dict[str, Any]:
         """What each letter of a pattern stands for."""
@@ -313,28 +315,32 @@ class _Probe:
         kinds = [*own, *plain]
         for one in kinds:
             yield one, lambda n, g, one=one: one
-        others = [k for k in changed if k != layers]
+        tests = list(self.tests([k for k in changed if k != layers]))
         for one, two in itertools.permutations([*kinds, *_absent(kinds)], 2):
-            var = ["var", "n"]
-            for p in range(2, 17):
-                for o in range(p):
-                    yield (["if", ["==", ["%", ["+", var, o], p], 0], one, two],
-                           lambda n, g, p=p, o=o, one=one, two=two: one if (n + o) % p == 0 else two)  # fmt: skip
-            for x, y in itertools.permutations(others, 2):
-                yield (["if", ["==", ["%", var, self.attr(x)], self.attr(y)], one, two],
-                       lambda n, g, x=x, y=y, one=one, two=two: one if n % g[x] == g[y] else two)  # fmt: skip
-            for k in range(1, 9):
+            for condition, holds in tests:
+                yield ["if", condition, one, two], _either(holds, one, two)
+
+    def tests(self, others: list[str]) -> Iterator[tuple[Any, Any]]:
+        """Conditions of a layer's index by which lists are made: every so many, the first ones."""
+        var = ["var", "n"]
+        for p in range(2, 17):
+            for o in range(p):
+                yield ["==", ["%", ["+", var, o], p], 0], lambda n, g, p=p, o=o: (n + o) % p == 0
+        for x, y in itertools.permutations(others, 2):
+            yield ["==", ["%", var, self.attr(x)], self.attr(y)], lambda n, g, x=x, y=y: n % g[x] == g[y]
+        for k in range(1, 9):
+            yield ["<", var, k], lambda n, g, k=k: n < k
+        for x in others:
+            yield ["<", var, self.attr(x)], lambda n, g, x=x: n < g[x]
+            for o in range(8):
                 yield (
-                    ["if", ["<", var, k], one, two],
-                    lambda n, g, k=k, one=one, two=two: one if n < k else two,
+                    ["==", ["%", ["+", var, o], self.attr(x)], 0],
+                    lambda n, g, o=o, x=x: (n + o) % g[x] == 0,
                 )
-            for key in others:
-                a = self.attr(key)
-                yield ["if", ["<", var, a], one, two], (
-                    lambda n, g, key=key, one=one, two=two: one if n < g[key] else two)  # fmt: skip
-                for o in range(0, 8):
-                    yield (["if", ["==", ["%", ["+", var, o], a], 0], one, two],
-                           lambda n, g, o=o, key=key, one=one, two=two: one if (n + o) % g[key] == 0 else two)  # fmt: skip
+
+
+def _either(holds: Any, one: Any, two: Any) -> Any:
+    return lambda n, given: one if holds(n, given) else two
 
 
 def _overrides(config: Any) -> dict[int, dict[str, Any]]:

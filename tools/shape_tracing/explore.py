@@ -58,7 +58,8 @@ def _mixed(runs: list[Any], tried: set[Any]) -> list[Any]:
 
 
 def _tried(cls: Any, config: Any, forced: dict[Any, Any]) -> list[Any]:
-    """The making with these answers, with stand-ins for missing sizes where it needs them; none if it is refused."""
+    """The making with these answers, with stand-ins for missing sizes where it needs them; none if it is
+    refused."""
     for more in ({}, {"fill": True}):
         try:
             return [build.traced(cls, config, {**forced, **more})]
@@ -99,9 +100,10 @@ def tied(cls: Any, config: Any) -> dict[str, list[str]]:
     whole = _names(cls, config, dict.fromkeys(paths, False))
     found = {}
     for path in paths:
-        gone = sorted(whole - _names(cls, config, {p: p == path for p in paths}))
+        kept = _names(cls, config, {p: p == path for p in paths})
+        gone = {tree.template(name) for name in whole - kept} - {tree.template(name) for name in kept}
         if gone:
-            found[path] = [tree._NUMBER.sub("*", name) for name in gone]
+            found[path] = sorted(gone)
     return found
 
 

@@ -86,8 +86,7 @@ class Tracer:
     def walk(self, over: Any) -> Iterator[tuple[Any, Any]]:
         """Index and item of a range or a list of the config, a loop in the stream."""
         if not self.active or self._origin() != "transformers":
-            for n, item in enumerate(list.__iter__(over) if isinstance(over, SymList) else over.plain()):
-                yield n, item
+            yield from enumerate(list.__iter__(over) if isinstance(over, SymList) else over.plain())
             return
         yield from self._loop(over)
 

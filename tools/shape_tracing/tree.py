@@ -11,6 +11,11 @@ from typing import Any
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
+def template(name: str) -> str:
+    """A parameter's name without the numbers of layers."""
+    return _NUMBER.sub("*", name)
+
+
 def cleaned(
     stream: list[Any], names: dict[int, str], holders: set[str], loops: tuple[str, ...] = ()
 ) -> list[Any]:
@@ -20,10 +25,10 @@ def cleaned(
     for event in stream:
         if event[0] == "p":
             if event[1] in names:
-                out.append(("p", _NUMBER.sub("*", names[event[1]]), event[2]))
+                out.append(("p", template(names[event[1]]), event[2]))
         elif event[0] == "m":
             if event[3] in names:
-                out.append(("m", event[1], event[2], _NUMBER.sub("*", names[event[3]])))
+                out.append(("m", event[1], event[2], template(names[event[3]])))
         elif event[0] == "call":
             inner = cleaned(event[2], names, holders, loops)
             if event[1] in holders:
@@ -135,7 +140,8 @@ def _event(heads: list[Any], known: Known, leaves: Any) -> list[Any]:
 
 
 def _leaf(event: Any) -> Any:
-    """What tells one of torch's own modules from others: its class, its first parameter and that one's sizes."""
+    """What tells one of torch's own modules from others: its class, its first parameter and that one's
+    sizes."""
     first = next((one for one in event[2] if one[0] == "p"), None)
     return (event[1], first) if first is not None and not event[1].startswith("modeling_") else None
 
@@ -248,7 +254,12 @@ def _alike(events: list[Any]) -> bool:
         found: dict[str, set[Any]] = {}
         _gather(one, found)
         gathered.append(found)
-        if found and gathered[0] and not found.keys() & gathered[0].keys() and _dims(found) != _dims(gathered[0]):
+        if (
+            found
+            and gathered[0]
+            and not found.keys() & gathered[0].keys()
+            and _dims(found) != _dims(gathered[0])
+        ):
             return False
         for name, own in found.items():
             if sizes.setdefault(name, own) != own:

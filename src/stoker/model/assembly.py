@@ -1,4 +1,5 @@
-"""The parts of a model out of its blueprint's tensors: which layer each is in, how it is split and quantized."""
+"""The parts of a model out of its blueprint's tensors: which layer each is in, how it is split and
+quantized."""
 
 import re
 from collections import defaultdict

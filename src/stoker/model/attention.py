@@ -40,8 +40,8 @@ def attention(config: Config, family: Family, index: int) -> tuple[tuple[Part, .
 
 
 def layer_type(config: Config, family: Family, index: int) -> str:
-    """`full_attention`, `sliding_attention`, `chunked_attention`, `linear_attention`, `mamba`, `conv`; or a kind that
-    keeps nothing."""
+    """`full_attention`, `sliding_attention`, `chunked_attention`, `linear_attention`, `mamba`, `conv`; or a
+    kind that keeps nothing."""
     types = config.get("layer_types") or config.get("layers_block_type")
     if types:
         return _named(config, str(types[index]))
@@ -62,8 +62,8 @@ _NOTHING = ("mlp", "moe", "dense", "ffn")
 
 
 def _named(config: Config, name: str) -> str:
-    """A layer's kind by what files call it, those of transformers 5 too, which has one name for all that keep a
-    state."""
+    """A layer's kind by what files call it, those of transformers 5 too, which has one name for all that
+    keep a state."""
     if name == "linear_attention" and not config.get("linear_num_key_heads") and _mambas(config):
         return "mamba"
     return {"attention": "full_attention", "mamba2": "mamba"}.get(name, name)

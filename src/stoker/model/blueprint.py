@@ -21,7 +21,8 @@ DEPTH = 6  # models in one another
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Weights of a model that have one name but for their layer's number. `layer` is None outside of layers."""
+    """Weights of a model that have one name but for their layer's number. `layer` is None outside of
+    layers."""
 
     name: str
     parameters: int
@@ -46,7 +47,8 @@ class Drawn:
 
 
 def drawn(config: Mapping[str, Any], architecture: str) -> Drawn | None:
-    """The tensors of a model; None where the catalog has no blueprint of its architecture, or it does not fit.
+    """The tensors of a model; None where the catalog has no blueprint of its architecture, or it does not
+    fit.
 
     Raises: nothing: what does not fit is a doubt, or None.
     """
@@ -76,6 +78,7 @@ class _Run:
             self.out.text = fields.completed() or self.out.text
         first = len(self.out.tensors)
         self.nodes(plan["program"], fields, {}, prefix, depth)
+        self._share(plan.get("shared"), fields, first)
         dropped = {
             f"{prefix}{name}"
             for path, names in plan.get("tied", {}).items()
@@ -85,6 +88,16 @@ class _Run:
         if dropped:
             kept = [one for one in self.out.tensors[first:] if one.name not in dropped]
             self.out.tensors[first:] = kept
+
+    def _share(self, shared: Mapping[str, Any] | None, fields: Fields, first: int) -> None:
+        """Leaves out blocks that are those of earlier layers again, as in Zamba: only so many are a model's
+        own."""
+        if shared is None or not fields.field("", "tie_word_embeddings"):
+            return
+        made = self.out.tensors[first:]
+        within = sorted({one.layer for one in made if one.layer is not None and shared["part"] in one.name})
+        own = set(within[: int(value(shared["blocks"], fields, {}))])
+        self.out.tensors[first:] = [one for one in made if shared["part"] not in one.name or one.layer in own]
 
     def nodes(
         self, program: list[Any], fields: Fields, names: dict[str, int], prefix: str, depth: int

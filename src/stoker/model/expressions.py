@@ -1,6 +1,7 @@
 """Formulas over the fields of a config.json, as the catalog's blueprints hold them.
 
-A formula is a number, a text, or a list of an operator and its operands: `["*", ["attr", "", "hidden_size"], 3]`.
+A formula is a number, a text, or a list of an operator and its operands: `["*", ["attr", "",
+"hidden_size"], 3]`.
 """
 
 import math

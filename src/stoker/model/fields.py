@@ -1,5 +1,5 @@
-"""The fields of a config.json as its class has them: under their own names, with the class's defaults where the
-file leaves one out, and with what the class makes of others."""
+"""The fields of a config.json as its class has them: under their own names, with the class's defaults where
+the file leaves one out, and with what the class makes of others."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,16 @@ _LAYERS = {
 }
 _TYPES = ("layer_types", "mtp_layer_types")
 # What every model says of itself: a class's default stands for no model's.
-_OWN = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "hidden_size", "n_embd", "d_model", "vocab_size")
+_OWN = (
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "hidden_size",
+    "n_embd",
+    "d_model",
+    "vocab_size",
+)
 _LAYER = re.compile(r"[0-9]{1,5}")  # transformers writes them with leading zeros
 DEPTH = 12  # fields that are made of one another
 
@@ -30,8 +39,8 @@ class Fields:
         self.depth = 0
 
     def part(self, path: str) -> Mapping[str, Any]:
-        """The table at a path. A decoder's fields may stand at the top instead; a part that is left out is as its
-        class has it."""
+        """The table at a path. A decoder's fields may stand at the top instead; a part that is left out is
+        as its class has it."""
         found: Any = self.config
         for name in path.split(".") if path else ():
             inner = found.get(name) if isinstance(found, Mapping) else None
@@ -135,8 +144,8 @@ class Fields:
         return (key, *(name for name, real in names.items() if real == key))
 
     def _made(self, rule: Any, path: str) -> Any:
-        """A rule: a formula; a list's items, `["list", count, item]`; or what goes before one: a pattern of letters,
-        a list of layers."""
+        """A rule: a formula; a list's items, `["list", count, item]`; or what goes before one: a pattern of
+        letters, a list of layers."""
         if isinstance(rule, Mapping):
             return self._before(rule, path)
         if isinstance(rule, list) and rule and not isinstance(rule[0], str):

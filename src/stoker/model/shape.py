@@ -29,10 +29,10 @@ class ModelShape:
 
     layers is their number, decoder the layers themselves; first, last and every are the parts on the first
     pipeline stage, on the last one, and on each. parameters counts what is served: from the safetensors
-    headers where there are some, else computed; band is the share by which they may be off, either way, and doubt
-    says why where that is much. weight_bytes is what stands on disk. known is false where the architecture, or
-    such a config of it, was never read, or the headers count other parameters: figures are an estimate.
-    has_chat_template is true where nothing is known of a tokenizer either.
+    headers where there are some, else computed; band is the share by which they may be off, either way, and
+    doubt says why where that is much. weight_bytes is what stands on disk. known is false where the
+    architecture, or such a config of it, was never read, or the headers count other parameters: figures are
+    an estimate. has_chat_template is true where nothing is known of a tokenizer either.
     """
 
     architecture: str

@@ -18,7 +18,8 @@ SAME = 0.01  # how far the readers may differ before the blueprint's own parts a
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """Parameters, the share by which they may be off either way, and why they are not sure, if they are not."""
+    """Parameters, the share by which they may be off either way, and why they are not sure, if they are
+    not."""
 
     parameters: int
     band: float

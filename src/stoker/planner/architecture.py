@@ -24,7 +24,8 @@ _GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 
 
 def check_architecture(spec: ServeSpec, shape: ModelShape) -> None:
-    """Raises: UsageError, for an architecture that the release does not have, with the release that had it."""
+    """Raises: UsageError, for an architecture that the release does not have, with the release that had
+    it."""
     version, name, known = spec.engine.version, shape.architecture, shapes.index()
     if not known or name == "unknown" or any(spec.engine.options.get(one) for one in _ELSEWHERE):
         return

@@ -18,7 +18,6 @@ from stoker.spec.nouns import ServeSpec
 from stoker.spec.places import any_of, placed
 from stoker.units import Bytes
 
-
 OPENLY = "nothing says that it fits"
 
 
