@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/stoker/catalog/data/shapes"
-SECONDS = 400
+SECONDS = 150
 # What classes need that do not build with their own defaults: tried one after the other, for all.
 BASES: tuple[dict[str, Any], ...] = (
     {},

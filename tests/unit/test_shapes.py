@@ -3,6 +3,7 @@ openly unknown."""
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stoker.errors import StokerError, UsageError
 from stoker.model.blueprint import drawn
 from stoker.model.files import ModelFiles
 from stoker.model.shape import read_shape
+from stoker.planner.architecture import check_architecture
 from stoker.planner.explain import explain
 from stoker.planner.requested import plan_asked
 from stoker.spec import load
@@ -57,7 +59,6 @@ def test_most_are_exact_and_said_to_be_sure() -> None:
         ("Qwen3-235B-A22B", {"tie_word_embeddings": True}, -151936 * 4096),
         ("command-r7b", {"tie_word_embeddings": "gone"}, 0),
         ("command-r7b", {"tie_word_embeddings": False}, 256000 * 4096),
-        ("Qwen3-235B-A22B", {"num_key_value_heads": None}, 0),
         # a size that the class does not list, and its code asks for
         ("Qwen3-235B-A22B", {"head_dim": "gone"}, -94 * (2 * 64 * 64 * 4096 + 2 * 4 * 64 * 4096 + 2 * 64)),
         # experts under every name
@@ -76,6 +77,11 @@ def test_most_are_exact_and_said_to_be_sure() -> None:
 )
 def test_a_field_changes_what_it_means(name: str, changed: dict[str, Any], difference: int) -> None:
     assert parameters(config(name, **changed)) - parameters(config(name)) == difference
+
+
+def test_a_null_is_what_the_class_makes_of_it() -> None:
+    none, all_heads = (models.LLAMA_8B | {"num_key_value_heads": n} for n in (None, 32))
+    assert parameters(none) == parameters(all_heads)
 
 
 def test_a_model_whose_parts_are_of_other_classes_is_read_by_theirs() -> None:
@@ -146,7 +152,6 @@ def test_a_config_unlike_all_that_its_class_was_seen_with_is_doubted() -> None:
     [
         ("MptForCausalLM", "0.32.0", "0.28.0 was the last release that had it"),
         ("NonsenseForCausalLM", "0.32.0", "neither its own classes nor its transformers back-end take it"),
-        ("BertForMaskedLM", "0.32.0", "neither its own classes"),
     ],
 )
 def test_an_architecture_that_the_release_has_not_is_refused(
@@ -159,7 +164,10 @@ def test_an_architecture_that_the_release_has_not_is_refused(
 
 
 def test_an_architecture_is_taken_by_the_release_that_had_it() -> None:
-    assert planned(models.LLAMA_8B | {"architectures": ["MptForCausalLM"]}, engine={"version": "0.27.0"})
+    shape = read_shape(ModelFiles(models.LLAMA_8B | {"architectures": ["MptForCausalLM"]}, {}))
+    spec = load("model: /m")
+    for version in ("0.27.0", "0.28.0"):
+        check_architecture(replace(spec, engine=replace(spec.engine, version=version)), shape)
 
 
 # --- what is no config.json of a model

@@ -324,6 +324,14 @@ def _patched(reader: Reader) -> Iterator[None]:
                     del module.__dict__[name]
 
 
+class Refused(Exception):
+    """A class does not go that way. `stream`: what it asked until then."""
+
+    def __init__(self, why: str, stream: list[Any]) -> None:
+        super().__init__(why)
+        self.stream = stream
+
+
 def traced(cls: Any, config: Any, forced: dict[Any, Any]) -> tuple[list[Any], dict[int, str]]:
     """What happens while the model is made, and the names of the parameters that it has in the end."""
     config = copy.deepcopy(config)
@@ -335,6 +343,8 @@ def traced(cls: Any, config: Any, forced: dict[Any, Any]) -> tuple[list[Any], di
         sys.setprofile(tracer.profile)
         try:
             model = cls(config)
+        except Exception as error:
+            raise Refused(str(error), tracer.stream) from error
         finally:
             sys.setprofile(None)
             tracer.active = False

@@ -306,7 +306,7 @@ class _Probe:
             one = self.make(given)
             found = self.get(one, key) if one is not None else None
             if isinstance(found, list):
-                out.append(({k: given.get(k, self.numbers[k]) for k in changed}, found))
+                out.append(({k: given.get(k, value) for k, value in self.numbers.items()}, found))
         return out
 
     def items(self, value: list[Any], changed: list[str], layers: str) -> Iterator[tuple[Any, Any]]:
@@ -315,7 +315,8 @@ class _Probe:
         kinds = [*own, *plain]
         for one in kinds:
             yield one, lambda n, g, one=one: one
-        tests = list(self.tests([k for k in changed if k != layers]))
+        held = [k for k, one in self.seen.items() if one is None and k not in changed]  # bound to another field
+        tests = list(self.tests([k for k in (*changed, *held) if k != layers]))
         for one, two in itertools.permutations([*kinds, *_absent(kinds)], 2):
             for condition, holds in tests:
                 yield ["if", condition, one, two], _either(holds, one, two)

@@ -18,18 +18,18 @@ def program(cls: Any, config: Any) -> list[Any]:
     none is open, or the bounds are reached.
     """
     warnings.simplefilter("ignore")
-    runs = [build.traced(cls, config, {})]
+    runs, broken = [build.traced(cls, config, {})], []
     until, tried = time.monotonic() + SECONDS, {frozenset()}
     found = _merged(runs)
     while len(tried) < RUNS and time.monotonic() < until:
-        fresh = [*_mixed(runs, tried), *_fresh(found, tried)]
+        fresh = [*_mixed([*(one for one, _ in runs), *broken], tried), *_fresh(found, tried)]
         if not fresh:
             break
         for forced in fresh:
             if time.monotonic() > until:
                 break
             tried.add(forced)
-            runs += _tried(cls, config, dict(forced))
+            runs += _tried(cls, config, dict(forced), broken)
         found = _merged(runs)
     return found
 
@@ -46,10 +46,10 @@ def _fresh(found: list[Any], tried: set[Any]) -> list[Any]:
     return sorted(out, key=len)[:ROUND]
 
 
-def _mixed(runs: list[Any], tried: set[Any]) -> list[Any]:
+def _mixed(streams: list[Any], tried: set[Any]) -> list[Any]:
     """Lists of layers' kinds that have every kind that the class asks for."""
     kinds: dict[Any, dict[Any, None]] = {}
-    for stream, _ in runs:
+    for stream in streams:
         for condition, _ in tree.conditions(stream):
             if condition[0] == "==" and condition[1][0] == "item" and isinstance(condition[2], str):
                 kinds.setdefault(condition[1][1], {})[condition[2]] = None
@@ -57,14 +57,14 @@ def _mixed(runs: list[Any], tried: set[Any]) -> list[Any]:
     return [forced for forced in out if forced not in tried]
 
 
-def _tried(cls: Any, config: Any, forced: dict[Any, Any]) -> list[Any]:
+def _tried(cls: Any, config: Any, forced: dict[Any, Any], broken: list[Any]) -> list[Any]:
     """The making with these answers, with stand-ins for missing sizes where it needs them; none if it is
     refused."""
     for more in ({}, {"fill": True}):
         try:
             return [build.traced(cls, config, {**forced, **more})]
-        except Exception:  # a way that the class refuses
-            continue
+        except build.Refused as refused:
+            broken.append(refused.stream)
     return []
 
 

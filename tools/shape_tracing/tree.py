@@ -127,6 +127,8 @@ def _event(heads: list[Any], known: Known, leaves: Any) -> list[Any]:
         bodies = [list(head[2]) for head in heads]
         keys = {_leaf(head) for head in heads}
         others = (leaves or {}).get(keys.pop()) if len(keys) == 1 else None
+        asked = {_asked(head) for head in heads}
+        others = [one for one in others or () if _asked(("call", "", one)) in asked]
         if others:
             try:
                 return merged([list(one) for one in others], known, leaves)
@@ -248,6 +250,8 @@ def _alike(events: list[Any]) -> bool:
         return False
     if events[0][0] not in ("call", "loop"):
         return True
+    if _leaf(events[0]) is not None and len({_asked(one) for one in events}) > 1:
+        return False
     sizes: dict[str, Any] = {}
     gathered: list[dict[str, set[Any]]] = []
     for one in events:
@@ -265,6 +269,11 @@ def _alike(events: list[Any]) -> bool:
             if sizes.setdefault(name, own) != own:
                 return False
     return True
+
+
+def _asked(event: Any) -> frozenset[Any]:
+    """The conditions that a making of a module asks."""
+    return frozenset(condition for condition, _ in conditions([event]))
 
 
 def _dims(found: dict[str, set[Any]]) -> set[Any]:

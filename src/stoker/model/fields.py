@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stoker.catalog import shapes
 from stoker.model.expressions import Unfit, value
 
 # What transformers calls the kinds of layers today, by what older files call them.
@@ -114,7 +115,18 @@ class Fields:
         types = self.field(path, "layer_types") or []
         return {str(n): own for n, kind in enumerate(types) if kind == rule["kind"]} if own else {}
 
+    def _other(self, path: str) -> "Fields | None":
+        """A part of another class than the blueprint was read with, by its model_type."""
+        usual = self.configs.get(path, {}).get("absent", {}).get("model_type")
+        given = self.part(path).get("model_type") if path else None
+        if not usual or given == usual or not isinstance(given, str):
+            return None
+        plan = shapes.blueprint(shapes.of_type(given) or "")
+        return Fields(self.part(path), plan["configs"]) if plan else None
+
     def _read(self, path: str, key: str) -> Any:
+        if (other := self._other(path)) is not None and other.has("", key):
+            return other.field("", key)
         table, spec = self.part(path), self.configs.get(path, {})
         for name in self._names(path, key):
             if table.get(name) is not None and not (table[name] == "auto" and key in spec.get("rules", {})):
