@@ -1,4 +1,5 @@
-"""The blueprints that are shipped against the classes of the transformers that is installed, on the meta device."""
+"""The blueprints that are shipped against the classes of the transformers that is installed, on the meta
+device."""
 
 import json
 

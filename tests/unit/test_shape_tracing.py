@@ -32,7 +32,8 @@ def traced(code: str, forced: dict[Any, bool] | None = None, **fields: Any) -> l
         sys.setprofile(None)
         tracer.active = False
         symbols.TRACER = None
-    return tree.cleaned(tracer.stream, names, tree.holders(tracer.stream, names))
+    found: list[Any] = tree.cleaned(tracer.stream, names, tree.holders(tracer.stream, names))
+    return found
 
 
 def attr(key: str) -> Any:

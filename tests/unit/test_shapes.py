@@ -196,7 +196,7 @@ def test_auto_map_is_not_followed() -> None:
 
 
 def test_fields_by_the_hundred_thousand_take_no_time() -> None:
-    many = {f"field_{n}": list(range(10)) for n in range(40_000)}
+    many: dict[str, Any] = {f"field_{n}": list(range(10)) for n in range(40_000)}
     many["layer_types"] = ["full_attention"] * 40_000
     began = time.process_time()
     assert parameters(models.LLAMA_8B | many) == parameters(models.LLAMA_8B)

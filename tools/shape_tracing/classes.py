@@ -315,7 +315,8 @@ class _Probe:
         kinds = [*own, *plain]
         for one in kinds:
             yield one, lambda n, g, one=one: one
-        held = [k for k, one in self.seen.items() if one is None and k not in changed]  # bound to another field
+        # those that are bound to another field: no config has them changed alone
+        held = [k for k, one in self.seen.items() if one is None and k not in changed]
         tests = list(self.tests([k for k in (*changed, *held) if k != layers]))
         for one, two in itertools.permutations([*kinds, *_absent(kinds)], 2):
             for condition, holds in tests:

@@ -84,14 +84,21 @@ def read_shape(files: ModelFiles) -> ModelShape:
     """Reads the shape. Raises: UsageError, naming the field of config.json that is missing or makes no
     sense."""
     text = validation.text_of(files.config)
-    architecture = str((files.config.get("architectures") or ["unknown"])[0])[:200]
+    architecture = validation.architecture(files.config)
     whole = drawn(files.config, architecture)
-    text = text if whole is None else {**text, **whole.text}
+    text = {**text, **_unsaid(whole, architecture)}
     validation.check(files.config, text)
     try:
         return _shape(files, text, architecture, whole)
     except _UNSHAPED as error:
         raise validation.not_a_model(error, architecture) from None
+
+
+def _unsaid(whole: Drawn | None, architecture: str) -> Mapping[str, Any]:
+    """What a class has for the decoder's fields that config.json leaves out; which layers have a window the
+    table of families knows better, where it has the architecture."""
+    found = whole.text if whole is not None else {}
+    return {k: v for k, v in found.items() if k != "layer_types" or architecture not in FAMILIES}
 
 
 # what reading a field raises that holds something else than in every model

@@ -95,6 +95,14 @@ def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return config.get("text_config") or config.get("llm_config") or config
 
 
+def architecture(config: Mapping[str, Any]) -> str:
+    """The first architecture that config.json names; `unknown` where it names none. Raises: UsageError."""
+    named = config.get("architectures")
+    if named is not None and not isinstance(named, list):
+        raise _wrong("architectures", named, "expected a list")
+    return str(named[0])[:200] if named else "unknown"
+
+
 def check(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """Raises: UsageError, naming the field of config.json that is missing or makes no sense."""
     _needed(text)
