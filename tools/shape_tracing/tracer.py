@@ -174,6 +174,8 @@ def traced_enumerate(over: Any, start: Any = 0) -> Any:
     """`enumerate`, whose index remembers its loop."""
     if isinstance(over, SymList | SymRange) and builtins.int(start) == 0:
         return symbols.TRACER.walk(over)
+    if isinstance(over, SymZip) and builtins.int(start) == 0:
+        return over.pairs()
     return builtins.enumerate(over, start)
 
 
@@ -216,14 +218,27 @@ def traced_zip(*over: Any, strict: bool = False) -> Any:
     first = next((n for n, one in builtins.enumerate(over) if isinstance(one, SymList)), None)
     if first is None or any(not isinstance(one, list | tuple) for one in over):
         return builtins.zip(*over, strict=strict)
-    return _together(over, first)
+    return SymZip(over, first)
 
 
-def _together(over: Any, first: int) -> Iterator[Any]:
-    for index, item in symbols.TRACER.walk(over[first]):
-        if any(builtins.len(one) <= builtins.int(index) for one in over):
-            return
-        yield tuple(item if n == first else one[index] for n, one in builtins.enumerate(over))
+class SymZip:
+    """`zip` of lists, of which one has a memory."""
+
+    def __init__(self, over: Any, first: int) -> None:
+        self.over, self.first = over, first
+
+    def pairs(self) -> Iterator[tuple[Any, Any]]:
+        """Index and items."""
+        for index, item in symbols.TRACER.walk(self.over[self.first]):
+            if any(builtins.len(one) <= builtins.int(index) for one in self.over):
+                return
+            yield (
+                index,
+                tuple(item if n == self.first else one[index] for n, one in builtins.enumerate(self.over)),
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        return (items for _, items in self.pairs())
 
 
 NAMES = {
