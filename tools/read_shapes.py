@@ -134,7 +134,10 @@ def one(name: str) -> dict[str, Any]:
         if keys or path:
             configs[path] = classes.described(part, path, keys)
             some = classes.partial(config, path, part) if path else {}
+            own = classes.inherited(config, base, path, keys) if path else {}
+            some = {key: value for key, value in some.items() if key not in own}
             configs[path] |= {"partial": some} if some else {}
+            configs[path] |= {"inherited": own} if own else {}
     unread = {"state": "partly", "exact": 0, "of": 0, "worst": 1.0, "type": config.model_type}
     blueprint = {"configs": configs, "program": program, "tied": tied, "checked": unread}
     blueprint |= {"shared": SHARED} if name.startswith("Zamba") else {}

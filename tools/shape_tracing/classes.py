@@ -54,6 +54,24 @@ def partial(whole: Any, path: str, part: Any) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "model_type"}
 
 
+def inherited(whole: Any, base: dict[str, Any], path: str, keys: set[str]) -> dict[str, Any]:
+    """Fields of a part that the whole's class sets from a field of its own."""
+    if "." in path:
+        return {}
+    out = {}
+    probe = _Probe(type(whole), "")
+    part = getattr(whole, path)
+    for key in keys:
+        value = getattr(part, key, None)
+        for name, own in probe.numbers.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value != own or own < 16:
+                continue
+            made = probe.make({**base, name: own * 2})
+            if made is not None and getattr(getattr(made, path), key, None) == own * 2:
+                out[key] = ["attr", "", name]
+    return out
+
+
 def absent(config: Any, probe: "_Probe") -> dict[str, Any]:
     """What a part is where the file leaves it out: how the whole's default differs from the part's own."""
     own = {key: probe.get(config, key) for key in probe.fields if _structural(key)}

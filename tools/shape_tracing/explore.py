@@ -38,9 +38,10 @@ def _fresh(found: list[Any], tried: set[Any]) -> list[Any]:
     """Answers that lead to what was not seen yet: a round's worth of them, the shortest first."""
     out: dict[Any, None] = {}
     for path in tree.open_ends(found):
-        forced = frozenset(
-            (c, a) for n, (c, a) in enumerate(path) if n == len(path) - 1 or not tree.variables(c)
-        )
+        last = len(path) - 1
+        forced = frozenset((c, a) for n, (c, a) in enumerate(path) if n == last or not tree.variables(c))
+        if forced in tried:  # no layer was asked so: all are
+            forced = frozenset(path)
         if forced not in tried:
             out[forced] = None
     return sorted(out, key=len)[:ROUND]

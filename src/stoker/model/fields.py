@@ -128,6 +128,8 @@ class Fields:
         if (other := self._other(path)) is not None and other.has("", key):
             return other.field("", key)
         table, spec = self.part(path), self.configs.get(path, {})
+        if key in spec.get("inherited", {}):
+            return self._made(spec["inherited"][key], path)
         for name in self._names(path, key):
             if table.get(name) is not None and not (table[name] == "auto" and key in spec.get("rules", {})):
                 return _today(key, table[name])
