@@ -20,7 +20,7 @@ from stoker.model.blueprint import drawn  # noqa: E402
         ("Qwen3MoeForCausalLM", {"num_hidden_layers": 4, "mlp_only_layers": [1], "head_dim": 64}),
         ("DeepseekV2ForCausalLM", {"num_hidden_layers": 3, "first_k_dense_replace": 1, "q_lora_rank": None}),
         ("GPT2LMHeadModel", {"n_layer": 2, "n_embd": 96, "n_head": 4, "n_inner": 100}),
-        ("FalconForCausalLM", {"num_hidden_layers": 2, "bias": True, "new_decoder_architecture": True}),
+        ("FalconForCausalLM", {"num_hidden_layers": 2, "bias": True, "multi_query": False}),
         ("NemotronHForCausalLM", {"hybrid_override_pattern": "M*-E"}),
         ("Gemma4ForCausalLM", {"num_hidden_layers": 7, "num_kv_shared_layers": 2, "attention_k_eq_v": True}),
         ("Qwen2VLForConditionalGeneration", {"vision_config": {"depth": 2, "embed_dim": 160}}),
