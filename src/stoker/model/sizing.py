@@ -34,6 +34,8 @@ def sized(architecture: str, counted: int, in_headers: int, whole: Drawn | None)
         return Sized(in_headers, SURE if alike else 0.1, doubt)
     if whole is not None:
         return _drawn(architecture, whole)
+    if shapes.blueprint(architecture) is not None:
+        return Sized(counted, DOUBT, f"config.json does not fit what the class of {architecture} makes of it")
     if architecture in FAMILIES:
         return Sized(counted, TABLE)
     return Sized(counted, GUESS, f"the architecture {architecture} is not known here")
