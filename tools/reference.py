@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import errors
 
-from stoker.catalog import rules
+from stoker.catalog import rules, shapes
 from stoker.cli.main import GROUPS, cli
 from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS
@@ -262,7 +262,38 @@ def pages() -> dict[Path, str]:
         PAGES / "cli.md": command_page(),
         PAGES / "json.md": json_page(),
         PAGES / "rules.md": rules_page(),
+        PAGES / "architectures.md": architectures(),
     }
+
+
+HOW = {
+    "exact": "every config that was tried came out to the parameter",
+    "within": "within one percent",
+    "partly": "some configs are further off: the plan's band says how far",
+    "unknown": "transformers has no such class, or it could not be read: an estimate without headers",
+}
+
+
+def architectures() -> str:
+    """What is known of each architecture of vLLM's registry."""
+    known = shapes.index()
+    lines = [
+        "# Architectures",
+        "",
+        EDIT,
+        "",
+        f"The registry of vLLM {known['vllm']}, read with transformers {known['transformers']} "
+        f"on {known['date']}: how near Stoker's count of parameters comes to the class's own "
+        "([how they are read](../explanation/shapes.md)).",
+        "",
+    ]
+    for how, meaning in HOW.items():
+        names = [name for name, state in known["served"].items() if state == how]
+        lines += [f"## {how.capitalize()}: {len(names)}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
+        lines += [", ".join(f"`{name}`" for name in names), ""]
+    gone = ", ".join(f"`{name}` ({last})" for name, last in sorted(known["gone"].items()))
+    lines += ["## Gone", "", "With the last release that had it.", "", gone, ""]
+    return "\n".join(lines)
 
 
 def main() -> int:

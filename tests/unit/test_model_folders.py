@@ -278,7 +278,15 @@ def test_a_config_that_is_far_too_long(folder: Path) -> None:
         ),
         ({"num_key_value_heads": 0}, "would keep nothing of a token"),
         ({"kv_lora_rank": 8, "qk_rope_head_dim": -8}, "qk_rope_head_dim in config.json is -8"),
-        ({"num_local_experts": 2**20, "intermediate_size": 2**24, "hidden_size": 2**24}, "parameters"),
+        (
+            {
+                "architectures": ["MixtralForCausalLM"],
+                "num_local_experts": 2**20,
+                "intermediate_size": 2**24,
+                "hidden_size": 2**24,
+            },
+            "parameters",
+        ),
         (
             {"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}},
             "is not shaped as one of LlamaForCausalLM",

@@ -59,7 +59,13 @@ def test_each_layer_keeps_what_it_needs(config: dict[str, Any], kinds: dict[str,
 def test_layers_that_read_an_earlier_cache_keep_none_and_have_no_key_weights() -> None:
     types = ["sliding_attention", "full_attention"] * 3
     shared = models.shape(
-        models.GEMMA2_9B | {"num_hidden_layers": 6, "layer_types": types, "num_kv_shared_layers": 2}
+        models.GEMMA2_9B
+        | {
+            "architectures": ["Gemma4ForCausalLM"],
+            "num_hidden_layers": 6,
+            "layer_types": types,
+            "num_kv_shared_layers": 2,
+        }
     )
     assert [layer.cache is None for layer in shared.decoder] == [False] * 4 + [True] * 2
     assert "self_attn.k_proj" not in {part.name for part in shared.decoder[5].parts}

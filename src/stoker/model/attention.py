@@ -27,7 +27,11 @@ def attention(config: Config, family: Family, index: int) -> tuple[tuple[Part, .
     if kind == "linear_attention":
         return _delta_net(config)
     if kind == "mamba":
-        return _mamba(config)
+        return _mamba(config) if _heads_of_state(config) else _mamba1(config)
+    if kind == "conv":
+        return _short_convolution(config)
+    if kind in _NOTHING:
+        return (), None
     heads = heads_of(config, kind)
     first_shared = number(config, "num_hidden_layers") - number(config, "num_kv_shared_layers")
     shared = number(config, "num_kv_shared_layers") > 0 and index >= first_shared
@@ -36,17 +40,39 @@ def attention(config: Config, family: Family, index: int) -> tuple[tuple[Part, .
 
 
 def layer_type(config: Config, family: Family, index: int) -> str:
-    """`full_attention`, `sliding_attention`, `chunked_attention`, `linear_attention` or `mamba`."""
+    """`full_attention`, `sliding_attention`, `chunked_attention`, `linear_attention`, `mamba`, `conv`; or a
+    kind that keeps nothing."""
     types = config.get("layer_types") or config.get("layers_block_type")
     if types:
-        named = str(types[index])
-        return {"attention": "full_attention", "mamba2": "mamba"}.get(named, named)
+        return _named(config, str(types[index]))
+    if str(config.get("model_type")) in _STATES_ALONE:
+        return "mamba"
     if config.get("full_attention_interval"):
         every = number(config, "full_attention_interval")
         return "full_attention" if (index + 1) % every == 0 else "linear_attention"
     if config.get("attention_chunk_size"):
         return "chunked_attention" if _rotary(config, index) else "full_attention"
     return "sliding_attention" if _windowed(config, family, index) else "full_attention"
+
+
+# Models whose layers all keep a state, and no key or value.
+_STATES_ALONE = ("mamba", "mamba2", "falcon_mamba")
+# Layers that keep nothing of a token.
+_NOTHING = ("mlp", "moe", "dense", "ffn")
+
+
+def _named(config: Config, name: str) -> str:
+    """A layer's kind by what files call it, those of transformers 5 too, which has one name for all that
+    keep a state."""
+    if name == "linear_attention" and not config.get("linear_num_key_heads") and _mambas(config):
+        return "mamba"
+    return {"attention": "full_attention", "mamba2": "mamba"}.get(name, name)
+
+
+def _mambas(config: Config) -> bool:
+    return any(
+        config.get(name) for name in ("mamba_d_state", "ssm_state_size", "mamba_n_heads", "state_size")
+    )
 
 
 def _rotary(config: Config, index: int) -> bool:
@@ -167,16 +193,52 @@ def _delta_net(config: Config) -> tuple[tuple[Part, ...], Cache]:
     return parts, Cache("state", states=states, kept=2)
 
 
+def _heads_of_state(config: Config) -> int:
+    return number(config, "mamba_n_heads", "mamba_num_heads", "num_heads")
+
+
+def _mamba1(config: Config) -> tuple[tuple[Part, ...], Cache]:
+    """Mamba 1, as in Jamba. Source: vLLM `layers/mamba/mamba_utils.py`, mamba1_state_shape."""
+    width = hidden(config)
+    inner = number(config, "mamba_expand", "expand", default=2) * width
+    if str(config.get("model_type")) == "falcon_mamba":
+        inner = number(config, "intermediate_size", default=inner)
+    state = number(config, "mamba_d_state", "state_size", default=16)
+    kernel = number(config, "mamba_d_conv", "conv_kernel", default=4)
+    rank = number(config, "mamba_dt_rank", "time_step_rank", default=-(-width // 16))
+    parts = (
+        Part("mamba.in_proj", 2 * width * inner),
+        Part("mamba.conv1d", inner * (kernel + 1), "shard", "other"),
+        Part("mamba.x_proj", inner * (rank + 2 * state)),
+        Part("mamba.dt_proj", (rank + 1) * inner),
+        Part("mamba.out_proj", inner * width),
+        Part("mamba.A", inner * (state + 1), "shard", "other"),
+    )
+    return parts, Cache("state", states=(State(inner * (kernel - 1)), State(inner * state)), kept=2)
+
+
+def _short_convolution(config: Config) -> tuple[tuple[Part, ...], Cache]:
+    """A gated convolution over a few tokens, as in LFM2. Source: vLLM `layers/mamba/mamba_utils.py`,
+    short_conv_state_shape."""
+    width, kernel = hidden(config), number(config, "conv_L_cache", default=3)
+    parts = (
+        Part("conv.in_proj", 3 * width * width),
+        Part("conv.conv", width * kernel, "shard", "other"),
+        Part("conv.out_proj", width * width),
+    )
+    return parts, Cache("state", states=(State(width * (kernel - 1)),), kept=2)
+
+
 def _mamba(config: Config) -> tuple[tuple[Part, ...], Cache]:
     """Mamba 2, as in Granite 4. Source: vLLM `layers/mamba/mamba_utils.py`, mamba2_state_shape."""
     width = hidden(config)
     heads, size = (
-        number(config, "mamba_n_heads", "mamba_num_heads"),
-        number(config, "mamba_d_head", "mamba_head_dim"),
+        _heads_of_state(config),
+        number(config, "mamba_d_head", "mamba_head_dim", "head_dim"),
     )
     groups, state = (
         number(config, "mamba_n_groups", "n_groups", default=1),
-        number(config, "mamba_d_state", "ssm_state_size"),
+        number(config, "mamba_d_state", "ssm_state_size", "state_size"),
     )
     kernel = number(config, "mamba_d_conv", "conv_kernel", default=4)
     inner = heads * size

@@ -8,11 +8,13 @@ from typing import Any
 from stoker.errors import UsageError
 from stoker.model import validation
 from stoker.model.attention import attention, heads_of, hidden
+from stoker.model.blueprint import Drawn, drawn
 from stoker.model.families import FAMILIES, Family
 from stoker.model.feedforward import feedforward
 from stoker.model.files import ModelFiles
 from stoker.model.parts import Cache, Layer, Part, Vision, number
 from stoker.model.quantization import Quantization, read_quantization
+from stoker.model.sizing import SURE, count, resized, sized
 from stoker.model.vision import vision
 from stoker.units import Bytes
 
@@ -27,9 +29,10 @@ class ModelShape:
 
     layers is their number, decoder the layers themselves; first, last and every are the parts on the first
     pipeline stage, on the last one, and on each. parameters counts what is served: from the safetensors
-    headers where there are some, else computed. weight_bytes is what stands on disk. known is false where the
-    architecture is not in Stoker's table, or the headers count other parameters than it: figures are an
-    estimate. has_chat_template is true where nothing is known of a tokenizer either.
+    headers where there are some, else computed; band is the share by which they may be off, either way, and
+    doubt says why where that is much. weight_bytes is what stands on disk. known is false where the
+    architecture, or such a config of it, was never read, or the headers count other parameters: figures are
+    an estimate. has_chat_template is true where nothing is known of a tokenizer either.
     """
 
     architecture: str
@@ -54,6 +57,8 @@ class ModelShape:
     known: bool = True
     counted: int = 0
     model_type: str = ""
+    band: float = SURE
+    doubt: str = ""
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
         """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads *
@@ -79,30 +84,39 @@ def read_shape(files: ModelFiles) -> ModelShape:
     """Reads the shape. Raises: UsageError, naming the field of config.json that is missing or makes no
     sense."""
     text = validation.text_of(files.config)
+    architecture = validation.architecture(files.config)
+    whole = drawn(files.config, architecture)
+    text = {**text, **_unsaid(whole, architecture)}
     validation.check(files.config, text)
-    architecture = str((files.config.get("architectures") or ["unknown"])[0])[:200]
     try:
-        return _shape(files, files.config, text, architecture)
+        return _shape(files, text, architecture, whole)
     except _UNSHAPED as error:
         raise validation.not_a_model(error, architecture) from None
+
+
+def _unsaid(whole: Drawn | None, architecture: str) -> Mapping[str, Any]:
+    """What a class has for the decoder's fields that config.json leaves out; which layers have a window the
+    table of families knows better, where it has the architecture."""
+    found = whole.text if whole is not None else {}
+    return {k: v for k, v in found.items() if k != "layer_types" or architecture not in FAMILIES}
 
 
 # what reading a field raises that holds something else than in every model
 _UNSHAPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def _shape(
-    files: ModelFiles, config: Mapping[str, Any], text: Mapping[str, Any], architecture: str
-) -> ModelShape:
+def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole: Drawn | None) -> ModelShape:
+    config = files.config
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
-    layers = number(text, "num_hidden_layers", "n_layer", "n_layers")
+    layers = number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
+    decoder, first, last = resized(decoder, first, last, whole, heads.kv)
     validation.check_layers(decoder, (*first, *last))
-    counted = _count(decoder) + sum(part.parameters for part in (*first, *last))
-    parameters = _in_headers(files) or counted
+    counted = count((*first, *last, *(part for layer in decoder for part in layer.parts)))
+    size = sized(architecture, counted, _in_headers(files), whole)
     return ModelShape(
         architecture=architecture,
         layers=layers,
@@ -112,7 +126,7 @@ def _shape(
         max_len=_length(text),
         dtype=_dtype(config, text),
         weight_bytes=files.weight_bytes,
-        parameters=parameters,
+        parameters=size.parameters,
         has_chat_template=files.chat_template is not None or not files.tensors,
         hidden=hidden(text),
         vocabulary=number(text, "vocab_size"),
@@ -123,11 +137,11 @@ def _shape(
         tied=tied,
         quantization=read_quantization(config) or read_quantization(text),
         vision=pictures,
-        known=architecture in FAMILIES
-        and 0.9 < parameters / counted < 1.1
-        and not validation.hollow(decoder),
+        known=not size.doubt and not validation.hollow(decoder),
         counted=counted,
         model_type=str(config.get("model_type") or ""),
+        band=size.band,
+        doubt=size.doubt,
     )
 
 
@@ -184,13 +198,6 @@ def _rotary_tables(text: Mapping[str, Any], family: Family) -> tuple[Part, ...]:
         local = heads_of(text, "sliding_attention").size
         tables.append(Part("rotary_table_local", _length(text) * local, "copy", "other"))
     return tuple(tables)
-
-
-def _count(decoder: tuple[Layer, ...]) -> int:
-    """Parameters of the layers; vLLM's second copy of a latent's up-projection is none of the model's."""
-    return sum(
-        part.parameters for layer in decoder for part in layer.parts if not part.name.endswith("absorbed")
-    )
 
 
 def _length(text: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ _MOST = {
     "num_hidden_layers": LAYERS,
     "n_layer": LAYERS,
     "n_layers": LAYERS,
+    "num_layers": LAYERS,
     "depth": LAYERS,
     "layers": LAYERS,
     "encoder_layers": LAYERS,
@@ -73,8 +74,10 @@ _LISTS = (
     "moe_layers",
 )
 _PER_LAYER = ("layer_types", "layers_block_type", "no_rope_layers")
+# Models of Mamba layers alone have no attention heads.
+_STATES = ("state_size", "ssm_state_size")
 _NEEDED = (
-    ("num_hidden_layers", "n_layer", "n_layers"),
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     ("num_attention_heads", "n_head", "n_heads"),
     ("hidden_size", "n_embd", "d_model"),
     ("vocab_size",),
@@ -85,7 +88,19 @@ def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The part of config.json that describes the decoder. Raises: UsageError, where it is no table."""
     for name in _TABLES:
         _table(config, name)
+    inner = config.get("thinker_config")
+    if inner is not None and not config.get("text_config"):
+        _table(config, "thinker_config")
+        return text_of(inner) if "thinker_config" not in inner else inner
     return config.get("text_config") or config.get("llm_config") or config
+
+
+def architecture(config: Mapping[str, Any]) -> str:
+    """The first architecture that config.json names; `unknown` where it names none. Raises: UsageError."""
+    named = config.get("architectures")
+    if named is not None and not isinstance(named, list):
+        raise _wrong("architectures", named, "expected a list")
+    return str(named[0])[:200] if named else "unknown"
 
 
 def check(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
@@ -106,7 +121,8 @@ def check(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
 
 
 def _needed(text: Mapping[str, Any]) -> None:
-    for names in _NEEDED:
+    heads = () if any(text.get(name) for name in _STATES) else _NEEDED[1:2]
+    for names in (*_NEEDED[:1], *heads, *_NEEDED[2:]):
         found = next((name for name in names if text.get(name) is not None), None)
         if found is None:
             raise UsageError(

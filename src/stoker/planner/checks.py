@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from stoker.catalog.changes import missing
 from stoker.errors import UsageError
 from stoker.model.shape import ModelShape
+from stoker.planner.architecture import check_architecture
 from stoker.planner.layout import divides
 from stoker.spec.nouns import ServeSpec
 from stoker.spec.places import any_of
@@ -12,7 +13,8 @@ from stoker.units import Tokens
 
 
 def check_model(spec: ServeSpec, shape: ModelShape) -> None:
-    """Raises: UsageError, for a length beyond the model's."""
+    """Raises: UsageError, for an architecture that the release has not, or a length beyond the model's."""
+    check_architecture(spec, shape)
     asked = spec.engine.options.get("max-model-len")
     if asked is not None and str(asked).lower() not in ("auto", "-1") and Tokens.parse(asked) > shape.max_len:
         raise UsageError(

@@ -4,6 +4,7 @@ color."""
 from stoker.planner.memory import RankMemory
 from stoker.planner.plan import Plan
 from stoker.planner.reality import in_words
+from stoker.planner.requested import OPENLY
 from stoker.planner.startup import startup, words
 
 GIB = 1024**3
@@ -13,10 +14,16 @@ _SHORT = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp3
 
 def explain(plan: Plan, runs: str = "") -> str:
     """The plan as a table. `runs` is the command line, where one is rendered."""
-    rows = [("strategy", _strategy(plan)), *(("why", reason) for reason in plan.reasons)]
+    unsure = _unsure(plan)
+    rows = [
+        *(("unsure", one) for one in unsure),
+        ("strategy", _strategy(plan)),
+        *(("why", reason) for reason in plan.reasons),
+    ]
     if plan.shares:
         moved = f" of {_replicas(plan)}" if plan.spec.scales else ""
-        rows.insert(1, ("replicas", f"{plan.replicas}{moved}: " + "; ".join(map(str, plan.shares))))
+        shares = f"{plan.replicas}{moved}: " + "; ".join(map(str, plan.shares))
+        rows.insert(1 + len(unsure), ("replicas", shares))
     if plan.memory is not None:
         rows += [("per GPU" if _on_gpus(plan) else "memory", bar(plan.memory)), ("holds", _holds(plan))]
     if plan.measured is not None:
@@ -28,8 +35,13 @@ def explain(plan: Plan, runs: str = "") -> str:
         rows.append(("cost", _cost(plan)))
     rows += [("runs", runs)] if runs else []
     rows += [("with", f"{name}={value}") for name, value in plan.env.items()]
-    rows += [("note", warning) for warning in plan.warnings]
+    rows += [("note", warning) for warning in plan.warnings if warning not in unsure]
     return "\n".join([_title(plan), *_table(rows)])
+
+
+def _unsure(plan: Plan) -> tuple[str, ...]:
+    """What is said before anything else: that the model's figures are an estimate."""
+    return tuple(warning for warning in plan.warnings if warning.endswith(OPENLY))
 
 
 def _on_gpus(plan: Plan) -> bool:
@@ -99,7 +111,8 @@ def bar(memory: RankMemory) -> str:
 def _holds(plan: Plan) -> str:
     assert plan.fit is not None
     length, held = plan.fit.settings.max_model_len, plan.fit.held
-    return f"{held.tokens:,} tokens: {held.concurrency:.1f} requests of {length:,} at once"
+    told = f"{held.tokens:,} tokens: {held.concurrency:.1f} requests of {length:,} at once"
+    return f"not known; by the estimate {told}" if _unsure(plan) else told
 
 
 def _replicas(plan: Plan) -> str:

@@ -7,6 +7,7 @@ from stoker.planner.cpu import cpu_fit
 from stoker.planner.layout import Layout, divides
 from stoker.planner.plan import Hardware, Plan, Share
 from stoker.planner.request import PlanRequest, engine_env
+from stoker.planner.requested import openly
 from stoker.spec.nouns import ServeSpec
 
 
@@ -45,7 +46,7 @@ def plan_cpu(request: PlanRequest) -> Plan:
         pipeline_parallel_size=layout.pipeline,
         nodes=layout.nodes,
         reasons=reasons,
-        warnings=request.warnings(),
+        warnings=(*(() if request.shape.known else (openly(request.shape),)), *request.warnings()),
         group=request.group,
     )
 

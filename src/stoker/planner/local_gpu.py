@@ -81,9 +81,9 @@ def _decided(
         rejected=choice.rejected,
         reasons=(*reasons_of(spec, shape, kind, choice, fit), *here),
         warnings=(
+            *unsure(shape, fit),
             *request.warnings(),
             *gpu_warning(spec, shape, kind, options),
-            *unsure(shape, fit),
         ),
         group=request.group,
     )

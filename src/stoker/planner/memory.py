@@ -76,7 +76,7 @@ def rank_memory(
 
 def _weights(shape: ModelShape, layout: Layout, stage: int, held: range, settings: Settings) -> MemoryItem:
     size = rank_weights(shape, layout, stage, held, settings)
-    share = 0.005 if shape.known else 0.10
+    share = shape.band
     if settings.quantization is not None:
         share += 0.02 if settings.quantization.known else 0.25
     how = settings.quantization.method if settings.quantization else settings.dtype

@@ -18,6 +18,8 @@ from stoker.spec.nouns import ServeSpec
 from stoker.spec.places import any_of, placed
 from stoker.units import Bytes
 
+OPENLY = "nothing says that it fits"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -183,10 +185,10 @@ def _decided(spec: ServeSpec, shape: ModelShape, model: str, place: Place, choic
         _cost(spec, layout, box),
         reasons=reasons_of(spec, shape, place.gpu, choice, fit),
         warnings=(
+            *unsure(shape, fit),
             *template_warning(spec, shape),
             *absent,
             *gpu_warning(spec, shape, place.gpu, options),
-            *unsure(shape, fit),
             *_over_pcie(layout, place.gpu),
             *_idle(layout, box),
         ),
@@ -271,14 +273,15 @@ def label(layout: Layout, kind: GpuType) -> str:
     return f"{layout.gpus} x {kind}" + ("" if plain else f" ({layout})")
 
 
+def openly(shape: ModelShape) -> str:
+    """What is said first of a model whose figures are an estimate."""
+    why = shape.doubt or "config.json has the size of its state under names that are not known here"
+    return f"{why}: its figures are an estimate, weights +-{shape.band:.0%}, and {OPENLY}"
+
+
 def unsure(shape: ModelShape, fit: Fit) -> tuple[str, ...]:
     """What is estimated from less than it should be."""
-    out: tuple[str, ...] = ()
-    if not shape.known:
-        out += (
-            f"the architecture {shape.architecture} is not in the table: figures are an estimate, see the "
-            f"band",
-        )
+    out: tuple[str, ...] = (openly(shape),) if not shape.known else ()
     quantization = fit.settings.quantization
     if quantization is not None and not quantization.known:
         out += (f"the quantization {quantization.method} is not known: one byte a parameter is assumed",)
