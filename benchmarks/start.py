@@ -131,6 +131,7 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as Stoker does: neither side compiles at every start
     words = sys.argv[1:]
     if "--plain" in words:
         words.remove("--plain")
