@@ -26,7 +26,7 @@ from stoker.targets.local.starters import SWITCH
 
 WAIT = 120.0
 # A range, so that a starter waits, and an autoscaler that does not look again meanwhile.
-GROWS = ("--set", "replicas=1..2", "--set", "scaling.metrics.queue-depth=5", "--set", "scaling.sync_period=1h")
+GROWS = ("--set", "replicas=1..2", "--set", "scaling={metrics: {queue-depth: 5}, sync_period: 1h}")
 MIB = 1 << 20
 
 
