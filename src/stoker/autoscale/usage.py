@@ -5,7 +5,7 @@ Source: pkg/controller/podautoscaler/replica_calculator.go, Kubernetes 1.36.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from stoker.autoscale.policy import Controller, Metric
@@ -77,18 +77,27 @@ def of_pods(
     """The mean of the pods' figures against the target. Raises: Unable."""
     if not scale.pods:
         raise Unable(NO_PODS)
+    return _plain(metric, values, scale, tolerances, _grouped(scale.pods, values))
+
+
+Grouped = tuple[int, list[str], list[str], list[str]]
+
+
+def _grouped(pods: Iterable[Pod], values: Mapping[str, int], early: Container[str] = ()) -> Grouped:
+    """How many pods are heard; the names of those that have not started or are too early to be heard, that
+    tell nothing, and that are on their way out."""
     ready = 0
     unready, missing, gone = [], [], []
-    for pod in scale.pods:
+    for pod in pods:
         if pod.deleting or pod.phase == "Failed":  # one that succeeded is heard until Kubernetes 1.37
             gone.append(pod.name)
-        elif pod.phase == "Pending":
+        elif pod.phase == "Pending" or pod.name in early:
             unready.append(pod.name)
         elif pod.name in values:
             ready += 1
         else:
             missing.append(pod.name)
-    return _plain(metric, values, scale, tolerances, (ready, unready, missing, gone))
+    return ready, unready, missing, gone
 
 
 def _plain(
@@ -96,7 +105,7 @@ def _plain(
     values: Mapping[str, int],
     scale: Scale,
     tolerances: tuple[float, float],
-    grouped: tuple[int, list[str], list[str], list[str]],
+    grouped: Grouped,
 ) -> Proposal:
     ready, unready, missing, gone = grouped
     left = [values[name] for name in gone if name in values]
@@ -149,22 +158,15 @@ def of_resource(
     Unable."""
     if not scale.pods:
         raise Unable(NO_PODS)
-    ready = 0
-    unready, missing, gone = [], [], []
-    for pod in scale.pods:
-        reading = readings.get(pod.name)
-        if pod.deleting or pod.phase == "Failed":
-            gone.append(pod.name)
-        elif pod.phase == "Pending":
-            unready.append(pod.name)
-        elif reading is None:
-            missing.append(pod.name)
-        elif metric.name == "cpu" and _not_ready(pod, reading, controller, now):
-            unready.append(pod.name)
-        else:
-            ready += 1
     values = {name: one.value for name, one in readings.items()}
-    grouped = (ready, unready, missing, gone)
+    early = {
+        pod.name
+        for pod in scale.pods
+        if metric.name == "cpu"
+        and (reading := readings.get(pod.name)) is not None
+        and _not_ready(pod, reading, controller, now)
+    }
+    grouped = _grouped(scale.pods, values, early)
     if metric.target_kind == "Utilization":
         return _utilization(metric, values, scale, tolerances, grouped)
     return _plain(metric, values, scale, tolerances, grouped)
@@ -185,7 +187,7 @@ def _utilization(
     values: Mapping[str, int],
     scale: Scale,
     tolerances: tuple[float, float],
-    grouped: tuple[int, list[str], list[str], list[str]],
+    grouped: Grouped,
 ) -> Proposal:
     """The share of what pods request, in whole percent. Raises: Unable."""
     ready, unready, missing, gone = grouped

@@ -7,9 +7,10 @@ from typing import Any
 
 from stoker.advise.lint.reading import Manifest, Path
 from stoker.advise.lint.scaling.values import listed, number, quantity, table, text, whole
+from stoker.autoscale.policy import Controller
 
 HPA, KEDA = "HorizontalPodAutoscaler", "ScaledObject"
-TOLERANCE = 0.1  # of the controller: within it nothing moves
+TOLERANCE = Controller().tolerance  # within it nothing moves
 DEFAULT_NAMESPACE = "default"
 KEDA_MOST = 100  # replicas, where maxReplicaCount is not written
 SOURCES: Mapping[str, str] = {
