@@ -94,8 +94,9 @@ def planned(row: dict[str, str], shape: ModelShape) -> Fit:
     for flag in ("block-size", "max-num-seqs", "max-num-batched-tokens"):
         if found := re.search(rf"--{flag}[= ](\d+)", row["other_flags"]):
             options[flag] = int(found[1])
-    if "--enforce-eager" in row["other_flags"]:
-        options["enforce-eager"] = True
+    for flag in ("enforce-eager", "language-model-only"):
+        if f"--{flag}" in row["other_flags"]:
+            options[flag] = True
     layout = Layout(1, int(row["pp"]), int(row["tp"]))
     total = Bytes(int(float(row["gpu_total_gib"]) * GIB))
     settings = resolve(
@@ -113,7 +114,7 @@ def planned(row: dict[str, str], shape: ModelShape) -> Fit:
 def compared(row: dict[str, str], fit: Fit) -> list[tuple[str, float, float]]:
     """What is in both: name, the plan's, the log's."""
     pairs = (
-        ("kv", fit.tightest.kv_cache / GIB, row["kv_gib_per_gpu"]),
+        ("kv", fit.ranks[0].kv_cache / GIB, row["kv_gib_per_gpu"]),
         ("blocks", fit.held.blocks, row["num_gpu_blocks"]),
         ("tokens", fit.held.tokens, row["kv_tokens"]),
         ("at once", fit.held.concurrency, row["max_concurrency"].rstrip("x")),
@@ -165,7 +166,7 @@ def predicted(config: dict[str, Any]) -> tuple[int, int]:
     )
     # The library's defaults, not the server's: twice the tokens a batch.
     settings = dataclasses.replace(settings, max_num_batched_tokens=4096)
-    laid = groups(pages([layer.cache for layer in shape.decoder], settings, 1))
+    laid = groups(pages(shape.decoder, settings, 1))
     held = capacity(laid, [(stages(shape.layers, 1)[0], Bytes(KV))], settings)
     return held.blocks, held.tokens
 

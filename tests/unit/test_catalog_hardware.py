@@ -5,7 +5,7 @@ import pytest
 
 from stoker.catalog.gpus import by_device_name, gpu, gpus
 from stoker.catalog.machines import machine, machines, most_in_one, smallest_with
-from stoker.catalog.memory import _rules
+from stoker.catalog.memory import all_rules
 from stoker.errors import UsageError
 
 
@@ -28,10 +28,10 @@ def test_every_machine_has_its_sources_and_every_price_its_page(key: str) -> Non
 
 
 def test_every_memory_rule_has_its_sources() -> None:
-    assert all(rules.sources for rules in _rules())
-    assert [rules.since for rules in _rules()] == sorted(
-        (rules.since for rules in _rules()), key=lambda since: tuple(map(int, since.split(".")))
-    )
+    for table in all_rules():
+        assert all(rules.sources for rules in table)
+        since = [tuple(map(int, rules.since.split("."))) for rules in table]
+        assert since == sorted(since)
 
 
 def test_no_two_gpus_have_one_name() -> None:

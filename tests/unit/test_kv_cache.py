@@ -17,7 +17,7 @@ GIB = 1024**3
 def laid(config: dict[str, Any], tensor: int = 1, **options: Any) -> tuple[Group, ...]:
     shape = models.shape(config)
     settings = resolve(options, shape, "0.32.0", device_memory=80 * GIB)
-    return groups(pages([layer.cache for layer in shape.decoder], settings, tensor))
+    return groups(pages(shape.decoder, settings, tensor))
 
 
 def page(kind: Any = "full", size: int = 1024, block: int = 16, window: int = 0) -> Page:
@@ -39,12 +39,12 @@ def page(kind: Any = "full", size: int = 1024, block: int = 16, window: int = 0)
     ],
 )
 def test_layers_are_grouped_as_vllm_does(layers: list[Page], sizes: list[int]) -> None:
-    assert [len(group.layers) for group in groups(dict(enumerate(layers)))] == sizes
+    assert [len(group.layers) for group in groups(tuple(enumerate(layers)))] == sizes
 
 
 def test_smaller_pages_hold_more_tokens_so_that_all_are_of_one_size() -> None:
     mixed = [page(size=1024)] + [page("sliding", size=2048, window=8)] * 2
-    found = groups(dict(enumerate(mixed)))
+    found = groups(tuple(enumerate(mixed)))
     assert {(group.pages[0].size, group.pages[0].block) for group in found} == {(2048, 32), (2048, 16)}
 
 
@@ -55,7 +55,7 @@ def test_smaller_pages_hold_more_tokens_so_that_all_are_of_one_size() -> None:
         (models.LLAMA_8B, 4, 32 * 2 * 2 * 128 * 2 * 16),
         (models.LLAMA_8B, 16, 32 * 2 * 1 * 128 * 2 * 16),  # more ranks than KV heads: each keeps one
         (models.GEMMA3_27B, 1, 10 * 2 * 16 * 128 * 2 * 16),  # groups of 10 layers
-        (models.DEEPSEEK_V3, 8, 61 * 576 * 2 * 64),  # a latent, whole on each rank
+        (models.DEEPSEEK_V3, 8, 61 * 576 * 2 * 16),  # a latent, whole on each rank
     ],
 )
 def test_bytes_of_a_block(config: dict[str, Any], tensor: int, block: int) -> None:
@@ -77,7 +77,7 @@ def test_a_short_request_holds_no_more_than_itself() -> None:
 def test_the_stage_with_the_fewest_blocks_decides() -> None:
     shape = models.shape(models.LLAMA_8B)
     settings = resolve({}, shape, "0.32.0", pipeline=2)
-    found = groups(pages([layer.cache for layer in shape.decoder], settings, 1))
+    found = groups(pages(shape.decoder, settings, 1))
     halves = stages(32, 2)
     one = capacity(found, [(halves[0], Bytes(GIB)), (halves[1], Bytes(GIB // 2))], settings)
     assert one.blocks == GIB // 2 // (16 * 2 * 8 * 128 * 2 * 16)
@@ -103,6 +103,6 @@ def test_a_hybrid_with_state_raises_its_blocks_until_a_state_fits() -> None:
     assert len({group.size() for group in found}) == 1
     assert {len(group.layers) for group in found} == {12}
     attention = next(group for group in found if group.pages[0].kind == "full")
-    state = 3 * (2 * 16 * 128 + 32 * 128) * 2 + 32 * 128 * 128 * 4
+    state = 3 * (2 * 16 * 128 + 32 * 128) * 2 + 32 * 128 * 128 * 2  # in the model's dtype
     assert {group.needed(100, 1) for group in found if group is not attention} == {2}
     assert attention.pages[0].size >= state > attention.pages[0].size - 16 * 2 * 256 * 2 * 2

@@ -67,7 +67,7 @@ def test_layers_that_read_an_earlier_cache_keep_none_and_have_no_key_weights() -
             "num_kv_shared_layers": 2,
         }
     )
-    assert [layer.cache is None for layer in shared.decoder] == [False] * 4 + [True] * 2
+    assert [not layer.caches for layer in shared.decoder] == [False] * 4 + [True] * 2
     assert "self_attn.k_proj" not in {part.name for part in shared.decoder[5].parts}
 
 

@@ -25,7 +25,7 @@ def layout(made: Plan) -> tuple[int, int, int]:
     [
         (models.LLAMA_8B, "hardware: l4\nengine: {max-model-len: 8K}", "single-gpu", (1, 1, 1)),
         (models.LLAMA_8B, "hardware: l4\nengine: {max-model-len: 128K}", "tensor-parallel", (2, 1, 1)),
-        (models.LLAMA_70B, "hardware: l4\nengine: {max-model-len: 8K}", "multi-node", (8, 2, 2)),
+        (models.LLAMA_70B, "hardware: l4\nengine: {max-model-len: 8K}", "tensor-parallel", (8, 1, 1)),
         (
             models.LLAMA_70B,
             "hardware: h100-80gb\nengine: {max-model-len: 128K}",
@@ -118,7 +118,7 @@ def test_a_gpu_without_bfloat16_takes_half() -> None:
 @pytest.mark.parametrize(
     ("config", "text", "fixes"),
     [
-        (models.QWEN3_32B, "hardware: l4:1", ["hardware: l4:8", "h100-94gb:1"]),
+        (models.QWEN3_32B, "hardware: l4:1", ["hardware: l4:4", "h100-94gb:1"]),
         (models.QWEN3_32B, "hardware: l4:2\nengine: {max-model-len: 4K}", ["quantization: fp8"]),
         (
             models.LLAMA_8B,
@@ -180,10 +180,10 @@ def test_the_table() -> None:
     )
     made = plan(models.QWEN3_32B, text)
     said = explain(made, "vllm serve /m").splitlines()
-    assert said[0] == "shop   smollm2-135m-instruct (32.8 B, bf16) on 8 x L4, vLLM 0.32.0"
-    assert said[1] == "  strategy   tensor parallel 8 on one node (g2-standard-96)"
+    assert said[0] == "shop   smollm2-135m-instruct (32.8 B, bf16) on 4 x L4, vLLM 0.32.0"
+    assert said[1] == "  strategy   tensor parallel 4 on one node (g2-standard-48)"
     assert said[2].startswith("  why        1 x L4: weights 61.0 GiB a GPU > 20.3 GiB usable")
-    assert any(line.startswith("  per GPU    weights 7.6 ####") for line in said)
+    assert any(line.startswith("  per GPU    weights 15.5 ####") for line in said)
     assert any(line.startswith("  replicas   1..3 on queue-depth 5") for line in said)
     assert explain(made)
 

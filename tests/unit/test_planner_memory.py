@@ -117,7 +117,7 @@ def test_the_defaults_of_a_batch_follow_the_device(gib: float, device: str, toke
 
 @pytest.mark.parametrize(
     ("version", "since"),
-    [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.17.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.27.0")],
+    [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.18.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.29.0")],
 )
 def test_the_rules_of_a_release(version: str, since: str) -> None:
     assert memory_rules(version).since == since

@@ -1,7 +1,7 @@
 """A plan as `-o json` has it."""
 
 from stoker.planner.fit import Fit
-from stoker.planner.memory import MemoryItem
+from stoker.planner.items import MemoryItem
 from stoker.planner.plan import Plan
 from stoker.planner.startup import StartPhase, startup
 from stoker.render.command import option_words, shown
@@ -93,7 +93,7 @@ def _memory(plan: Plan) -> dict[str, int] | None:
     memory = plan.memory
     if memory is None or plan.fit is None:
         return None
-    graphs = memory.size("cuda_graphs") if plan.fit.settings.rules.graphs_counted else 0
+    graphs = memory.size("cuda_graphs") if plan.fit.settings.graphs_counted else 0
     parts = {name: int(memory.size(name)) for name in ("weights", "activations")}
     return {
         "total": int(memory.total),

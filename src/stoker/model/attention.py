@@ -4,10 +4,13 @@ Sources: Hugging Face config classes; vLLM `model_executor/models/` (which split
 `v1/kv_cache_interface.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stoker.model.families import Family
-from stoker.model.parts import Cache, Config, Part, State, number
+from stoker.model.latent import latent
+from stoker.model.parts import Cache, Config, Part, hidden, number
+from stoker.model.states import state_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +22,46 @@ class Heads:
     size: int
 
 
-def attention(config: Config, family: Family, index: int) -> tuple[tuple[Part, ...], Cache | None]:
-    """The parts and the cache of layer `index`; no cache where it reads an earlier layer's."""
-    if config.get("kv_lora_rank"):
-        return _latent(config)
+Attention = tuple[tuple[Part, ...], tuple[Cache, ...]]
+
+
+def attention(config: Config, family: Family, index: int) -> Attention:
+    """The parts and the caches of layer `index`; no cache where it reads an earlier layer's."""
+    config = _of_layer(config, index)
     kind = layer_type(config, family, index)
-    if kind == "linear_attention":
-        return _delta_net(config)
-    if kind == "mamba":
-        return _mamba(config) if _heads_of_state(config) else _mamba1(config)
-    if kind == "conv":
-        return _short_convolution(config)
+    if kind in _STATES:
+        return state_layer(config, kind)
     if kind in _NOTHING:
-        return (), None
+        return (), ()
+    if config.get("kv_lora_rank"):
+        return latent(config)
     heads = heads_of(config, kind)
     first_shared = number(config, "num_hidden_layers") - number(config, "num_kv_shared_layers")
     shared = number(config, "num_kv_shared_layers") > 0 and index >= first_shared
     parts = _grouped(config, family, heads, shared)
-    return parts, None if shared else _cache(config, kind, heads)
+    caches = () if shared else (_cache(config, kind, heads),)
+    if str(config.get("model_type")) in _STATE_BESIDE:
+        more, beside = state_layer(config, "mamba")
+        return (*parts, *more), (*caches, *beside)
+    return parts, caches
+
+
+def _of_layer(config: Config, index: int) -> Config:
+    """The fields as layer `index` has them: transformers 5 writes those that differ under the layer's
+    number."""
+    own = config.get("per_layer_config")
+    if not isinstance(own, Mapping) or not own:
+        return config
+    found = next((own[key] for key in own if str(key).isdigit() and int(key) == index), None)
+    return {**config, **found, "global_head_dim": None} if isinstance(found, Mapping) else config
 
 
 def layer_type(config: Config, family: Family, index: int) -> str:
-    """`full_attention`, `sliding_attention`, `chunked_attention`, `linear_attention`, `mamba`, `conv`; or a
-    kind that keeps nothing."""
-    types = config.get("layer_types") or config.get("layers_block_type")
-    if types:
-        return _named(config, str(types[index]))
+    """`full_attention`, `sliding_attention`, `chunked_attention`; a kind that keeps a state
+    (`linear_attention`, `kda`, `lightning`, `mamba`, `conv`), or one that keeps nothing."""
+    stated = _stated(config, index)
+    if stated:
+        return stated
     if str(config.get("model_type")) in _STATES_ALONE:
         return "mamba"
     if config.get("full_attention_interval"):
@@ -55,6 +72,32 @@ def layer_type(config: Config, family: Family, index: int) -> str:
     return "sliding_attention" if _windowed(config, family, index) else "full_attention"
 
 
+def _stated(config: Config, index: int) -> str:
+    """What config.json says of layer `index`, in any of the ways there are; empty where it says nothing."""
+    delta = config.get("linear_attn_config")
+    if isinstance(delta, Mapping) and delta.get("kda_layers"):
+        return "kda" if index + 1 in delta["kda_layers"] else "full_attention"
+    types = config.get("layer_types") or config.get("layers_block_type")
+    if types:
+        return _named(config, str(types[index]))
+    if config.get("attn_type_list"):
+        return "full_attention" if config["attn_type_list"][index] else "lightning"
+    if config.get("hybrid_override_pattern"):
+        return _PATTERN.get(str(config["hybrid_override_pattern"])[index], "mlp")
+    if config.get("attn_layer_indices"):
+        return "full_attention" if index in config["attn_layer_indices"] else "mamba"
+    if config.get("attn_layer_period"):
+        offset = number(config, "attn_layer_offset")
+        return "full_attention" if index % number(config, "attn_layer_period") == offset else "mamba"
+    return ""
+
+
+# What the letters of a pattern mean, one a layer.
+_PATTERN = {"M": "mamba", "*": "full_attention", "-": "mlp", "E": "moe"}
+# Models whose layers have attention and a state side by side.
+_STATE_BESIDE = ("falcon_h1",)
+# Layers that keep a state.
+_STATES = ("linear_attention", "kda", "lightning", "mamba", "conv")
 # Models whose layers all keep a state, and no key or value.
 _STATES_ALONE = ("mamba", "mamba2", "falcon_mamba")
 # Layers that keep nothing of a token.
@@ -64,8 +107,8 @@ _NOTHING = ("mlp", "moe", "dense", "ffn")
 def _named(config: Config, name: str) -> str:
     """A layer's kind by what files call it, those of transformers 5 too, which has one name for all that
     keep a state."""
-    if name == "linear_attention" and not config.get("linear_num_key_heads") and _mambas(config):
-        return "mamba"
+    if name == "linear_attention" and not config.get("linear_num_key_heads"):
+        return "mamba" if _mambas(config) else "lightning"
     return {"attention": "full_attention", "mamba2": "mamba"}.get(name, name)
 
 
@@ -108,12 +151,11 @@ def heads_of(config: Config, kind: str = "full_attention") -> Heads:
     if kind == "full_attention":
         kv = number(config, "num_global_key_value_heads", default=kv)
         size = number(config, "global_head_dim", default=size)
+    if kind == "sliding_attention":
+        query = number(config, "swa_num_attention_heads", default=query)
+        kv = number(config, "swa_num_key_value_heads", default=kv)
+        size = number(config, "swa_head_dim", default=size)
     return Heads(query, kv, size)
-
-
-def hidden(config: Config) -> int:
-    """The width of the residual stream."""
-    return number(config, "hidden_size", "n_embd", "d_model")
 
 
 def _grouped(config: Config, family: Family, heads: Heads, shared: bool) -> tuple[Part, ...]:
@@ -135,119 +177,10 @@ def _grouped(config: Config, family: Family, heads: Heads, shared: bool) -> tupl
 
 def _cache(config: Config, kind: str, heads: Heads) -> Cache:
     value = number(config, "v_head_dim", default=heads.size)
+    if kind == "sliding_attention":
+        value = number(config, "swa_v_head_dim", default=value)
     if kind == "sliding_attention" and config.get("sliding_window"):
         return Cache("sliding", heads.kv, heads.size, value, window=number(config, "sliding_window"))
     if kind == "chunked_attention":
         return Cache("chunked", heads.kv, heads.size, value, window=number(config, "attention_chunk_size"))
     return Cache("full", heads.kv, heads.size, value)
-
-
-def _latent(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """Multi-head latent attention: one latent a token, which every rank holds whole.
-
-    vLLM keeps the up-projection twice: as it is for prefill, and split in the model's dtype to be absorbed in
-    decode.
-    """
-    width, heads = hidden(config), number(config, "num_attention_heads")
-    latent, rope = number(config, "kv_lora_rank"), number(config, "qk_rope_head_dim")
-    nope, value = number(config, "qk_nope_head_dim"), number(config, "v_head_dim")
-    low = number(config, "q_lora_rank")
-    query = heads * (nope + rope)
-    queries = (
-        (
-            Part("self_attn.q_a_proj", width * low, "copy"),
-            Part("self_attn.q_b_proj", low * query),
-        )
-        if low
-        else (Part("self_attn.q_proj", width * query),)
-    )
-    up = latent * heads * (nope + value)
-    parts = (
-        *queries,
-        Part("self_attn.kv_a_proj_with_mqa", width * (latent + rope), "copy"),
-        Part("self_attn.kv_b_proj", up),
-        Part("self_attn.absorbed", up, "shard", "other"),
-        Part("self_attn.o_proj", heads * value * width),
-        Part("self_attn.norms", low + latent, "copy", "other"),
-    )
-    return parts, Cache("mla", 1, latent + rope)
-
-
-def _delta_net(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """Gated delta net, as in Qwen3-Next. Source: vLLM `layers/mamba/mamba_utils.py`,
-    gated_delta_net_state_shape."""
-    width = hidden(config)
-    keys = number(config, "linear_num_key_heads") * number(config, "linear_key_head_dim")
-    value_heads, value = number(config, "linear_num_value_heads"), number(config, "linear_value_head_dim")
-    values, kernel = value_heads * value, number(config, "linear_conv_kernel_dim", default=4)
-    mixed = 2 * keys + values
-    parts = (
-        Part("linear_attn.in_proj_qkvz", width * (mixed + values)),
-        Part("linear_attn.in_proj_ba", width * 2 * value_heads),
-        Part("linear_attn.conv1d", mixed * kernel, "shard", "other"),
-        Part("linear_attn.out_proj", values * width),
-        Part("linear_attn.norms", 2 * value_heads + value, "copy", "other"),
-    )
-    temporal = value_heads * value * number(config, "linear_key_head_dim")
-    states = (State(mixed * (kernel - 1)), State(temporal, 4))
-    return parts, Cache("state", states=states, kept=2)
-
-
-def _heads_of_state(config: Config) -> int:
-    return number(config, "mamba_n_heads", "mamba_num_heads", "num_heads")
-
-
-def _mamba1(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """Mamba 1, as in Jamba. Source: vLLM `layers/mamba/mamba_utils.py`, mamba1_state_shape."""
-    width = hidden(config)
-    inner = number(config, "mamba_expand", "expand", default=2) * width
-    if str(config.get("model_type")) == "falcon_mamba":
-        inner = number(config, "intermediate_size", default=inner)
-    state = number(config, "mamba_d_state", "state_size", default=16)
-    kernel = number(config, "mamba_d_conv", "conv_kernel", default=4)
-    rank = number(config, "mamba_dt_rank", "time_step_rank", default=-(-width // 16))
-    parts = (
-        Part("mamba.in_proj", 2 * width * inner),
-        Part("mamba.conv1d", inner * (kernel + 1), "shard", "other"),
-        Part("mamba.x_proj", inner * (rank + 2 * state)),
-        Part("mamba.dt_proj", (rank + 1) * inner),
-        Part("mamba.out_proj", inner * width),
-        Part("mamba.A", inner * (state + 1), "shard", "other"),
-    )
-    return parts, Cache("state", states=(State(inner * (kernel - 1)), State(inner * state)), kept=2)
-
-
-def _short_convolution(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """A gated convolution over a few tokens, as in LFM2. Source: vLLM `layers/mamba/mamba_utils.py`,
-    short_conv_state_shape."""
-    width, kernel = hidden(config), number(config, "conv_L_cache", default=3)
-    parts = (
-        Part("conv.in_proj", 3 * width * width),
-        Part("conv.conv", width * kernel, "shard", "other"),
-        Part("conv.out_proj", width * width),
-    )
-    return parts, Cache("state", states=(State(width * (kernel - 1)),), kept=2)
-
-
-def _mamba(config: Config) -> tuple[tuple[Part, ...], Cache]:
-    """Mamba 2, as in Granite 4. Source: vLLM `layers/mamba/mamba_utils.py`, mamba2_state_shape."""
-    width = hidden(config)
-    heads, size = (
-        _heads_of_state(config),
-        number(config, "mamba_d_head", "mamba_head_dim", "head_dim"),
-    )
-    groups, state = (
-        number(config, "mamba_n_groups", "n_groups", default=1),
-        number(config, "mamba_d_state", "ssm_state_size", "state_size"),
-    )
-    kernel = number(config, "mamba_d_conv", "conv_kernel", default=4)
-    inner = heads * size
-    mixed = inner + 2 * groups * state
-    parts = (
-        Part("mamba.in_proj", width * (inner + mixed + heads)),
-        Part("mamba.conv1d", mixed * (kernel + 1), "shard", "other"),
-        Part("mamba.out_proj", inner * width),
-        Part("mamba.norms", inner + 3 * heads, "copy", "other"),
-    )
-    states = (State(mixed * (kernel - 1)), State(heads * size * state, 4))
-    return parts, Cache("state", states=states, kept=3)

@@ -3,9 +3,8 @@
 Sources: Hugging Face config classes; vLLM `model_executor/models/`.
 """
 
-from stoker.model.attention import hidden
 from stoker.model.families import Family
-from stoker.model.parts import Config, Experts, Part, number
+from stoker.model.parts import Config, Experts, Part, hidden, number
 
 
 def feedforward(config: Config, family: Family, index: int) -> tuple[tuple[Part, ...], int, Experts | None]:

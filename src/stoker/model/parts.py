@@ -34,14 +34,24 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A part of what a linear-attention or Mamba layer remembers: elements before sharding, and their size in
-    bytes.
+    """A part of what a linear-attention or Mamba layer remembers.
 
-    `element` 0 means the model's own dtype; vLLM keeps the recurrent state in float32.
+    elements: before sharding. recurrent: whether it is what is carried from token to token, which may have
+    a dtype of its own, rather than the last inputs of a convolution. element: bytes that the model fixes, 0
+    where the engine's dtype counts. groups of `each` elements come on top; where they do not divide, each
+    rank has one.
     """
 
     elements: int
+    recurrent: bool = False
     element: int = 0
+    groups: int = 0
+    each: int = 0
+
+    def on_rank(self, tensor: int) -> int:
+        """Elements on one rank. Source: vLLM `layers/mamba/mamba_utils.py`, mamba2_state_shape."""
+        groups = self.groups if self.groups % tensor == 0 else tensor
+        return (self.elements + groups * self.each) // tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +59,10 @@ class Cache:
     """What one layer keeps. `window` is in tokens: of a sliding window, or a chunk of local attention.
 
     kind full, sliding, chunked: K and V of `kv_heads` heads, `head_dim` and `value_dim` wide.
-    kind mla: one latent of `head_dim` elements. kind state: `states`, the same for any length, of which a
-    request keeps `kept` where prefixes are cached: the newest, one to go back to, and one more where a
-    prefill marks its own.
+    kind mla: one latent of `head_dim` elements, each of `element` bytes where that is not the engine's to
+    choose; sparse: it is read by an indexer, whose own cache stands beside it. kind state: `states`, the
+    same for any length; marks: a prefill leaves one more on its way; chunk: tokens that its kernel takes at
+    once.
     """
 
     kind: Kind
@@ -60,7 +71,10 @@ class Cache:
     value_dim: int = 0
     window: int = 0
     states: tuple[State, ...] = ()
-    kept: int = 1
+    marks: bool = False
+    chunk: int = 0
+    element: int = 0
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,12 @@ class Experts:
 class Layer:
     """One decoder layer. `width` is the intermediate size of its dense MLP, 0 where it has none.
 
-    `cache` is None where the layer reads what an earlier one keeps.
+    `caches` are what it keeps: none where it reads what an earlier one keeps, two where attention and a
+    state stand side by side, or an indexer beside a latent.
     """
 
     parts: tuple[Part, ...]
-    cache: Cache | None
+    caches: tuple[Cache, ...]
     width: int = 0
     experts: Experts | None = None
 
@@ -112,3 +127,8 @@ def number(config: Config, *names: str, default: int = 0) -> int:
         ):
             return int(value)
     return default
+
+
+def hidden(config: Config) -> int:
+    """The width of the residual stream."""
+    return number(config, "hidden_size", "n_embd", "d_model")

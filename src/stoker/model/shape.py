@@ -7,12 +7,13 @@ from typing import Any
 
 from stoker.errors import UsageError
 from stoker.model import validation
-from stoker.model.attention import attention, heads_of, hidden
+from stoker.model.attention import attention, heads_of
 from stoker.model.blueprint import Drawn, drawn
 from stoker.model.families import FAMILIES, Family
 from stoker.model.feedforward import feedforward
 from stoker.model.files import ModelFiles
-from stoker.model.parts import Cache, Layer, Part, Vision, number
+from stoker.model.latent import Latent, widths
+from stoker.model.parts import Cache, Layer, Part, Vision, hidden, number
 from stoker.model.quantization import Quantization, read_quantization
 from stoker.model.sizing import SURE, count, resized, sized
 from stoker.model.vision import vision
@@ -59,11 +60,12 @@ class ModelShape:
     model_type: str = ""
     band: float = SURE
     doubt: str = ""
+    latent: Latent = Latent()
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
         """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads *
         size."""
-        return Bytes(sum(_token_bytes(layer.cache, element) for layer in self.decoder if layer.cache))
+        return Bytes(sum(_token_bytes(cache, element) for cache in self.caches))
 
     @property
     def kinds(self) -> tuple[Layer, ...]:
@@ -73,11 +75,13 @@ class ModelShape:
     @property
     def caches(self) -> tuple[Cache, ...]:
         """What the layers keep, in their order."""
-        return tuple(layer.cache for layer in self.decoder if layer.cache)
+        return tuple(cache for layer in self.decoder for cache in layer.caches)
 
 
 def _token_bytes(cache: Cache, element: int) -> int:
-    return 0 if cache.kind == "state" else cache.kv_heads * (cache.head_dim + cache.value_dim) * element
+    if cache.kind == "state":
+        return 0
+    return cache.kv_heads * (cache.head_dim + cache.value_dim) * (cache.element or element)
 
 
 def read_shape(files: ModelFiles) -> ModelShape:
@@ -113,10 +117,12 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
     decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
+    head = () if tied else tuple(part for part in last if part.name == "lm_head")
     decoder, first, last = resized(decoder, first, last, whole, heads.kv)
     validation.check_layers(decoder, (*first, *last))
     counted = count((*first, *last, *(part for layer in decoder for part in layer.parts)))
     size = sized(architecture, counted, _in_headers(files), whole)
+    last = (*last, *_missing_head(config, architecture, head, last))
     return ModelShape(
         architecture=architecture,
         layers=layers,
@@ -142,16 +148,26 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
         model_type=str(config.get("model_type") or ""),
         band=size.band,
         doubt=size.doubt,
+        latent=widths(text),
     )
 
 
+def _missing_head(
+    config: Mapping[str, Any], architecture: str, head: tuple[Part, ...], last: tuple[Part, ...]
+) -> tuple[Part, ...]:
+    """The head that vLLM has and transformers' class has not: where nothing says that it is tied, vLLM
+    takes the decoder's default, transformers that of the class around it. Mistral 3 is such a one."""
+    unsaid = "text_config" in config and architecture in FAMILIES
+    return head if unsaid and not any(part.name == "lm_head" for part in last) else ()
+
+
 def _layer(text: Mapping[str, Any], family: Family, index: int) -> Layer:
-    ours, cache = attention(text, family, index)
+    ours, caches = attention(text, family, index)
     theirs, width, experts = feedforward(text, family, index)
     norms = Part("norms", family.norms * hidden(text), "copy", "other")
     extra = number(text, "hidden_size_per_layer_input")
     per_layer = (Part("per_layer_input_gate", 2 * extra * hidden(text), "copy"),) if extra else ()
-    return Layer((*ours, *theirs, norms, *per_layer), cache, width, experts)
+    return Layer((*ours, *theirs, norms, *per_layer), caches, width, experts)
 
 
 def _ends(

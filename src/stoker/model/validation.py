@@ -164,9 +164,9 @@ def check_layers(decoder: Sequence[Layer], ends: Sequence[Part]) -> None:
     """Raises: ValueError, for layers that keep nothing of a token or have a negative size: no model is like
     that."""
     for layer in {id(one): one for one in decoder}.values():
-        cache = layer.cache
-        if cache is not None and not _keeps(cache):
-            raise ValueError(f"its layers of {cache.kind} attention would keep nothing of a token")
+        for cache in layer.caches:
+            if not _keeps(cache):
+                raise ValueError(f"its layers of {cache.kind} attention would keep nothing of a token")
         _check_parts(layer.parts)
     _check_parts(ends)
 
@@ -174,7 +174,7 @@ def check_layers(decoder: Sequence[Layer], ends: Sequence[Part]) -> None:
 def hollow(decoder: Sequence[Layer]) -> bool:
     """Whether some layers' state has no size, since config.json has it under names that are not known
     here."""
-    caches = [one.cache for one in decoder if one.cache is not None and one.cache.kind == "state"]
+    caches = [cache for one in decoder for cache in one.caches if cache.kind == "state"]
     return any(not any(state.elements for state in cache.states) for cache in caches)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from stoker.errors import DoesNotFit
 from stoker.model.shape import ModelShape
 from stoker.planner.fit import Fit
+from stoker.planner.items import MemoryItem
 from stoker.planner.kv_cache import capacity, groups, longest, pages
 from stoker.planner.layout import Layout, stages
-from stoker.planner.memory import MemoryItem, RankMemory
+from stoker.planner.memory import RankMemory
 from stoker.planner.settings import GIB, Settings, resolve
 from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.spec.nouns import ServeSpec
@@ -43,7 +44,7 @@ def cpu_fit(
     if weights + other + kv > total:
         raise _does_not_fit(spec, memory, count, layout, weights, kv, other)
     settings = replace(settings, kv_cache_memory=kv)
-    laid = groups(pages([layer.cache for layer in shape.decoder], settings, layout.tensor))
+    laid = groups(pages(shape.decoder, settings, layout.tensor), settings.rules.group_slack)
     caches = [(layers, kv) for layers in parts]
     held = capacity(laid, caches, settings)
     most = longest(laid, held.blocks, settings, settings.max_model_len)

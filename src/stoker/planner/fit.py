@@ -51,7 +51,7 @@ def weigh(
         rank_memory(shape, total, layout, stage, held, settings)
         for stage, held in enumerate(stages(shape.layers, layout.pipeline))
     )
-    laid = groups(pages([layer.cache for layer in shape.decoder], settings, layout.tensor))
+    laid = groups(pages(shape.decoder, settings, layout.tensor), settings.rules.group_slack)
     held = capacity(laid, [(rank.layers, Bytes(max(0, rank.kv_cache))) for rank in ranks], settings)
     most = longest(laid, held.blocks, settings, settings.max_model_len)
     fit = Fit(layout, settings, ranks, laid, held, most)

@@ -6,19 +6,21 @@ Source: vLLM 0.32 `v1/core/kv_cache_utils.py` (get_kv_cache_groups, get_kv_cache
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, lcm
 from typing import TypeVar
 
-from stoker.model.parts import Cache, Kind
+from stoker.model.parts import Cache, Kind, Layer
 from stoker.planner.settings import Settings
 from stoker.units import Bytes
 
 T = TypeVar("T")
+SPARSE_FP8 = 656  # bytes of a latent in fp8_ds_mla: 512 in fp8, 4 scales, 64 rotary elements in 16 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One layer's page: its bytes on one rank, and the tokens in it. A state's request holds `kept` pages."""
+    """One layer's page: its bytes on one rank, and the tokens in it. A state's request holds `kept` pages;
+    0 where it keeps one for each block of its tokens."""
 
     kind: Kind
     size: int
@@ -28,7 +30,7 @@ class Page:
 
     def needed(self, length: int, in_flight: int) -> int:
         """Pages that one request of `length` tokens holds at most."""
-        if self.kind == "state":
+        if self.kind == "state" and self.kept:
             return self.kept
         if self.kind == "sliding":
             return ceil(min(self.window - 1 + in_flight, length) / self.block) + 1
@@ -60,16 +62,16 @@ class Group:
         return _distinct(self.pages)
 
 
-def pages(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> dict[int, Page]:
-    """Each layer's page on one rank of a tensor-parallel group, by the layer's index; none for those that
-    share."""
-    block = _block_size(caches, settings, tensor)
+def pages(decoder: Sequence[Layer], settings: Settings, tensor: int) -> tuple[tuple[int, Page], ...]:
+    """Every cache's page on one rank of a tensor-parallel group, with the index of its layer."""
+    held = [(index, cache) for index, layer in enumerate(decoder) for cache in layer.caches]
+    distinct = _distinct([cache for _, cache in held])
+    block = _block_size(distinct, settings, tensor)
     sized = replace(settings, block_size=block)
-    made = {id(cache): _page(cache, sized, tensor) for cache in _distinct(caches) if cache is not None}
-    if any(page.kind == "state" for page in made.values()):
-        widest = max(page.size for page in made.values())
-        made = {i: replace(p, size=widest) if p.kind == "state" else p for i, p in made.items()}
-    return {index: made[id(cache)] for index, cache in enumerate(caches) if cache is not None}
+    made = {id(cache): _page(cache, sized, tensor) for cache in distinct}
+    widest = max((page.size for page in made.values()), default=0)
+    made = {i: replace(p, size=widest) if p.kind == "state" else p for i, p in made.items()}
+    return tuple((index, made[id(cache)]) for index, cache in held)
 
 
 def _distinct(values: Sequence[T]) -> tuple[T, ...]:
@@ -79,39 +81,65 @@ def _distinct(values: Sequence[T]) -> tuple[T, ...]:
 
 
 def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
+    block = settings.block_size
     if cache.kind == "state":
-        size = sum(s.elements // tensor * (s.element or settings.dtype_bytes) for s in cache.states)
-        return Page("state", size, settings.block_size, kept=cache.kept if settings.keeps_states else 1)
+        return Page("state", _state_size(cache, settings, tensor), block, kept=_kept(cache, settings))
     if cache.kind == "mla":
-        return Page("mla", settings.block_size * cache.head_dim * settings.kv_bytes, settings.block_size)
+        element = cache.element or settings.kv_bytes
+        each = SPARSE_FP8 if cache.sparse and settings.kv_bytes == 1 else cache.head_dim * element
+        return Page("mla", block * each, block)
     heads = max(1, cache.kv_heads // tensor)
-    size = settings.block_size * heads * (cache.head_dim + cache.value_dim) * settings.kv_bytes
-    return Page(cache.kind, size, settings.block_size, cache.window)
+    size = block * heads * (cache.head_dim + cache.value_dim) * settings.kv_bytes
+    size += block * heads * 2 * 4 * ("per_token_head" in settings.kv_dtype)  # a scale for K and one for V
+    if cache.kind not in settings.windows:
+        return Page("full", size, block)
+    return Page(cache.kind, size, block, cache.window)
 
 
-def _block_size(caches: Sequence[Cache | None], settings: Settings, tensor: int) -> int:
-    """Hybrids of attention and state: tokens a block are raised until an attention page holds a state."""
+def _state_size(cache: Cache, settings: Settings, tensor: int) -> int:
+    return sum(state.on_rank(tensor) * settings.state_bytes(state) for state in cache.states)
+
+
+def _kept(cache: Cache, settings: Settings) -> int:
+    """States that one request keeps: the newest; where prefixes are found again, one to go back to, and one
+    more where a prefill marks its own; in releases between, one for each block of tokens."""
+    if settings.prefixes == "none":
+        return 1
+    if settings.prefixes == "all" and cache.chunk:
+        return 0
+    return 2 + (settings.prefixes == "checkpoint" and cache.marks)
+
+
+def _block_size(caches: Sequence[Cache], settings: Settings, tensor: int) -> int:
+    """Hybrids of attention and state: tokens a block are raised until an attention page holds a state.
+
+    Source: vLLM `platforms/interface.py`, _align_hybrid_block_size.
+    """
     one = replace(settings, block_size=1)
-    there = [cache for cache in _distinct(caches) if cache is not None]
-    states = [_page(c, one, tensor).size for c in there if c.kind == "state"]
-    attention = [_page(c, one, tensor).size for c in there if c.kind != "state"]
-    if not any(states) or not any(attention):
+    states = [_state_size(cache, one, tensor) for cache in caches if cache.kind == "state"]
+    attention = [_page(cache, one, tensor) for cache in caches if cache.kind != "state"]
+    if not any(states) or not any(page.size for page in attention):
         return settings.block_size
-    step = settings.block_size
-    return step * ceil(max(states) / (step * max(attention)))
+    step = max(settings.block_size, 128 if any(page.kind == "mla" for page in attention) else 0)
+    if settings.prefixes == "all":
+        step = lcm(step, *(cache.chunk for cache in caches if cache.chunk))
+    return step * ceil(max(states) / (step * max(page.size for page in attention)))
 
 
-def groups(by_layer: dict[int, Page]) -> tuple[Group, ...]:
+def groups(held: Sequence[tuple[int, Page]], slack: float = 1.5) -> tuple[Group, ...]:
     """Layers grouped as vLLM does: one group where all need the same tokens kept, else groups of equal
-    size."""
-    layers, found = tuple(by_layer), tuple(by_layer.values())
+    size.
+
+    slack: how much larger the largest kind may be than the smallest, and still be the size of all groups.
+    """
+    layers, found = tuple(index for index, _ in held), tuple(page for _, page in held)
     if not found or _uniform(found):
         return (Group(layers, found),) if found else ()
     buckets: dict[Page, list[int]] = {}
-    for index, page in _unified(by_layer).items():
+    for index, page in _unified(held):
         buckets.setdefault(page, []).append(index)
     least, most = min(map(len, buckets.values())), max(map(len, buckets.values()))
-    size = most if most < least * 1.5 else least
+    size = most if most < least * slack else least
     out = []
     for page, indices in buckets.items():
         count = ceil(len(indices) / size)
@@ -123,15 +151,14 @@ def _uniform(found: Sequence[Page]) -> bool:
     """Whether all layers keep the same tokens, whatever the sizes of their pages."""
     found = _distinct(found)
     kinds = {("full" if page.kind == "mla" else page.kind, page.window, page.block) for page in found}
-    same_state = len({page.size for page in found}) == 1 or found[0].kind != "state"
-    return len(kinds) == 1 and same_state
+    return len(kinds) == 1
 
 
-def _unified(by_layer: dict[int, Page]) -> dict[int, Page]:
+def _unified(held: Sequence[tuple[int, Page]]) -> tuple[tuple[int, Page], ...]:
     """All pages of one size: smaller ones hold more tokens, or are padded where that does not come out
     even."""
-    widest = max(page.size for page in by_layer.values())
-    return {i: page if page.size == widest else _widened(page, widest) for i, page in by_layer.items()}
+    widest = max(page.size for _, page in held)
+    return tuple((i, page if page.size == widest else _widened(page, widest)) for i, page in held)
 
 
 def _widened(page: Page, widest: int) -> Page:

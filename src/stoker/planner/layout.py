@@ -57,9 +57,10 @@ def _divides(shape: ModelShape, kinds: tuple[Layer, ...], tensor: int) -> str | 
         return f"{tensor} does not divide the model's {shape.heads} attention heads"
     for kv in sorted(
         {
-            one.cache.kv_heads
+            cache.kv_heads
             for one in kinds
-            if one.cache and one.cache.kind in ("full", "sliding", "chunked")
+            for cache in one.caches
+            if cache.kind in ("full", "sliding", "chunked")
         }
     ):
         if kv % tensor and tensor % kv:

@@ -5,13 +5,15 @@ Source: vLLM `engine/arg_utils.py` get_batch_defaults, `config/`, `platforms/`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from stoker.catalog.gpus import GpuType
-from stoker.catalog.memory import MemoryRules, memory_rules
+from stoker.catalog.gpus import GpuType, by_device_name, gpus
+from stoker.catalog.memory import MemoryRules, memory_rules, numbers, runner_rules
 from stoker.errors import UsageError
+from stoker.model.parts import State
 from stoker.model.quantization import Quantization, asked
 from stoker.model.shape import ModelShape
+from stoker.planner.runner import runner
 from stoker.units import Bytes, Tokens
 
 GIB = 1024**3
@@ -34,7 +36,11 @@ SIZES: Mapping[str, int] = {
 class Settings:
     """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache.
 
-    max_loras: adapters that one batch has room for, 0 without any.
+    max_loras: adapters that one batch has room for, 0 without any. runner: which of vLLM's model runners
+    serves it. windows: kinds of attention whose blocks are freed behind their window. prefixes: what a
+    request keeps of states so that its prefix is found again. images: whether the profile run has some;
+    towers: whether what reads them is loaded. gpu: what it runs on, None where that is not known.
+    conv_bytes and carried_bytes: of an element of a state, 0 where the model's own dtype counts.
     """
 
     rules: MemoryRules
@@ -55,12 +61,34 @@ class Settings:
     kv_cache_memory: Bytes | None = None
     max_loras: int = 0
     max_lora_rank: int = 16
+    runner: Literal[1, 2] = 1
+    windows: frozenset[str] = frozenset(("sliding", "chunked"))
+    prefixes: Literal["none", "all", "align", "checkpoint"] = "none"
+    gpu: GpuType | None = None
+    conv_bytes: int = 0
+    carried_bytes: int = 0
+    images: bool = True
+    towers: bool = True
 
     @property
-    def keeps_states(self) -> bool:
-        """Whether a request keeps earlier states of a hybrid's layers, so that prefixes can be found
-        again."""
-        return self.prefix_caching and self.rules.in_flight_batches > 1
+    def hopper(self) -> bool:
+        """Whether the GPU is of compute capability 9; true where none is named, as most figures are of
+        one."""
+        return self.gpu is None or self.gpu.capability is None or self.gpu.capability == 90
+
+    @property
+    def graphs_counted(self) -> bool:
+        """Whether the memory of CUDA graphs is taken off the KV cache."""
+        return self.rules.graphs_counted_v2 if self.runner == 2 else self.rules.graphs_counted
+
+    def state_bytes(self, state: State) -> int:
+        """Bytes of one element of a state: as asked, else as the platform or the model fixes it, else the
+        dtype's."""
+        if state.recurrent:
+            return self.carried_bytes or (
+                4 if self.cpu else state.element or self.conv_bytes or self.dtype_bytes
+            )
+        return self.conv_bytes or state.element or self.dtype_bytes
 
     @property
     def in_flight(self) -> int:
@@ -69,11 +97,11 @@ class Settings:
 
         Source: vLLM `config/vllm.py`, max_concurrent_batches.
         """
+        if self.rules.in_flight == "batch":
+            return self.max_num_batched_tokens
         batches = self.pipeline
-        if (
-            self.rules.in_flight_batches > 1 and not self.cpu
-        ):  # scheduled ahead of what runs; the CPU does not
-            batches = self.pipeline + 1 if self.rules.sampler == 2 else max(2, self.pipeline)
+        if not self.cpu:  # scheduled ahead of what runs; the CPU does not
+            batches = self.pipeline + 1 if self.runner == 2 else max(2, self.pipeline)
         return batches * self.max_num_batched_tokens
 
 
@@ -96,6 +124,9 @@ def resolve(
     quantization = _quantization(options, shape)
     kv = _kv_dtype(options, quantization, dtype)
     given = options.get("kv-cache-memory-bytes")
+    kind = None if cpu else gpus().get(device) or (by_device_name(device) if device else None)
+    which = runner(version, shape, options, quantized=quantization is not None)
+    carried = SIZES.get(str(options.get("mamba-ssm-cache-dtype")), 0)
     return Settings(
         rules=rules,
         dtype=dtype,
@@ -107,7 +138,7 @@ def resolve(
         max_num_batched_tokens=_count(options, "max-num-batched-tokens", tokens),
         max_num_seqs=_count(options, "max-num-seqs", rows),
         utilization=_share(options, rules.utilization),
-        block_size=_count(options, "block-size", _block(shape, cpu)),
+        block_size=_count(options, "block-size", _block(shape, version, kind, cpu, SIZES.get(kv, 2))),
         eager=options.get("enforce-eager") is True,
         pipeline=pipeline,
         cpu=cpu,
@@ -115,7 +146,46 @@ def resolve(
         kv_cache_memory=None if given is None else Bytes(int(Tokens.parse(given))),
         max_loras=_count(options, "max-loras", 1) if options.get("enable-lora") else 0,
         max_lora_rank=_count(options, "max-lora-rank", 16),
+        runner=which,
+        windows=_windows(options, version, rules, cpu),
+        prefixes=_prefixes(options, shape, rules),
+        gpu=kind,
+        conv_bytes=SIZES.get(str(options.get("mamba-cache-dtype")), 0),
+        carried_bytes=carried,
+        images=_has_images(options, version, which),
+        towers=options.get("language-model-only") is not True,
     )
+
+
+def _has_images(options: Mapping[str, Any], version: str, which: int) -> bool:
+    """Whether the profile run encodes images: not where they are off, nor in the second runner's first
+    releases."""
+    if any(options.get(name) is True for name in ("language-model-only", "skip-mm-profiling")):
+        return False
+    rules = runner_rules(version)
+    return which == 1 or rules is None or rules.images
+
+
+def _windows(options: Mapping[str, Any], version: str, rules: MemoryRules, cpu: bool) -> frozenset[str]:
+    """Kinds of attention that give blocks back: not before 0.10, and not where the hybrid manager is off."""
+    if numbers(version) < (0, 10) or options.get("disable-hybrid-kv-cache-manager") is True:
+        return frozenset()
+    return frozenset(("sliding", "chunked") if rules.chunked_groups else ("sliding",))
+
+
+def _prefixes(
+    options: Mapping[str, Any], shape: ModelShape, rules: MemoryRules
+) -> Literal["none", "all", "align", "checkpoint"]:
+    """What is kept of states. Models of states alone keep none unless asked, hybrids since 0.26."""
+    asked, mode = options.get("enable-prefix-caching"), options.get("mamba-cache-mode")
+    alone = all(cache.kind == "state" for cache in shape.caches)
+    if asked is False or (asked is None and (alone or rules.hybrid_prefixes == "none")):
+        return "none"
+    if mode == "all":
+        return "all"
+    if mode == "align" and rules.hybrid_prefixes == "all":
+        return "align"
+    return "align" if rules.hybrid_prefixes == "none" else rules.hybrid_prefixes
 
 
 def _dtype(options: Mapping[str, Any], shape: ModelShape) -> str:
@@ -155,9 +225,9 @@ def _batches(
         return 2048 * ranks, 128 * ranks  # of the API server; a library has twice as much
     if rules.whole_prompts:
         return max(2048, length), 256
-    if memory >= 160 * GIB and rules.in_flight_batches > 1:
+    if memory >= 160 * GIB and rules.huge_batches:
         return 16384, 1024
-    return (8192, 1024) if memory >= 70 * GIB and not device.startswith("a100") else (2048, 256)
+    return (8192, 1024) if memory >= 70 * GIB and "a100" not in device else (2048, 256)
 
 
 def default_requests(version: str, device: GpuType) -> int:
@@ -165,11 +235,23 @@ def default_requests(version: str, device: GpuType) -> int:
     return _batches(memory_rules(version), int(device.memory), device.key, 0, 1, False)[1]
 
 
-def _block(shape: ModelShape, cpu: bool) -> int:
-    latent = any(cache.kind == "mla" for cache in shape.caches)
+def _block(shape: ModelShape, version: str, kind: GpuType | None, cpu: bool, element: int) -> int:
+    """Tokens a block, where nobody says: what the attention backend that vLLM prefers there takes.
+
+    Source: vLLM `platforms/cuda.py`, _get_backend_priorities, and each backend's
+    get_supported_kernel_block_sizes.
+    """
+    latent = [cache for cache in shape.caches if cache.kind == "mla"]
     if cpu:
         return 16 if latent else 128
-    return 64 if latent else 16
+    if not latent:
+        return 16
+    if any(cache.sparse for cache in latent):
+        return 64
+    capability = kind.capability if kind is not None and kind.capability else 90
+    if capability >= 100 or (capability == 90 and (element == 1 or numbers(version) < (0, 19))):
+        return 64
+    return 16
 
 
 def _count(options: Mapping[str, Any], name: str, default: int) -> int:
