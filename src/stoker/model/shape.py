@@ -113,16 +113,15 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
     config = files.config
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
     layers = number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-    kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
-    decoder = tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
+    decoder = _decoder(text, family, layers)
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
-    head = () if tied else tuple(part for part in last if part.name == "lm_head")
+    behind = last
     decoder, first, last = resized(decoder, first, last, whole, heads.kv)
     validation.check_layers(decoder, (*first, *last))
     counted = count((*first, *last, *(part for layer in decoder for part in layer.parts)))
     size = sized(architecture, counted, _in_headers(files), whole)
-    last = (*last, *_missing_head(config, architecture, head, last))
+    last += () if tied else _missing_head(config, architecture, behind, last)
     return ModelShape(
         architecture=architecture,
         layers=layers,
@@ -152,13 +151,20 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
     )
 
 
+def _decoder(text: Mapping[str, Any], family: Family, layers: int) -> tuple[Layer, ...]:
+    kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
+    return tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
+
+
 def _missing_head(
-    config: Mapping[str, Any], architecture: str, head: tuple[Part, ...], last: tuple[Part, ...]
+    config: Mapping[str, Any], architecture: str, own: tuple[Part, ...], last: tuple[Part, ...]
 ) -> tuple[Part, ...]:
     """The head that vLLM has and transformers' class has not: where nothing says that it is tied, vLLM
     takes the decoder's default, transformers that of the class around it. Mistral 3 is such a one."""
     unsaid = "text_config" in config and architecture in FAMILIES
-    return head if unsaid and not any(part.name == "lm_head" for part in last) else ()
+    if not unsaid or any(part.name == "lm_head" for part in last):
+        return ()
+    return tuple(part for part in own if part.name == "lm_head")
 
 
 def _layer(text: Mapping[str, Any], family: Family, index: int) -> Layer:

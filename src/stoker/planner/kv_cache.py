@@ -91,7 +91,7 @@ def _page(cache: Cache, settings: Settings, tensor: int) -> Page:
     heads = max(1, cache.kv_heads // tensor)
     size = block * heads * (cache.head_dim + cache.value_dim) * settings.kv_bytes
     size += block * heads * 2 * 4 * ("per_token_head" in settings.kv_dtype)  # a scale for K and one for V
-    if cache.kind not in settings.windows:
+    if cache.kind not in settings.policy.windows:
         return Page("full", size, block)
     return Page(cache.kind, size, block, cache.window)
 
@@ -103,11 +103,11 @@ def _state_size(cache: Cache, settings: Settings, tensor: int) -> int:
 def _kept(cache: Cache, settings: Settings) -> int:
     """States that one request keeps: the newest; where prefixes are found again, one to go back to, and one
     more where a prefill marks its own; in releases between, one for each block of tokens."""
-    if settings.prefixes == "none":
+    if settings.policy.prefixes == "none":
         return 1
-    if settings.prefixes == "all" and cache.chunk:
+    if settings.policy.prefixes == "all" and cache.chunk:
         return 0
-    return 2 + (settings.prefixes == "checkpoint" and cache.marks)
+    return 2 + (settings.policy.prefixes == "checkpoint" and cache.marks)
 
 
 def _block_size(caches: Sequence[Cache], settings: Settings, tensor: int) -> int:
@@ -121,7 +121,7 @@ def _block_size(caches: Sequence[Cache], settings: Settings, tensor: int) -> int
     if not any(states) or not any(page.size for page in attention):
         return settings.block_size
     step = max(settings.block_size, 128 if any(page.kind == "mla" for page in attention) else 0)
-    if settings.prefixes == "all":
+    if settings.policy.prefixes == "all":
         step = lcm(step, *(cache.chunk for cache in caches if cache.chunk))
     return step * ceil(max(states) / (step * max(page.size for page in attention)))
 

@@ -8,28 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stoker.catalog.gpus import GpuType, by_device_name, gpus
-from stoker.catalog.memory import MemoryRules, memory_rules, numbers, runner_rules
+from stoker.catalog.memory import MemoryRules, memory_rules, runner_rules
 from stoker.errors import UsageError
 from stoker.model.parts import State
 from stoker.model.quantization import Quantization, asked
 from stoker.model.shape import ModelShape
+from stoker.planner.cache_policy import SIZES, CachePolicy, block_size, cache_policy
 from stoker.planner.runner import runner
 from stoker.units import Bytes, Tokens
 
 GIB = 1024**3
-SIZES: Mapping[str, int] = {
-    "float32": 4,
-    "float": 4,
-    "bfloat16": 2,
-    "float16": 2,
-    "half": 2,
-    "fp8": 1,
-    "fp8_e4m3": 1,
-    "fp8_e5m2": 1,
-    "fp8_inc": 1,
-    "fp8_ds_mla": 1,
-    "int8_per_token_head": 1,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +25,8 @@ class Settings:
     """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache.
 
     max_loras: adapters that one batch has room for, 0 without any. runner: which of vLLM's model runners
-    serves it. windows: kinds of attention whose blocks are freed behind their window. prefixes: what a
-    request keeps of states so that its prefix is found again. images: whether the profile run has some;
-    towers: whether what reads them is loaded. gpu: what it runs on, None where that is not known.
-    conv_bytes and carried_bytes: of an element of a state, 0 where the model's own dtype counts.
+    serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known.
+    images: whether the profile run has some; towers: whether what reads them is loaded.
     """
 
     rules: MemoryRules
@@ -62,11 +48,8 @@ class Settings:
     max_loras: int = 0
     max_lora_rank: int = 16
     runner: Literal[1, 2] = 1
-    windows: frozenset[str] = frozenset(("sliding", "chunked"))
-    prefixes: Literal["none", "all", "align", "checkpoint"] = "none"
+    policy: CachePolicy = CachePolicy()
     gpu: GpuType | None = None
-    conv_bytes: int = 0
-    carried_bytes: int = 0
     images: bool = True
     towers: bool = True
 
@@ -84,11 +67,11 @@ class Settings:
     def state_bytes(self, state: State) -> int:
         """Bytes of one element of a state: as asked, else as the platform or the model fixes it, else the
         dtype's."""
+        conv = self.policy.conv_bytes
         if state.recurrent:
-            return self.carried_bytes or (
-                4 if self.cpu else state.element or self.conv_bytes or self.dtype_bytes
-            )
-        return self.conv_bytes or state.element or self.dtype_bytes
+            own = 4 if self.cpu else state.element or conv or self.dtype_bytes
+            return self.policy.carried_bytes or own
+        return conv or state.element or self.dtype_bytes
 
     @property
     def in_flight(self) -> int:
@@ -123,10 +106,8 @@ def resolve(
     tokens, rows = _batches(rules, device_memory, device, length, ranks, cpu)
     quantization = _quantization(options, shape)
     kv = _kv_dtype(options, quantization, dtype)
-    given = options.get("kv-cache-memory-bytes")
-    kind = None if cpu else gpus().get(device) or (by_device_name(device) if device else None)
+    kind = None if cpu or not device else gpus().get(device) or by_device_name(device)
     which = runner(version, shape, options, quantized=quantization is not None)
-    carried = SIZES.get(str(options.get("mamba-ssm-cache-dtype")), 0)
     return Settings(
         rules=rules,
         dtype=dtype,
@@ -138,23 +119,25 @@ def resolve(
         max_num_batched_tokens=_count(options, "max-num-batched-tokens", tokens),
         max_num_seqs=_count(options, "max-num-seqs", rows),
         utilization=_share(options, rules.utilization),
-        block_size=_count(options, "block-size", _block(shape, version, kind, cpu, SIZES.get(kv, 2))),
+        block_size=_count(options, "block-size", block_size(shape, version, kind, cpu, SIZES.get(kv, 2))),
         eager=options.get("enforce-eager") is True,
         pipeline=pipeline,
         cpu=cpu,
         prefix_caching=options.get("enable-prefix-caching") is not False,
-        kv_cache_memory=None if given is None else Bytes(int(Tokens.parse(given))),
+        kv_cache_memory=_given(options),
         max_loras=_count(options, "max-loras", 1) if options.get("enable-lora") else 0,
         max_lora_rank=_count(options, "max-lora-rank", 16),
         runner=which,
-        windows=_windows(options, version, rules, cpu),
-        prefixes=_prefixes(options, shape, rules),
+        policy=cache_policy(options, shape, version, rules),
         gpu=kind,
-        conv_bytes=SIZES.get(str(options.get("mamba-cache-dtype")), 0),
-        carried_bytes=carried,
         images=_has_images(options, version, which),
         towers=options.get("language-model-only") is not True,
     )
+
+
+def _given(options: Mapping[str, Any]) -> Bytes | None:
+    given = options.get("kv-cache-memory-bytes")
+    return None if given is None else Bytes(int(Tokens.parse(given)))
 
 
 def _has_images(options: Mapping[str, Any], version: str, which: int) -> bool:
@@ -164,28 +147,6 @@ def _has_images(options: Mapping[str, Any], version: str, which: int) -> bool:
         return False
     rules = runner_rules(version)
     return which == 1 or rules is None or rules.images
-
-
-def _windows(options: Mapping[str, Any], version: str, rules: MemoryRules, cpu: bool) -> frozenset[str]:
-    """Kinds of attention that give blocks back: not before 0.10, and not where the hybrid manager is off."""
-    if numbers(version) < (0, 10) or options.get("disable-hybrid-kv-cache-manager") is True:
-        return frozenset()
-    return frozenset(("sliding", "chunked") if rules.chunked_groups else ("sliding",))
-
-
-def _prefixes(
-    options: Mapping[str, Any], shape: ModelShape, rules: MemoryRules
-) -> Literal["none", "all", "align", "checkpoint"]:
-    """What is kept of states. Models of states alone keep none unless asked, hybrids since 0.26."""
-    asked, mode = options.get("enable-prefix-caching"), options.get("mamba-cache-mode")
-    alone = all(cache.kind == "state" for cache in shape.caches)
-    if asked is False or (asked is None and (alone or rules.hybrid_prefixes == "none")):
-        return "none"
-    if mode == "all":
-        return "all"
-    if mode == "align" and rules.hybrid_prefixes == "all":
-        return "align"
-    return "align" if rules.hybrid_prefixes == "none" else rules.hybrid_prefixes
 
 
 def _dtype(options: Mapping[str, Any], shape: ModelShape) -> str:
@@ -233,25 +194,6 @@ def _batches(
 def default_requests(version: str, device: GpuType) -> int:
     """`max_num_seqs` of `vllm serve` on a GPU, where nobody sets it."""
     return _batches(memory_rules(version), int(device.memory), device.key, 0, 1, False)[1]
-
-
-def _block(shape: ModelShape, version: str, kind: GpuType | None, cpu: bool, element: int) -> int:
-    """Tokens a block, where nobody says: what the attention backend that vLLM prefers there takes.
-
-    Source: vLLM `platforms/cuda.py`, _get_backend_priorities, and each backend's
-    get_supported_kernel_block_sizes.
-    """
-    latent = [cache for cache in shape.caches if cache.kind == "mla"]
-    if cpu:
-        return 16 if latent else 128
-    if not latent:
-        return 16
-    if any(cache.sparse for cache in latent):
-        return 64
-    capability = kind.capability if kind is not None and kind.capability else 90
-    if capability >= 100 or (capability == 90 and (element == 1 or numbers(version) < (0, 19))):
-        return 64
-    return 16
 
 
 def _count(options: Mapping[str, Any], name: str, default: int) -> int:
