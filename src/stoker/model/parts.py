@@ -103,7 +103,9 @@ class Layer:
 class Vision:
     """An image encoder: its depth, widths, patches an image, tokens an image, and the image's edge in pixels.
 
-    `fixed` is false where images keep their own size: the figures are then those of a typical one.
+    `fixed` is false where images keep their own size: the figures are then those of a typical one. item and
+    video are tokens of the largest image and the longest video, as far as they are known; `whole` says that
+    they are read both ways, and so in one batch.
     """
 
     layers: int
@@ -113,6 +115,9 @@ class Vision:
     tokens: int
     pixels: int
     fixed: bool
+    item: int = 0
+    video: int = 0
+    whole: bool = False
 
 
 def number(config: Config, *names: str, default: int = 0) -> int:

@@ -22,6 +22,7 @@ class Quantization:
 
     experts_only: only mixture-of-experts weights are compressed. ignore: modules that are left alone.
     kv: the KV cache's dtype that the checkpoint asks for, or None. pad: rows of an expert are padded to this.
+    block: elements that share a scale along what a rank has a slice of, 0 where any slice does.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Quantization:
     kv: str | None = None
     pad: int = 1
     known: bool = True
+    block: int = 0
 
     def takes(self, part: Part, layer: int | None) -> bool:
         """Whether a part of a layer is stored in the short form."""
@@ -103,11 +105,11 @@ def _by_method(method: str, raw: Mapping[str, Any], ignore: tuple[str, ...]) -> 
         return Quantization(method, 4.25 / 8, ignore, experts_only=True, kv=kv, pad=256)
     if method in ("fp8", "fbgemm_fp8", "ptpc_fp8"):
         block = raw.get("weight_block_size")
-        return Quantization(method, 1 + (4 / (block[0] * block[1]) if block else 0), ignore, kv=kv)
+        each = 1.0 + (4 / (block[0] * block[1]) if block else 0)
+        return Quantization(method, each, ignore, kv=kv, block=int(block[1]) if block else 0)
     if method in ("awq", "gptq", "awq_marlin", "gptq_marlin", "auto-round"):
-        return Quantization(
-            method, _grouped(int(raw.get("bits") or raw.get("w_bit") or 4), _group(raw)), ignore, kv=kv
-        )
+        each = _grouped(int(raw.get("bits") or raw.get("w_bit") or 4), _group(raw))
+        return Quantization(method, each, ignore, kv=kv, block=max(0, _group(raw)))
     if method == "bitsandbytes":
         double = 0.0079 if raw.get("bnb_4bit_use_double_quant") else 0.0625
         return Quantization(method, 1.0 if raw.get("load_in_8bit") else 0.5 + double, ignore, kv=kv)
@@ -123,9 +125,9 @@ def _by_weights(method: str, raw: Mapping[str, Any], ignore: tuple[str, ...], kv
     weights = next((g["weights"] for g in groups.values() if g.get("weights")), None)
     if weights:
         size = int(weights.get("group_size") or 0)
-        return Quantization(
-            method, _grouped(int(weights["num_bits"]), size, str(weights.get("type"))), ignore, kv=kv
-        )
+        each = _grouped(int(weights["num_bits"]), size, str(weights.get("type")))
+        blocks = weights.get("block_structure") if weights.get("strategy") == "block" else None
+        return Quantization(method, each, ignore, kv=kv, block=int(blocks[1]) if blocks else max(0, size))
     if algorithm in ("FP8", "FP8_PER_CHANNEL_PER_TOKEN"):
         return Quantization(method, 1.0, ignore, kv=kv)
     if "NVFP4" in algorithm:

@@ -3,6 +3,8 @@
 Sources: Hugging Face config classes of SigLIP, CLIP and the vision towers of Gemma, Llama, Qwen and Mistral.
 """
 
+from collections.abc import Mapping
+
 from stoker.model.parts import Config, Part, Vision, number
 
 
@@ -30,7 +32,32 @@ def vision(config: Config, text_width: int) -> tuple[tuple[Part, ...], Vision | 
         Part("vision_tower", tower, "shard", "other"),
         Part("multi_modal_projector", out * text_width, "copy", "other"),
     )
-    return parts + _audio(config, text_width), Vision(layers, width, middle, patches, tokens, edge, fixed)
+    item, video = _largest(config, raw, tokens)
+    seen = Vision(layers, width, middle, patches, tokens, edge, fixed, item, video, _both_ways(config))
+    return parts + _audio(config, text_width), seen
+
+
+# Model types whose images are read both ways. Source: vLLM
+# `transformers_utils/model_arch_config_convertor.py`.
+_BOTH_WAYS = ("bagel", "gemma3", "molmo2", "moondream3", "paligemma", "umm")
+# Gemma 4's longest video: 32 frames of 70 tokens, two markers and six of a time stamp each.
+_GEMMA4_VIDEO = 32 * (70 + 2 + 6)
+
+
+def _both_ways(config: Config) -> bool:
+    said, text = config.get("is_mm_prefix_lm"), config.get("text_config")
+    if said is not None:
+        return bool(said)
+    if isinstance(text, Mapping) and text.get("use_bidirectional_attention") == "vision":
+        return True
+    return str(config.get("model_type")) in _BOTH_WAYS
+
+
+def _largest(config: Config, raw: Config, tokens: int) -> tuple[int, int]:
+    """Tokens of the largest image and video."""
+    if not str(config.get("model_type")).startswith("gemma4"):
+        return tokens, 0
+    return number(raw, "default_output_length", default=280), _GEMMA4_VIDEO
 
 
 def _tokens(raw: Config, patches: int, merged: int) -> int:

@@ -35,6 +35,7 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
             fix="dtype: bfloat16, or float32 where the GPU has no bfloat16",
             rule="dtype",
         )
+    _check_attention(shape, kind)
     name = _quantization(shape, options)
     method = release.quantizations.get(name or "")
     if method is None:
@@ -60,6 +61,26 @@ def check_gpu(spec: ServeSpec, shape: ModelShape, kind: GpuType, options: Mappin
             fix="another dtype, a GPU that has it, or a checkpoint that is not quantized",
             rule="gpu-quantization",
         )
+
+
+SPARSE = 90  # the least compute capability that vLLM has sparse attention over latents for
+
+
+def _check_attention(shape: ModelShape, kind: GpuType) -> None:
+    """Raises: DoesNotFit, for a GPU that no attention back-end of the model runs on. Source: vLLM
+    `platforms/cuda.py`, _get_backend_priorities, and each back-end's supports_compute_capability."""
+    sparse = any(cache.sparse for cache in shape.caches)
+    if not sparse or kind.capability is None or kind.capability >= SPARSE:
+        return
+    able = [one.key for one in gpus().values() if (one.capability or 0) >= SPARSE]
+    raise DoesNotFit(
+        f"{kind} has no attention kernel for {shape.architecture}",
+        at="hardware",
+        why=f"vLLM's sparse attention over latents needs compute capability {SPARSE / 10:.1f}, {kind} has "
+        f"{kind.compute_capability}",
+        fix=f"hardware: {able[0]}, or another of {', '.join(able[1:5])}",
+        rule="gpu-attention",
+    )
 
 
 _PLAIN = {

@@ -7,6 +7,7 @@ from stoker.errors import UsageError
 from stoker.model.shape import ModelShape
 from stoker.planner.architecture import check_architecture
 from stoker.planner.layout import divides
+from stoker.planner.shards import Sharding
 from stoker.spec.nouns import ServeSpec
 from stoker.spec.places import any_of
 from stoker.units import Tokens
@@ -25,12 +26,13 @@ def check_model(spec: ServeSpec, shape: ModelShape) -> None:
         )
 
 
-def check_tensor(shape: ModelShape, size: int) -> None:
+def check_tensor(spec: ServeSpec, shape: ModelShape, size: int) -> None:
     """Raises: UsageError, for a tensor parallel size that cannot split the model."""
-    why = divides(shape, size)
+    sharding = Sharding(spec.engine.version, spec.engine.options.get("enable-expert-parallel") is True)
+    why = divides(shape, size, sharding)
     if why is None:
         return
-    fits = [str(n) for n in range(1, shape.heads + 1) if divides(shape, n) is None]
+    fits = [str(n) for n in range(1, shape.heads + 1) if divides(shape, n, sharding) is None]
     what = f"tensor-parallel-size {size}"
     if shape.heads % size:
         what, why = (
@@ -39,11 +41,12 @@ def check_tensor(shape: ModelShape, size: int) -> None:
         )
     else:
         what = f"{what} cannot split the model"
+    whole = "the quantization's block" in why and "experts of" in why
     raise UsageError(
         what,
         at=any_of("engine.tensor-parallel-size", "hardware"),
         why=why,
-        fix=f"one of {', '.join(fits)}",
+        fix=f"one of {', '.join(fits)}" + ", or enable-expert-parallel: true" * whole,
         rule="tensor-parallel-heads",
     )
 

@@ -1,6 +1,8 @@
 """Fit: what a model needs of a GPU in one layout, and what its KV cache then holds."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from stoker.model.shape import ModelShape
 from stoker.planner.kv_cache import Capacity, Group, capacity, groups, longest, pages
@@ -14,7 +16,7 @@ from stoker.units import Bytes
 class Fit:
     """One layout, weighed. `tightest` is the rank that decides; longest, the longest request that it serves.
 
-    why is empty where it fits.
+    why is empty where it fits. chosen are options beside the user's own that it was weighed with.
     """
 
     layout: Layout
@@ -24,11 +26,22 @@ class Fit:
     held: Capacity
     longest: int
     why: str = ""
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fits(self) -> bool:
         """Whether vLLM starts and holds as many requests as were asked."""
         return not self.why
+
+    @property
+    def rows(self) -> int:
+        """The most sequences a batch that vLLM starts with: no more than blocks, where each takes a state
+        and graphs of whole batches are captured. Source: vLLM `config/compilation.py`,
+        resolve_cudagraph_mode_and_sizes."""
+        states = any(page.kind == "state" for group in self.groups for page in group.kinds)
+        if not states or self.settings.eager or self.settings.cpu:
+            return self.settings.max_num_seqs
+        return min(self.settings.max_num_seqs, self.held.blocks)
 
     @property
     def tightest(self) -> RankMemory:
@@ -71,6 +84,11 @@ def _why_not(fit: Fit, concurrency: float) -> str:
         return (
             f"weights {weights} + activations {rank.size('activations')} + other {rank.size('other')} a "
             f"GPU > {usable} usable"
+        )
+    if fit.rows < fit.settings.max_num_seqs:
+        return (
+            f"max-num-seqs {fit.settings.max_num_seqs:,} > {fit.rows:,} blocks of the KV cache, and each "
+            f"sequence's state takes one"
         )
     if fit.longest < length:
         return f"KV cache {rank.kv_cache} a GPU holds {fit.longest:,} tokens of one request < {length:,}"

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from stoker.model.parts import Layer
 from stoker.model.shape import ModelShape
+from stoker.planner.shards import Sharding, cut_through
 from stoker.spec.nouns import Strategy
+
+ANY = Sharding()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,12 +50,12 @@ def stages(layers: int, pipeline: int) -> tuple[range, ...]:
     return tuple(out)
 
 
-def divides(shape: ModelShape, tensor: int) -> str | None:
+def divides(shape: ModelShape, tensor: int, sharding: Sharding = ANY) -> str | None:
     """Why a tensor parallel size cannot split the model; None where it can."""
-    return _divides(shape, shape.kinds, tensor)
+    return _divides(shape, shape.kinds, tensor, sharding)
 
 
-def _divides(shape: ModelShape, kinds: tuple[Layer, ...], tensor: int) -> str | None:
+def _divides(shape: ModelShape, kinds: tuple[Layer, ...], tensor: int, sharding: Sharding) -> str | None:
     if shape.heads % tensor:
         return f"{tensor} does not divide the model's {shape.heads} attention heads"
     for kv in sorted(
@@ -69,10 +72,10 @@ def _divides(shape: ModelShape, kinds: tuple[Layer, ...], tensor: int) -> str | 
         for width in (layer.width, layer.experts.width if layer.experts else 0):
             if width % tensor:
                 return f"{tensor} does not divide the model's intermediate size {width}"
-    return None
+    return cut_through(shape, kinds, tensor, sharding)
 
 
-def tensor_sizes(shape: ModelShape, most: int) -> tuple[int, ...]:
+def tensor_sizes(shape: ModelShape, most: int, sharding: Sharding = ANY) -> tuple[int, ...]:
     """Tensor parallel sizes up to `most` that split the model."""
     kinds = shape.kinds
-    return tuple(size for size in range(1, most + 1) if _divides(shape, kinds, size) is None)
+    return tuple(size for size in range(1, most + 1) if _divides(shape, kinds, size, sharding) is None)

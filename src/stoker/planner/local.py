@@ -47,7 +47,7 @@ def plan_local(
             return _simulated(spec, shape, offer, model_dir, count)
         assert shape is not None
         check_model(spec, shape)
-        check_tensor(shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
+        check_tensor(spec, shape, int(spec.engine.options.get("tensor-parallel-size", 1)))
         request = PlanRequest(spec, shape, offer, model_dir, count, adapters or {}, group, rebind, before)
         return plan_gpus(request) if offer.gpus else plan_cpu(request)
 

@@ -6,8 +6,9 @@ from stoker.catalog.gpus import GpuType, by_device_name
 from stoker.errors import DoesNotFit
 from stoker.planner.capability import gpu_warning
 from stoker.planner.plan import Hardware, Plan, Share
+from stoker.planner.reasons import reasons_of
 from stoker.planner.request import PlanRequest, engine_env
-from stoker.planner.requested import added_options, ask_of, does_not_fit, reasons_of, unsure
+from stoker.planner.requested import added_options, ask_of, does_not_fit, unsure
 from stoker.planner.search import Choice, choose
 
 

@@ -11,7 +11,9 @@ from stoker.planner.capability import check_gpu, gpu_warning, lesser_dtype
 from stoker.planner.checks import check_model, check_tensor, release_warning, template_warning
 from stoker.planner.fit import Fit
 from stoker.planner.layout import Layout, divides
+from stoker.planner.media import check_batch
 from stoker.planner.plan import Hardware, Plan
+from stoker.planner.reasons import reasons_of
 from stoker.planner.search import Choice, Request, candidates, choose, remedies
 from stoker.planner.settings import GIB
 from stoker.spec.nouns import ServeSpec
@@ -79,7 +81,7 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
         options["dtype"] = lesser
     check_gpu(spec, shape, kind, options)
     if tensor is not None:
-        check_tensor(shape, tensor)
+        check_tensor(spec, shape, tensor)
     ask = Request(
         kind,
         per_node,
@@ -92,6 +94,7 @@ def ask_of(spec: ServeSpec, shape: ModelShape, kind: GpuType, per_node: int, con
         concurrency,
     )
     _check_counts(spec, shape, ask)
+    check_batch(shape, options, ask.settings(shape, Layout()).max_num_batched_tokens)
     return ask
 
 
@@ -140,7 +143,7 @@ def _check_counts(spec: ServeSpec, shape: ModelShape, ask: Request) -> None:
         raise UsageError(
             f"{count or size} x {ask.gpu} cannot be laid out",
             at="hardware",
-            why=divides(shape, size) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
+            why=divides(shape, size, ask.sharding) or f"{shape.layers} layers, {ask.per_node} GPUs a node",
             fix="another count",
             rule="layout",
         )
@@ -221,10 +224,7 @@ def added_options(
         out["pipeline-parallel-size"] = fit.layout.pipeline
     if fit.layout.nodes > 1:
         out["nnodes"] = fit.layout.nodes
-    if choice.shortened:
-        out["max-model-len"] = fit.settings.max_model_len
-    if choice.small_batch:
-        out["max-num-batched-tokens"] = fit.settings.max_num_batched_tokens
+    out |= fit.chosen
     lesser = lesser_dtype(spec, shape, kind)
     return out | ({"dtype": lesser} if lesser else {})
 
@@ -244,33 +244,6 @@ def _cost(spec: ServeSpec, layout: Layout, box: Machine | None) -> float | None:
     if spec.hardware.price is not None:
         return round(spec.hardware.price * layout.gpus, 4)
     return round(box.price * layout.nodes, 4) if box is not None and box.price is not None else None
-
-
-def reasons_of(
-    spec: ServeSpec, shape: ModelShape, kind: GpuType, choice: Choice, fit: Fit
-) -> tuple[str, ...]:
-    """Why each smaller layout does not do, and what the plan chose beside the layout."""
-    out = [f"{label(one.layout, kind)}: {one.why}" for one in choice.rejected]
-    if choice.shortened:
-        length = fit.settings.max_model_len
-        out.append(f"max-model-len {length:,}: what the KV cache holds; the model's own is {shape.max_len:,}")
-    if choice.small_batch:
-        tokens = fit.settings.max_num_batched_tokens
-        out.append(
-            f"max-num-batched-tokens {tokens:,}: larger batches leave too little for one request of "
-            f"{fit.settings.max_model_len:,}"
-        )
-    lesser = lesser_dtype(spec, shape, kind)
-    if lesser and "dtype" not in spec.engine.options:
-        refused = f", and vLLM refuses float16 for {shape.model_type}" if lesser == "float32" else ""
-        out.append(f"{lesser}: {kind} has no bfloat16{refused}")
-    return tuple(out)
-
-
-def label(layout: Layout, kind: GpuType) -> str:
-    """`4 x L4`, with the layout where it is not plain tensor parallelism."""
-    plain = layout.pipeline == 1 and layout.nodes == 1
-    return f"{layout.gpus} x {kind}" + ("" if plain else f" ({layout})")
 
 
 def openly(shape: ModelShape) -> str:

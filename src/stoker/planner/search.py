@@ -8,7 +8,9 @@ from stoker.catalog.gpus import GpuType, gpus
 from stoker.model.shape import ModelShape
 from stoker.planner.fit import Fit, weigh
 from stoker.planner.layout import Layout, divides, tensor_sizes
+from stoker.planner.media import whole_item
 from stoker.planner.settings import Settings, resolve
+from stoker.planner.shards import Sharding
 from stoker.spec.nouns import Strategy
 
 MOST_NODES = 16
@@ -50,13 +52,37 @@ class Request:
         )
 
     def weigh(self, shape: ModelShape, layout: Layout, **more: Any) -> Fit:
-        """A layout, weighed with these options, or with `more` over them."""
-        return weigh(shape, self.gpu.memory, layout, self.settings(shape, layout, **more), self.concurrency)
+        """A layout, weighed with these options, or with `more` over them; and with what vLLM would refuse to
+        start without: batches that hold the largest item, and no more sequences than states."""
+        batch, item = "max-num-batched-tokens", whole_item(shape, self.options)
+        if batch not in self.options and self.settings(shape, layout, **more).max_num_batched_tokens < item:
+            more[batch] = item
+        fit = self._weighed(shape, layout, more)
+        if fit.rows < fit.settings.max_num_seqs and "max-num-seqs" not in self.options and fit.rows > 0:
+            more["max-num-seqs"] = _rows(fit)
+            fit = self._weighed(shape, layout, more)
+        return replace(fit, chosen=more)
+
+    def _weighed(self, shape: ModelShape, layout: Layout, more: Mapping[str, Any]) -> Fit:
+        settings = self.settings(shape, layout, **more)
+        return weigh(shape, self.gpu.memory, layout, settings, self.concurrency)
+
+    @property
+    def sharding(self) -> Sharding:
+        """What decides, beside the model, whether a tensor parallel size splits it."""
+        return Sharding(self.version, self.options.get("enable-expert-parallel") is True)
 
     @property
     def length_asked(self) -> bool:
         """Whether somebody asked for a length."""
         return str(self.options.get("max-model-len") or "auto").lower() not in ("auto", "-1")
+
+
+def _rows(fit: Fit) -> int:
+    """Sequences a batch for as many states as there are at least, within the band, in whole eights."""
+    share = fit.tightest.band / max(1, fit.tightest.kv_cache)
+    least = int(fit.rows * max(0.5, 1 - share))
+    return max(1, least // 8 * 8 or least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +118,17 @@ def choose(shape: ModelShape, ask: Request) -> Choice:
 def _with_small_batch(shape: ModelShape, ask: Request, fit: Fit) -> Fit | None:
     """The same layout with smaller batches, where that makes it fit: less is taken by activations and
     windows."""
-    if "max-num-batched-tokens" in ask.options or fit.settings.max_num_batched_tokens <= SMALL_BATCH:
+    smaller = _small(shape, ask, fit)
+    return smaller if smaller is not None and smaller.fits else None
+
+
+def _small(shape: ModelShape, ask: Request, fit: Fit) -> Fit | None:
+    """The layout with the smallest batches that make sense; None where they are no smaller, or not ours to
+    choose."""
+    batch = max(SMALL_BATCH, whole_item(shape, ask.options))
+    if "max-num-batched-tokens" in ask.options or fit.settings.max_num_batched_tokens <= batch:
         return None
-    smaller = ask.weigh(shape, fit.layout, **{"max-num-batched-tokens": SMALL_BATCH})
-    return smaller if smaller.fits else None
+    return ask.weigh(shape, fit.layout, **{"max-num-batched-tokens": batch})
 
 
 def _shortened(rejected: list[Fit], ask: Request, shape: ModelShape) -> Choice | None:
@@ -143,7 +176,7 @@ def _of_size(shape: ModelShape, ask: Request, count: int) -> Iterator[Layout]:
     if count % nodes:
         return
     most = count // nodes
-    for tensor in sorted(tensor_sizes(shape, most), reverse=True):
+    for tensor in sorted(tensor_sizes(shape, most, ask.sharding), reverse=True):
         pinned = (ask.tensor in (None, tensor)) and (ask.pipeline in (None, count // tensor))
         if count % tensor == 0 and pinned and count // tensor <= shape.layers:
             yield Layout(nodes, count // tensor, tensor)
@@ -165,15 +198,31 @@ def remedies(shape: ModelShape, ask: Request, rejected: tuple[Fit, ...]) -> tupl
     if not rejected:
         return ()
     last = rejected[-1]
-    found = [_shorter(last), _smaller(shape, ask, last), _smaller_cache(shape, ask, last)]
+    found = [
+        _fewer(last),
+        _shorter(shape, ask, last),
+        _smaller(shape, ask, last),
+        _smaller_cache(shape, ask, last),
+    ]
     found += [_more(shape, ask, last), _other(shape, ask, last)]
     return tuple(remedy for remedy in found if remedy is not None)
 
 
-def _shorter(last: Fit) -> Remedy | None:
-    if last.longest < 512 or last.longest >= last.settings.max_model_len:
+def _fewer(last: Fit) -> Remedy | None:
+    """As many sequences a batch as there are states for, where more were asked."""
+    if last.rows >= last.settings.max_num_seqs or last.rows < 1:
         return None
-    length = last.longest // 256 * 256
+    rows = _rows(last)
+    return Remedy(f"max-num-seqs: {rows}", f"{last.layout} has {last.rows:,} blocks, one for each")
+
+
+def _shorter(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
+    """The longest length that the planner would serve there, with batches as small as it would make them."""
+    small = _small(shape, ask, last)
+    longest = max(last.longest, small.longest if small else 0)
+    if longest < 512 or longest >= last.settings.max_model_len:
+        return None
+    length = longest // 256 * 256
     return Remedy(f"max-model-len: {length}", f"{last.layout} holds one request of {length:,} tokens")
 
 
@@ -204,7 +253,7 @@ def _other(shape: ModelShape, ask: Request, last: Fit) -> Remedy | None:
     larger = (one for one in gpus().values() if one.memory > ask.gpu.memory and one.maker == ask.gpu.maker)
     for one in sorted(larger, key=lambda gpu: gpu.memory):
         if (
-            divides(shape, last.layout.tensor) is None
+            divides(shape, last.layout.tensor, ask.sharding) is None
             and replace(ask, gpu=one).weigh(shape, last.layout).fits
         ):
             return Remedy(f"hardware: {one.key}:{last.layout.gpus}", f"{one} has {one.memory}")

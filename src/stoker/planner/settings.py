@@ -19,14 +19,16 @@ from stoker.units import Bytes, Tokens
 
 GIB = 1024**3
 
+Media = Literal["profiled", "loaded", "absent"]
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache.
 
     max_loras: adapters that one batch has room for, 0 without any. runner: which of vLLM's model runners
-    serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known.
-    images: whether the profile run has some; towers: whether what reads them is loaded.
+    serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known. media:
+    whether what reads images and sounds is loaded, and whether the profile run encodes some.
     """
 
     rules: MemoryRules
@@ -43,15 +45,23 @@ class Settings:
     eager: bool
     pipeline: int = 1
     cpu: bool = False
-    prefix_caching: bool = True
     kv_cache_memory: Bytes | None = None
     max_loras: int = 0
     max_lora_rank: int = 16
     runner: Literal[1, 2] = 1
     policy: CachePolicy = CachePolicy()
     gpu: GpuType | None = None
-    images: bool = True
-    towers: bool = True
+    media: Media = "profiled"
+
+    @property
+    def images(self) -> bool:
+        """Whether the profile run encodes images."""
+        return self.media == "profiled"
+
+    @property
+    def towers(self) -> bool:
+        """Whether what reads images and sounds is loaded."""
+        return self.media != "absent"
 
     @property
     def hopper(self) -> bool:
@@ -100,13 +110,10 @@ def resolve(
     cpu: bool = False,
 ) -> Settings:
     """What vLLM makes of the options on such a device. Raises: UsageError, for values that make no sense."""
-    rules = memory_rules(version)
-    dtype = _dtype(options, shape)
-    length = _length(options, shape)
+    rules, dtype, length = memory_rules(version), _dtype(options, shape), _length(options, shape)
     tokens, rows = _batches(rules, device_memory, device, length, ranks, cpu)
     quantization = _quantization(options, shape)
-    kv = _kv_dtype(options, quantization, dtype)
-    kind = None if cpu or not device else gpus().get(device) or by_device_name(device)
+    kv, kind = _kv_dtype(options, quantization, dtype), _kind(device, cpu)
     which = runner(version, shape, options, quantized=quantization is not None)
     return Settings(
         rules=rules,
@@ -123,16 +130,18 @@ def resolve(
         eager=options.get("enforce-eager") is True,
         pipeline=pipeline,
         cpu=cpu,
-        prefix_caching=options.get("enable-prefix-caching") is not False,
         kv_cache_memory=_given(options),
         max_loras=_count(options, "max-loras", 1) if options.get("enable-lora") else 0,
         max_lora_rank=_count(options, "max-lora-rank", 16),
         runner=which,
         policy=cache_policy(options, shape, version, rules),
         gpu=kind,
-        images=_has_images(options, version, which),
-        towers=options.get("language-model-only") is not True,
+        media=_media(options, version, which),
     )
+
+
+def _kind(device: str, cpu: bool) -> GpuType | None:
+    return None if cpu or not device else gpus().get(device) or by_device_name(device)
 
 
 def _given(options: Mapping[str, Any]) -> Bytes | None:
@@ -140,13 +149,14 @@ def _given(options: Mapping[str, Any]) -> Bytes | None:
     return None if given is None else Bytes(int(Tokens.parse(given)))
 
 
-def _has_images(options: Mapping[str, Any], version: str, which: int) -> bool:
-    """Whether the profile run encodes images: not where they are off, nor in the second runner's first
-    releases."""
-    if any(options.get(name) is True for name in ("language-model-only", "skip-mm-profiling")):
-        return False
+def _media(options: Mapping[str, Any], version: str, which: int) -> Media:
+    """Whether what reads images and sounds is loaded, and whether the profile run encodes some: not where it is
+    skipped, nor in the second runner's first releases."""
+    if options.get("language-model-only") is True:
+        return "absent"
     rules = runner_rules(version)
-    return which == 1 or rules is None or rules.images
+    profiled = which == 1 or rules is None or rules.images
+    return "profiled" if profiled and options.get("skip-mm-profiling") is not True else "loaded"
 
 
 def _dtype(options: Mapping[str, Any], shape: ModelShape) -> str:
