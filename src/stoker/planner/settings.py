@@ -27,8 +27,8 @@ class Settings:
     """Resolved options. dtype_bytes and kv_bytes are bytes of one element of a weight and of the KV cache.
 
     max_loras: adapters that one batch has room for, 0 without any. runner: which of vLLM's model runners
-    serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known. media:
-    whether what reads images and sounds is loaded, and whether the profile run encodes some.
+    serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known.
+    media: whether what reads images and sounds is loaded, and whether the profile run encodes some.
     """
 
     rules: MemoryRules
@@ -150,8 +150,8 @@ def _given(options: Mapping[str, Any]) -> Bytes | None:
 
 
 def _media(options: Mapping[str, Any], version: str, which: int) -> Media:
-    """Whether what reads images and sounds is loaded, and whether the profile run encodes some: not where it is
-    skipped, nor in the second runner's first releases."""
+    """Whether what reads images and sounds is loaded, and whether the profile run encodes some: not where
+    it is skipped, nor in the second runner's first releases."""
     if options.get("language-model-only") is True:
         return "absent"
     rules = runner_rules(version)
