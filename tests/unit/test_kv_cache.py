@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from tests import models
 
+from stoker.model.parts import Cache, Layer, State
+from stoker.planner.cache_policy import CachePolicy
 from stoker.planner.kv_cache import Group, Page, capacity, groups, longest, pages
 from stoker.planner.layout import stages
 from stoker.planner.settings import resolve
@@ -106,3 +108,81 @@ def test_a_hybrid_with_state_raises_its_blocks_until_a_state_fits() -> None:
     state = 3 * (2 * 16 * 128 + 32 * 128) * 2 + 32 * 128 * 128 * 2  # in the model's dtype
     assert {group.needed(100, 1) for group in found if group is not attention} == {2}
     assert attention.pages[0].size >= state > attention.pages[0].size - 16 * 2 * 256 * 2 * 2
+
+
+CARRIED = State(128 * 128 * 8, True)
+OWN = State(128 * 128 * 8, True, 4)
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "cpu", "element"),
+    [
+        (CARRIED, {}, False, 2),  # the model's dtype
+        (OWN, {}, False, 4),  # as the model says
+        (CARRIED, {}, True, 4),  # as the platform forces
+        (CARRIED, {"mamba-ssm-cache-dtype": "float32"}, False, 4),
+        (OWN, {"mamba-ssm-cache-dtype": "bfloat16"}, False, 2),
+        (CARRIED, {"mamba-cache-dtype": "float32"}, False, 4),
+        (State(1024), {"dtype": "float32"}, False, 4),
+        (State(1024), {}, True, 2),  # the last inputs of a convolution
+    ],
+)
+def test_the_elements_of_a_state(state: State, options: dict[str, Any], cpu: bool, element: int) -> None:
+    made = resolve(options, models.shape(models.QWEN3_NEXT_80B), "0.32.0", cpu=cpu)
+    assert made.state_bytes(state) == element
+
+
+def test_groups_of_a_state_that_do_not_divide_are_one_a_rank() -> None:
+    assert State(4096, groups=8, each=256).on_rank(4) == (4096 + 8 * 256) // 4
+    assert State(4096, groups=1, each=256).on_rank(4) == 4096 // 4 + 256
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "marks", "kept"),
+    [
+        ("0.25.1", {}, False, 1),  # hybrids find no prefixes again
+        ("0.28.0", {}, True, 2),
+        ("0.32.0", {}, False, 2),
+        ("0.32.0", {}, True, 3),
+        ("0.32.0", {"enable-prefix-caching": False}, True, 1),
+        ("0.24.0", {"enable-prefix-caching": True}, False, 2),
+    ],
+)
+def test_states_that_a_request_keeps(version: str, options: dict[str, Any], marks: bool, kept: int) -> None:
+    held = Cache("state", states=(State(64), State(4096, True)), marks=marks)
+    layers = (Layer((), (Cache("full", 8, 128, 128),)), Layer((), (held,)))
+    made = resolve(options, models.shape(models.QWEN3_NEXT_80B), version)
+    found = dict(pages(layers, made, 1))
+    assert found[1].needed(10_000, 2048) == kept
+
+
+def test_between_0_26_and_0_28_mamba_keeps_a_state_a_block() -> None:
+    held = Cache("state", states=(State(64), State(4096, True)), chunk=256)
+    layers = (Layer((), (Cache("full", 8, 128, 128),)), Layer((), (held,)))
+    made = resolve({}, models.shape(models.QWEN3_NEXT_80B), "0.27.0")
+    page_of = dict(pages(layers, made, 1))[1]
+    assert page_of.block % 256 == 0
+    assert page_of.needed(4096, 2048) == 4096 // page_of.block
+
+
+def test_before_0_10_windows_free_nothing() -> None:
+    old = resolve({}, models.shape(models.GEMMA3_27B), "0.9.2")
+    assert old.policy.windows == frozenset()
+    assert len(groups(pages(models.shape(models.GEMMA3_27B).decoder, old, 1))) == 1
+    off = resolve({"disable-hybrid-kv-cache-manager": True}, models.shape(models.GEMMA3_27B), "0.32.0")
+    assert off.policy == CachePolicy(windows=frozenset(), prefixes=off.policy.prefixes)
+
+
+@pytest.mark.parametrize(
+    ("version", "device", "options", "block"),
+    [
+        ("0.32.0", "h200-141gb", {}, 16),
+        ("0.32.0", "h200-141gb", {"kv-cache-dtype": "fp8"}, 64),
+        ("0.32.0", "b200", {}, 64),
+        ("0.32.0", "a100-80gb", {}, 16),
+        ("0.13.0", "h100-80gb", {}, 64),
+    ],
+)
+def test_tokens_a_block_of_a_latent(version: str, device: str, options: dict[str, Any], block: int) -> None:
+    made = resolve(options, models.shape(models.DEEPSEEK_V3), version, device=device)
+    assert made.block_size == block
