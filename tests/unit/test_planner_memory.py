@@ -147,7 +147,7 @@ def test_cards_on_pcie_and_engines_of_old(config: dict[str, Any], case: dict[str
 
 def test_ranks_over_pcie_take_less_than_over_switches() -> None:
     """0.5 GiB or less was seen on L4, L40S and 3090; 2.1 on H100s."""
-    pair = {"layout": Layout(tensor=2), "max_model_len": 4096}
+    pair: dict[str, Any] = {"layout": Layout(tensor=2), "max_model_len": 4096}
     sizes = {
         device: fit(models.LLAMA_8B, gib, "0.24.0", device=device, **pair).tightest.size("other") / GIB
         for device, gib in (

@@ -1,0 +1,1 @@
+"""What only a GPU can settle, in one run of fifteen minutes: `python -m benchmarks.gpu`."""
