@@ -8,7 +8,13 @@ from benchmarks.gpu.engines import planned
 from benchmarks.gpu.table import text
 
 GIB = 1024**3
-PLANNED = {"weights": (15 * GIB, GIB // 10), "other": (GIB // 4, GIB // 10), "kv_cache": (100 * GIB, GIB), "blocks": 50, "runner": 2}  # fmt: skip
+PLANNED = {
+    "weights": (15 * GIB, GIB // 10),
+    "other": (GIB // 4, GIB // 10),
+    "kv_cache": (100 * GIB, GIB),
+    "blocks": 50,
+    "runner": 2,
+}
 
 
 def said(**measured: Any) -> str:
@@ -40,11 +46,11 @@ def test_an_engine_that_did_not_come_is_named_with_its_reason() -> None:
 
 def test_every_engine_is_planned_without_a_doubt() -> None:
     for case in CASES:
-        found = planned(case, "h200-141gb")
+        found = planned(case, "h200-141gb", {})
         assert found["kv_cache"][0] > 0, case.name
 
 
 def test_all_of_it_is_sized_for_a_quarter_of_an_hour() -> None:
-    assert USERS + sum(case.cap for case in CASES) < LIMIT + 60
+    assert USERS + sum(case.cap for case in CASES) < LIMIT
     assert Clock(LIMIT).left(10) == 10
     assert Clock(0).left(10) == 0
