@@ -224,7 +224,8 @@ def _replace(path: Path, kind: str) -> None:
 def read(case: dict[str, Any]) -> None:
     """What `up` and `plan` read of a folder, here and for a GPU."""
     from stoker import weights
-    from stoker.model.shape import check_weights, read_shape
+    from stoker.model.agreement import check_weights
+    from stoker.model.shape import read_shape
     from stoker.planner.requested import plan_asked
     from stoker.spec import load
     from stoker.spec.nouns import LocalDir, ModelRef

@@ -13,7 +13,8 @@ import pytest
 
 from stoker import weights
 from stoker.errors import StokerError, UsageError, WeightsFailed
-from stoker.model.shape import check_weights, read_shape
+from stoker.model.agreement import check_weights
+from stoker.model.shape import read_shape
 from stoker.planner.requested import plan_asked
 from stoker.spec import load
 from stoker.spec.nouns import LocalDir, ModelRef

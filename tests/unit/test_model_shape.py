@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from stoker.errors import UsageError
+from stoker.model.agreement import check_weights
 from stoker.model.files import ModelFiles, TensorInfo
-from stoker.model.shape import check_weights, read_shape
+from stoker.model.shape import read_shape
 from stoker.spec.nouns import LocalDir
 from stoker.units import Bytes
 from stoker.weights import adapter_rank, fetch

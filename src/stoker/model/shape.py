@@ -1,11 +1,9 @@
 """ModelShape: what a plan needs to know of a model, out of config.json and the safetensors headers."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stoker.errors import UsageError
 from stoker.model import validation
 from stoker.model.attention import attention, heads_of
 from stoker.model.blueprint import Drawn, drawn
@@ -19,9 +17,7 @@ from stoker.model.sizing import SURE, count, resized, sized
 from stoker.model.vision import vision
 from stoker.units import Bytes
 
-_FLOATS = ("F32", "F16", "BF16")
-# A decoder's layer in a tensor's name, and not a vision tower's.
-_LAYER = re.compile(r"(?:model\.)?(?:language_model\.)?(?:model\.)?(?:layers|h)\.(\d+)\.")
+FLOATS = ("F32", "F16", "BF16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,7 @@ class ModelShape:
     doubt says why where that is much. weight_bytes is what stands on disk. known is false where the
     architecture, or such a config of it, was never read, or the headers count other parameters: figures are
     an estimate. has_chat_template is true where nothing is known of a tokenizer either.
+    capped: whether its logits are capped softly.
     """
 
     architecture: str
@@ -61,6 +58,7 @@ class ModelShape:
     band: float = SURE
     doubt: str = ""
     latent: Latent = Latent()
+    capped: bool = False
 
     def kv_bytes_per_token(self, element: int) -> Bytes:
         """KV cache held by one token over all layers, were each to keep all tokens: (K + V) * heads *
@@ -112,8 +110,7 @@ _UNSHAPED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole: Drawn | None) -> ModelShape:
     config = files.config
     family = FAMILIES.get(architecture) or Family(qkv_bias=bool(text.get("attention_bias")))
-    layers = number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-    decoder = _decoder(text, family, layers)
+    decoder = _decoder(text, family)
     heads = heads_of(text, "sliding_attention")
     first, last, pictures, tied = _ends(config, text, family)
     behind = last
@@ -124,7 +121,7 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
     last += () if tied else _missing_head(config, architecture, behind, last)
     return ModelShape(
         architecture=architecture,
-        layers=layers,
+        layers=len(decoder),
         heads=heads.query,
         kv_heads=1 if text.get("kv_lora_rank") else heads.kv,
         head_dim=heads.size,
@@ -148,10 +145,12 @@ def _shape(files: ModelFiles, text: Mapping[str, Any], architecture: str, whole:
         band=size.band,
         doubt=size.doubt,
         latent=widths(text),
+        capped=bool(number(text, "final_logit_softcapping")),
     )
 
 
-def _decoder(text: Mapping[str, Any], family: Family, layers: int) -> tuple[Layer, ...]:
+def _decoder(text: Mapping[str, Any], family: Family) -> tuple[Layer, ...]:
+    layers = number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     kinds: dict[Layer, Layer] = {}  # layers that are alike are one value
     return tuple(kinds.setdefault(one, one) for one in (_layer(text, family, n) for n in range(layers)))
 
@@ -245,7 +244,7 @@ def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
 def _in_headers(files: ModelFiles) -> int:
     """Parameters in the safetensors headers; 0 without headers, or where quantized tensors pack several in
     one."""
-    if not files.tensors or any(tensor.dtype not in _FLOATS for tensor in files.tensors.values()):
+    if not files.tensors or any(tensor.dtype not in FLOATS for tensor in files.tensors.values()):
         return 0
     total = 0
     for tensor in files.tensors.values():
@@ -254,45 +253,3 @@ def _in_headers(files: ModelFiles) -> int:
             count *= size
         total += count
     return total
-
-
-def check_weights(files: ModelFiles, shape: ModelShape, at: str) -> None:
-    """Whether the weights are of the model that config.json describes: vLLM would serve others without a
-    word.
-
-    Raises: UsageError, where layers are missing or too many, or the embedding has another size.
-    """
-    config = validation.text_of(files.config)
-    for name, tensor in files.tensors.items():
-        if name.endswith("embed_tokens.weight") and "vision" not in name and tensor.dtype in _FLOATS:
-            _check_embedding(name, tensor.shape, config, at)
-    numbers = {int(found[1]) for name in files.tensors if (found := _LAYER.match(name))}
-    missing = sorted(set(range(shape.layers)) - numbers)
-    if numbers and missing:
-        raise _other_weights(
-            f"config.json has {shape.layers} layers, the weights lack layer {missing[0]}"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""),
-            at,
-        )
-
-
-def _check_embedding(name: str, found: tuple[int, ...], config: Mapping[str, Any], at: str) -> None:
-    hidden_size, vocabulary = config.get("hidden_size"), config.get("vocab_size")
-    if not found:
-        raise _other_weights(f"{name} is a single number", at)
-    if hidden_size and len(found) == 2 and found[1] != hidden_size:
-        raise _other_weights(
-            f"{name} is {found[0]} x {found[1]}, config.json has hidden_size {hidden_size}", at
-        )
-    if vocabulary and found[0] < vocabulary:
-        raise _other_weights(f"{name} has {found[0]} rows, config.json has vocab_size {vocabulary}", at)
-
-
-def _other_weights(why: str, at: str) -> UsageError:
-    return UsageError(
-        "the weights are not those of config.json",
-        at=at,
-        why=why,
-        fix="copy config.json and the safetensors files of one and the same model",
-        rule="weights-differ",
-    )

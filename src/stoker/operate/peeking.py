@@ -4,8 +4,9 @@ from stoker import weights
 from stoker.catalog.models import KnownModel, model
 from stoker.errors import StokerError, UsageError, WeightsFailed
 from stoker.findings import Finding
+from stoker.model.agreement import check_weights
 from stoker.model.files import ModelFiles
-from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.model.shape import ModelShape, read_shape
 from stoker.spec.nouns import Hub, ServeSpec
 from stoker.system import keys
 

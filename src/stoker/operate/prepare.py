@@ -8,10 +8,12 @@ from pathlib import Path
 from stoker import weights
 from stoker.advise import extras
 from stoker.bounds import shown
+from stoker.catalog.memory import numbers
 from stoker.errors import MissingDependency, UsageError
 from stoker.events import Event, Report
 from stoker.findings import Finding
-from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.model.agreement import check_weights
+from stoker.model.shape import ModelShape, read_shape
 from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
@@ -79,8 +81,8 @@ def prepare(
     folder = staged(spec.model.source, token, report)
     adapters = _adapters(spec, token, report)
     spec = _with_template(spec)
-    return plan_local(
-        spec,
+    made = plan_local(
+        installed_release(spec),
         shape_of(folder, spec),
         offer,
         str(folder),
@@ -90,6 +92,24 @@ def prepare(
         adapters=adapters,
         group=group,
     )
+    return of_the_file(made, spec)
+
+
+def installed_release(spec: ServeSpec) -> ServeSpec:
+    """The spec with the release that is installed here: it is what will run, whatever the file says."""
+    found = [one.rpartition(" ")[2].partition("+")[0] for one in installation.engines()]
+    if len(found) != 1 or not numbers(found[0]):
+        return spec
+    return replace(spec, engine=replace(spec.engine, version=found[0]))
+
+
+def of_the_file(made: Plan, spec: ServeSpec) -> Plan:
+    """The plan with the file's own spec, and a word where its figures are another release's."""
+    here = made.spec.engine.version
+    if here == spec.engine.version:
+        return made
+    told = f"vLLM {here} is installed here, and the figures are its own; the file says {spec.engine.version}"
+    return replace(made, spec=spec, warnings=(told, *made.warnings))
 
 
 def _check_engine(spec: ServeSpec, offer: Hardware) -> None:

@@ -62,7 +62,7 @@ def _workspace(settings: Settings) -> int:
 def _forward(shape: ModelShape, layout: Layout, settings: Settings) -> Peak:
     """A decoder layer over the whole batch: its inputs and outputs, and the widest thing between them."""
     tokens, size = settings.max_num_batched_tokens, settings.dtype_bytes
-    between = max(_between(shape, layer, layout.tensor) for layer in shape.kinds)
+    between = max(_between(shape, layer, layout.tensor, settings) for layer in shape.kinds)
     wide = residuals(shape, settings) * shape.hidden
     compiling = (
         0 if settings.eager or not settings.rules.large_batches else COMPILING
@@ -85,7 +85,7 @@ def residuals(shape: ModelShape, settings: Settings) -> int:
     return RESIDUALS + normed * (shape.model_type != "gpt_oss") + more
 
 
-def _between(shape: ModelShape, layer: Layer, tensor: int) -> float:
+def _between(shape: ModelShape, layer: Layer, tensor: int, settings: Settings) -> float:
     """Elements a token between a layer's input and output: gate, up and their product; queries, keys,
     values and what attention makes of them; or its experts' turn."""
     query = shape.heads * shape.head_dim
@@ -93,10 +93,10 @@ def _between(shape: ModelShape, layer: Layer, tensor: int) -> float:
     dense = 3 * layer.width / tensor
     if layer.experts is None:
         return max(dense, attention)
-    return max(dense, attention, _experts(shape, layer, tensor) + shape.hidden)
+    return max(dense, attention, _experts(shape, layer, tensor, settings) + shape.hidden)
 
 
-def _experts(shape: ModelShape, layer: Layer, tensor: int) -> float:
+def _experts(shape: ModelShape, layer: Layer, tensor: int, settings: Settings) -> float:
     """Elements a token that experts work in: what goes in, and gate and up; each as wide as the stream at
     least.
 
@@ -105,7 +105,8 @@ def _experts(shape: ModelShape, layer: Layer, tensor: int) -> float:
     if layer.experts is None:
         return 0
     width = layer.experts.width / tensor
-    return layer.experts.per_token * (max(width, shape.hidden) + max(2 * width, shape.hidden))
+    product = max(width, shape.hidden) if settings.rules.kept_workspace else width
+    return layer.experts.per_token * (product + max(2 * width, shape.hidden))
 
 
 def kept_workspace(shape: ModelShape, layout: Layout, settings: Settings) -> int:
@@ -116,7 +117,7 @@ def kept_workspace(shape: ModelShape, layout: Layout, settings: Settings) -> int
     whole = settings.quantization is not None and settings.quantization.method == "mxfp4"
     if not settings.rules.kept_workspace or whole:
         return 0
-    most = max(_experts(shape, layer, layout.tensor) for layer in shape.kinds)
+    most = max(_experts(shape, layer, layout.tensor, settings) for layer in shape.kinds)
     return int(settings.max_num_batched_tokens * most * settings.dtype_bytes)
 
 
@@ -143,13 +144,13 @@ def _sampler(shape: ModelShape, layout: Layout, settings: Settings) -> Peak:
     """The sampler over one row a sequence; each rank gathers the whole vocabulary."""
     rows = min(settings.max_num_seqs, settings.max_num_batched_tokens)
     vocabulary, rules, size = padded_vocabulary(shape), settings.rules, settings.dtype_bytes
-    each = 2 if settings.runner == 2 else rules.sampler
+    each = _bare(shape, layout, size) if settings.runner == 2 else rules.sampler - 2 + size
     kept_rows = MULTIPROCESSORS.get(settings.gpu.key if settings.gpu else "", BUFFER_ROWS)
     buffer = kept_rows * vocabulary * 4 * rules.sampler_buffer * (settings.runner == 1)
     stream = (settings.max_num_batched_tokens + 2 * rows) * shape.hidden * size
-    total = (each - 2 + size) * rows * vocabulary + buffer + stream + _images(shape, settings)
+    total = each * rows * vocabulary + buffer + stream + _images(shape, settings)
     total += kept_workspace(shape, layout, settings) + _workspace(settings)
-    formula = f"{rows:,} rows x vocabulary {vocabulary:,} x {each} B + hidden states"
+    formula = f"{rows:,} rows x vocabulary {vocabulary:,} x {each:g} B + hidden states"
     doubt = (each - FLASHINFER) * rows * vocabulary if each > FLASHINFER else 0
     return Peak(Bytes(int(total)), "sampler", formula, Bytes(doubt))
 
@@ -157,6 +158,14 @@ def _sampler(shape: ModelShape, layout: Layout, settings: Settings) -> Peak:
 # Bytes an entry of the sampler where FlashInfer is there, which releases before 0.12 take, and nobody can
 # tell.
 FLASHINFER = 14
+
+
+def _bare(shape: ModelShape, layout: Layout, size: int) -> float:
+    """Bytes an entry of logits that nothing is drawn from: as they are, while they are capped once more,
+    and while ranks' slices are put together three times in part. Source: vLLM `layers/logits_processor.py`,
+    all_gather."""
+    gathered = size * (2 + 1 / layout.tensor) if layout.tensor > 1 else 0
+    return max(size * (2 if shape.capped else 1), gathered)
 
 
 def _count_images(shape: ModelShape, settings: Settings) -> int:
