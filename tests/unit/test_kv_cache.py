@@ -165,8 +165,8 @@ def test_between_0_26_and_0_28_mamba_keeps_a_state_a_block() -> None:
     assert page_of.needed(4096, 2048) == 4096 // page_of.block
 
 
-def test_before_0_10_windows_free_nothing() -> None:
-    old = resolve({}, models.shape(models.GEMMA3_27B), "0.9.2")
+def test_before_0_9_2_windows_free_nothing() -> None:
+    old = resolve({}, models.shape(models.GEMMA3_27B), "0.9.1")
     assert old.policy.windows == frozenset()
     assert len(groups(pages(models.shape(models.GEMMA3_27B).decoder, old, 1))) == 1
     off = resolve({"disable-hybrid-kv-cache-manager": True}, models.shape(models.GEMMA3_27B), "0.32.0")

@@ -195,6 +195,25 @@ def test_the_defaults_of_a_batch_follow_the_device(gib: float, device: str, toke
 
 
 @pytest.mark.parametrize(
+    ("version", "device", "length", "tokens"),
+    [
+        ("0.6.4", "a100-80gb", 8192, 8192),  # whole prompts
+        ("0.6.4", "a100-80gb", 131072, 512),  # but long ones in pieces
+        ("0.7.3", "a100-80gb", 131072, 2048),
+        ("0.8.5", "a100-80gb", 131072, 8192),
+        ("0.9.2", "a100-80gb", 131072, 2048),
+        ("0.26.0", "b200", 131072, 8192),
+        ("0.28.0", "b200", 131072, 16384),
+    ],
+)
+def test_a_batch_in_releases_of_old(version: str, device: str, length: int, tokens: int) -> None:
+    memory = 178 * GIB if device == "b200" else 79 * GIB
+    shape = models.shape(models.LLAMA_8B)
+    found = resolve({"max-model-len": length}, shape, version, device_memory=memory, device=device)
+    assert found.max_num_batched_tokens == tokens
+
+
+@pytest.mark.parametrize(
     ("version", "since"),
     [("0.5.3.post1", "0.0.0"), ("0.19.0", "0.18.0"), ("0.21.0", "0.21.0"), ("v0.40", "0.29.0")],
 )

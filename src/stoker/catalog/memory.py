@@ -13,15 +13,16 @@ class MemoryRules:
     """The rules that hold since a release.
 
     sampler: bytes for each sampled row and vocabulary entry at the peak of the first runner's profile run;
-    sampler_buffer: a row of float32 a multiprocessor beside them. graphs_counted and graphs_counted_v2: whether
-    each runner takes the memory of CUDA graphs off the KV cache. in_flight: whether a window holds a batch, or as
-    many as run at once. capacity: whether the log's tokens are blocks, or concurrency times length. whole_prompts:
-    batches as long as the longest prompt. large_batches, huge_batches: defaults of their own for GPUs of 70 and of
-    160 GiB. whole_allocations: weights above 20 MiB round up to 2 MiB. kept_workspace: what experts work in stays.
-    group_slack: how much larger the largest kind of layers may be than the smallest, to be the size of all groups.
-    chunked_groups: whether local attention in chunks has groups of its own. hybrid_prefixes: what a request keeps
-    of states for its prefix, where nobody says. non_torch and fabric: GiB beside PyTorch's, of one rank, and of
-    more that share NVLink switches.
+    sampler_buffer: a row of float32 a multiprocessor beside them. graphs_counted and graphs_counted_v2:
+    whether each runner takes the memory of CUDA graphs off the KV cache. in_flight: whether a window holds
+    a batch, or as many as run at once. capacity: whether the log's tokens are blocks, or concurrency times
+    length. whole_prompts: batches as long as the longest prompt, but `long_batch` where that is above
+    32,768. large_batches, huge_batches: defaults of their own for GPUs of 70 and of 160 GiB.
+    whole_allocations: weights above 20 MiB round up to 2 MiB. kept_workspace: what experts work in stays.
+    group_slack: how much larger the largest kind of layers may be than the smallest, to be the size of all
+    groups. chunked_groups: whether local attention in chunks has groups of its own. hybrid_prefixes: what a
+    request keeps of states for its prefix, where nobody says. non_torch and fabric: GiB beside PyTorch's,
+    of one rank, and of more that share NVLink switches.
     """
 
     since: str
@@ -33,7 +34,9 @@ class MemoryRules:
     in_flight: Literal["batch", "concurrent"]
     capacity: Literal["blocks", "concurrency"]
     whole_prompts: bool
+    long_batch: int
     large_batches: bool
+    large_on_a100: bool
     huge_batches: bool
     whole_allocations: bool
     kept_workspace: bool
@@ -47,8 +50,8 @@ class MemoryRules:
 
 @dataclass(frozen=True, slots=True)
 class RunnerRules:
-    """Which models the second model runner serves by default since a release; images: whether its profile run has
-    some."""
+    """Which models the second model runner serves by default since a release; images: whether its profile
+    run has some."""
 
     since: str
     architectures: tuple[str, ...]

@@ -53,8 +53,8 @@ def cache_policy(
 
 
 def _windows(options: Mapping[str, Any], version: str, rules: MemoryRules) -> frozenset[str]:
-    """Kinds of attention that give blocks back: not before 0.10, and not where the hybrid manager is off."""
-    if numbers(version) < (0, 10) or options.get("disable-hybrid-kv-cache-manager") is True:
+    """Kinds of attention that give blocks back: not before 0.9.2, and not where the hybrid manager is off."""
+    if numbers(version) < (0, 9, 2) or options.get("disable-hybrid-kv-cache-manager") is True:
         return frozenset()
     return frozenset(("sliding", "chunked") if rules.chunked_groups else ("sliding",))
 

@@ -195,10 +195,11 @@ def _batches(
     if cpu:
         return 2048 * ranks, 128 * ranks  # of the API server; a library has twice as much
     if rules.whole_prompts:
-        return max(2048, length), 256
+        return (rules.long_batch if length > 32768 else max(2048, length)), 256
     if memory >= 160 * GIB and rules.huge_batches:
         return 16384, 1024
-    return (8192, 1024) if memory >= 70 * GIB and "a100" not in device else (2048, 256)
+    large = memory >= 70 * GIB and (rules.large_on_a100 or "a100" not in device)
+    return (8192, 1024) if large and rules.large_batches else (2048, 256)
 
 
 def default_requests(version: str, device: GpuType) -> int:
