@@ -1,8 +1,6 @@
 """What users do, each step as the command that they would type: how long it took, and what it said last."""
 
-import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,19 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.cases import LLAMA_8B
-from benchmarks.gpu.engines import ENV, installed
+from benchmarks.gpu.engines import ENV
+from benchmarks.gpu.folder import write
 
 UP = 180.0  # seconds that a first start may take, alone: it imports, compiles and captures
 SHORT = 60.0
 LAST = 12  # lines of a step's output that are kept
 
 
-def steps(out: Path, tokenizer: str | None, seconds: float, *, dry: bool) -> Iterator[dict[str, Any]]:
+def steps(out: Path, config: dict[str, Any], seconds: float, *, dry: bool) -> Iterator[dict[str, Any]]:
     """Every step in turn, while there is time; on a simulated fleet in a dry run."""
     home = out / "home"
     home.mkdir(exist_ok=True)
-    spec = _spec(out, tokenizer, dry=dry)
+    spec = _spec(out, config, dry=dry)
     end = time.monotonic() + seconds
     for name, words, most in _commands(spec, out, dry=dry):
         left = end - time.monotonic()
@@ -49,19 +47,14 @@ def _commands(spec: Path, out: Path, *, dry: bool) -> list[tuple[str, list[str],
     ]
 
 
-def _spec(out: Path, tokenizer: str | None, *, dry: bool) -> Path:
-    """A stoker.yaml: a folder with a config and dummy weights, or simulated engines."""
+def _spec(out: Path, config: dict[str, Any], *, dry: bool) -> Path:
+    """A stoker.yaml: a folder with everything that an engine loads, or simulated engines."""
     folder = out / "models" / "users"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(LLAMA_8B), encoding="utf-8")
-    for one in Path(tokenizer).glob("*") if tokenizer else ():
-        if one.name.startswith(("tokenizer", "special_tokens", "chat_template", "vocab", "merges")):
-            shutil.copy(one, folder / one.name)
-    real = f"model: {folder}\nengine: {{load-format: dummy, max-model-len: 8K, version: {installed()}}}\n"
-    port = _free_port()
-    text = f"name: gpu-run\nendpoint: {{port: {port}, page_port: {_free_port()}}}\n" + (
-        "engine: {kind: simulated}\n" if dry else real
-    )
+    if not dry:
+        write(folder, config)
+    real = f"model: {folder}\nengine: {{max-model-len: 8K}}\n"
+    text = f"name: gpu-run\nendpoint: {{port: {_free_port()}, page_port: {_free_port()}}}\n"
+    text += "engine: {kind: simulated}\n" if dry else real
     spec = out / "stoker.yaml"
     spec.write_text(text, encoding="utf-8")
     return spec

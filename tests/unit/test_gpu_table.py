@@ -1,11 +1,17 @@
 """The table of a run on a GPU: what was measured beside what was planned; and the sum of what it may take."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.__main__ import LIMIT, USERS, Clock
 from benchmarks.gpu.cases import CASES
 from benchmarks.gpu.engines import planned
+from benchmarks.gpu.folder import SMALL, write
 from benchmarks.gpu.table import text
+
+from stoker.model.files import ModelFiles
+from stoker.model.shape import read_shape
 
 GIB = 1024**3
 PLANNED = {
@@ -48,6 +54,19 @@ def test_every_engine_is_planned_without_a_doubt() -> None:
     for case in CASES:
         found = planned(case, "h200-141gb", {})
         assert found["kv_cache"][0] > 0, case.name
+
+
+def test_users_model_is_one_that_the_plan_reads(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    header = json.loads(
+        (tmp_path / "model.safetensors").read_bytes()[8:].split(b"  ")[0].split(b"}}")[0] + b"}}"
+    )
+    sizes = [end - begin for begin, end in (one["data_offsets"] for one in header.values())]
+    assert sum(sizes) < len(data) < sum(sizes) + 8192
+    shape = read_shape(ModelFiles(SMALL, {}))
+    assert shape.parameters == sum(sizes) // 2
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    assert sorted(tokenizer["model"]["vocab"].values()) == list(range(SMALL["vocab_size"]))
 
 
 def test_all_of_it_is_sized_for_a_quarter_of_an_hour() -> None:
