@@ -14,7 +14,7 @@ What it measures, in this order, so that what is cut by the limit matters least:
 1. users: `doctor`, `plan`, `up -d` to Ready, the first and the second chat, `scale` to 0 and back, `down`:
    seconds, exit code, and whether the plan's release is the installed one;
 2. engines, one process each, their bytes read off vLLM's own worker: a dense model compiled cold and then
-warm    (what does compiling take?), experts compiled (graphs and activations of 0.26 and later), hybrids with
+   warm (what does compiling take?), experts compiled (graphs and activations of 0.26 and later), hybrids with
    Mamba 2 and with a gated delta net (in which dtype is a state kept?), sliding windows, a latent; of each
    the first request of 8 tokens and the second (what does a cold kernel cost?).
 
