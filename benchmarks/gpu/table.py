@@ -34,6 +34,10 @@ def _engine(row: dict[str, Any]) -> Iterator[str]:
     said = "" if row["ok"] else f"   {row.get('error', '')}"
     yield f"{row['name']}{said}"
     planned = row["planned"]
+    if row.get("consumed") and row.get("cuda_graphs") and row.get("activations"):
+        row = row | {
+            "activations": row["activations"] - row["cuda_graphs"]
+        }  # since 0.28 these are one figure
     for name in PARTS:
         if name in planned:
             yield f"  {name:14} {_bytes(planned[name], row.get(name))}"

@@ -121,7 +121,10 @@ def test_more_sequences_than_states_are_refused_with_the_number() -> None:
     assert rows <= again.fit.held.blocks
 
 
-@pytest.mark.parametrize("options", ["enforce-eager: true", "max-num-seqs: 64"])
+@pytest.mark.parametrize(
+    "options",
+    ["enforce-eager: true", "max-num-seqs: 64", "compilation-config: {cudagraph_mode: PIECEWISE}"],
+)
 def test_where_every_sequence_has_a_state_nothing_is_added(options: str) -> None:
     made = plan(QWEN35, engine("h100-80gb:1", f"max-model-len: 32K, {options}"))
     assert str(made.options.get("max-num-seqs", 64)) == "64"

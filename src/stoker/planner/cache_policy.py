@@ -32,12 +32,14 @@ Prefixes = Literal["none", "all", "align", "checkpoint"]
 class CachePolicy:
     """windows: kinds of attention whose blocks are freed behind their window. prefixes: what a request
     keeps of states so that its prefix is found again. conv_bytes and carried_bytes: of an element of a
-    state, 0 where the model's own dtype counts."""
+    state, 0 where the model's own dtype counts. whole_graphs:
+    whether batches of decodes are captured whole."""
 
     windows: frozenset[str] = frozenset(("sliding", "chunked"))
     prefixes: Prefixes = "none"
     conv_bytes: int = 0
     carried_bytes: int = 0
+    whole_graphs: bool = True
 
 
 def cache_policy(
@@ -49,7 +51,15 @@ def cache_policy(
         _prefixes(options, shape, rules),
         SIZES.get(str(options.get("mamba-cache-dtype")), 0),
         SIZES.get(str(options.get("mamba-ssm-cache-dtype")), 0),
+        _whole_graphs(options),
     )
+
+
+def _whole_graphs(options: Mapping[str, Any]) -> bool:
+    """Whether batches of decodes are captured whole, so that each of their sequences needs a state."""
+    compiled = options.get("compilation-config")
+    mode = compiled.get("cudagraph_mode") if isinstance(compiled, Mapping) else None
+    return mode is None or str(mode).upper() not in ("NONE", "PIECEWISE")
 
 
 def _windows(options: Mapping[str, Any], version: str, rules: MemoryRules) -> frozenset[str]:

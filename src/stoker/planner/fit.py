@@ -39,7 +39,8 @@ class Fit:
         and graphs of whole batches are captured. Source: vLLM `config/compilation.py`,
         resolve_cudagraph_mode_and_sizes."""
         states = any(page.kind == "state" for group in self.groups for page in group.kinds)
-        if not states or self.settings.eager or self.settings.cpu:
+        captured = self.settings.policy.whole_graphs and not self.settings.eager
+        if not states or not captured or self.settings.cpu:
             return self.settings.max_num_seqs
         return min(self.settings.max_num_seqs, self.held.blocks)
 
