@@ -26,10 +26,12 @@ from typing import Any
 from benchmarks.architectures import ARCHITECTURES
 from stoker.model.files import ModelFiles
 from stoker.model.shape import ModelShape, read_shape
+from stoker.planner.cpu import FLOAT_STATES
 from stoker.planner.fit import Fit, weigh
 from stoker.planner.kv_cache import capacity, groups, pages
 from stoker.planner.layout import Layout, stages
 from stoker.planner.settings import resolve
+from stoker.targets.local.machine import offer
 from stoker.units import Bytes
 
 GIB = 1024**3
@@ -145,7 +147,7 @@ def starts(names: list[str]) -> int:
             refused += 1
             print(f"{name:20} refused: {last_error(out)}", flush=True)
             continue
-        held = predicted(config)
+        held = predicted(config, float_states=FLOAT_STATES in offer().features)
         real = (int(blocks[1]), int(tokens[1].replace(",", "")))
         same = held == real
         exact += same
@@ -158,14 +160,14 @@ def starts(names: list[str]) -> int:
     return 0
 
 
-def predicted(config: dict[str, Any]) -> tuple[int, int]:
-    """Blocks and tokens, as the plan has them."""
+def predicted(config: dict[str, Any], *, float_states: bool = False) -> tuple[int, int]:
+    """Blocks and tokens, as the plan has them. float_states: on a CPU that carries states in float32."""
     shape = read_shape(ModelFiles(config, {}))
     settings = resolve(
         {"max-model-len": LENGTH, "kv-cache-memory-bytes": KV, "dtype": "bfloat16"}, shape, "0.32.0", cpu=True
     )
     # The library's defaults, not the server's: twice the tokens a batch.
-    settings = dataclasses.replace(settings, max_num_batched_tokens=4096)
+    settings = dataclasses.replace(settings, max_num_batched_tokens=4096, float_states=float_states)
     laid = groups(pages(shape.decoder, settings, 1))
     held = capacity(laid, [(stages(shape.layers, 1)[0], Bytes(KV))], settings)
     return held.blocks, held.tokens

@@ -9,6 +9,7 @@ from tests import models
 from stoker.planner.fit import Fit, weigh
 from stoker.planner.layout import Layout, divides
 from stoker.planner.settings import resolve
+from stoker.planner.weights import padded_vocabulary
 from stoker.units import Bytes
 
 GIB = 1024**3
@@ -39,7 +40,9 @@ def test_more_ranks_never_need_more_weights_each(config: dict[str, Any], total: 
     assume(divides(models.shape(config), size) is None)
     one, many = made(config, total), made(config, total, Layout(tensor=size))
     assert many.tightest.size("weights") <= one.tightest.size("weights")
-    assert many.tightest.size("activations") <= one.tightest.size("activations")
+    logits = many.settings.max_num_seqs * padded_vocabulary(models.shape(config)) * many.settings.dtype_bytes
+    gathered = 1.5 * logits  # what putting the ranks' slices together may take beside them
+    assert many.tightest.size("activations") <= one.tightest.size("activations") + gathered
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,6 +1,7 @@
 """The KV cache's groups, blocks and capacity. Expected figures are vLLM's own, out of its logs and its
 docstrings."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,7 +129,8 @@ OWN = State(128 * 128 * 8, True, 4)
     ],
 )
 def test_the_elements_of_a_state(state: State, options: dict[str, Any], cpu: bool, element: int) -> None:
-    made = resolve(options, models.shape(models.QWEN3_NEXT_80B), "0.32.0", cpu=cpu)
+    made = resolve(options, models.shape(models.QWEN3_NEXT_80B), "0.32.0")
+    made = replace(made, float_states=cpu)
     assert made.state_bytes(state) == element
 
 

@@ -92,7 +92,7 @@ def _short_convolution(config: Config) -> tuple[tuple[Part, ...], tuple[Cache, .
         Part("conv.conv", width * kernel, "shard", "other"),
         Part("conv.out_proj", width * width),
     )
-    return parts, (Cache("state", states=(State(width * (kernel - 1)),), chunk=_chunk(config)),)
+    return parts, (Cache("state", states=(State(width * (kernel - 1)),)),)
 
 
 def _mamba(config: Config) -> tuple[tuple[Part, ...], tuple[Cache, ...]]:

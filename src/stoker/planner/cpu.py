@@ -12,6 +12,7 @@ from stoker.planner.items import MemoryItem
 from stoker.planner.kv_cache import capacity, groups, longest, pages
 from stoker.planner.layout import Layout, stages
 from stoker.planner.memory import RankMemory
+from stoker.planner.plan import Hardware
 from stoker.planner.settings import GIB, Settings, resolve
 from stoker.planner.weights import lora_buffers, rank_weights
 from stoker.spec.nouns import ServeSpec
@@ -22,14 +23,21 @@ from stoker.units import Bytes, Tokens
 # more is a process more.
 ENGINE_OVERHEAD = Bytes(int(2.4 * GIB))
 RANK_OVERHEAD = Bytes(int(0.8 * GIB))
+# With this flag vLLM's kernels for a CPU carry states in float32. Source: vLLM `platforms/cpu.py`.
+FLOAT_STATES = "avx512_bf16"
 KV_MOST = Bytes(4 * GIB)
 KV_LEAST = Bytes(GIB)
 
 
 def cpu_fit(
-    spec: ServeSpec, shape: ModelShape, options: Mapping[str, Any], memory: Bytes, count: int, layout: Layout
+    spec: ServeSpec,
+    shape: ModelShape,
+    options: Mapping[str, Any],
+    offer: Hardware,
+    count: int,
+    layout: Layout,
 ) -> Fit:
-    """What one of `count` replicas holds that share `memory`. Raises: DoesNotFit, with figures.
+    """What one of `count` replicas holds that share a machine. Raises: DoesNotFit, with figures.
 
     Source of the layout of blocks: vLLM `v1/core/kv_cache_utils.py`, as on GPUs; of the size: Stoker's own
     option.
@@ -37,7 +45,8 @@ def cpu_fit(
     settings = resolve(
         options, shape, spec.engine.version, ranks=layout.gpus, pipeline=layout.pipeline, cpu=True
     )
-    parts = stages(shape.layers, layout.pipeline)
+    settings = replace(settings, float_states=FLOAT_STATES in offer.features)
+    memory, parts = offer.memory, stages(shape.layers, layout.pipeline)
     total = Bytes(memory // (count * (layout.gpus // layout.nodes)))
     weights, other = _beside_cache(shape, layout, parts, settings)
     kv = _kv_cache(spec, Bytes(total - weights - other), layout)

@@ -25,7 +25,7 @@ def plan_cpu(request: PlanRequest) -> Plan:
         request.spec,
         request.shape,
         options | lora | dict(asked),
-        offer.memory,
+        offer,
         request.most,
         layout,
     )

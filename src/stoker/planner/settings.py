@@ -29,6 +29,7 @@ class Settings:
     max_loras: adapters that one batch has room for, 0 without any. runner: which of vLLM's model runners
     serves it. policy: what is kept of each request. gpu: what it runs on, None where that is not known.
     media: whether what reads images and sounds is loaded, and whether the profile run encodes some.
+    float_states: whether the platform carries states in float32.
     """
 
     rules: MemoryRules
@@ -52,6 +53,7 @@ class Settings:
     policy: CachePolicy = CachePolicy()
     gpu: GpuType | None = None
     media: Media = "profiled"
+    float_states: bool = False
 
     @property
     def images(self) -> bool:
@@ -79,7 +81,7 @@ class Settings:
         dtype's."""
         conv = self.policy.conv_bytes
         if state.recurrent:
-            own = 4 if self.cpu else state.element or conv or self.dtype_bytes
+            own = 4 if self.float_states else state.element or conv or self.dtype_bytes
             return self.policy.carried_bytes or own
         return conv or state.element or self.dtype_bytes
 
