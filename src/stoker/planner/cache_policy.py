@@ -43,9 +43,11 @@ class CachePolicy:
 
 
 def cache_policy(
-    options: Mapping[str, Any], shape: ModelShape, version: str, rules: MemoryRules
+    options: Mapping[str, Any], shape: ModelShape, version: str, rules: MemoryRules, cpu: bool = False
 ) -> CachePolicy:
-    """What the options make of it in a release."""
+    """What the options make of it in a release. On a CPU models with latents find no prefixes again."""
+    if cpu and any(cache.kind == "mla" for cache in shape.caches):
+        options = {**options, "enable-prefix-caching": False}
     return CachePolicy(
         _windows(options, version, rules),
         _prefixes(options, shape, rules),

@@ -136,7 +136,7 @@ def resolve(
         max_loras=_count(options, "max-loras", 1) if options.get("enable-lora") else 0,
         max_lora_rank=_count(options, "max-lora-rank", 16),
         runner=which,
-        policy=cache_policy(options, shape, version, rules),
+        policy=cache_policy(options, shape, version, rules, cpu),
         gpu=kind,
         media=_media(options, version, which),
     )
