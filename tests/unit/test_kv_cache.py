@@ -158,6 +158,14 @@ def test_states_that_a_request_keeps(version: str, options: dict[str, Any], mark
     assert found[1].needed(10_000, 2048) == kept
 
 
+def test_latents_on_a_cpu_find_no_prefixes() -> None:
+    beside_states = replace(
+        models.shape(models.QWEN3_NEXT_80B), decoder=models.shape(models.DEEPSEEK_V3).decoder
+    )
+    assert resolve({}, beside_states, "0.32.0").policy.prefixes == "checkpoint"
+    assert resolve({}, beside_states, "0.32.0", cpu=True).policy.prefixes == "none"
+
+
 def test_between_0_26_and_0_28_mamba_keeps_a_state_a_block() -> None:
     held = Cache("state", states=(State(64), State(4096, True)), chunk=256)
     layers = (Layer((), (Cache("full", 8, 128, 128),)), Layer((), (held,)))
