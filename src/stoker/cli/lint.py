@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from stoker.advise.lint import is_manifest, lint
+from stoker.advise.lint import lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
+from stoker.advise.lint.forms import form, named
+from stoker.advise.lint.kustomize import is_kustomization
 from stoker.advise.lint.scaling.spec import lint_spec
 from stoker.catalog import vllm
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
@@ -83,10 +85,12 @@ class _Read:
         if text is not None and is_dashboard(text):
             self.dashboards.append(str(name))
             self.found += _dashboard(str(name), text, self.release or _release(self.asked), self.mend)
-        elif text is not None and is_manifest(text):
+        elif text is None or (kind := form(str(name), text)) == "spec":
+            self._spec(name, text)
+        elif kind in ("manifest", "rules") or is_kustomization(str(name)):
             self.manifests[str(name)] = text
         else:
-            self._spec(name, text)
+            self.found.append(named(kind, str(name)))
 
     def _spec(self, name: str | None, text: str | None) -> None:
         try:
@@ -143,7 +147,9 @@ def _inside(name: str) -> list[str]:
     if not os.path.isdir(name):
         return [name]
     out = sorted(
-        str(one) for one in path.rglob("*") if one.suffix in SUFFIXES and is_file(one) and not _beside(one)
+        str(one)
+        for one in path.rglob("*")
+        if one.suffix in SUFFIXES and is_file(one) and not _hidden(one, path)
     )
     if not out:
         raise UsageError(
@@ -152,9 +158,10 @@ def _inside(name: str) -> list[str]:
     return out
 
 
-def _beside(path: Path) -> bool:
-    """A kustomization, or a chart's values: no objects."""
-    return path.stem in ("kustomization", "values", "Chart")
+def _hidden(one: Path, folder: Path) -> bool:
+    """Whether a file stands in a folder of tools: `.git`, `node_modules`."""
+    inner = one.relative_to(folder).parts[:-1]
+    return any(part.startswith(".") or part == "node_modules" for part in inner)
 
 
 def _text(name: str | None) -> str | None:

@@ -8,7 +8,8 @@ each other.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from stoker.advise.lint import engine, objects, scaling
+from stoker.advise.lint import configs, engine, expressions, kinds, kustomize, objects, scaling
+from stoker.advise.lint.forms import is_manifest
 from stoker.advise.lint.reading import Manifest, read
 from stoker.catalog.rules import rule
 from stoker.findings import Finding
@@ -16,7 +17,7 @@ from stoker.findings import Finding
 # Kinds that other objects are checked against, and how many of them may be.
 RELATED = frozenset(
     {
-        *objects.WORKLOADS,
+        *kinds.WORKLOADS,
         "CronJob",
         "Service",
         "HorizontalPodAutoscaler",
@@ -30,6 +31,9 @@ RELATED = frozenset(
         "PodMonitoring",
         "PodMonitor",
         "ServiceMonitor",
+        "ConfigMap",
+        "ResourceClaimTemplate",
+        "ResourceClaim",
     }
 )
 TOGETHER = 1_200
@@ -38,26 +42,53 @@ T = TypeVar("T")
 
 def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
     """Everything that is found in the files (name to text), in the order of files and lines."""
-    found: list[tuple[str, int, Finding]] = []
-    everything: list[Manifest] = []
-    for name, text in files.items():
-        manifests, broken = read(text, name)
-        everything += manifests
-        found += [_placed(one) for one in broken]
-    firsts: dict[tuple[str, str | None, str], Manifest] = {}
+    everything, findings = _objects(files)
     related = [one for one in everything if one.kind in RELATED]
     if len(related) > TOGETHER:
-        found.append(_placed(_too_many(related)))
+        findings.append(_too_many(related))
         everything = []
     around = scaling.Around(everything)
+    firsts: dict[tuple[str, str | None, str], Manifest] = {}
     for manifest in everything:
-        found += [_placed(one) for one in objects.twice(manifest, firsts)]
+        findings += objects.twice(manifest, firsts)
         for rules in (objects.rules, engine.rules):
-            found += [_placed(one) for one in _found(rules, manifest, related)]
-        found += [_placed(one) for one in _found(scaling.rules, manifest, around)]
+            findings += _found(rules, manifest, related)
+        findings += _found(scaling.rules, manifest, around)
+        for alone in (expressions.rules, configs.rules):
+            findings += _found(lambda one, _, alone=alone: alone(one), manifest, None)  # type: ignore[misc]
     order = {name: index for index, name in enumerate(files)}
-    found = list(dict.fromkeys(found))
+    found = [_placed(one) for one in _once(findings)]
     return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))
+
+
+def _objects(files: Mapping[str, str]) -> tuple[list[Manifest], list[Finding]]:
+    """The objects of all files, those of a kustomization as it makes them; what is wrong with files."""
+    found: dict[str, list[Manifest]] = {}
+    findings: list[Finding] = []
+    patched = any(kustomize.is_kustomization(name) for name in files)
+    for name, text in files.items():
+        found[name], broken = read(text, name, patch=patched)
+        findings += broken
+    built = kustomize.build(found)
+    whole = [
+        one
+        for name, objects in found.items()
+        if name not in built.parts
+        for one in objects
+        if "" not in one.body
+    ]
+    for patch in dict.fromkeys(one.file for one in built.lost):
+        findings.append(rule("lint-not-read", "patch").finding(f"{patch}:1:1"))
+    return [*whole, *built.objects], findings
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once: two overlays of one base say the same of it, under names of their own."""
+    out: dict[tuple[str, ...], Finding] = {}
+    for one in findings:
+        what = one.what.partition(": ")[2] or one.what
+        out.setdefault((one.rule, one.at, what, one.why), one)
+    return list(out.values())
 
 
 def _too_many(related: Sequence[Manifest]) -> Finding:
@@ -78,9 +109,4 @@ def _placed(finding: Finding) -> tuple[str, int, Finding]:
     return file, int(rest.partition(":")[0] or 0), finding
 
 
-def is_manifest(text: str) -> bool:
-    """Whether a file holds Kubernetes objects, or a metrics adapter's rules, rather than a spec; one that
-    holds nothing may have been meant as some."""
-    lines = text.splitlines()
-    objects = any(line.startswith("apiVersion:") or "seriesQuery:" in line for line in lines)
-    return objects or not "".join(line.partition("#")[0].strip("-. ") for line in lines)
+__all__ = ["is_manifest", "lint"]

@@ -15,11 +15,18 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Manifest:
-    """One object: its values, and where they stand."""
+    """One object: its values, and where they stand.
+
+    elsewhere: the files of values that a patch brought. first: the name before a kustomization changed it.
+    loose: whether a kustomization changes it in ways that nobody here follows.
+    """
 
     file: str
     body: dict[str, Any]
     lines: dict[Path, tuple[int, int]] = field(repr=False, compare=False)
+    elsewhere: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
+    first: str = ""
+    loose: bool = False
 
     @property
     def kind(self) -> str:
@@ -54,7 +61,7 @@ class Manifest:
         while path and path not in self.lines:
             path = path[:-1]
         line, column = self.lines.get(path, (1, 1))
-        return f"{self.file}:{line}:{column}"
+        return f"{self.elsewhere.get(path, self.file)}:{line}:{column}"
 
     def finding(self, name: str, path: Sequence[str | int], case: str = "", **values: object) -> Finding:
         """What a rule says about a value of it; case: which variant of the rule."""
@@ -78,22 +85,23 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         yield path, value
 
 
-def read(text: str, file: str) -> tuple[list[Manifest], list[Finding]]:
-    """The objects of a file, and what is wrong with it as a file."""
+def read(text: str, file: str, *, patch: bool = False) -> tuple[list[Manifest], list[Finding]]:
+    """The objects of a file, and what is wrong with it as a file. patch: a list of operations counts as one."""
     try:
         nodes = compose(text, file)
     except SpecError as error:
         id = "lint-yaml" if error.finding.rule == "spec-yaml" else error.finding.rule
         return [], [replace(error.finding, rule=id)]
-    out = [one for node in nodes if node is not None and (one := _manifest(node, file)) is not None]
+    made = (_manifest(node, file, patch) for node in nodes if node is not None)
+    out = [one for one in made if one is not None]
     if not out:
         return [], [rule("lint-empty").finding(f"{file}:1:1", file=file)]
     return [inner for one in out for inner in _items(one)], []
 
 
 def _items(one: Manifest) -> list[Manifest]:
-    """The objects of a List, or the object."""
-    if one.kind != "List" or not isinstance(one.body.get("items"), list):
+    """The objects of a List (kubectl's, or a `DeploymentList`), or the object."""
+    if not one.kind.endswith("List") or not isinstance(one.body.get("items"), list):
         return [one]
     lines: list[dict[Path, tuple[int, int]]] = [{} for _ in one.body["items"]]
     for path, line in one.lines.items():
@@ -106,9 +114,11 @@ def _items(one: Manifest) -> list[Manifest]:
     ]
 
 
-def _manifest(node: Node, file: str) -> Manifest | None:
+def _manifest(node: Node, file: str, patch: bool = False) -> Manifest | None:
     lines: dict[Path, tuple[int, int]] = {}
     value = _value(node, (), lines)
+    if patch and isinstance(value, list):
+        return Manifest(file, {"": value}, lines)
     return Manifest(file, value, lines) if isinstance(value, dict) and value else None
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from stoker.advise.lint.reading import Manifest
 from stoker.advise.lint.scaling.around import KINDS, Around, near, same
 from stoker.advise.lint.scaling.scaler import HPA, Reference, Scaler
-from stoker.advise.lint.scaling.values import figure, listed, quantity, some, table, text
 from stoker.advise.lint.scaling.workload import Workload
+from stoker.advise.lint.values import figure, listed, quantity, some, table, text
 from stoker.findings import Finding
 
 GROUPS: Mapping[str, str] = {

@@ -1,0 +1,110 @@
+"""What a file is, told by its text: an object, a dashboard, a spec, or something that is named as what it is."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from stoker.advise.lint.reading import read
+from stoker.catalog.rules import rule
+from stoker.findings import Finding
+from stoker.spec.models import SpecFile
+
+Form = Literal[
+    "manifest", "spec", "helm", "compose", "values", "chart", "model config", "workflow", "rules", "kustomization",
+    "other",
+]  # fmt: skip
+_KIND = re.compile(r"""^[ \t]{0,8}(?:-[ ]+)?["']?(?:apiVersion|kind|seriesQuery)["']?[ \t]*:""", re.M)
+_FLOW = re.compile(r"""["']?(?:apiVersion|kind)["']?[ \t]*:[ \t]*["']?[A-Za-z]""")
+_TEMPLATE = re.compile(
+    r"\{\{-?\s*(?:\.|\$|include|if|range|with|toYaml|define|template|end|tpl|default|printf|/\*|else)"
+)
+_MODEL = ("model_type", "architectures", "num_hidden_layers", "hidden_size")  # of a config.json alone
+SPEC = frozenset(SpecFile.model_fields)
+
+
+def is_manifest(text: str) -> bool:
+    """Whether a file holds Kubernetes objects, or rules of an adapter or of Prometheus, rather than a spec; one
+    that holds nothing may have been meant as some."""
+    if _bare(text):
+        return True
+    start = text.lstrip()[:1]
+    return bool(_KIND.search(text)) or (start == "{" and bool(_FLOW.search(text[:4_000])))
+
+
+def _bare(text: str) -> bool:
+    return not "".join(line.partition("#")[0].strip("-. ") for line in text.splitlines()[:2_000])
+
+
+def is_template(text: str) -> bool:
+    """Whether a text is a Helm template: it is no YAML before it is rendered."""
+    return bool(_TEMPLATE.search(text))
+
+
+def form(name: str, text: str) -> Form:
+    """What a file is. name: as it was given."""
+    base = name.replace("\\", "/").rpartition("/")[2].lower()
+    if is_template(text) and not _whole(text, name):
+        return "helm"
+    if base in ("chart.yaml", "chart.yml", "chart.lock"):
+        return "chart"
+    if is_manifest(text):
+        return "manifest"
+    body = _body(text, name)
+    if body is None:
+        return "spec"  # its reader says best what is wrong
+    return _told(base, body)
+
+
+def _told(base: str, body: Mapping[str, Any]) -> Form:
+    keys = set(body)
+    if isinstance(body.get("services"), dict) and not keys & {"model", "hardware"}:
+        return "compose"
+    if isinstance(body.get("groups"), list):
+        return "rules"
+    if "jobs" in keys and keys & {"on", "name", "true"}:
+        return "workflow"
+    if any(name in keys for name in _MODEL) and not isinstance(body.get("model"), str | dict):
+        return "model config"
+    if "stoker" in base or (
+        _like(keys)
+        and not keys & {"servingEngineSpec", "routerSpec", "image", "modelArtifacts", "nameOverride"}
+    ):
+        return "spec"
+    values = "values" in base or keys & {"servingEngineSpec", "routerSpec", "modelArtifacts", "nameOverride"}
+    return "values" if values or "global" in keys else "other"
+
+
+def _like(keys: set[str]) -> bool:
+    """Whether a spec's own keys are among them, or ones that were meant so."""
+    return bool(keys & SPEC) or any(difflib.get_close_matches(one, SPEC, 1, 0.8) for one in list(keys)[:40])
+
+
+def _whole(text: str, name: str) -> bool:
+    """Whether a text with braces is YAML all the same, as in an alert's description."""
+    found, broken = read(text, name)
+    return not broken and bool(found) and not any("{{" in str(key) for one in found for key in one.body)
+
+
+def _body(text: str, name: str) -> Mapping[str, Any] | None:
+    """The first document; None where it is no map."""
+    found, _ = read(text, name)
+    return found[0].body if found else None
+
+
+_WORDS: Mapping[str, tuple[str, str, str]] = {
+    "helm": ("a Helm template", "it is no YAML before it is rendered", "`helm template CHART | stoker lint -`"),
+    "chart": ("a chart's own description", "it holds no object", "`helm template CHART | stoker lint -`"),
+    "values": ("a chart's values", "what they mean is the chart's own", "`helm template -f VALUES CHART | stoker lint -`"),
+    "compose": ("a compose file", "only objects of a cluster are", "`vllm serve` refuses wrong options by itself"),
+    "model config": ("a model's config.json", "it is read with its weights", "`stoker plan` with the model's folder"),
+    "workflow": ("a workflow of a CI", "it holds no object", "leave it out"),
+    "kustomization": ("a kustomization", "it is read with its files", "`kubectl kustomize FOLDER | stoker lint -`"),
+    "other": ("none of what lint knows", "no object, dashboard, rules or spec is in it", "leave it out"),
+}  # fmt: skip
+
+
+def named(form: Form, file: str) -> Finding:
+    """The note on a file that is not checked."""
+    what, why, instead = _WORDS[form]
+    return rule("lint-not-read", "file").finding(f"{file}:1:1", what=what, why=why, instead=instead)
