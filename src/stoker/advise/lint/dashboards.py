@@ -1,4 +1,4 @@
-"""Dashboards, Grafana's JSON and Cloud Monitoring's alike: series that a release of vLLM does not have any more.
+"""Dashboards, Grafana's JSON and Cloud Monitoring's alike: series that a release of vLLM has no more.
 
 Queries are read where queries stand, so that a title names what it likes. `fixed` writes today's name of a
 metric where the query keeps its meaning, and leaves every other character as it is.

@@ -8,7 +8,7 @@ from typing import Any
 from stoker.advise.lint.reading import Manifest
 from stoker.advise.lint.values import listed, quantity, table, text
 
-# Source: the device plugins' own names: NVIDIA (with MIG's), AMD, Intel, Habana, Google, AWS, Huawei, Cambricon, …
+# Source: the device plugins' own names: NVIDIA's (with MIG), AMD's, Intel's, Habana's, Google's and others'.
 _DEVICE = re.compile(
     r"(?:^|[./])(?:nvidia\.com/(?!gpumem|gpucores|gpu-?mem|hostdev|infiniband|rdma|mlnx)\S+|amd\.com/gpu\S*"
     r"|gpu\.intel\.com/\S+|habana\.ai/\S+|google\.com/tpu|cloud-tpus\.google\.com/\S+|aws\.amazon\.com/neuron\S*"

@@ -1,4 +1,4 @@
-"""What a file is, told by its text: an object, a dashboard, a spec, or something that is named as what it is."""
+"""What a file is, told by its text: an object, a dashboard, a spec, or something else by its name."""
 
 import difflib
 import re
@@ -11,8 +11,8 @@ from stoker.findings import Finding
 from stoker.spec.models import SpecFile
 
 Form = Literal[
-    "manifest", "spec", "helm", "compose", "values", "chart", "model config", "workflow", "rules", "kustomization",
-    "other",
+    "manifest", "spec", "helm", "compose", "values", "chart", "model config", "workflow", "rules",
+    "kustomization", "other",
 ]  # fmt: skip
 _KIND = re.compile(r"""^[ \t]{0,8}(?:-[ ]+)?["']?(?:apiVersion|kind|seriesQuery)["']?[ \t]*:""", re.M)
 _FLOW = re.compile(r"""["']?(?:apiVersion|kind)["']?[ \t]*:[ \t]*["']?[A-Za-z]""")
@@ -24,8 +24,8 @@ SPEC = frozenset(SpecFile.model_fields)
 
 
 def is_manifest(text: str) -> bool:
-    """Whether a file holds Kubernetes objects, or rules of an adapter or of Prometheus, rather than a spec; one
-    that holds nothing may have been meant as some."""
+    """Whether a file holds Kubernetes objects, or rules of an adapter or of Prometheus, rather than a spec;
+    one that holds nothing may have been meant as some."""
     if _bare(text):
         return True
     start = text.lstrip()[:1]
@@ -92,14 +92,15 @@ def _body(text: str, name: str) -> Mapping[str, Any] | None:
     return found[0].body if found else None
 
 
+_CHART = "`helm template CHART | stoker lint -`"
 _WORDS: Mapping[str, tuple[str, str, str]] = {
-    "helm": ("a Helm template", "it is no YAML before it is rendered", "`helm template CHART | stoker lint -`"),
-    "chart": ("a chart's own description", "it holds no object", "`helm template CHART | stoker lint -`"),
-    "values": ("a chart's values", "what they mean is the chart's own", "`helm template -f VALUES CHART | stoker lint -`"),
-    "compose": ("a compose file", "only objects of a cluster are", "`vllm serve` refuses wrong options by itself"),
-    "model config": ("a model's config.json", "it is read with its weights", "`stoker plan` with the model's folder"),
+    "helm": ("a Helm template", "it is no YAML before it is rendered", _CHART),
+    "chart": ("a chart's own description", "it holds no object", _CHART),
+    "values": ("a chart's values", "what they mean is the chart's own", _CHART),
+    "compose": ("a compose file", "only objects of a cluster are", "an object, or the engine's own word"),
+    "model config": ("a model's config.json", "it is read with its weights", "`stoker plan` with its folder"),
     "workflow": ("a workflow of a CI", "it holds no object", "leave it out"),
-    "kustomization": ("a kustomization", "it is read with its files", "`kubectl kustomize FOLDER | stoker lint -`"),
+    "kustomization": ("a kustomization", "it is read with its files", "the whole folder"),
     "other": ("none of what lint knows", "no object, dashboard, rules or spec is in it", "leave it out"),
 }  # fmt: skip
 

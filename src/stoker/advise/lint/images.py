@@ -1,4 +1,4 @@
-"""Which release of vLLM an image runs: its tag says so where the image is vLLM's own, elsewhere nothing does."""
+"""Which release of vLLM an image runs: its tag says so where the image is vLLM's own, and nowhere else."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _PINNED = re.compile(r"[0-9a-f]{7,40}$|\d{6,8}")  # a commit or a day at its end
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """vLLM's release, and whether the image's own tag says so; one that is not sure is the catalog's newest."""
+    """vLLM's release, and whether the image's own tag says so; else it is the catalog's newest."""
 
     version: str
     sure: bool

@@ -1,4 +1,4 @@
-"""Which container runs vLLM, and with which words: found in command, args and the scripts that stand there."""
+"""Which container runs vLLM, and with which words: found in command, args and the scripts there."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -189,7 +189,7 @@ def _program(words: list[str]) -> int:
 
 
 def _behind(words: list[str], at: int) -> int:
-    """Behind the options of what starts a program: up to a program that is known, else the first that is none."""
+    """Behind the options of what starts a program."""
     for index in range(at, len(words)):
         name = words[index].rpartition("/")[2]
         if name == "vllm" and words[index - 1] not in ("--with", "--from", "--extra"):

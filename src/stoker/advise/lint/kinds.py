@@ -22,9 +22,10 @@ _BATCH = ("Job", "CronJob")
 _DEEP = 9
 # API groups of what serves models or runs pods by an operator of its own: read in part, or not at all.
 OPERATORS = (
-    "serving.kserve.io", "ray.io", "kubeai.org", "aibrix.ai", "production-stack.vllm.ai", "llm-d.ai", "nvidia.com",
-    "ome.io", "jobset.x-k8s.io", "kaito.sh", "seldon.io", "substratus.ai", "bentoml", "kubeflow.org", "argoproj.io",
-    "fluid.io", "volcano.sh", "serving.knative.dev", "inference.k8s.io", "tekton.dev", "modelmesh", "dynamo",
+    "serving.kserve.io", "ray.io", "kubeai.org", "aibrix.ai", "production-stack.vllm.ai", "llm-d.ai",
+    "nvidia.com", "ome.io", "jobset.x-k8s.io", "kaito.sh", "seldon.io", "substratus.ai", "bentoml",
+    "kubeflow.org", "argoproj.io", "fluid.io", "volcano.sh", "serving.knative.dev", "inference.k8s.io",
+    "tekton.dev", "modelmesh", "dynamo",
 )  # fmt: skip
 # Kinds of those that hold no pod and no command line.
 _PLAIN = frozenset(

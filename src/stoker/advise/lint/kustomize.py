@@ -125,9 +125,9 @@ def _patched(folder: str, files: _Files, objects: list[Manifest]) -> list[Manife
 
 def _patches(folder: str, one: Manifest, files: _Files) -> Iterator[tuple[Manifest, Mapping[str, Any]]]:
     """Every patch, with what it is meant for."""
-    given = [({"path": path}, f) for f in ("patchesStrategicMerge",) for path in items(one.get(f))]
-    given += [(table(item), key) for key in ("patches", "patchesJson6902") for item in listed(one.get(key))]
-    for item, _ in given:
+    given: list[Mapping[str, Any]] = [{"path": path} for path in items(one.get("patchesStrategicMerge"))]
+    given += [table(item) for key in ("patches", "patchesJson6902") for item in listed(one.get(key))]
+    for item in given:
         target, inline = table(item.get("target")), text(item.get("patch"))
         path = _path(folder, text(item.get("path")))
         if "\n" in text(item.get("path")):

@@ -1,4 +1,4 @@
-"""Rules over the words that an engine is started with: options that its release has not, values it refuses."""
+"""Rules over the words that an engine is started with: options it has not, values it refuses."""
 
 import re
 from collections.abc import Iterator
@@ -125,6 +125,8 @@ def _refused(option: vllm.Option, value: str, flag: str) -> str | None:
         return None if plain or not value else "it takes no value: the flag alone, or its --no- form"
     if value == "":
         return "no value follows it"
+    if option.kind == "json" and value[:1] in "'\"" and value[-1:] == value[:1]:
+        return "the quotes are part of it, as no shell takes them away"
     given = scalar(value) if option.kind in ("int", "float") and not option.choices else value
     return option.check(given)
 

@@ -93,7 +93,7 @@ def _door(engine: Engine, kind: str, probe: Mapping[str, Any]) -> Iterator[Findi
         and path not in routes
         and not engine.first.given.get("root-path")
     ):
-        yield engine.one.finding("probe-path", at, kind=kind, path=path)
+        yield engine.one.finding("probe-path", at, kind=kind, asked=path)
 
 
 def _served_by_others(engine: Engine, port: int) -> bool:

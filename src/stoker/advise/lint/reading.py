@@ -86,7 +86,7 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def read(text: str, file: str, *, patch: bool = False) -> tuple[list[Manifest], list[Finding]]:
-    """The objects of a file, and what is wrong with it as a file. patch: a list of operations counts as one."""
+    """The objects of a file, and what is wrong with it as a file. patch: a list of operations is one."""
     try:
         nodes = compose(text, file)
     except SpecError as error:

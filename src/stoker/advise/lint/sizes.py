@@ -37,6 +37,7 @@ def weights(model: str) -> Bytes | None:
     if known is None:
         return None
     try:
-        return read_shape(ModelFiles(known.config, {})).weight_bytes
+        shape = read_shape(ModelFiles(known.config, {}))
+        return Bytes(int(shape.parameters * (shape.quantization.bytes_each if shape.quantization else each)))
     except (StokerError, ArithmeticError, LookupError, TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Rules over what scrapes and reaches an engine's pods: the namespace, the port and the path that are asked."""
+"""Rules over what scrapes and reaches an engine's pods: the namespace, the port and the path asked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ def _endpoint(
     path = text(endpoint.get("path"))
     serving = one.kind != "ServiceMonitor" and [e for w in found for e in engines(w, everything)]
     if serving and path and path.rstrip("/") != "/metrics" and not serving[0].first.given.get("root-path"):
-        yield one.finding("monitoring-path", (*at, "path"), path=path)
+        yield one.finding("monitoring-path", (*at, "path"), asked=path)
 
 
 def _ports(one: Manifest) -> Iterator[str]:
@@ -85,8 +85,8 @@ def doors(one: Manifest, selector: Mapping[str, Any], others: Sequence[Manifest]
 
 
 def _shut(engine: Engine, port: object) -> bool:
-    """Whether nobody in an engine's pod listens on a port: its only container has neither that port nor another
-    program."""
+    """Whether nobody in an engine's pod listens on a port: its only container has neither that port nor
+    another program."""
     alone = len(listed(engine.pod.spec.get("containers"))) == 1 and not listed(
         engine.pod.spec.get("initContainers")
     )

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from stoker.advise.lint.names import asked, series
 from stoker.advise.lint import promql
+from stoker.advise.lint.names import asked, series
 from stoker.advise.lint.scaling.around import Around
 from stoker.advise.lint.scaling.pace import stuck_at_zero, way
 from stoker.advise.lint.scaling.scaler import Metric, Scaler

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stoker.advise.lint.names import asked
 from stoker.advise.lint import promql
+from stoker.advise.lint.names import asked
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
 from stoker.advise.lint.scaling.workload import Workload
 from stoker.advise.lint.values import listed, table, text, whole
