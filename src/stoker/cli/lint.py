@@ -20,6 +20,8 @@ from stoker.spec import load
 from stoker.system.reading import is_file
 from stoker.ui.findings import ruled
 
+# Files beside the manifests of a folder: not worth a word each.
+_ASIDE = ("other", "workflow", "chart", "values", "compose", "model config", "template", "helm")
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -51,7 +53,7 @@ def command(
     rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
-    read = _Read(asked, release, mend)
+    read = _Read(asked, release, mend, asked_for=frozenset(files))
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
     for name in named or [asked.file]:
         read.file(name)
@@ -60,6 +62,8 @@ def command(
         for line in read.good:
             click.echo(line)
     print_findings(found, output, ruled, err=True)
+    if output == "text" and read.passed:
+        click.echo(f"{read.passed} files of the folders hold nothing that lint reads")
     if output == "text":
         _sum(found, [*read.manifests, *read.dashboards])
     if any(one.severity == "error" for one in found):
@@ -69,7 +73,8 @@ def command(
 @dataclass
 class _Read:
     """Files as they are read: what was found in them, the lines of specs that are good, the manifests, which
-    are looked at together, and the names of the dashboards."""
+    are looked at together, and the names of the dashboards. passed: files of a folder that hold nothing for
+    lint."""
 
     asked: SpecOptions
     release: str | None
@@ -78,6 +83,8 @@ class _Read:
     good: list[str] = field(default_factory=list)
     manifests: dict[str, str] = field(default_factory=dict)
     dashboards: list[str] = field(default_factory=list)
+    asked_for: frozenset[str] = frozenset()
+    passed: int = 0
 
     def file(self, name: str | None) -> None:
         """Reads one, as what its text shows it to be."""
@@ -85,10 +92,12 @@ class _Read:
         if text is not None and is_dashboard(text):
             self.dashboards.append(str(name))
             self.found += _dashboard(str(name), text, self.release or _release(self.asked), self.mend)
-        elif text is None or (kind := form(str(name), text)) == "spec":
+        elif text is None or (kind := form(str(name), text, name in self.asked_for)) == "spec":
             self._spec(name, text)
-        elif kind in ("manifest", "rules") or is_kustomization(str(name)):
+        elif kind in ("manifest", "rules", "patch") or is_kustomization(str(name)):
             self.manifests[str(name)] = text
+        elif kind in _ASIDE and name not in self.asked_for and "vllm" not in text.lower():
+            self.passed += 1
         else:
             self.found.append(named(kind, str(name)))
 

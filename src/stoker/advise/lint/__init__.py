@@ -6,6 +6,8 @@ each other.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from stoker.advise.lint import configs, engine, expressions, kinds, kustomize, objects, scaling
@@ -37,19 +39,23 @@ RELATED = frozenset(
     }
 )
 TOGETHER = 1_200
+NEAR = 1  # folders that a file may be away from the one that it shares with another
 T = TypeVar("T")
 
 
 def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
     """Everything that is found in the files (name to text), in the order of files and lines."""
     everything, findings = _objects(files)
-    related = [one for one in everything if one.kind in RELATED]
-    if len(related) > TOGETHER:
-        findings.append(_too_many(related))
-        everything = []
-    around = scaling.Around(everything)
     firsts: dict[tuple[str, str | None, str], Manifest] = {}
+    groups: dict[str, _Group] = {}
     for manifest in everything:
+        folder = manifest.file.rpartition("/")[0]
+        if folder not in groups:
+            groups[folder] = _group(folder, everything)
+        related, around = groups[folder].related, groups[folder].around
+        if len(related) > TOGETHER:
+            findings.append(_too_many(related))
+            continue
         findings += objects.twice(manifest, firsts)
         for rules in (objects.rules, engine.rules):
             findings += _found(rules, manifest, related)
@@ -61,13 +67,37 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
     return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What stands near the files of one folder, and may be applied with them."""
+
+    related: list[Manifest]
+    around: scaling.Around
+
+
+def _group(folder: str, everything: Sequence[Manifest]) -> _Group:
+    found = [one for one in everything if _beside(folder, one.file.rpartition("/")[0])]
+    return _Group([one for one in found if one.kind in RELATED], scaling.Around(found))
+
+
+@lru_cache(100_000)
+def _beside(folder: str, other: str) -> bool:
+    """Whether two folders are one, or next to each other: in it, around it, or under the same one."""
+    mine, theirs = [part.split("/") if part else [] for part in (folder, other)]
+    shared = 0
+    for left, right in zip(mine, theirs, strict=False):
+        if left != right:
+            break
+        shared += 1
+    return len(mine) - shared <= NEAR and len(theirs) - shared <= NEAR
+
+
 def _objects(files: Mapping[str, str]) -> tuple[list[Manifest], list[Finding]]:
     """The objects of all files, those of a kustomization as it makes them; what is wrong with files."""
     found: dict[str, list[Manifest]] = {}
     findings: list[Finding] = []
-    patched = any(kustomize.is_kustomization(name) for name in files)
     for name, text in files.items():
-        found[name], broken = read(text, name, patch=patched)
+        found[name], broken = read(text, name, patch=True)
         findings += broken
     built = kustomize.build(found)
     whole = [
@@ -77,7 +107,10 @@ def _objects(files: Mapping[str, str]) -> tuple[list[Manifest], list[Finding]]:
         for one in objects
         if "" not in one.body
     ]
-    for patch in dict.fromkeys(one.file for one in built.lost):
+    left = [
+        n for n, objects in found.items() if n not in built.parts and any("" in one.body for one in objects)
+    ]
+    for patch in dict.fromkeys([*(one.file for one in built.lost), *left]):
         findings.append(rule("lint-not-read", "patch").finding(f"{patch}:1:1"))
     return [*whole, *built.objects], findings
 

@@ -19,7 +19,7 @@ _SECRET = re.compile(
 )
 # Values that are none: references, files, words that stand for nothing.
 _HARMLESS = re.compile(
-    r"[$\x00]|\{\{|^/|^<.*>$|^(?:true|false|none|null|empty|dummy|fake|test|changeme|not-?needed|x+|-|\d{1,4}"
+    r"[$\x00]|\{\{|^/|^<.*>$|^(?:true|false|none|null|empty|dummy|fake|test|changeme|yes|no|on|off|insert.*|not-?needed|x+|-|\d{1,4}"
     r"|your[-_ ].*|replace.*|\*+|todo|unused|no-?key|sk-(?:no-key|fake|dummy|x+|123).*)$",
     re.I,
 )

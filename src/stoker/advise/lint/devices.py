@@ -17,6 +17,8 @@ _DEVICE = re.compile(
     re.I,
 )
 _FRACTION = re.compile(r"mem|cores|memory|percent|core$", re.I)
+# Those of which one is one device to PyTorch; of others a card may be several.
+_COUNTED = re.compile(r"^(?:nvidia\.com/(?:gpu|mig-)|amd\.com/gpu$|gpu\.intel\.com/|habana\.ai/)")
 _TPU = re.compile(r"tpu", re.I)
 
 
@@ -58,7 +60,9 @@ def _counted(named: Mapping[str, Any]) -> Devices:
     counts = [quantity(value) for value in named.values()]
     name = next(iter(named))
     tpu = bool(_TPU.search(name))
-    if any(one is None or one != int(one) for one in counts) or any(_FRACTION.search(one) for one in named):
+    countable = tpu or bool(_COUNTED.search(name))
+    parts = any(_FRACTION.search(one) for one in named)
+    if not countable or parts or any(one is None or one != int(one) for one in counts):
         return Devices(None, name, tpu)
     return Devices(int(sum(one for one in counts if one is not None)), name, tpu)
 

@@ -12,7 +12,7 @@ from stoker.spec.models import SpecFile
 
 Form = Literal[
     "manifest", "spec", "helm", "compose", "values", "chart", "model config", "workflow", "rules",
-    "kustomization", "other",
+    "kustomization", "patch", "template", "other",
 ]  # fmt: skip
 _KIND = re.compile(r"""^[ \t]{0,8}(?:-[ ]+)?["']?(?:apiVersion|kind|seriesQuery)["']?[ \t]*:""", re.M)
 _FLOW = re.compile(r"""["']?(?:apiVersion|kind)["']?[ \t]*:[ \t]*["']?[A-Za-z]""")
@@ -21,6 +21,8 @@ _TEMPLATE = re.compile(
 )
 _MODEL = ("model_type", "architectures", "num_hidden_layers", "hidden_size")  # of a config.json alone
 SPEC = frozenset(SpecFile.model_fields)
+_TELLING = ("model", "hardware", "engine", "scaling")  # what a spec has, or meant to have
+_NAMED = re.compile(r"\.(?:tftpl|tpl|tmpl|template|j2|jinja2?|erb|gotmpl)\b")
 
 
 def is_manifest(text: str) -> bool:
@@ -41,22 +43,28 @@ def is_template(text: str) -> bool:
     return bool(_TEMPLATE.search(text))
 
 
-def form(name: str, text: str) -> Form:
-    """What a file is. name: as it was given."""
+def form(name: str, text: str, asked: bool = True) -> Form:
+    """What a file is. asked: whether it was named by itself, so that it may have been meant as a spec."""
     base = name.replace("\\", "/").rpartition("/")[2].lower()
+    if _NAMED.search(base):
+        return "template"
     if is_template(text) and not _whole(text, name):
         return "helm"
     if base in ("chart.yaml", "chart.yml", "chart.lock"):
         return "chart"
+    if "values" in base and not _KIND.search(text):
+        return "values"
     if is_manifest(text):
         return "manifest"
-    body = _body(text, name)
+    return _told(base, _body(text, name), asked)
+
+
+def _told(base: str, body: Mapping[str, Any] | None, asked: bool) -> Form:
     if body is None:
-        return "spec"  # its reader says best what is wrong
-    return _told(base, body)
-
-
-def _told(base: str, body: Mapping[str, Any]) -> Form:
+        return "spec" if asked else "other"  # a spec's reader says best what is wrong
+    if "" in body:
+        operations = [one for one in body[""] if isinstance(one, dict) and "op" in one and "path" in one]
+        return "patch" if operations else "other"
     keys = set(body)
     if isinstance(body.get("services"), dict) and not keys & {"model", "hardware"}:
         return "compose"
@@ -67,17 +75,20 @@ def _told(base: str, body: Mapping[str, Any]) -> Form:
     if any(name in keys for name in _MODEL) and not isinstance(body.get("model"), str | dict):
         return "model config"
     if "stoker" in base or (
-        _like(keys)
+        _like(keys, asked)
         and not keys & {"servingEngineSpec", "routerSpec", "image", "modelArtifacts", "nameOverride"}
     ):
         return "spec"
-    values = "values" in base or keys & {"servingEngineSpec", "routerSpec", "modelArtifacts", "nameOverride"}
+    values = keys & {"servingEngineSpec", "routerSpec", "modelArtifacts", "nameOverride"}
     return "values" if values or "global" in keys else "other"
 
 
-def _like(keys: set[str]) -> bool:
+def _like(keys: set[str], asked: bool) -> bool:
     """Whether a spec's own keys are among them, or ones that were meant so."""
-    return bool(keys & SPEC) or any(difflib.get_close_matches(one, SPEC, 1, 0.8) for one in list(keys)[:40])
+    if not asked:
+        return "model" in keys and len(keys & SPEC) * 2 > len(keys)
+    near = any(difflib.get_close_matches(one, _TELLING, 1, 0.8) for one in list(keys)[:40])
+    return near or len(keys & SPEC) > 1 or (bool(keys & SPEC) and len(keys) == 1)
 
 
 def _whole(text: str, name: str) -> bool:
@@ -88,7 +99,7 @@ def _whole(text: str, name: str) -> bool:
 
 def _body(text: str, name: str) -> Mapping[str, Any] | None:
     """The first document; None where it is no map."""
-    found, _ = read(text, name)
+    found, _ = read(text, name, patch=True)
     return found[0].body if found else None
 
 
@@ -100,6 +111,8 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     "compose": ("a compose file", "only objects of a cluster are", "an object, or the engine's own word"),
     "model config": ("a model's config.json", "it is read with its weights", "`stoker plan` with its folder"),
     "workflow": ("a workflow of a CI", "it holds no object", "leave it out"),
+    "template": ("a template of another tool", "it is no object before it is filled in", "what becomes of it"),
+    "patch": ("a JSON patch", "what it changes is not in it", "the folder of its kustomization"),
     "kustomization": ("a kustomization", "it is read with its files", "the whole folder"),
     "other": ("none of what lint knows", "no object, dashboard, rules or spec is in it", "leave it out"),
 }  # fmt: skip

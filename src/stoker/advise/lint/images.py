@@ -8,10 +8,14 @@ from stoker.catalog import vllm
 
 # Whoever builds an own image counts as he likes; so does LMCache, whose image has vLLM's name.
 _OWN = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*$|^(?:docker\.io/)?vllm/vllm-[a-z0-9-]+$")
+_VLLMS = re.compile(r"(?:docker\.io/)?vllm/vllm-openai(?:-cpu)?")
 _OTHERS = re.compile(r"(?:^|/)lmcache/|(?:^|/)vllm-tpu|/vllm-project/")
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?![\d.]*\d)")
 _MOVES = re.compile(
     r"latest|nightly|main|master|dev|develop|edge|stable|head|canary|rolling|snapshot|trunk", re.I
+)
+_STANDS = re.compile(
+    r"replace|placeholder|kustomiz|image[-_]?name|your[-_]|my-?image|^image$|^auto$|^x$|_image_"
 )
 _PINNED = re.compile(r"[0-9a-f]{7,40}$|\d{6,8}")  # a commit or a day at its end
 
@@ -29,19 +33,26 @@ def release_of(image: str) -> Release:
     """The release of vLLM in an image."""
     name, tag = _apart(image)
     match = _TAG.match(tag)
+    if tag in ("latest", "nightly") and _VLLMS.fullmatch(name):
+        return Release(vllm.DEFAULT, True)  # or a newer one
     own = _OWN.search(name.lower()) and not _OTHERS.search(name.lower())
     if match is None or not own:
         return Release(vllm.DEFAULT, False)
     return Release(f"{match[1]}.{match[2]}.{match[3]}", True)
 
 
+def is_image(image: str) -> bool:
+    """Whether a text names an image, rather than stands for one that something fills in."""
+    return bool(image) and not any(mark in image for mark in "${<") and not _STANDS.search(image.lower())
+
+
 def moves(image: str) -> bool:
     """Whether another image may hide behind the same name tomorrow; not where a template fills it in."""
     name, tag = _apart(image)
-    if not image or "@" in image or any(mark in image for mark in "${<"):
+    if not is_image(image) or "@" in image:
         return False
     if not tag:
-        return "/" in name or ":" in name or bool(name)
+        return bool(name)
     words = re.split(r"[-_.]", tag)
     return bool(_MOVES.fullmatch(words[0]) or _MOVES.fullmatch(words[-1])) and not _PINNED.search(tag)
 

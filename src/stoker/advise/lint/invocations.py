@@ -12,7 +12,7 @@ from stoker.catalog import vllm
 
 # What stands in front of an engine, beside it, or is none.
 _BESIDE = re.compile(
-    r"router|gateway|scheduler|proxy|sidecar|operator|controller|exporter|picker|inference-sim|simulator|bench|epp|"
+    r"router|gateway|scheduler|proxy|sidecar|operator|controller|exporter|picker|inference-sim|simulator|emulat|vllme\b|bench|epp|"
     r"dashboard|webui|-ui\b|adapter|downloader|lmstack|mock|test-client"
 )
 _IMAGE = re.compile(r"vllm|^llm-d(-cuda|-rocm|-cpu|-xpu|-aws|-gaudi)?$")
@@ -74,7 +74,7 @@ def invocations(container: Mapping[str, Any]) -> tuple[Invocation, ...]:
     """Every start of vLLM in a container, in order."""
     words = argv(container)
     found = tuple(_found(words, environment(container)))
-    if found or container.get("command"):
+    if found or container.get("command") or _simulated(words):
         return found
     if _engine_image(text(container.get("image"))) or _like_vllm(words):
         return (Invocation("serve", tuple(words[1:] if words[:1] == ["serve"] else words)),)
@@ -109,6 +109,14 @@ def _like_vllm(words: list[str]) -> bool:
     known = vllm.nearest_release(vllm.DEFAULT)
     return len(names & _TELLING) > 1 or (
         bool(names & _TELLING) and "model" in names and all(known.option(one) for one in names)
+    )
+
+
+def _simulated(words: list[str]) -> bool:
+    """Whether they are for a simulator, which takes an engine's options and some of its own."""
+    names = {word.lstrip("-").partition("=")[0] for word in words}
+    return bool(
+        names & {"mode", "inter-token-latency", "time-to-first-token", "fake-metrics", "failure-types"}
     )
 
 

@@ -25,6 +25,7 @@ _OWN = frozenset(
         "metadata",
     }
 )
+_FILLED = re.compile(r"(?:^|/)(?:templates?|terraform)/")
 _PLACEHOLDER = re.compile(
     r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
     r"|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)"
@@ -63,17 +64,20 @@ def _unread(one: Manifest) -> Iterator[Finding]:
 
 def _placeholders(one: Manifest) -> Iterator[Finding]:
     """A value that a sed was to fill in, and did not; scripts and their own variables are none."""
+    mark = "$" if _FILLED.search(one.file) else ""  # Terraform fills these in
     for path, text in one.texts():
         match = _PLACEHOLDER.search(text)
         inside = not _OWN.isdisjoint(str(part) for part in path) or "\n" in text
-        if match and not (inside and match[0].startswith("$")):
+        if match and not ((inside or mark) and match[0].startswith("$")):
             yield one.finding("placeholder", path, text=match[0])
 
 
 def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
     """An object that stands here already; `firsts` holds the first of each name, and takes this one."""
-    first = firsts.setdefault((one.kind, one.namespace, one.name), one)
-    if first is not one and one.name:
+    folder = one.file.rpartition("/")[0]  # what stands in two folders is hardly applied together
+    first = firsts.setdefault((f"{folder}/{one.kind}", one.namespace, one.name), one)
+    named = one.name and not _PLACEHOLDER.search(one.name) and not _FILLED.search(one.file)
+    if first is not one and named and first.body != one.body:
         yield one.finding("twice", ("metadata", "name"), first=first.at("metadata", "name"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from stoker.advise.lint.arguments import Arguments, known_anywhere, served
 from stoker.advise.lint.containers import KEYS
 from stoker.advise.lint.engines import Engine
-from stoker.advise.lint.images import Release
+from stoker.advise.lint.images import Release, is_image
 from stoker.advise.lint.shell import UNKNOWN
 from stoker.catalog import vllm
 from stoker.catalog.changes import missing
@@ -33,7 +33,7 @@ def _image(engine: Engine) -> Iterator[Finding]:
     found = engine.release
     where = (*engine.at, "image")
     if not found.sure:
-        if engine.image and any(said.given or said.unknown for said in engine.said):
+        if is_image(engine.image) and any(said.given or said.unknown for said in engine.said):
             said = {"image": engine.image, "version": found.version}
             yield engine.one.finding("release", where, **said)
         return
@@ -51,7 +51,7 @@ def _absent(engine: Engine, said: Arguments) -> Iterator[Finding]:
     for word in said.joined:
         yield one.finding("option", where, "joined", word=word[:60])
     gone = missing("option", said.given, release.version)
-    case = "gone" if release.sure else "assumed"
+    case = "gone" if release.sure else "assumed" if engine.image else "unknown"
     for change in gone:
         told = {"why": change.why(release.version), "instead": change.fix or "leave it out"}
         yield one.finding("option", where, case, version=release.version, option=change.name, **told)
@@ -60,7 +60,7 @@ def _absent(engine: Engine, said: Arguments) -> Iterator[Finding]:
         name = flag.lstrip("-").replace("_", "-")
         if {name, name.removeprefix("no-")} & told_of or served(name):
             continue
-        if len(like) > 1:
+        if len(like) > 1 and release.sure:
             yield one.finding("option", where, "several", option=flag, others=", ".join(like[:6]))
         elif _certain(name, release):
             nearest = vllm.nearest_release(release.version).nearest(name)

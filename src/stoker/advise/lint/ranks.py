@@ -1,5 +1,6 @@
 """Rules over ranks: as many as there are devices, and the shared memory that they speak through."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from stoker.advise.lint.values import listed, table, text
 from stoker.findings import Finding
 
 SHM = "/dev/shm"  # noqa: S108  # where ranks speak, no file of ours
-_SLICES = ("shared", "mig-")
+_FOR_GPUS = re.compile(r"(?:^|/)vllm-openai(?![a-z0-9-]*cpu)")
 
 
 def rules(engine: Engine) -> Iterator[Finding]:
@@ -68,7 +69,7 @@ def _counted(engine: Engine, ranks: list[int]) -> Iterator[Finding]:
     said = {"ranks": total, "count": count, "resource": found.resource}
     if max(ranks) > count:
         yield one.finding("ranks", at, "more", **said)
-    elif total < count and not shares:
+    elif total < count and not shares and engine.pod.role != "managed":
         yield one.finding("ranks", at, "fewer", **said, idle=count - total)
 
 
@@ -107,8 +108,16 @@ def _script(engine: Engine) -> list[Any]:
 
 def _needs(engine: Engine) -> bool:
     """Whether nothing but a device would make it run: by no other way is one lent to it."""
-    if engine.on_cpu or engine.one.loose or engine.pod.role == "managed":
+    if (
+        engine.on_cpu
+        or engine.one.loose
+        or engine.pod.role == "managed"
+        or not _FOR_GPUS.search(engine.image)
+    ):
         return False
+    resources = table(engine.container.get("resources"))
+    if any("/" in str(name) for part in ("limits", "requests") for name in table(resources.get(part))):
+        return False  # some device that nobody here knows
     spec = engine.pod.spec
     lent = (
         "NVIDIA_VISIBLE_DEVICES" in engine.env or spec.get("runtimeClassName") or spec.get("resourceClaims")
@@ -120,8 +129,9 @@ def _needs(engine: Engine) -> bool:
 
 def workers(one: Manifest, pod: Pods, at: Path, container: Mapping[str, Any]) -> Iterator[Finding]:
     """Ranks behind another pod, whatever starts them there."""
-    count = devices(container, pod.spec).count
-    if pod.role == "worker" and count and count > 1:
+    found = devices(container, pod.spec)
+    engine = "vllm" in f"{container.get('image')} {container.get('command')} {container.get('args')}".lower()
+    if pod.role == "worker" and engine and not found.tpu and found.count and found.count > 1:
         yield from shared_memory(one, at, container, pod)
 
 

@@ -116,10 +116,21 @@ def _items(one: Manifest) -> list[Manifest]:
 
 def _manifest(node: Node, file: str, patch: bool = False) -> Manifest | None:
     lines: dict[Path, tuple[int, int]] = {}
-    value = _value(node, (), lines)
+    value = _value(_head(node), (), lines)
     if patch and isinstance(value, list):
         return Manifest(file, {"": value}, lines)
     return Manifest(file, value, lines) if isinstance(value, dict) and value else None
+
+
+def _head(node: Node) -> Node:
+    """A document without what is never read: the schemas of a CustomResourceDefinition are megabytes."""
+    if not isinstance(node, Table):
+        return node
+    kind = next((value for key, value in node.items if isinstance(key, Scalar) and key.text == "kind"), None)
+    if not isinstance(kind, Scalar) or kind.text != "CustomResourceDefinition":
+        return node
+    kept = [(key, value) for key, value in node.items if isinstance(key, Scalar) and key.text != "spec"]
+    return Table(kept, node.line, node.column)
 
 
 def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:

@@ -18,7 +18,10 @@ def rules(engine: Engine) -> Iterator[Finding]:
     }
     for change in missing("environment", places, release.version):
         said = {"variable": change.name, "version": release.version, "why": change.why(release.version)}
-        yield one.finding("environment", places[change.name], **said, instead=change.fix or "leave it out")
+        case = "gone" if release.sure else "assumed"
+        yield one.finding(
+            "environment", places[change.name], case, **said, instead=change.fix or "leave it out"
+        )
     port = engine.env.get("VLLM_PORT", "")
     if port and UNKNOWN not in port:
         case = "url" if "://" in port else "number"

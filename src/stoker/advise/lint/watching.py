@@ -1,5 +1,6 @@
 """Rules over what scrapes and reaches an engine's pods: the namespace, the port and the path asked."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from stoker.advise.lint.reading import Manifest, Path
 from stoker.advise.lint.values import listed, table, text
 from stoker.findings import Finding
 
+# What is watched beside an engine, and stands in files of its own.
+_OTHERS = re.compile(r"dcgm|exporter|gateway|epp|router|redis|kube-state|node-|operator|prometheus|scheduler")
 _ENDPOINTS = {
     "PodMonitor": "podMetricsEndpoints",
     "PodMonitoring": "endpoints",
@@ -24,7 +27,7 @@ def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     found = [
         w for w in everything if any(selector.items() <= labels.items() for labels in _labels(w, one.kind))
     ]
-    if not found and any(_labels(w, one.kind) for w in everything) and not any(w.loose for w in everything):
+    if not found and _meant(one, selector, everything):
         words = ", ".join(f"{key}={value}" for key, value in selector.items())
         case = "services" if one.kind == "ServiceMonitor" else "pods"
         yield one.finding("monitoring-selector", ("spec", "selector"), case, labels=words)
@@ -35,6 +38,13 @@ def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     key = _ENDPOINTS[one.kind]
     for index, endpoint in enumerate(listed(one.get("spec", key))):
         yield from _endpoint(one, ("spec", key, index), table(endpoint), found, everything)
+
+
+def _meant(one: Manifest, selector: Mapping[str, Any], everything: Sequence[Manifest]) -> bool:
+    """Whether it was meant for something in these files: they use its labels, with other values."""
+    keys = {key for w in everything for labels in _labels(w, one.kind) for key in labels}
+    elsewhere = any(w.loose for w in everything) or _OTHERS.search(f"{one.name} {selector}".lower())
+    return keys >= selector.keys() and not elsewhere
 
 
 def _labels(one: Manifest, kind: str) -> list[Mapping[str, Any]]:
