@@ -108,8 +108,8 @@ def _option(word: str, rest: list[str], out: Arguments, scripted: bool) -> None:
         out.unknown[written] = like
         _note(name.lstrip("-"), value if equals else " ".join(taken), out)
         return
-    if equals:
-        _take(found.name, written, value, out)
+    if equals:  # a flag that takes none refuses it
+        _take(found.name, written, f"={value}" if found.kind == "bool" else value, out)
     elif found.kind == "bool" or negated:
         _take(found.name, written, "false" if negated else "true", out)
     elif found.many == "list":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from stoker.advise.lint.arguments import Arguments, arguments, settings
+from stoker.advise.lint.arguments import Arguments, arguments, known_anywhere, settings
 from stoker.advise.lint.devices import Devices, devices
 from stoker.advise.lint.images import Release, release_of
 from stoker.advise.lint.invocations import Invocation, environment, serving
@@ -49,6 +49,8 @@ class Engine:
 
     def _arguments(self, start: Invocation) -> Arguments:
         found = arguments(start.words, self.release.version, start.scripted)
+        own = [one for one in found.unknown if not known_anywhere(one.lstrip("-").replace("_", "-"))]
+        found.whole &= self.release.sure or not own  # a build with options of its own
         path = found.get("config")
         if path is None or (given := self._config(path)) is None:
             return found

@@ -111,7 +111,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     "compose": ("a compose file", "only objects of a cluster are", "an object, or the engine's own word"),
     "model config": ("a model's config.json", "it is read with its weights", "`stoker plan` with its folder"),
     "workflow": ("a workflow of a CI", "it holds no object", "leave it out"),
-    "template": ("a template of another tool", "it is no object before it is filled in", "what becomes of it"),
+    "template": ("a template of another tool", "it is no object before it is filled in", "its result"),
     "patch": ("a JSON patch", "what it changes is not in it", "the folder of its kustomization"),
     "kustomization": ("a kustomization", "it is read with its files", "the whole folder"),
     "other": ("none of what lint knows", "no object, dashboard, rules or spec is in it", "leave it out"),

@@ -186,6 +186,8 @@ def labels_of(one: Manifest) -> list[dict[str, Any]]:
 
 def _labels(one: Manifest, pod: Pods) -> dict[str, Any]:
     labels = dict(table(one.get("metadata", "labels")) if one.kind == "Pod" else pod.labels)
+    if one.kind == "Job":
+        labels |= {"job-name": one.name, "batch.kubernetes.io/job-name": one.name}
     if one.kind == "LeaderWorkerSet":
         labels[f"{LWS}/name"] = one.name
         if "leaderTemplate" in pod.at or not one.get("spec", "leaderWorkerTemplate", "leaderTemplate"):

@@ -25,6 +25,9 @@ _OWN = frozenset(
         "metadata",
     }
 )
+_ASKED = re.compile(
+    r"llm|gradio|chat|web-?ui|inference|openai|triton|tgi|gemma|llama|qwen|mistral|deepseek|model"
+)
 _FILLED = re.compile(r"(?:^|/)(?:templates?|terraform)/")
 _PLACEHOLDER = re.compile(
     r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
@@ -78,7 +81,8 @@ def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) ->
     first = firsts.setdefault((f"{folder}/{one.kind}", one.namespace, one.name), one)
     named = one.name and not _PLACEHOLDER.search(one.name) and not _FILLED.search(one.file)
     if first is not one and named and first.body != one.body:
-        yield one.finding("twice", ("metadata", "name"), first=first.at("metadata", "name"))
+        case = "same file" if first.file == one.file else "other file"
+        yield one.finding("twice", ("metadata", "name"), case, first=first.at("metadata", "name"))
 
 
 def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -86,17 +90,31 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     inside = (
         any("internal" in f"{k}{v}".lower() for k, v in notes.items()) if isinstance(notes, dict) else False
     )
-    if one.get("spec", "type") == "LoadBalancer" and not inside:
+    if one.get("spec", "type") == "LoadBalancer" and not inside and _asked(one, everything):
         yield one.finding("public", ("spec", "type"))
     selector = one.get("spec", "selector", default={})
-    others = [other for other in everything if other.kind != one.kind and _same_space(one, other)]
-    every = [labels for other in others for labels in labels_of(other)]
+    others = [other for other in everything if other.kind != one.kind and _near(one, other)]
+    pairs = [(other, labels) for other in others for labels in labels_of(other)]
+    every = [labels for _, labels in pairs]
     if not isinstance(selector, dict) or not selector or one.loose or any(other.loose for other in others):
         return
     if every and not any(selector.items() <= labels.items() for labels in every):
-        yield one.finding("service-selector", ("spec", "selector"), labels=_words(selector))
+        case = "here" if any(other.file == one.file for other, _ in pairs) else "elsewhere"
+        yield one.finding("service-selector", ("spec", "selector"), case, labels=_words(selector))
     else:
         yield from watching.doors(one, selector, others)
+
+
+def _asked(one: Manifest, everything: Sequence[Manifest]) -> bool:
+    """Whether a model or a page that asks one stands behind a Service."""
+    selector = table(one.get("spec", "selector"))
+    behind = [o for o in everything if any(selector.items() <= labels.items() for labels in labels_of(o))]
+    said = f"{one.name} {selector} {[pod.spec.get('containers') for o in behind for pod in pods(o)]}"
+    return bool(_ASKED.search(said.lower()))
+
+
+def _near(one: Manifest, other: Manifest) -> bool:
+    return one.namespace is None or other.namespace is None or one.namespace == other.namespace
 
 
 def _same_space(one: Manifest, other: Manifest) -> bool:

@@ -98,9 +98,9 @@ def _values(engine: Engine, said: Arguments) -> Iterator[Finding]:
         if not known and option.kind not in ("int", "float"):
             continue
         for value in values:
-            why = _refused(option, value, said.flags.get(name, ""))
+            why = _refused(option, value)
             if why:
-                told = {"option": name, "value": value[:60] or "nothing", "why": why, "takes": option.takes()}
+                told = {"option": name, "value": value.lstrip("=")[:60] or "nothing", "why": why, "takes": option.takes()}
                 yield engine.one.finding("option-value", engine.words_at, **told)
                 break
     quantization = said.get("quantization")
@@ -116,13 +116,12 @@ def _values(engine: Engine, said: Arguments) -> Iterator[Finding]:
         )
 
 
-def _refused(option: vllm.Option, value: str, flag: str) -> str | None:
+def _refused(option: vllm.Option, value: str) -> str | None:
     """Why a value does not fit; None where it does, or a variable stands there."""
     if _FILLED.search(value) or (value == "" and option.bare):
         return None
     if option.kind == "bool":
-        plain = value in ("true", "false") and not flag.endswith(value)
-        return None if plain or not value else "it takes no value: the flag alone, or its --no- form"
+        return None if value in ("true", "false", "") else "it takes no value: the flag alone, or its --no- form"
     if value == "":
         return "no value follows it"
     if option.kind == "json" and value[:1] in "'\"" and value[-1:] == value[:1]:

@@ -36,7 +36,8 @@ class Manifest:
     @property
     def name(self) -> str:
         """Its name; empty where it has none."""
-        return str(self.get("metadata", "name") or "")
+        found = self.get("metadata", "name")
+        return str(found) if isinstance(found, str | int) else ""
 
     @property
     def namespace(self) -> str | None:
@@ -118,7 +119,8 @@ def _manifest(node: Node, file: str, patch: bool = False) -> Manifest | None:
     lines: dict[Path, tuple[int, int]] = {}
     value = _value(_head(node), (), lines)
     if patch and isinstance(value, list):
-        return Manifest(file, {"": value}, lines)
+        whole: dict[str, Any] = {"": value}
+        return Manifest(file, whole, lines)
     return Manifest(file, value, lines) if isinstance(value, dict) and value else None
 
 
@@ -129,7 +131,9 @@ def _head(node: Node) -> Node:
     kind = next((value for key, value in node.items if isinstance(key, Scalar) and key.text == "kind"), None)
     if not isinstance(kind, Scalar) or kind.text != "CustomResourceDefinition":
         return node
-    kept = [(key, value) for key, value in node.items if isinstance(key, Scalar) and key.text != "spec"]
+    kept: list[tuple[Node, Node]] = [
+        (key, value) for key, value in node.items if isinstance(key, Scalar) and key.text != "spec"
+    ]
     return Table(kept, node.line, node.column)
 
 

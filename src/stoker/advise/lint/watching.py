@@ -31,7 +31,10 @@ def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
         words = ", ".join(f"{key}={value}" for key, value in selector.items())
         case = "services" if one.kind == "ServiceMonitor" else "pods"
         yield one.finding("monitoring-selector", ("spec", "selector"), case, labels=words)
-    elsewhere = sorted({w.namespace for w in found if w.namespace and w.namespace != one.namespace})
+    mine = one.namespace or "default"
+    others = {w.namespace or "default" for w in found}
+    told = not any("$" in space or "{" in space for space in (mine, *others)) and mine != "system"
+    elsewhere = sorted(others - {mine}) if told and mine not in others else []
     if elsewhere and not one.get("spec", "namespaceSelector"):
         here = one.namespace or "whatever namespace is current"
         yield one.finding("monitoring-namespace", ("metadata",), here=here, there=elsewhere[0])
