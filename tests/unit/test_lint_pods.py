@@ -42,8 +42,12 @@ def probed(kind: str = "readinessProbe", container: Body | None = None, **probe:
 
 def started(seconds: int, model: str = "/m") -> list[Body]:
     probe = {"tcpSocket": {"port": 8000}, "periodSeconds": 10, "failureThreshold": seconds // 10}
-    return held(command=["vllm", "serve", model], startupProbe=probe, env=[{"name": "HF_HOME", "value": "/w"}],
-                volumeMounts=[{"name": "w", "mountPath": "/w"}])  # fmt: skip
+    return held(
+        command=["vllm", "serve", model],
+        startupProbe=probe,
+        env=[{"name": "HF_HOME", "value": "/w"}],
+        volumeMounts=[{"name": "w", "mountPath": "/w"}],
+    )
 
 
 def rolled(surge: object, gone: object) -> list[Body]:
@@ -63,8 +67,15 @@ def group(size: int, restart: str | None = None, shm: bool = True, tp: int = 16)
     """A group of pods with 8 GPUs each."""
     mount = {**MOUNT} if shm else {}
     spec = pod(container=args(f"--tensor-parallel-size={tp}", gpus=8, **mount), pod=SHM)["spec"]["template"]
-    worker = pod(container={"command": ["sh", "-c", "vllm-ray worker"], "lifecycle": None, **mount,
-                            "resources": {"limits": {"nvidia.com/gpu": 8}}}, pod=SHM)["spec"]["template"]  # fmt: skip
+    worker = pod(
+        container={
+            "command": ["sh", "-c", "vllm-ray worker"],
+            "lifecycle": None,
+            **mount,
+            "resources": {"limits": {"nvidia.com/gpu": 8}},
+        },
+        pod=SHM,
+    )["spec"]["template"]
     inner: Body = {"size": size, "leaderTemplate": spec, "workerTemplate": worker}
     inner |= {"restartPolicy": restart} if restart else {}
     return [LWS | {"metadata": {"name": "v"}, "spec": {"leaderWorkerTemplate": inner}}, BUDGET]
@@ -79,14 +90,24 @@ def bucket(*notes: str) -> list[Body]:
 def cached(offline: str = "0", read_only: bool = True) -> list[Body]:
     variables = [{"name": "HF_HOME", "value": "/w"}, {"name": "HF_HUB_OFFLINE", "value": offline}]
     mount = [{"name": "w", "mountPath": "/w", "readOnly": read_only}]
-    return [pod(container={"command": ["vllm", "serve", "a/b"], "env": variables, "volumeMounts": mount},
-                pod={"volumes": [{"name": "w", "persistentVolumeClaim": {"claimName": "w"}}]}), BUDGET]  # fmt: skip
+    return [
+        pod(
+            container={"command": ["vllm", "serve", "a/b"], "env": variables, "volumeMounts": mount},
+            pod={"volumes": [{"name": "w", "persistentVolumeClaim": {"claimName": "w"}}]},
+        ),
+        BUDGET,
+    ]
 
 
 def locked(path: str) -> list[Body]:
     mount = [{"name": "t", "mountPath": path}]
-    return [pod(container={"securityContext": {"readOnlyRootFilesystem": True}, "volumeMounts": mount},
-                pod={"volumes": [{"name": "t", "emptyDir": {}}]}), BUDGET]  # fmt: skip
+    return [
+        pod(
+            container={"securityContext": {"readOnlyRootFilesystem": True}, "volumeMounts": mount},
+            pod={"volumes": [{"name": "t", "emptyDir": {}}]},
+        ),
+        BUDGET,
+    ]
 
 
 def selected(label: str) -> list[Body]:
@@ -272,7 +293,9 @@ def test_a_variant_is_found_where_it_is_and_nowhere_else(
 def test_a_resource_claim_is_counted_where_its_template_is_here() -> None:
     claim = {"devices": {"requests": [{"name": "g", "exactly": {"deviceClassName": "gpu", "count": 2}}]}}
     template = object_("ResourceClaimTemplate", {"spec": claim})
-    body = pod(container={**args("-tp=4", **MOUNT), "resources": {"claims": [{"name": "g"}]}},
-               pod={**SHM, "resourceClaims": [{"name": "g", "resourceClaimTemplateName": "x"}]})  # fmt: skip
+    body = pod(
+        container={**args("-tp=4", **MOUNT), "resources": {"claims": [{"name": "g"}]}},
+        pod={**SHM, "resourceClaims": [{"name": "g", "resourceClaimTemplateName": "x"}]},
+    )
     text = "\n---\n".join(map(json.dumps, (body, BUDGET, template)))
     assert [one.what for one in lint({"m.yaml": text})] == ["Deployment v: 4 ranks on 2 GPUs"]

@@ -47,12 +47,12 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
     """Everything that is found in the files (name to text), in the order of files and lines."""
     everything, findings = _objects(files)
     firsts: dict[tuple[str, str | None, str], Manifest] = {}
-    groups: dict[str, _Group] = {}
+    groups: dict[tuple[str, str], _Group] = {}
     for manifest in everything:
-        folder = manifest.file.rpartition("/")[0]
-        if folder not in groups:
-            groups[folder] = _group(folder, everything)
-        related, around = groups[folder].related, groups[folder].around
+        key = (manifest.file.rpartition("/")[0], manifest.build)
+        if key not in groups:
+            groups[key] = _group(*key, everything)
+        related, around = groups[key].related, groups[key].around
         if len(related) > TOGETHER:
             findings.append(_too_many(related))
             continue
@@ -75,13 +75,19 @@ class _Group:
     around: scaling.Around
 
 
-def _group(folder: str, everything: Sequence[Manifest]) -> _Group:
-    found = [one for one in everything if _beside(folder, one.file.rpartition("/")[0])]
-    return _Group([one for one in found if one.kind in RELATED], scaling.Around(found))
+def _group(folder: str, build: str, everything: Sequence[Manifest]) -> _Group:
+    """build: of two kustomizations one is applied, or they are for different clusters."""
+    mine = [one for one in everything if one.build in ("", build) or not build]
+    for near in (NEAR, 0):  # where that is too many, the folder alone
+        found = [one for one in mine if _beside(folder, one.file.rpartition("/")[0], near)]
+        related = [one for one in found if one.kind in RELATED]
+        if len(related) <= TOGETHER:
+            break
+    return _Group(related, scaling.Around(found))
 
 
 @lru_cache(100_000)
-def _beside(folder: str, other: str) -> bool:
+def _beside(folder: str, other: str, near: int) -> bool:
     """Whether two folders are one, or next to each other: in it, around it, or under the same one."""
     mine, theirs = [part.split("/") if part else [] for part in (folder, other)]
     shared = 0
@@ -89,7 +95,7 @@ def _beside(folder: str, other: str) -> bool:
         if left != right:
             break
         shared += 1
-    return len(mine) - shared <= NEAR and len(theirs) - shared <= NEAR
+    return len(mine) - shared <= near and len(theirs) - shared <= near
 
 
 def _objects(files: Mapping[str, str]) -> tuple[list[Manifest], list[Finding]]:

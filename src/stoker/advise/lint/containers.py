@@ -31,7 +31,8 @@ def rules(one: Manifest, pod: Pods, at: Path, container: Mapping[str, Any]) -> I
     image = text(container.get("image"))
     if moves(image):
         yield one.finding("image-tag", (*at, "image"), image=image)
-    if table(container.get("securityContext")).get("privileged") is True:
+    installs = one.kind == "DaemonSet"  # drivers and the like
+    if table(container.get("securityContext")).get("privileged") is True and not installs:
         where = (*at, "securityContext", "privileged")
         yield one.finding("privileged", where, container=container.get("name"))
     for index, entry in enumerate(listed(container.get("env"))):

@@ -71,7 +71,7 @@ def build(manifests: Mapping[str, list[Manifest]]) -> Built:
             files.used.add(path)
     for folder in by_folder:
         if folder not in files.used and by_folder[folder].kind != "Component":
-            files.built.objects += _made(folder, files, 0)
+            files.built.objects += [replace(item, build=folder or ".") for item in _made(folder, files, 0)]
     return files.built
 
 

@@ -78,7 +78,7 @@ def _placeholders(one: Manifest) -> Iterator[Finding]:
 def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
     """An object that stands here already; `firsts` holds the first of each name, and takes this one."""
     folder = one.file.rpartition("/")[0]  # what stands in two folders is hardly applied together
-    first = firsts.setdefault((f"{folder}/{one.kind}", one.namespace, one.name), one)
+    first = firsts.setdefault((f"{one.build} {folder}/{one.kind}", one.namespace, one.name), one)
     named = one.name and not _PLACEHOLDER.search(one.name) and not _FILLED.search(one.file)
     if first is not one and named and first.body != one.body:
         case = "same file" if first.file == one.file else "other file"

@@ -100,7 +100,12 @@ def _values(engine: Engine, said: Arguments) -> Iterator[Finding]:
         for value in values:
             why = _refused(option, value)
             if why:
-                told = {"option": name, "value": value.lstrip("=")[:60] or "nothing", "why": why, "takes": option.takes()}
+                told = {
+                    "option": name,
+                    "value": value.lstrip("=")[:60] or "nothing",
+                    "why": why,
+                    "takes": option.takes(),
+                }
                 yield engine.one.finding("option-value", engine.words_at, **told)
                 break
     quantization = said.get("quantization")
@@ -121,7 +126,9 @@ def _refused(option: vllm.Option, value: str) -> str | None:
     if _FILLED.search(value) or (value == "" and option.bare):
         return None
     if option.kind == "bool":
-        return None if value in ("true", "false", "") else "it takes no value: the flag alone, or its --no- form"
+        return (
+            None if value in ("true", "false", "") else "it takes no value: the flag alone, or its --no- form"
+        )
     if value == "":
         return "no value follows it"
     if option.kind == "json" and value[:1] in "'\"" and value[-1:] == value[:1]:

@@ -14,6 +14,8 @@ from stoker.advise.lint import promql
 
 LONGEST = 8_000  # characters
 DEEPEST = 100  # brackets in one another
+MOST = 64  # operators: the parser's time grows with their cube
+_OPERATOR = re.compile(r"[-+*/%^<>]|==|!=|\b(?:or|and|unless|atan2)\b")
 _SPAN = re.compile(
     r"\$\{?__(?:rate_interval|interval|range|interval_ms|range_s|range_ms)\b[^}\]\s]*\}?(?:s|ms)?"
 )
@@ -56,7 +58,7 @@ def selected(query: str) -> Selected:
     if len(query) > LONGEST or _deep(query) > DEEPEST:
         return Selected(whole=False)
     plain = filled(query)
-    if parsed():
+    if parsed() and len(_OPERATOR.findall(_TEXT.sub("", plain))) <= MOST:
         found = _parsed(plain)
         if found is not None:
             return found

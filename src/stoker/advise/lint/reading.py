@@ -18,7 +18,8 @@ class Manifest:
     """One object: its values, and where they stand.
 
     elsewhere: the files of values that a patch brought. first: the name before a kustomization changed it.
-    loose: whether a kustomization changes it in ways that nobody here follows.
+    loose: whether a kustomization changes it in ways that nobody here follows. build: the kustomization
+    that it was made by.
     """
 
     file: str
@@ -27,6 +28,7 @@ class Manifest:
     elsewhere: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
     first: str = ""
     loose: bool = False
+    build: str = ""
 
     @property
     def kind(self) -> str:
