@@ -69,7 +69,9 @@ def _done(state: _Script, depth: int) -> Iterator[list[str]]:
 
 
 def inside(words: list[str]) -> str | None:
-    """The script of `bash -c SCRIPT`; None where the words are no such thing."""
+    """The script of `bash -c SCRIPT` or of `eval`; None where the words are no such thing."""
+    if words[:1] == ["eval"]:
+        return " ".join(words[1:])
     if not words or words[0].rpartition("/")[2] not in SHELLS:
         return None
     for index, word in enumerate(words[1:], 1):
@@ -77,7 +79,8 @@ def inside(words: list[str]) -> str | None:
             if words[index - 1] not in ("-o", "+o", "-O"):
                 return None
         elif not word.startswith("--") and "c" in word[1:]:
-            return words[index + 1] if index + 1 < len(words) else None
+            rest = [one for one in words[index + 1 :] if one != "--"]
+            return rest[0] if rest else None
     return None
 
 
