@@ -1,7 +1,7 @@
 """Rules over the words that an engine is started with: options it has not, values it refuses."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from stoker.advise.lint.arguments import Arguments, known_anywhere, served
 from stoker.advise.lint.containers import KEYS
@@ -108,17 +108,23 @@ def _values(engine: Engine, said: Arguments) -> Iterator[Finding]:
                 }
                 yield engine.one.finding("option-value", engine.words_at, **told)
                 break
-    quantization = said.get("quantization")
-    methods = said.release.quantizations
-    if known and quantization and methods and quantization not in methods and quantization.lower() != "none":
-        told = {
-            "option": "quantization",
-            "value": quantization,
-            "why": f"vLLM {release.version} has no such method",
-        }
-        yield engine.one.finding(
-            "option-value", engine.words_at, **told, takes=", ".join(sorted(methods)[:12])
-        )
+    yield from _named(engine, said) if known else ()
+
+
+def _named(engine: Engine, said: Arguments) -> Iterator[Finding]:
+    """Values that name a part of vLLM, which its parser takes and its start refuses."""
+    release = said.release
+    parsers = getattr(release, "parsers", lambda kind: ())  # of catalogs that list them
+    own = {"tool-parser-plugin", "reasoning-parser-plugin"} & set(said.given)
+    listed: dict[str, Collection[str]] = {"quantization": release.quantizations}
+    if not own:
+        listed |= {"tool-call-parser": parsers("tool"), "reasoning-parser": parsers("reasoning")}
+    for option, names in listed.items():
+        value = said.get(option)
+        if value and names and value not in names and value.lower() != "none" and not _FILLED.search(value):
+            why = f"vLLM {release.version} has none of that name"
+            told = {"option": option, "value": value, "why": why, "takes": ", ".join(sorted(names))}
+            yield engine.one.finding("option-value", engine.words_at, **told)
 
 
 def _refused(option: vllm.Option, value: str) -> str | None:
