@@ -52,11 +52,12 @@ def form(name: str, text: str, asked: bool = True) -> Form:
         return "helm"
     if base in ("chart.yaml", "chart.yml", "chart.lock"):
         return "chart"
-    if "values" in base and not _KIND.search(text):
-        return "values"
-    if is_manifest(text):
+    if "values" not in base and is_manifest(text):
         return "manifest"
-    return _told(base, _body(text, name), asked)
+    body = _body(text, name)
+    if "values" in base and not (body and set(body) <= SPEC):
+        return "manifest" if _KIND.search(text) else "values"
+    return _told(base, body, asked)
 
 
 def _told(base: str, body: Mapping[str, Any] | None, asked: bool) -> Form:

@@ -9,7 +9,7 @@ from stoker.advise.lint.engines import Engine
 from stoker.advise.lint.images import Release, is_image
 from stoker.advise.lint.shell import UNKNOWN
 from stoker.catalog import vllm
-from stoker.catalog.changes import missing
+from stoker.catalog.changes import Change, missing
 from stoker.findings import Finding
 from stoker.spec.nodes import scalar
 
@@ -50,7 +50,7 @@ def _absent(engine: Engine, said: Arguments) -> Iterator[Finding]:
     one, where, release = engine.one, engine.words_at, engine.release
     for word in said.joined:
         yield one.finding("option", where, "joined", word=word[:60])
-    gone = missing("option", said.given, release.version)
+    gone = [one for one in missing("option", said.given, release.version) if not _beyond(one)]
     case = "gone" if release.sure else "assumed" if engine.image else "unknown"
     for change in gone:
         told = {"why": change.why(release.version), "instead": change.fix or "leave it out"}
@@ -67,6 +67,11 @@ def _absent(engine: Engine, said: Arguments) -> Iterator[Finding]:
             instead = f"--{nearest}" if nearest else "`vllm serve --help=all` lists them"
             told = {"version": release.version, "option": flag.lstrip("-"), "instead": instead}
             yield one.finding("option", where, "unlisted", **told)
+
+
+def _beyond(change: Change) -> bool:
+    """Whether it is only that the catalog begins with a later release."""
+    return len(vllm.KNOWN) > 1 and change.since == vllm.KNOWN[0]
 
 
 def _certain(name: str, release: Release) -> bool:
