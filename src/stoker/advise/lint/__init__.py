@@ -116,8 +116,10 @@ def _objects(files: Mapping[str, str]) -> tuple[list[Manifest], list[Finding]]:
     left = [
         n for n, objects in found.items() if n not in built.parts and any("" in one.body for one in objects)
     ]
-    for patch in dict.fromkeys([*(one.file for one in built.lost), *left]):
-        findings.append(rule("lint-not-read", "patch").finding(f"{patch}:1:1"))
+    lost: dict[str, str] = {}
+    for patch in [*(one.file for one in built.lost), *left]:
+        lost.setdefault(patch.rpartition("/")[0], patch)  # one word a folder
+    findings += [rule("lint-not-read", "patch").finding(f"{patch}:1:1") for patch in lost.values()]
     return [*whole, *built.objects], findings
 
 

@@ -79,10 +79,19 @@ def _absent(name: str, release: str) -> Series:
         return Series(name, "gone", change=gone[0])
     if (before := _before(name, bare)) is not None:
         return before
-    if _FEATURES.match(name):
+    if _conditional(name, bare, release):
         return Series(name, "conditional")
     known = release in vllm.KNOWN  # of another one nobody knows what else its page lists
     return Series(name, "unlisted" if known and not _ROUTER.match(name) else "other")
+
+
+def _conditional(name: str, bare: str, release: str) -> bool:
+    """Whether a page shows it where its feature is in use: by the catalog where that tells, else by its
+    beginning."""
+    features = getattr(vllm.nearest_release(release), "features", None)
+    if features is None:
+        return _FEATURES.match(name) is not None
+    return any(one in features for one in (name, bare, f"{bare}_total"))
 
 
 @lru_cache(8)

@@ -71,7 +71,8 @@ def _absent(engine: Engine, said: Arguments) -> Iterator[Finding]:
 
 def _beyond(change: Change) -> bool:
     """Whether it is only that the catalog begins with a later release."""
-    return len(vllm.KNOWN) > 1 and change.since == vllm.KNOWN[0]
+    known: tuple[str, ...] = vllm.KNOWN
+    return len(known) > 1 and change.since == known[0]
 
 
 def _certain(name: str, release: Release) -> bool:
