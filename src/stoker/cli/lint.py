@@ -47,13 +47,15 @@ def command(
     """Checks spec files (stoker.yaml, if none is named), Kubernetes manifests and dashboards, whoever wrote
     them.
 
-    A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for
+    A folder means every manifest in it, - what stands on standard input; a kustomization is read with its
+    base and patches as one. Dashboards, Grafana's and Cloud Monitoring's, are searched for
     metrics that a release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a
     claim is checked against the pods it is for, and the names of an HPA's metrics against a metrics adapter's
     rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
     read = _Read(asked, release, mend, asked_for=frozenset(files))
+    files = tuple("/dev/stdin" if one == "-" else one for one in files)
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
     for name in named or [asked.file]:
         read.file(name)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from stoker.advise.lint import configs, engine, expressions, kinds, kustomize, objects, scaling
 from stoker.advise.lint.forms import is_manifest
+from stoker.advise.lint.queries import parsed
 from stoker.advise.lint.reading import Manifest, read
 from stoker.catalog.rules import rule
 from stoker.findings import Finding
@@ -62,6 +63,9 @@ def lint(files: Mapping[str, str]) -> tuple[Finding, ...]:
         findings += _found(scaling.rules, manifest, around)
         for alone in (expressions.rules, configs.rules):
             findings += _found(lambda one, _, alone=alone: alone(one), manifest, None)  # type: ignore[misc]
+    asks = next((one for one in everything if one.kind in ("PrometheusRule", "ScaledObject")), None)
+    if asks is not None and not parsed():
+        findings.append(rule("dashboard-parser").finding(asks.at()))
     order = {name: index for index, name in enumerate(files)}
     found = [_placed(one) for one in _once(findings)]
     return tuple(one for _, _, one in sorted(found, key=lambda row: (order.get(row[0], 0), row[1])))

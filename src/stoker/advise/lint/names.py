@@ -91,7 +91,8 @@ def _conditional(name: str, bare: str, release: str) -> bool:
     features = getattr(vllm.nearest_release(release), "features", None)
     if features is None:
         return _FEATURES.match(name) is not None
-    return any(one in features for one in (name, bare, f"{bare}_total"))
+    parts = any(one.startswith(f"{name}_") for one in features)  # the beginning of several
+    return parts or any(one in features for one in (name, bare, f"{bare}_total"))
 
 
 @lru_cache(8)
