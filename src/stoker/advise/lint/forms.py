@@ -19,6 +19,11 @@ _FLOW = re.compile(r"""["']?(?:apiVersion|kind)["']?[ \t]*:[ \t]*["']?[A-Za-z]""
 _TEMPLATE = re.compile(
     r"\{\{-?\s*(?:\.|\$|include|if|range|with|toYaml|define|template|end|tpl|default|printf|/\*|else)"
 )
+# Where a value or a line is a template's word: no text that happens to hold braces.
+_FILLING = re.compile(
+    r"(?m)^[ \t]*[\w.-]+:[ \t]*\{\{-?[ \t]*[.$a-z]"
+    r"|^[ \t]*\{\{-?[ \t]*(?:if|range|with|include|define|end|else|toYaml)\b"
+)
 _MODEL = ("model_type", "architectures", "num_hidden_layers", "hidden_size")  # of a config.json alone
 SPEC = frozenset(SpecFile.model_fields)
 _TELLING = ("model", "hardware", "engine", "scaling")  # what a spec has, or meant to have
@@ -95,7 +100,7 @@ def _like(keys: set[str], asked: bool) -> bool:
 def _whole(text: str, name: str) -> bool:
     """Whether a text with braces is YAML all the same, as in an alert's description."""
     found, broken = read(text, name)
-    return not broken and bool(found) and not any("{{" in str(key) for one in found for key in one.body)
+    return not broken and bool(found) and not _FILLING.search(text)
 
 
 def _body(text: str, name: str) -> Mapping[str, Any] | None:
