@@ -38,6 +38,7 @@ class Arguments:
     flags: the same with the names as they were written. unknown: words that are no option, with what
     argparse would take them for (several: it cannot tell). joined: words that hold several. positional: the
     model. whole: whether nothing else can be said, by a variable or a file that is not here.
+    own: whether an unknown build or wrapper has options of its own.
     """
 
     release: vllm.Release
@@ -47,6 +48,7 @@ class Arguments:
     joined: list[str] = field(default_factory=list)
     positional: list[str] = field(default_factory=list)
     whole: bool = True
+    own: bool = False
 
     def get(self, name: str) -> str | None:
         """The value that holds, where it is plain; None where none is given or a variable stands there."""

@@ -50,7 +50,7 @@ class Engine:
     def _arguments(self, start: Invocation) -> Arguments:
         found = arguments(start.words, self.release.version, start.scripted)
         own = [one for one in found.unknown if not known_anywhere(one.lstrip("-").replace("_", "-"))]
-        found.whole &= self.release.sure or not own  # a build with options of its own
+        found.own = bool(own) and not self.release.sure
         path = found.get("config")
         if path is None or (given := self._config(path)) is None:
             return found
@@ -93,17 +93,18 @@ class Engine:
         given = self.first.get("port")
         if given is not None:
             return int(given) if given.isdigit() and len(given) < 6 else None
-        return (
-            API_PORT
-            if "port" not in self.first.given and self.first.whole and len(self.starts) == 1
-            else None
-        )
+        return API_PORT if "port" not in self.first.given and self._plain else None
 
     @property
     def on_cpu(self) -> bool:
         """Whether it is meant to run on CPUs, or its device comes by another way than a resource."""
         told = self.first.get("device") == "cpu" or "VLLM_CPU_KVCACHE_SPACE" in self.env
         return told or "cpu" in self.image.lower() or self.env.get("VLLM_TARGET_DEVICE") == "cpu"
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing but what is said here decides on the port."""
+        return self.first.whole and not self.first.own and len(self.starts) == 1
 
     def mounts(self) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
         """Its mounts: path, mount and volume."""

@@ -137,9 +137,33 @@ def _models(one: Manifest) -> list[Pods]:
     elif one.kind == "VLLMRuntime":
         made = _runtime(one)
     elif one.kind == "InferenceService" and one.get("spec", "predictor", "model"):
-        model = table(one.get("spec", "predictor", "model"))
-        made, path = {**model, "name": "model", "command": ["the runtime's"]}, ("spec", "predictor", "model")
+        made, path = _predictor(table(one.get("spec", "predictor", "model"))), ("spec", "predictor", "model")
+    elif one.kind.startswith("LLMInferenceService"):
+        return [*_llm(one, ("spec",)), *_llm(one, ("spec", "prefill"))]
     return [Pods(path, {"containers": [made]}, path, "managed", {})] if made else []
+
+
+def _predictor(model: Mapping[str, Any]) -> dict[str, Any]:
+    """KServe's model: its runtime's arguments, which are vLLM's too where that serves it."""
+    named = f"{table(model.get('modelFormat')).get('name')} {model.get('runtime')}".lower()
+    serves = any(name in named for name in ("vllm", "huggingface"))
+    return {**model, "name": "model", "command": ["vllm", "serve", "MODEL"] if serves else ["the runtime's"]}
+
+
+def _llm(one: Manifest, path: Path) -> list[Pods]:
+    """KServe's LLMInferenceService: its own configuration starts vLLM, with these sizes."""
+    sizes = table(one.get(*path, "parallelism"))
+    inside = listed(one.get(*path, "template", "containers"))
+    main = next((c for c in inside if table(c).get("name") == "main"), None)
+    if not isinstance(main, dict) or main.get("command"):
+        return []
+    names = {"tensor": "tensor-parallel-size", "pipeline": "pipeline-parallel-size"}
+    words = [f"--{names[key]}={value}" for key, value in sizes.items() if key in names]
+    env = {text(table(e).get("name")): table(e).get("value") for e in listed(main.get("env"))}
+    script = " ".join(["vllm serve MODEL", *words, text(env.get("VLLM_ADDITIONAL_ARGS"))])
+    at: Path = (*path, "template")
+    made = {**main, "command": ["sh", "-c", script], "args": listed(main.get("args"))}
+    return [Pods(at, {"containers": [made]}, at, "managed", {})]
 
 
 def _kubeai(one: Manifest) -> dict[str, Any] | None:

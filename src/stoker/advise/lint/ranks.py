@@ -69,7 +69,7 @@ def _counted(engine: Engine, ranks: list[int]) -> Iterator[Finding]:
     said = {"ranks": total, "count": count, "resource": found.resource}
     if max(ranks) > count:
         yield one.finding("ranks", at, "more", **said)
-    elif total < count and not shares and engine.pod.role != "managed":
+    elif total < count and not shares and not engine.first.own and engine.pod.role != "managed":
         yield one.finding("ranks", at, "fewer", **said, idle=count - total)
 
 
