@@ -64,8 +64,9 @@ def lint_dashboard(name: str, text: str, release: str) -> tuple[Finding, ...]:
     behind: set[str] = set()
     for query in _queries(text):
         line = bisect_right(starts, query.start)
-        at = f"{name}:{line}:{query.start - starts[line - 1] + 1}"
+        column = query.start - starts[line - 1] + 1
         for case, found, metric in _wrong(query, release):
+            at = f"{name}:{line}:{column + max(0, query.raw.find(metric))}"
             said = {"release": release, "metric": metric, **_fix(case, found, metric, release)}
             out.setdefault((line, metric), rule("dashboard-metric", case).finding(at, **said))
         behind |= {one for one in _named(query) if series(one, release).verdict == "conditional"}
