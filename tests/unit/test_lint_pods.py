@@ -131,6 +131,7 @@ CASES: list[Case] = [
     ("secret-value", "", env("HF_TOKEN", "hf_abc"), env("HF_TOKEN_PATH", "hf_abc")),
     ("secret-value", "", env("OPENAI_API_KEY", "sk-proj-abc"), env("OPENAI_API_KEY", "EMPTY")),
     ("secret-value", "", env("AWS_SECRET_ACCESS_KEY", "abc"), env("AWS_SECRET_NAME", "abc")),
+    ("secret-value", "", script("HF_TOKEN=hf_abc vllm serve /m"), script("HF_TOKEN=$T vllm serve /m")),
     ("secret-argument", "written", said("--hf-token", "hf_abc"), said("--tokenizer", "hf_abc")),
     (
         "secret-argument",

@@ -23,6 +23,7 @@ _HARMLESS = re.compile(
     r"|your[-_ ].*|replace.*|\*+|todo|unused|no-?key|sk-(?:no-key|fake|dummy|x+|123).*)$",
     re.I,
 )
+_ASSIGNED = re.compile(r"(?:^|[\s;&])([A-Z][A-Z0-9_]{2,60})=(\S{6,300})")
 KEYS = ("api-key", "hf-token")
 
 
@@ -39,6 +40,11 @@ def rules(one: Manifest, pod: Pods, at: Path, container: Mapping[str, Any]) -> I
         name, value = text(table(entry).get("name")), text(table(entry).get("value"))
         if value and is_secret(name, value):
             yield one.finding("secret-value", (*at, "env", index), variable=name)
+    for key in ("command", "args"):
+        said = " ".join(map(str, listed(container.get(key))))
+        for match in _ASSIGNED.finditer(said):
+            if is_secret(match[1], match[2].strip("\"'")):
+                yield one.finding("secret-value", (*at, key), variable=match[1])
     yield from _devices(one, at, container)
 
 

@@ -122,6 +122,8 @@ def _simulated(words: list[str]) -> bool:
 
 def _found(words: list[str], known: Mapping[str, str]) -> Iterator[Invocation]:
     script = inside(words)
+    if script is None and len(words) == 1 and " " in words[0]:
+        script = words[0]  # one word that was meant as several
     if script is None:
         one = _vllm(words)
         if one is not None:

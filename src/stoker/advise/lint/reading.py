@@ -110,8 +110,9 @@ def _items(one: Manifest) -> list[Manifest]:
     for path, line in one.lines.items():
         if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
             lines[path[1]][path[2:]] = line
+    kind = one.kind.removesuffix("List")  # a DeploymentList's own say no kind
     return [
-        Manifest(one.file, item, places)
+        Manifest(one.file, {"kind": kind, **item} if kind else item, places)
         for item, places in zip(one.body["items"], lines, strict=True)
         if isinstance(item, dict)
     ]
@@ -139,6 +140,15 @@ def _head(node: Node) -> Node:
     return Table(kept, node.line, node.column)
 
 
+def _merged(node: Node, out: dict[str, Any], path: Path, lines: dict[Path, tuple[int, int]]) -> None:
+    """A merge key: what an anchor holds, where nothing of that name stands here already."""
+    for one in node.items if isinstance(node, Listed) else [node]:
+        found = _value(one, path, {}) if isinstance(one, Table) else {}
+        for name, value in found.items():
+            out.setdefault(name, value)
+            lines.setdefault((*path, name), (one.line, one.column))
+
+
 def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:
     """The plain value; its depth is what `compose` lets through."""
     lines.setdefault(path, (node.line, node.column))
@@ -147,6 +157,9 @@ def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:
         for key, inner in node.items:
             name = key.text if isinstance(key, Scalar) else ""
             lines[(*path, name)] = (key.line, key.column)
+            if name == "<<":
+                _merged(inner, out, path, lines)
+                continue
             out[name] = _value(inner, (*path, name), lines)
         return out
     if isinstance(node, Listed):

@@ -69,10 +69,19 @@ def _endpoint(
     if found and isinstance(port, str) and not port.isdigit() and port not in names and "$" not in port:
         others = ", ".join(sorted(names)) or "none"
         yield one.finding("monitoring-port", (*at, "port"), port=port, others=others)
+    if isinstance(port, int) and one.kind == "PodMonitoring" and _silent(found, port, everything):
+        others = ", ".join(sorted(filter(None, names))) or "none"
+        yield one.finding("monitoring-port", (*at, "port"), port=port, others=others)
     path = text(endpoint.get("path"))
     serving = one.kind != "ServiceMonitor" and [e for w in found for e in engines(w, everything)]
     if serving and path and path.rstrip("/") != "/metrics" and not serving[0].first.given.get("root-path"):
         yield one.finding("monitoring-path", (*at, "path"), asked=path)
+
+
+def _silent(found: Sequence[Manifest], port: int, everything: Sequence[Manifest]) -> bool:
+    """Whether none of the engines that are selected listens on a port, as far as that is known."""
+    behind = [engine for other in found for engine in engines(other, everything)]
+    return bool(behind) and all(_shut(engine, port) for engine in behind)
 
 
 def _ports(one: Manifest) -> Iterator[str]:
