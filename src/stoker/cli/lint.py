@@ -54,9 +54,9 @@ def command(
     rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
-    read = _Read(asked, release, mend, asked_for=frozenset(files))
-    files = tuple("/dev/stdin" if one == "-" else one for one in files)
+    read = _Read(asked, release, mend)
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
+    read.asked_for = frozenset({*files, "/dev/stdin"})
     for name in named or [asked.file]:
         read.file(name)
     found = [*read.found, *lint(read.manifests)]
@@ -154,6 +154,8 @@ def _release(asked: SpecOptions) -> str:
 
 def _inside(name: str) -> list[str]:
     """The file, or every manifest of a folder. Raises: UsageError, for a folder that holds none."""
+    if name == "-":
+        return ["/dev/stdin"]
     path = Path(name)
     if not os.path.isdir(name):
         return [name]
