@@ -24,7 +24,7 @@ FLAGS = (
 )
 SERVES = (
     "pyproject.toml locks/in/build.in locks/in/demo.in"
-    " --extra local --extra demo --extra buckets --extra kubernetes"
+    " --extra local --extra demo --extra buckets --extra kubernetes --extra lint"
 )
 NEVER = "--excludes locks/in/never.in"
 NO_TORCH = "--excludes locks/in/not-on-cpu.in"  # the flavour brings its own, or none

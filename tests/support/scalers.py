@@ -21,7 +21,7 @@ def pod(**more: Any) -> dict[str, Any]:
         "image": "vllm/vllm-openai:v0.32.0",
         "command": ["vllm", "serve", "/m"],
         "resources": {"limits": {"nvidia.com/gpu": 1}},
-        "startupProbe": {"tcpSocket": {"port": 8000}},
+        "startupProbe": {"tcpSocket": {"port": 8000}, "failureThreshold": "{{ n }}"},  # long enough
         "readinessProbe": {"tcpSocket": {"port": 8000}},
         "livenessProbe": {"tcpSocket": {"port": 8000}},
         "lifecycle": {"preStop": {"sleep": {"seconds": 15}}},

@@ -77,8 +77,14 @@ CASES: list[Case] = [
     (
         "hpa-unreachable",
         "running",
-        [pod(container=args("--max-num-seqs=64", "--data-parallel-size=2")), hpa(pods(RUNNING, 120))],
-        [pod(container=args("--max-num-seqs=64", "--data-parallel-size=2")), hpa(pods(RUNNING, 100))],
+        [
+            pod(container=args("--max-num-seqs=64", "--data-parallel-size=2", gpus=2), pod={"hostIPC": True}),
+            hpa(pods(RUNNING, 120)),
+        ],
+        [
+            pod(container=args("--max-num-seqs=64", "--data-parallel-size=2", gpus=2), pod={"hostIPC": True}),
+            hpa(pods(RUNNING, 100)),
+        ],
     ),
     (
         "hpa-unreachable",
@@ -97,7 +103,10 @@ CASES: list[Case] = [
         "hpa-unreachable",
         "cache",
         [ENGINE, keda(f"avg({CACHE})", "0.95", how="Value")],
-        [pod(container=args("--data-parallel-size=2")), keda(f"sum({CACHE})", "0.95")],
+        [
+            pod(container=args("--data-parallel-size=2", gpus=2), pod={"hostIPC": True}),
+            keda(f"sum({CACHE})", "0.95"),
+        ],
     ),
     ("hpa-unreachable", "percent", [ENGINE, hpa(pods(CACHE, "80"))], [ENGINE, hpa(pods(WAITING, "80"))]),
     (

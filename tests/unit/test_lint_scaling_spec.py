@@ -12,9 +12,9 @@ from tests.unit import test_lint_scaling_objects as objects
 from tests.unit import test_lint_scaling_pace as pace
 
 from stoker.advise.lint import is_manifest, lint
-from stoker.advise.lint.scaling.promql import LONGEST, read
+from stoker.advise.lint.promql import LONGEST, read
 from stoker.advise.lint.scaling.spec import lint_spec
-from stoker.advise.lint.scaling.values import quantity
+from stoker.advise.lint.values import quantity
 from stoker.catalog.rules import book
 from stoker.spec import load
 

@@ -23,7 +23,7 @@ ENGINE = ("options", "checkpoint", "device", "ranks", "room", "engine")
 # In the order in which `why` ranks them: what an engine said as it died is nearest to the cause.
 FILES = (
     *ENGINE, "process", "images", "making", "volumes", "placing", "copy", "running", "scaling", "fleet",
-    "lint", "scalers", "machine", "cluster", "errors",
+    "lint", "pods", "scalers", "machine", "cluster", "errors",
 )  # fmt: skip
 Kind = Literal["cause", "warning", "symptom", "place", "echo", "end"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

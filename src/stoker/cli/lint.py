@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from stoker.advise.lint import is_manifest, lint
+from stoker.advise.lint import lint
 from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
+from stoker.advise.lint.forms import form, named
+from stoker.advise.lint.kustomize import is_kustomization
 from stoker.advise.lint.scaling.spec import lint_spec
 from stoker.catalog import vllm
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
@@ -18,6 +20,8 @@ from stoker.spec import load
 from stoker.system.reading import is_file
 from stoker.ui.findings import ruled
 
+# Files beside the manifests of a folder: not worth a word each.
+_ASIDE = ("other", "workflow", "chart", "values", "compose", "model config", "template", "helm")
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -43,7 +47,8 @@ def command(
     """Checks spec files (stoker.yaml, if none is named), Kubernetes manifests and dashboards, whoever wrote
     them.
 
-    A folder means every manifest in it. Dashboards, Grafana's and Cloud Monitoring's, are searched for
+    A folder means every manifest in it, - what stands on standard input; a kustomization is read with its
+    base and patches as one. Dashboards, Grafana's and Cloud Monitoring's, are searched for
     metrics that a release of vLLM has no more. Manifests are read together, so that a Service, an HPA or a
     claim is checked against the pods it is for, and the names of an HPA's metrics against a metrics adapter's
     rules. Exit 2 where there is an error; warnings and notes leave it
@@ -51,6 +56,7 @@ def command(
     """
     read = _Read(asked, release, mend)
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
+    read.asked_for = frozenset({*files, "/dev/stdin"})
     for name in named or [asked.file]:
         read.file(name)
     found = [*read.found, *lint(read.manifests)]
@@ -58,6 +64,8 @@ def command(
         for line in read.good:
             click.echo(line)
     print_findings(found, output, ruled, err=True)
+    if output == "text" and read.passed:
+        click.echo(f"{read.passed} files of the folders hold nothing that lint reads")
     if output == "text":
         _sum(found, [*read.manifests, *read.dashboards])
     if any(one.severity == "error" for one in found):
@@ -67,7 +75,8 @@ def command(
 @dataclass
 class _Read:
     """Files as they are read: what was found in them, the lines of specs that are good, the manifests, which
-    are looked at together, and the names of the dashboards."""
+    are looked at together, and the names of the dashboards. passed: files of a folder that hold nothing for
+    lint."""
 
     asked: SpecOptions
     release: str | None
@@ -76,6 +85,8 @@ class _Read:
     good: list[str] = field(default_factory=list)
     manifests: dict[str, str] = field(default_factory=dict)
     dashboards: list[str] = field(default_factory=list)
+    asked_for: frozenset[str] = frozenset()
+    passed: int = 0
 
     def file(self, name: str | None) -> None:
         """Reads one, as what its text shows it to be."""
@@ -83,10 +94,14 @@ class _Read:
         if text is not None and is_dashboard(text):
             self.dashboards.append(str(name))
             self.found += _dashboard(str(name), text, self.release or _release(self.asked), self.mend)
-        elif text is not None and is_manifest(text):
-            self.manifests[str(name)] = text
-        else:
+        elif text is None or (kind := form(str(name), text, name in self.asked_for)) == "spec":
             self._spec(name, text)
+        elif kind in ("manifest", "rules", "patch") or is_kustomization(str(name)):
+            self.manifests[str(name)] = text
+        elif kind in _ASIDE and name not in self.asked_for and "vllm" not in text.lower():
+            self.passed += 1
+        else:
+            self.found.append(named(kind, str(name)))
 
     def _spec(self, name: str | None, text: str | None) -> None:
         try:
@@ -139,11 +154,15 @@ def _release(asked: SpecOptions) -> str:
 
 def _inside(name: str) -> list[str]:
     """The file, or every manifest of a folder. Raises: UsageError, for a folder that holds none."""
+    if name == "-":
+        return ["/dev/stdin"]
     path = Path(name)
     if not os.path.isdir(name):
         return [name]
     out = sorted(
-        str(one) for one in path.rglob("*") if one.suffix in SUFFIXES and is_file(one) and not _beside(one)
+        str(one)
+        for one in path.rglob("*")
+        if one.suffix in SUFFIXES and is_file(one) and not _hidden(one, path)
     )
     if not out:
         raise UsageError(
@@ -152,9 +171,10 @@ def _inside(name: str) -> list[str]:
     return out
 
 
-def _beside(path: Path) -> bool:
-    """A kustomization, or a chart's values: no objects."""
-    return path.stem in ("kustomization", "values", "Chart")
+def _hidden(one: Path, folder: Path) -> bool:
+    """Whether a file stands in a folder of tools: `.git`, `node_modules`."""
+    inner = one.relative_to(folder).parts[:-1]
+    return any(part.startswith(".") or part == "node_modules" for part in inner)
 
 
 def _text(name: str | None) -> str | None:

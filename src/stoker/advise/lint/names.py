@@ -27,7 +27,7 @@ _ROUTER = re.compile(
     r"|num_requests_(swapped|uncompleted|finished)|incoming|outgoing)"
 )
 
-Verdict = Literal["there", "histogram", "counter", "gone", "unlisted", "other"]
+Verdict = Literal["there", "histogram", "counter", "gone", "unlisted", "conditional", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Series:
     """A name held against a release.
 
     verdict: `there`; `histogram` or `counter` for the name of a family that has no series of that very
-    name; `gone` or `unlisted`; `other` for what is no engine's, or only there with a feature. kind: the
-    family's type.
+    name; `gone` or `unlisted`; `conditional` for what is there with a feature alone; `other` for what is
+    no engine's. kind: the family's type.
     """
 
     name: str
@@ -79,9 +79,39 @@ def _absent(name: str, release: str) -> Series:
         return Series(name, "gone", change=gone[0])
     if (before := _before(name, bare)) is not None:
         return before
-    feature = _FEATURES.match(name) or _ROUTER.match(name)
+    if _conditional(name, bare, release):
+        return Series(name, "conditional")
     known = release in vllm.KNOWN  # of another one nobody knows what else its page lists
-    return Series(name, "unlisted" if known and not feature else "other")
+    return Series(name, "unlisted" if known and not _ROUTER.match(name) else "other")
+
+
+def _conditional(name: str, bare: str, release: str) -> bool:
+    """Whether a page shows it where its feature is in use: by the catalog where that tells, else by its
+    beginning."""
+    features = getattr(vllm.nearest_release(release), "features", None)
+    if features is None:
+        return _FEATURES.match(name) is not None
+    parts = any(one.startswith(f"{name}_") for one in features)  # the beginning of several
+    return parts or any(one in features for one in (name, bare, f"{bare}_total"))
+
+
+@lru_cache(8)
+def every(release: str) -> frozenset[str]:
+    """All series of a release's page, under their own names."""
+    out: set[str] = set()
+    for name, kind in vllm.nearest_release(release).metrics.items():
+        out |= {f"{name}{end}" for end in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
+        if kind == "counter" and not name.endswith("_total"):
+            out.add(f"{name}_total")
+    return frozenset(out)
+
+
+def perhaps(pattern: str) -> bool:
+    """Whether a pattern may name what only a feature or another component has."""
+    plain = re.split(r"[.*+?()\[\]|\\{}^$]", pattern)[0]
+    return not plain.startswith(ENGINE) or bool(
+        _FEATURES.match(plain) or _ROUTER.match(plain) or plain == ENGINE
+    )
 
 
 def _before(name: str, bare: str) -> Series | None:

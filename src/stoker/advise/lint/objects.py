@@ -5,80 +5,84 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stoker.advise.lint.names import series
+from stoker.advise.lint import watching
+from stoker.advise.lint.kinds import labels_of, operated, pods, unread
 from stoker.advise.lint.reading import Manifest
-from stoker.catalog import vllm
+from stoker.advise.lint.values import listed, table
 from stoker.findings import Finding
 
-LWS = "leaderworkerset.sigs.k8s.io"
-WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "LeaderWorkerSet", "Job", "Pod")
-SCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject", "AutoscalingMetric"})
+# What a program inside may fill in by itself.
+_OWN = frozenset(
+    {
+        "command",
+        "args",
+        "data",
+        "stringData",
+        "env",
+        "description",
+        "annotations",
+        "serveConfigV2",
+        "metadata",
+    }
+)
+_ASKED = re.compile(
+    r"llm|gradio|chat|web-?ui|inference|openai|triton|tgi|gemma|llama|qwen|mistral|deepseek|model"
+)
+_FILLED = re.compile(r"(?:^|/)(?:templates?|terraform)/")
 _PLACEHOLDER = re.compile(
     r"(?<![A-Za-z0-9])_[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?![A-Za-z0-9])|\$\{[A-Za-z_][A-Za-z0-9_]*\}"
     r"|<(?:your|my)[-_ ][^>]*>|(?i:REPLACE[_-]?ME)"
 )
-_METRIC = re.compile(r"(?<![\w/.:-])vllm:[a-z0-9_]+")  # and no image's name with its tag
 
 
 def rules(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     """All findings about one object."""
     yield from _placeholders(one)
-    yield from _metrics(one)
+    yield from _selected(one)
+    yield from _unread(one)
     match one.kind:
         case "Service":
             yield from _service(one, everything)
         case "PodMonitoring" | "PodMonitor" | "ServiceMonitor":
-            yield from _monitoring(one, everything)
+            yield from watching.rules(one, everything)
         case "PersistentVolumeClaim" | "PersistentVolume":
             yield from _volume(one, everything)
 
 
-def templates(one: Manifest) -> list[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """The pod templates of a workload, with their paths."""
-    paths: dict[str, list[tuple[str | int, ...]]] = {
-        "Pod": [()],
-        "CronJob": [("spec", "jobTemplate", "spec", "template")],
-        "LeaderWorkerSet": [
-            ("spec", "leaderWorkerTemplate", "leaderTemplate"),
-            ("spec", "leaderWorkerTemplate", "workerTemplate"),
-        ],
-    }
-    wanted = paths.get(one.kind, [("spec", "template")] if one.kind in WORKLOADS else [])
-    return [
-        (path, found) for path in wanted if isinstance(found := one.get(*path), dict) and found.get("spec")
-    ]
+def _selected(one: Manifest) -> Iterator[Finding]:
+    """A workload whose own pods are not the ones that it selects: the API server refuses it."""
+    wanted = table(table(one.get("spec", "selector")).get("matchLabels"))
+    if one.kind not in ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet") or one.loose:
+        return
+    for pod in pods(one):
+        if wanted and pod.labels and not wanted.items() <= pod.labels.items():
+            yield one.finding("selector", ("spec", "selector"), labels=_words(dict(wanted)))
+
+
+def _unread(one: Manifest) -> Iterator[Finding]:
+    """An operator's object is not `ok` where nobody looked."""
+    if operated(one) and (what := unread(one)):
+        yield one.finding("not-read", ("kind",), kind=one.kind, what=what)
 
 
 def _placeholders(one: Manifest) -> Iterator[Finding]:
     """A value that a sed was to fill in, and did not; scripts and their own variables are none."""
+    mark = "$" if _FILLED.search(one.file) else ""  # Terraform fills these in
     for path, text in one.texts():
-        scripts = {"command", "args", "data", "stringData"} & {str(part) for part in path}
         match = _PLACEHOLDER.search(text)
-        if match and not (scripts and match[0].startswith("$")):
+        inside = not _OWN.isdisjoint(str(part) for part in path) or "\n" in text
+        if match and not ((inside or mark) and match[0].startswith("$")):
             yield one.finding("placeholder", path, text=match[0])
 
 
 def twice(one: Manifest, firsts: dict[tuple[str, str | None, str], Manifest]) -> Iterator[Finding]:
     """An object that stands here already; `firsts` holds the first of each name, and takes this one."""
-    first = firsts.setdefault((one.kind, one.namespace, one.name), one)
-    if first is not one and one.name:
-        yield one.finding("twice", ("metadata", "name"), first=first.at("metadata", "name"))
-
-
-def _metrics(one: Manifest) -> Iterator[Finding]:
-    """Metric names that today's vLLM does not have; a scaler's own are read with its workload's release."""
-    if one.kind in SCALERS:
-        return
-    release = vllm.DEFAULT
-    for path, text in one.texts():
-        for name in dict.fromkeys(_METRIC.findall(text)):
-            found = series(name, release)
-            if found.change is not None:
-                why, instead = found.change.why(release), found.change.fix or "a metric of its /metrics page"
-                said = {"release": release, "metric": name, "why": why, "instead": instead}
-                yield one.finding("metric", path, "gone", **said)
-            elif found.verdict in ("unlisted", "counter"):  # a counter's series end in _total
-                yield one.finding("metric", path, "unlisted", release=release, metric=name)
+    folder = one.file.rpartition("/")[0]  # what stands in two folders is hardly applied together
+    first = firsts.setdefault((f"{one.build} {folder}/{one.kind}", one.namespace, one.name), one)
+    named = one.name and not _PLACEHOLDER.search(one.name) and not _FILLED.search(one.file)
+    if first is not one and named and first.body != one.body:
+        case = "same file" if first.file == one.file else "other file"
+        yield one.finding("twice", ("metadata", "name"), case, first=first.at("metadata", "name"))
 
 
 def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -86,35 +90,31 @@ def _service(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]
     inside = (
         any("internal" in f"{k}{v}".lower() for k, v in notes.items()) if isinstance(notes, dict) else False
     )
-    if one.get("spec", "type") == "LoadBalancer" and not inside:
+    if one.get("spec", "type") == "LoadBalancer" and not inside and _asked(one, everything):
         yield one.finding("public", ("spec", "type"))
     selector = one.get("spec", "selector", default={})
-    pods = [
-        labels
-        for other in everything
-        if other.kind != one.kind and _same_space(one, other)
-        for labels in _labels(other)
-    ]
-    if (
-        isinstance(selector, dict)
-        and selector
-        and pods
-        and not any(selector.items() <= labels.items() for labels in pods)
-    ):
-        yield one.finding("service-selector", ("spec", "selector"), labels=_words(selector))
+    others = [other for other in everything if other.kind != one.kind and _near(one, other)]
+    pairs = [(other, labels) for other in others for labels in labels_of(other)]
+    every = [labels for _, labels in pairs]
+    if not isinstance(selector, dict) or not selector or one.loose or any(other.loose for other in others):
+        return
+    if every and not any(selector.items() <= labels.items() for labels in every):
+        case = "here" if any(other.file == one.file for other, _ in pairs) else "elsewhere"
+        yield one.finding("service-selector", ("spec", "selector"), case, labels=_words(selector))
+    else:
+        yield from watching.doors(one, selector, others)
 
 
-def _labels(one: Manifest) -> list[dict[str, Any]]:
-    """The labels of its pods: those of the templates, and those that a LeaderWorkerSet adds."""
-    out = []
-    for path, found in templates(one):
-        labels = dict((found.get("metadata") or {}).get("labels") or {})
-        if one.kind == "LeaderWorkerSet":
-            labels[f"{LWS}/name"] = one.name
-            if "leaderTemplate" in path:
-                labels[f"{LWS}/worker-index"] = "0"
-        out.append(labels)
-    return out
+def _asked(one: Manifest, everything: Sequence[Manifest]) -> bool:
+    """Whether a model or a page that asks one stands behind a Service."""
+    selector = table(one.get("spec", "selector"))
+    behind = [o for o in everything if any(selector.items() <= labels.items() for labels in labels_of(o))]
+    said = f"{one.name} {selector} {[pod.spec.get('containers') for o in behind for pod in pods(o)]}"
+    return bool(_ASKED.search(said.lower()))
+
+
+def _near(one: Manifest, other: Manifest) -> bool:
+    return one.namespace is None or other.namespace is None or one.namespace == other.namespace
 
 
 def _same_space(one: Manifest, other: Manifest) -> bool:
@@ -123,20 +123,6 @@ def _same_space(one: Manifest, other: Manifest) -> bool:
 
 def _words(selector: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in selector.items())
-
-
-def _monitoring(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
-    """It selects pods of its own namespace alone."""
-    selector = one.get("spec", "selector", "matchLabels", default={})
-    if not isinstance(selector, dict) or not selector:
-        return
-    owners = [w for w in everything if any(selector.items() <= labels.items() for labels in _labels(w))]
-    if not owners and any(_labels(w) for w in everything):
-        yield one.finding("monitoring-selector", ("spec", "selector"), labels=_words(selector))
-    elsewhere = sorted({w.namespace for w in owners if w.namespace and w.namespace != one.namespace})
-    if elsewhere and not one.get("spec", "namespaceSelector"):
-        here = one.namespace or "whatever namespace is current"
-        yield one.finding("monitoring-namespace", ("metadata",), here=here, there=elsewhere[0])
 
 
 def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
@@ -154,18 +140,21 @@ def _volume(one: Manifest, everything: Sequence[Manifest]) -> Iterator[Finding]:
     for user in everything:
         if user.kind not in ("Deployment", "LeaderWorkerSet") or not _same_space(one, user):
             continue
-        for path, template in templates(user):
-            for index, volume in enumerate(template["spec"].get("volumes") or ()):
-                claim = volume.get("persistentVolumeClaim", {}) if isinstance(volume, dict) else {}
-                if claim.get("claimName") == one.name and _many(user, everything):
-                    at, place = (*path, "spec", "volumes", index), one.at("spec", "accessModes")
+        for pod in pods(user):
+            for index, volume in enumerate(listed(pod.spec.get("volumes"))):
+                claim = table(table(volume).get("persistentVolumeClaim")).get("claimName")
+                if claim == one.name and _many(user, everything):
+                    at, place = (*pod.at, "volumes", index), one.at("spec", "accessModes")
                     yield user.finding("volume-mode", at, "claim", claim=one.name, place=place)
 
 
 def _many(user: Manifest, everything: Sequence[Manifest]) -> bool:
     scaled = any(
         other.kind in ("HorizontalPodAutoscaler", "ScaledObject")
-        and other.get("spec", "scaleTargetRef", "name") == user.name
+        and other.get("spec", "scaleTargetRef", "name") in (user.name, user.first or user.name)
         for other in everything
     )
-    return scaled or int(user.get("spec", "replicas", default=1)) > 1 or user.kind == "LeaderWorkerSet"
+    group = (
+        user.kind == "LeaderWorkerSet" and user.get("spec", "leaderWorkerTemplate", "size", default=1) != 1
+    )
+    return scaled or int(user.get("spec", "replicas", default=1)) > 1 or group

@@ -15,11 +15,20 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Manifest:
-    """One object: its values, and where they stand."""
+    """One object: its values, and where they stand.
+
+    elsewhere: the files of values that a patch brought. first: the name before a kustomization changed it.
+    loose: whether a kustomization changes it in ways that nobody here follows. build: the kustomization
+    that it was made by.
+    """
 
     file: str
     body: dict[str, Any]
     lines: dict[Path, tuple[int, int]] = field(repr=False, compare=False)
+    elsewhere: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
+    first: str = ""
+    loose: bool = False
+    build: str = ""
 
     @property
     def kind(self) -> str:
@@ -29,7 +38,8 @@ class Manifest:
     @property
     def name(self) -> str:
         """Its name; empty where it has none."""
-        return str(self.get("metadata", "name") or "")
+        found = self.get("metadata", "name")
+        return str(found) if isinstance(found, str | int) else ""
 
     @property
     def namespace(self) -> str | None:
@@ -54,7 +64,7 @@ class Manifest:
         while path and path not in self.lines:
             path = path[:-1]
         line, column = self.lines.get(path, (1, 1))
-        return f"{self.file}:{line}:{column}"
+        return f"{self.elsewhere.get(path, self.file)}:{line}:{column}"
 
     def finding(self, name: str, path: Sequence[str | int], case: str = "", **values: object) -> Finding:
         """What a rule says about a value of it; case: which variant of the rule."""
@@ -78,38 +88,65 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         yield path, value
 
 
-def read(text: str, file: str) -> tuple[list[Manifest], list[Finding]]:
-    """The objects of a file, and what is wrong with it as a file."""
+def read(text: str, file: str, *, patch: bool = False) -> tuple[list[Manifest], list[Finding]]:
+    """The objects of a file, and what is wrong with it as a file. patch: a list of operations is one."""
     try:
         nodes = compose(text, file)
     except SpecError as error:
         id = "lint-yaml" if error.finding.rule == "spec-yaml" else error.finding.rule
         return [], [replace(error.finding, rule=id)]
-    out = [one for node in nodes if node is not None and (one := _manifest(node, file)) is not None]
+    made = (_manifest(node, file, patch) for node in nodes if node is not None)
+    out = [one for one in made if one is not None]
     if not out:
         return [], [rule("lint-empty").finding(f"{file}:1:1", file=file)]
     return [inner for one in out for inner in _items(one)], []
 
 
 def _items(one: Manifest) -> list[Manifest]:
-    """The objects of a List, or the object."""
-    if one.kind != "List" or not isinstance(one.body.get("items"), list):
+    """The objects of a List (kubectl's, or a `DeploymentList`), or the object."""
+    if not one.kind.endswith("List") or not isinstance(one.body.get("items"), list):
         return [one]
     lines: list[dict[Path, tuple[int, int]]] = [{} for _ in one.body["items"]]
     for path, line in one.lines.items():
         if len(path) > 1 and path[0] == "items" and isinstance(path[1], int):
             lines[path[1]][path[2:]] = line
+    kind = one.kind.removesuffix("List")  # a DeploymentList's own say no kind
     return [
-        Manifest(one.file, item, places)
+        Manifest(one.file, {"kind": kind, **item} if kind else item, places)
         for item, places in zip(one.body["items"], lines, strict=True)
         if isinstance(item, dict)
     ]
 
 
-def _manifest(node: Node, file: str) -> Manifest | None:
+def _manifest(node: Node, file: str, patch: bool = False) -> Manifest | None:
     lines: dict[Path, tuple[int, int]] = {}
-    value = _value(node, (), lines)
+    value = _value(_head(node), (), lines)
+    if patch and isinstance(value, list):
+        whole: dict[str, Any] = {"": value}
+        return Manifest(file, whole, lines)
     return Manifest(file, value, lines) if isinstance(value, dict) and value else None
+
+
+def _head(node: Node) -> Node:
+    """A document without what is never read: the schemas of a CustomResourceDefinition are megabytes."""
+    if not isinstance(node, Table):
+        return node
+    kind = next((value for key, value in node.items if isinstance(key, Scalar) and key.text == "kind"), None)
+    if not isinstance(kind, Scalar) or kind.text != "CustomResourceDefinition":
+        return node
+    kept: list[tuple[Node, Node]] = [
+        (key, value) for key, value in node.items if isinstance(key, Scalar) and key.text != "spec"
+    ]
+    return Table(kept, node.line, node.column)
+
+
+def _merged(node: Node, out: dict[str, Any], path: Path, lines: dict[Path, tuple[int, int]]) -> None:
+    """A merge key: what an anchor holds, where nothing of that name stands here already."""
+    for one in node.items if isinstance(node, Listed) else [node]:
+        found = _value(one, path, {}) if isinstance(one, Table) else {}
+        for name, value in found.items():
+            out.setdefault(name, value)
+            lines.setdefault((*path, name), (one.line, one.column))
 
 
 def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:
@@ -120,6 +157,9 @@ def _value(node: Node, path: Path, lines: dict[Path, tuple[int, int]]) -> Any:
         for key, inner in node.items:
             name = key.text if isinstance(key, Scalar) else ""
             lines[(*path, name)] = (key.line, key.column)
+            if name == "<<":
+                _merged(inner, out, path, lines)
+                continue
             out[name] = _value(inner, (*path, name), lines)
         return out
     if isinstance(node, Listed):

@@ -9,7 +9,7 @@ from typing import Any
 from stoker.advise.lint.names import Series, series
 from stoker.advise.lint.reading import Manifest, Path
 from stoker.advise.lint.scaling.around import Around, near
-from stoker.advise.lint.scaling.values import listed, table, text
+from stoker.advise.lint.values import listed, table, text
 from stoker.catalog import vllm
 from stoker.findings import Finding
 

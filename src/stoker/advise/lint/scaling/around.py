@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from stoker.advise.lint import promql
 from stoker.advise.lint.names import asked, series
 from stoker.advise.lint.reading import Manifest
-from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.scaler import DEFAULT_NAMESPACE, HPA, KEDA, Scaler
-from stoker.advise.lint.scaling.values import listed, table, text
 from stoker.advise.lint.scaling.workload import Workload
+from stoker.advise.lint.values import listed, table, text
 from stoker.catalog import vllm
 
 KINDS = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "LeaderWorkerSet"})

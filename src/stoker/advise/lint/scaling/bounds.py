@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from stoker.advise.lint import promql
 from stoker.advise.lint.names import asked, series
-from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.around import Around
 from stoker.advise.lint.scaling.pace import stuck_at_zero, way
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
-from stoker.advise.lint.scaling.values import table, text, whole
+from stoker.advise.lint.values import table, text, whole
 from stoker.findings import Finding
 
 _GONE = {"autoscaling/v2beta1": "1.25", "autoscaling/v2beta2": "1.26"}

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator
 
+from stoker.advise.lint import promql
 from stoker.advise.lint.names import asked, colon, series
-from stoker.advise.lint.scaling import promql
+from stoker.advise.lint.promql import Query
 from stoker.advise.lint.scaling.around import Around
-from stoker.advise.lint.scaling.promql import Query
 from stoker.advise.lint.scaling.scaler import TOLERANCE, Metric, Scaler
-from stoker.advise.lint.scaling.values import figure, quantity, table
+from stoker.advise.lint.values import figure, quantity, table
 from stoker.findings import Finding
 
 RUNNING, WAITING = "vllm:num_requests_running", "vllm:num_requests_waiting"

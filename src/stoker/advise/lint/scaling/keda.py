@@ -5,7 +5,7 @@ from typing import Any
 
 from stoker.advise.lint.scaling.around import Around
 from stoker.advise.lint.scaling.scaler import Scaler
-from stoker.advise.lint.scaling.values import table, text, whole
+from stoker.advise.lint.values import table, text, whole
 from stoker.findings import Finding
 
 # Behaviors under which the fallback is not the number that is written.

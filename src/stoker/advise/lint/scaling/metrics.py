@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 
 from stoker.advise.lint.names import STACKDRIVER, Asked, Series, asked, series
+from stoker.advise.lint.queries import selected
 from stoker.advise.lint.reading import Path
 from stoker.advise.lint.scaling import agent
 from stoker.advise.lint.scaling.agent import absent
 from stoker.advise.lint.scaling.around import Around, near
-from stoker.advise.lint.scaling.promql import read
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
-from stoker.advise.lint.scaling.values import some
+from stoker.advise.lint.values import some
 from stoker.findings import Finding
 
 _MEMORY = re.compile(r"(?i)dcgm_fi_dev_fb_(used|free)|accelerator[|/_]memory_used")
@@ -33,7 +33,7 @@ def rules(scaler: Scaler, around: Around) -> Iterator[Finding]:
 
 def _gpu(scaler: Scaler, metric: Metric) -> Iterator[Finding]:
     """What a GPU says of itself."""
-    found = metric.name if metric.query is None else " ".join(sorted(read(metric.query).names or ()))
+    found = metric.name if metric.query is None else " ".join(sorted(selected(metric.query).names))
     for pattern, case in ((_MEMORY, "memory"), (_BUSY, "busy")):
         match = pattern.search(found)
         if match is not None:
@@ -90,7 +90,11 @@ def _stackdriver(
     if found.verdict in ("gone", "unlisted"):
         yield from absent(scaler.one, at, found, release)
         return
-    if found.verdict == "other" or not found.kind or (found.kind == "histogram" and found.verdict == "there"):
+    if (
+        found.verdict in ("other", "conditional")
+        or not found.kind
+        or (found.kind == "histogram" and found.verdict == "there")
+    ):
         return
     instead = f"{STACKDRIVER}|{name}|{found.kind}"
     if "/" in metric.name:
@@ -122,8 +126,8 @@ def _agent(scaler: Scaler, at: Path, given: Asked, around: Around) -> Iterator[F
 def _query(scaler: Scaler, metric: Metric, around: Around, release: str) -> Iterator[Finding]:
     """The series of a KEDA query."""
     text_of = metric.query or ""
-    query, at = read(text_of), _at(metric)
-    for name in sorted(query.names or ()):
+    at = _at(metric)
+    for name in sorted(selected(text_of).names):
         found = series(name, release)
         if name in around.recorded or not found.name.startswith("vllm:"):
             continue

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stoker.advise.lint import promql
 from stoker.advise.lint.names import asked
-from stoker.advise.lint.scaling import promql
 from stoker.advise.lint.scaling.scaler import Metric, Scaler
-from stoker.advise.lint.scaling.values import listed, table, text, whole
 from stoker.advise.lint.scaling.workload import Workload
+from stoker.advise.lint.values import listed, table, text, whole
 from stoker.findings import Finding
 
 LOOK = 15  # seconds between two looks of the controller

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from stoker.advise.lint.reading import Manifest, Path
-from stoker.advise.lint.scaling.values import listed, number, quantity, table, text, whole
+from stoker.advise.lint.values import listed, number, quantity, table, text, whole
 from stoker.autoscale.policy import Controller
 
 HPA, KEDA = "HorizontalPodAutoscaler", "ScaledObject"

@@ -7,7 +7,7 @@ from typing import Any
 from stoker.advise.lint.scaling.figures import never
 from stoker.advise.lint.scaling.pace import FRESH, applies, fast, hasty, stuck_at_zero, way
 from stoker.advise.lint.scaling.scaler import TOLERANCE
-from stoker.advise.lint.scaling.values import figure, quantity
+from stoker.advise.lint.values import figure, quantity
 from stoker.catalog import gpus
 from stoker.catalog.rules import rule
 from stoker.errors import UsageError

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from stoker.advise.lint.reading import Manifest
 from stoker.advise.lint.scaling.around import KINDS, Around, near, same
 from stoker.advise.lint.scaling.scaler import HPA, Reference, Scaler
-from stoker.advise.lint.scaling.values import figure, listed, quantity, some, table, text
 from stoker.advise.lint.scaling.workload import Workload
+from stoker.advise.lint.values import figure, listed, quantity, some, table, text
 from stoker.findings import Finding
 
 GROUPS: Mapping[str, str] = {
@@ -114,7 +115,11 @@ def _target(scaler: Scaler, target: Reference, around: Around) -> Finding | None
     if not others:
         return None
     names = some(f"{one.kind} {one.name}" for one in others)
-    return scaler.one.finding("hpa-target", at, "unknown", kind=target.kind, object=target.name, others=names)
+    unknown = scaler.one.finding(
+        "hpa-target", at, "unknown", kind=target.kind, object=target.name, others=names
+    )
+    beside = any(one.file == scaler.one.file for one in others)
+    return unknown if beside else replace(unknown, severity="note")  # it may stand elsewhere
 
 
 def _quota(scaler: Scaler, workload: Workload, around: Around) -> Iterator[Finding]:

@@ -1,22 +1,18 @@
 """What a scaler moves: the engine in its pods, with what bears on scaling."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from stoker.advise.lint.engine import options, serves
-from stoker.advise.lint.objects import templates
+from stoker.advise.lint.engines import Engine, engines
+from stoker.advise.lint.kinds import pods
 from stoker.advise.lint.reading import Manifest, Path
-from stoker.advise.lint.scaling.values import listed, quantity, quietly, table, text, whole
+from stoker.advise.lint.values import listed, quantity, quietly, table, text, whole
 from stoker.catalog import gpus
 from stoker.errors import UsageError
 from stoker.planner.settings import default_requests
 
-# Images whose tag is a release of vLLM; whoever builds an own one counts as he likes.
-_IMAGE = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*:v?(\d+\.\d+\.\d+)(?:[.\-+]\S*)?(?:@|$)")
-_BESIDE = re.compile(r"router|gateway|scheduler|proxy|sidecar")
 _DEVICES = ("cloud.google.com/gke-accelerator", "nvidia.com/gpu.product")
 # What changes how many requests run at once by other ways than its own option.
 _OTHERWISE = frozenset({"config", "performance-mode"})
@@ -32,8 +28,7 @@ class Workload:
     @cached_property
     def pods(self) -> list[tuple[Path, Mapping[str, Any]]]:
         """Its pods' specs, with their paths."""
-        found: list[tuple[Path, dict[str, Any]]] = quietly(templates, self.one, default=[])
-        return [((*path, "spec"), table(template.get("spec"))) for path, template in found]
+        return [(pod.at, pod.spec) for pod in pods(self.one)]
 
     def containers(self, key: str = "containers") -> Iterator[tuple[Path, dict[str, Any]]]:
         """The containers of all its templates."""
@@ -43,9 +38,15 @@ class Workload:
                     yield (*path, key, index), container
 
     @cached_property
-    def engine(self) -> tuple[Path, dict[str, Any]] | None:
+    def read(self) -> Engine | None:
+        """Its engine, as all rules read it."""
+        found: list[Engine] = quietly(engines, self.one, default=[])
+        return found[0] if found else None
+
+    @property
+    def engine(self) -> tuple[Path, Mapping[str, Any]] | None:
         """The container that runs vLLM's server; None where none is seen."""
-        return next((one for one in self.containers() if quietly(_serves, one[1], default=False)), None)
+        return (self.read.at, self.read.container) if self.read is not None else None
 
     @property
     def on_cpu(self) -> bool:
@@ -54,24 +55,21 @@ class Workload:
 
     @cached_property
     def options(self) -> Mapping[str, str]:
-        """vLLM's options, with dashes."""
-        if self.engine is None:
+        """vLLM's options by their own names, each with the value that holds."""
+        if self.read is None:
             return {}
-        given: dict[str, str] = quietly(options, self.engine[1], default={})
-        return {name.replace("_", "-"): value for name, value in given.items()}
+        return {name: values[-1] for name, values in self.read.first.given.items()}
 
     @cached_property
     def release(self) -> str | None:
         """vLLM's release, where the image is one of vLLM's own."""
-        image = text(self.engine[1].get("image")) if self.engine else ""
-        match = _IMAGE.search(image)
-        return match[1] if match else None
+        found = self.read.release if self.read is not None else None
+        return found.version if found is not None and found.sure else None
 
     @cached_property
     def engines(self) -> int | None:
         """Data parallel engines behind one pod's metrics, at most; None where that is not plain."""
-        given = self.options.get("data-parallel-size", self.options.get("dp", "1"))
-        return int(given) if given.isascii() and given.isdigit() and len(given) < 6 else None
+        return self.read.first.number("data-parallel-size", 1) if self.read is not None else 1
 
     @cached_property
     def running(self) -> tuple[int, str] | None:
@@ -137,11 +135,6 @@ class Workload:
         workers = next((count for path, count in each if "workerTemplate" in path), 0.0)
         leader = next((count for path, count in each if "leaderTemplate" in path), workers)
         return leader + workers * (self._group - 1)
-
-
-def _serves(container: dict[str, Any]) -> bool:
-    """Whether a container runs the engine, and not what stands in front of several."""
-    return serves(container) and not _BESIDE.search(text(container.get("image")).rpartition("/")[2])
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:
