@@ -1,6 +1,5 @@
 """From a spec to a plan for this machine: weights staged, shape read, shares decided."""
 
-import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from stoker.errors import MissingDependency, UsageError
 from stoker.events import Event, Report
 from stoker.findings import Finding
 from stoker.model.shape import ModelShape, check_weights, read_shape
+from stoker.operate.carried import located, whole_paths
+from stoker.operate.installed import of_installed
 from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
@@ -19,6 +20,7 @@ from stoker.spec.nouns import Demo, KeyRef, LocalDir, ModelRef, ServeSpec, Sourc
 from stoker.spec.places import place_of
 from stoker.system import installation, keys, paths, reading
 from stoker.system.reading import Unreadable
+from stoker.weights.adapters import modules_of
 from stoker.weights.reading import TEMPLATE
 
 
@@ -47,11 +49,13 @@ def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
     return shape
 
 
-def _adapters(spec: ServeSpec, token: KeyRef | None, report: Report) -> dict[str, Adapter]:
+def _adapters(
+    spec: ServeSpec, token: KeyRef | None, report: Report, modules: frozenset[str]
+) -> dict[str, Adapter]:
     out = {}
     for name, source in spec.model.adapters.items():
         folder = staged(source, token, report, adapter=True)
-        out[name] = Adapter(str(folder), weights.adapter_rank(folder))
+        out[name] = Adapter(str(folder), weights.adapter_rank(folder, modules))
     return out
 
 
@@ -73,13 +77,15 @@ def prepare(
     if spec.engine.kind == "simulated":
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec, offer)
+    spec, notes = of_installed(spec, installation.release())
     token = spec.model.token
     if again and token is not None and not keys.known(token):
         token = None
     folder = staged(spec.model.source, token, report)
-    adapters = _adapters(spec, token, report)
-    spec = _with_template(spec)
-    return plan_local(
+    modules = modules_of(weights.peek(ModelRef(LocalDir(str(folder)), ""))) if spec.model.adapters else None
+    adapters = _adapters(spec, token, report, modules or frozenset())
+    spec = whole_paths(_with_template(spec))
+    decided = plan_local(
         spec,
         shape_of(folder, spec),
         offer,
@@ -90,6 +96,7 @@ def prepare(
         adapters=adapters,
         group=group,
     )
+    return replace(decided, warnings=(*notes, *decided.warnings))
 
 
 def _check_engine(spec: ServeSpec, offer: Hardware) -> None:
@@ -127,9 +134,7 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
     given = spec.engine.options.get("chat-template")
     if given is None or "{" in str(given):
         return spec
-    place = spec.origin.get("engine.chat-template")
-    base = Path(place.file).parent if place and not place.file.startswith(("<", "--")) else Path()
-    path = Path(os.path.abspath(base / os.path.expanduser(str(given))))
+    path = located(spec, "chat-template", str(given))
     try:
         reading.read_text(path, TEMPLATE)
     except Unreadable as error:
