@@ -66,17 +66,20 @@ def option_rows() -> dict[str, dict[str, Any]]:
         longs = [flag[2:] for flag in action.option_strings if flag.startswith("--")]
         if longs and longs[0] != "help":
             found[longs[0]] = option(action, longs[0]) | limits.get(longs[0], {})
+    if "model" not in found:  # of 0.9.0, which hides it where help is asked for
+        (model,) = [one for one in parser(helps=False)._actions if one.dest == "model"]
+        found["model"] = option(model, "model")
     return found
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(helps: bool = True) -> argparse.ArgumentParser:
     """The parser of `vllm serve`. vLLM gives it help texts only if `--help` stands on the command line."""
-    sys.argv.append("--help")
+    sys.argv += ["--help"] * helps
     utils = importlib.import_module("vllm.utils")
     if not hasattr(utils, "FlexibleArgumentParser"):
         utils = importlib.import_module("vllm.utils.argparse_utils")
     made: argparse.ArgumentParser = _place().make_arg_parser(utils.FlexibleArgumentParser())
-    sys.argv.remove("--help")
+    sys.argv = sys.argv[:1]
     return made
 
 

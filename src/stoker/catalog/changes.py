@@ -149,7 +149,9 @@ def _bound(one: Change, version: str) -> Change:
     it has."""
     mine, pairs = _order(version), _lives(one.kind).get(one.name, ())
     for since, until in pairs if len(pairs) > 1 else ():
-        if _order(since) > mine:
+        if since == releases.known()[0]:
+            since = ""
+        if since and _order(since) > mine:
             one = replace(one, since=since, until="")
             break
         one = replace(one, since=since, until=until)

@@ -10,6 +10,9 @@ from stoker.findings import Finding
 from stoker.spec.nodes import Tree
 
 
+_FIRST = "0.5.0"  # older ones have no `vllm serve`
+
+
 def read_version(raw: Mapping[str, Any], tree: Tree) -> str:
     """The release that is asked for. Raises: SpecError, for what is no release."""
     given, image = raw.get("version"), raw.get("image")
@@ -17,14 +20,14 @@ def read_version(raw: Mapping[str, Any], tree: Tree) -> str:
         named = images.release_of(image) if isinstance(image, str) else None
         return named or vllm.DEFAULT
     version = str(given).removeprefix("v")
-    if releases.is_release(version):
+    if releases.is_release(version) and releases.order(version) >= releases.order(_FIRST):
         return version
     padded = f"{version}.0"
     near = padded if padded in vllm.KNOWN else vllm.DEFAULT
     raise SpecError(
         f"vLLM {shown(version)[1:-1]} is not known to this Stoker",
         at=str(tree.place(("engine", "version"))),
-        why=f"no release is called so; known: {vllm.KNOWN[0]} to {vllm.KNOWN[-1]}",
+        why=f"it is no release, or one without `vllm serve`; known: {vllm.KNOWN[0]} to {vllm.KNOWN[-1]}",
         fix=f"write `version: {near}`, or leave it out",
         rule="spec-engine",
     )
