@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from stoker.catalog import releases, vllm
 from stoker.catalog.changes import missing, of_kind
@@ -72,9 +73,11 @@ def _gone(found: Rule, names: Iterable[str], release: str) -> Finding | None:
 
 
 def _parser(found: Rule, match: re.Match[str], release: str) -> Finding:
-    """All parsers of the release, those that are spelled alike first."""
+    """All parsers of the release but the one that this engine has not; in the fix those that are spelled
+    alike."""
     kind, name = match[1].lower(), match[2]
-    there = vllm.nearest_release(release).parsers("reasoning" if kind.startswith("reason") else "tool")
-    near = difflib.get_close_matches(name, there, n=3, cutoff=0.4)
-    ordered = ", ".join(dict.fromkeys((*near, *there)))
-    return found.filled({"0": match[0], "1": match[1], "2": name, "3": ordered})
+    option = "reasoning-parser" if kind.startswith("reason") else "tool-call-parser"
+    there = [one for one in vllm.nearest_release(release).names_of(option) if one != name]
+    near = ", ".join(difflib.get_close_matches(name, there, n=3, cutoff=0.5)) or f"one of the {len(there)}"
+    finding = found.filled({"0": match[0], "1": match[1], "2": name, "3": ", ".join(there)})
+    return replace(finding, fix=f"{near}; or a release that has it")

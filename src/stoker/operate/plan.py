@@ -44,7 +44,7 @@ def plan(
         spec, carried = with_files(spec) if spec.target == "kubernetes" else (spec, Carried())
         spec, ranks = with_ranks(spec)
         shape, notes = peeked(spec)
-        return _planned(spec, shape, (*carried.notes, *ranks, *notes), concurrency)
+        return _planned(spec, shape, (*notes, *carried.notes, *ranks), concurrency)
     from stoker.targets.local import machine
 
     decided = prepare(spec, offer or machine.offer(), report)
@@ -62,7 +62,7 @@ def plan_cluster(spec: ServeSpec) -> Plan:
     spec, carried = with_files(spec)
     spec, notes = with_ranks(spec)
     decided = _for_cluster(spec)
-    return replace(decided, files=carried.texts, warnings=(*carried.notes, *notes, *decided.warnings))
+    return replace(decided, files=carried.texts, warnings=(*decided.warnings, *carried.notes, *notes))
 
 
 def _for_cluster(spec: ServeSpec) -> Plan:

@@ -1,5 +1,6 @@
 """The `engine:` part: Stoker's own keys, and vLLM's options checked against the pinned release."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -65,6 +66,7 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineSpec:
     for key, value in raw.items():
         if key not in OURS:
             options[_checked(key, value, release, tree, options)] = value
+    _check_names(options, release, tree)
     return EngineSpec(
         kind=kind,
         version=version,
@@ -108,6 +110,21 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
             fix_of_option(key, option),
         )
     return option.name
+
+
+# An option that brings names of its own.
+_PLUGINS = {"tool-call-parser": "tool-parser-plugin", "reasoning-parser": "reasoning-parser-plugin"}
+
+
+def _check_names(options: Mapping[str, Any], release: vllm.Release, tree: Tree) -> None:
+    """Raises: SpecError, for a parser or quantization that the release has not, and no plugin brings."""
+    for name in ("tool-call-parser", "reasoning-parser", "quantization"):
+        value, names = options.get(name), release.names_of(name)
+        if value in (None, "", *names) or _PLUGINS.get(name) in options or not isinstance(value, str):
+            continue
+        near = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
+        why = f"vLLM {release.version} has {', '.join(names)}"
+        raise _error(tree, name, f"engine.{name} is {shown(value)}", why, ", ".join(near) or "one of those")
 
 
 def _no_option(key: str, release: vllm.Release, tree: Tree) -> SpecError:

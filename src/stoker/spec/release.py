@@ -9,7 +9,6 @@ from stoker.errors import SpecError
 from stoker.findings import Finding
 from stoker.spec.nodes import Tree
 
-
 _FIRST = "0.5.0"  # older ones have no `vllm serve`
 
 
