@@ -111,7 +111,7 @@ def parsers(root: Path, which: str) -> dict[str, dict[str, Any]]:
     """The names of parsers, `Tool` or `Reasoning`: of the lazy table, or of the classes' decorators."""
     found: set[str] = set()
     for path in (root / "vllm").rglob("*.py"):
-        if which.lower() in str(path.parent) and "parser" in path.read_text(encoding="utf-8"):
+        if which.lower() in str(path.parent) and "parser" in path.read_text(encoding="utf-8").lower():
             for name, value in _assigned(tree(path)):
                 if name == f"_{which.upper()}_PARSERS_TO_REGISTER":
                     found.update(_keys(value))

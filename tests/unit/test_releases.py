@@ -1,17 +1,12 @@
 """Which releases of vLLM the catalog knows, and what each has: spans, and how the tool makes them."""
 
-import sys
 from datetime import date
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import vllm_spans
 
 from stoker.catalog import images, releases, vllm
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import vllm_spans  # noqa: E402
 
 KINDS: tuple[releases.Kind, ...] = get_args(releases.Kind)
 

@@ -12,7 +12,8 @@ from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
 from stoker.system import paths
 from stoker.system.reading import is_file
 from stoker.weights.adapters import CONFIG as ADAPTER
-from stoker.weights.adapters import adapter_rank, rank_of
+from stoker.weights.adapters import adapter_rank as adapter_rank
+from stoker.weights.adapters import rank_of
 from stoker.weights.reading import expanded
 
 
