@@ -66,7 +66,7 @@ class OddConfig(Base):
     def get_min_capability(cls): return 80 if rocm else 90
 """,
     "tool_parsers/__init__.py": '_TOOL_PARSERS_TO_REGISTER = {"hermes": ("hermes", "Hermes")}\n',
-    "entrypoints/openai/tool_parsers/a.py": '@ToolParserManager.register_module(["one", "two"])\nclass A: ...\n',
+    "entrypoints/tool_parsers/a.py": '@ToolParserManager.register_module(["one", "two"])\nclass A: 1\n',
     "reasoning/b.py": '@ReasoningParserManager.register_module("r1")\nclass B: ...\n',
     "config/model.py": '_FLOAT16_NOT_SUPPORTED_MODELS = {"gemma2": "unstable"}\n',
     "engine/arg_utils.py": """
@@ -98,12 +98,8 @@ def test_variables(root: Path) -> None:
 
 def test_routes_of_the_server_and_no_other(root: Path) -> None:
     found = vllm_static.routes(root)
-    assert found.keys() - vllm_static.ALWAYS.keys() == {
-        "/health",
-        "/v1/completions",
-        "/v1/realtime",
-        "/abort",
-    }
+    own = {"/health", "/v1/completions", "/v1/realtime", "/abort"}
+    assert found.keys() - vllm_static.ALWAYS.keys() == own
     assert found["/v1/completions"] == {"for": "inference", "methods": ["POST"]}
     assert found["/v1/realtime"]["methods"] == ["WEBSOCKET"]
     assert found["/abort"] == {"for": "admin", "methods": ["GET", "POST"]}
