@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from stoker.catalog import releases
 from stoker.catalog.changes import Change, of_kind
@@ -12,9 +13,10 @@ HEAD = """# vLLM by release
 {edit}
 
 What each release has that the one before had not, and the other way round: options of `vllm serve`, metric
-families, environment variables, architectures, quantizations, parsers, and defaults that depend on the device.
-Read from each release's own sources; what to use instead is written by hand, with its sources. Options are
-checked against the release that a spec names (`engine.version`), metrics against that of an image or `--release`.
+families, environment variables, architectures, quantizations, parsers, and defaults that depend on the
+device. Read from each release's own sources; what to use instead is written by hand, with its sources.
+Options are checked against the release that a spec names (`engine.version`), metrics against that of an
+image or `--release`.
 """
 NAMED: dict[releases.Kind, str] = {
     "environment": "Variables",
@@ -30,15 +32,9 @@ def page(edit: str) -> str:
     """The text, the newest release first; of the oldest only that it is there."""
     known = releases.known()
     parts = [HEAD.format(edit=edit)]
-    for before, release in reversed(list(zip(known, known[1:], strict=False))):
-        parts += [
-            f"## {release}",
-            "",
-            f"Published {releases.days()[release]}.",
-            "",
-            *_of(before, release),
-            "",
-        ]
+    for before, release in reversed(list(pairwise(known))):
+        day = releases.days()[release]
+        parts += [f"## {release}", "", f"Published {day}.", "", *_of(before, release), ""]
     parts += [f"## {known[0]}", "", f"Published {releases.days()[known[0]]}. The oldest that is known."]
     return "\n".join(parts) + "\n"
 

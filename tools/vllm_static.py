@@ -22,7 +22,7 @@ INFERENCE = {
     *("/v1/systemone", "/v1/embeddings", "/v2/embed", "/pooling", "/classify", "/score", "/v1/score"),
     *("/rerank", "/v1/rerank", "/v2/rerank"),
     *("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/realtime", "/tokenize", "/detokenize"),
-    *("/v1/models", "/version"),
+    *("/cohere/v2/chat/render", "/v1/decisions", "/v1/models", "/version"),
 }  # fmt: skip
 # FastAPI's own, and the metrics' page, which is mounted.
 ALWAYS = {
