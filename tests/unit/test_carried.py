@@ -135,6 +135,26 @@ def test_the_manifests_have_the_file_and_its_place(tmp_path: Path) -> None:
     assert f"{FILES}/chat-template/a.jinja" in engine["command"]
 
 
+@pytest.mark.parametrize(
+    ("engine", "refused"),
+    [
+        ("{tokenizer: org/other}", True),
+        ("{speculative-config: {model: org/draft}}", True),
+        ("{tokenizer: org/other, env: {HF_HUB_OFFLINE: '0'}}", False),
+        ("{tokenizer: /models/tokenizer}", False),
+        ("{generation-config: vllm, speculative-config: {method: ngram}}", False),
+    ],
+)
+def test_pods_that_are_kept_off_the_hub_name_none_of_it(tmp_path: Path, engine: str, refused: bool) -> None:
+    plan = plan_asked(spec(tmp_path, engine), models.shape(models.LLAMA_8B), "/m")
+    if not refused:
+        manifests(plan)
+        return
+    with pytest.raises(UsageError) as caught:
+        manifests(plan)
+    assert "HF_HUB_OFFLINE" in caught.value.finding.why
+
+
 def adapter(folder: Path, **said: Any) -> str:
     folder.mkdir()
     plain = {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "bias": "none"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from stoker.bounds import shown
 from stoker.errors import UsageError
-from stoker.spec.carried import DRAFT, FILES, FOLDERS, TEXTS
+from stoker.spec.carried import DRAFT, FILES, FOLDERS, TEXTS, is_repository
 from stoker.spec.nouns import ServeSpec
 from stoker.spec.places import place_of
 from stoker.system import reading
@@ -77,7 +77,7 @@ def _text(spec: ServeSpec, name: str) -> Carried:
 def _folder(spec: ServeSpec, name: str) -> Carried:
     value = str(spec.engine.options[name])
     path = located(spec, name, value)
-    if value in FOLDERS[name] or (not path.exists() and _repository(value)):
+    if value in FOLDERS[name] or (not path.exists() and is_repository(value)):
         return Carried()
     if _elsewhere(path, value):
         return _of_the_image(name, value)
@@ -102,7 +102,7 @@ def _draft(spec: ServeSpec) -> Carried:
     if not isinstance(value, str):
         return Carried()
     path = located(spec, DRAFT, value)
-    if not path.exists() and _repository(value):
+    if not path.exists() and is_repository(value):
         return Carried()
     if _elsewhere(path, value):
         return _of_the_image(f"{DRAFT}.model", value)
@@ -115,11 +115,6 @@ def _draft(spec: ServeSpec) -> Carried:
         fix="a repository of the hub with `weights: hub`, or its whole path on the weights' disk",
         rule="engine-file",
     )
-
-
-def _repository(value: str) -> bool:
-    """Whether it has the form of a hub repository: one slash, and no path's beginning."""
-    return not value.startswith((".", "/", "~")) and value.count("/") <= 1
 
 
 def _elsewhere(path: Path, value: str) -> bool:

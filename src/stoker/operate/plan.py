@@ -41,10 +41,11 @@ def plan(
     if asked is None:
         asked = spec.target == "kubernetes" and offer is None
     if asked:
-        spec, carried = with_files(spec) if spec.target == "kubernetes" else (spec, Carried())
-        spec, ranks = with_ranks(spec)
+        found, carried = with_files(spec) if spec.target == "kubernetes" else (spec, Carried())
+        found, ranks = with_ranks(found)
         shape, notes = peeked(spec)
-        return _planned(spec, shape, (*notes, *carried.notes, *ranks), concurrency)
+        decided = _planned(found, shape, (*notes, *carried.notes, *ranks), concurrency)
+        return replace(decided, spec=spec, files=carried.texts)
     from stoker.targets.local import machine
 
     decided = prepare(spec, offer or machine.offer(), report)
@@ -59,10 +60,11 @@ def plan_cluster(spec: ServeSpec) -> Plan:
     """
     if spec.engine.kind == "simulated":
         return unsized(spec, None)
-    spec, carried = with_files(spec)
-    spec, notes = with_ranks(spec)
-    decided = _for_cluster(spec)
-    return replace(decided, files=carried.texts, warnings=(*decided.warnings, *carried.notes, *notes))
+    found, carried = with_files(spec)
+    found, notes = with_ranks(found)
+    decided = _for_cluster(found)
+    said = (*decided.warnings, *carried.notes, *notes)
+    return replace(decided, spec=spec, files=carried.texts, warnings=said)
 
 
 def _for_cluster(spec: ServeSpec) -> Plan:

@@ -77,14 +77,14 @@ def prepare(
     if spec.engine.kind == "simulated":
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec, offer)
-    spec, notes = of_installed(spec, installation.release())
+    notes = of_installed(spec, installation.release())[1]
+    spec = as_run(spec)
     token = spec.model.token
     if again and token is not None and not keys.known(token):
         token = None
     folder = staged(spec.model.source, token, report)
     modules = modules_of(weights.peek(ModelRef(LocalDir(str(folder)), ""))) if spec.model.adapters else None
     adapters = _adapters(spec, token, report, modules or frozenset())
-    spec = whole_paths(_with_template(spec))
     decided = plan_local(
         spec,
         shape_of(folder, spec),
@@ -97,6 +97,16 @@ def prepare(
         group=group,
     )
     return replace(decided, warnings=(*notes, *decided.warnings))
+
+
+def as_run(spec: ServeSpec) -> ServeSpec:
+    """The spec as it is kept of a fleet that runs here: for the release that is installed, with whole paths.
+
+    Raises: UsageError, for an option that the release has not, and for a file that is missing.
+    """
+    if spec.engine.kind == "simulated":
+        return spec
+    return whole_paths(_with_template(of_installed(spec, installation.release())[0]))
 
 
 def _check_engine(spec: ServeSpec, offer: Hardware) -> None:
