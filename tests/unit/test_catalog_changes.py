@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from tests import models
 
-from stoker.catalog import vllm
-from stoker.catalog.changes import Change, changes, missing
-from stoker.catalog.memory import numbers
+from stoker.catalog import releases, vllm
+from stoker.catalog.changes import Kind, Told, missing, of_kind, told_rows
 from stoker.errors import SpecError
 from stoker.planner.requested import plan_asked
 from stoker.spec import load
@@ -18,33 +17,47 @@ from stoker.spec import load
 RELEASE = vllm.release(vllm.DEFAULT)
 
 
-@pytest.mark.parametrize("row", changes(), ids=lambda row: row.name)
-def test_every_row_has_its_sources_and_its_releases(row: Change) -> None:
-    assert row.kind in ("option", "metric", "environment", "default")
-    assert row.sources
-    assert all(source.startswith(("https://", "vLLM 0.")) for source in row.sources)
+@pytest.mark.parametrize("told", told_rows().values(), ids=lambda told: told.name)
+def test_every_row_has_its_sources_and_contradicts_no_span(told: Told) -> None:
+    assert told.sources
+    assert all(source.startswith(("https://", "vLLM 0.")) for source in told.sources)
+    if told.kind == "default":
+        assert re.fullmatch(r"\d+\.\d+\.\d+", told.since)
+        return
+    assert not told.since
+    row = of_kind(told.kind)[told.name]
     assert row.since or row.until
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in (row.since, row.until) if version)
-    assert not (row.since and row.until) or numbers(row.since) < numbers(row.until)
-    if row.kind == "option" and row.instead:
-        assert RELEASE.option(row.instead)
 
 
-def test_no_row_stands_twice() -> None:
-    named = [(row.kind, row.name) for row in changes()]
-    assert len(named) == len(set(named))
+@pytest.mark.parametrize("told", told_rows().values(), ids=lambda told: told.name)
+def test_what_to_use_instead_is_in_the_release_that_dropped_it(told: Told) -> None:
+    if told.kind == "default" or not told.instead:
+        return
+    row = of_kind(told.kind)[told.name]
+    (absent,) = missing(told.kind, [told.name], row.until or vllm.KNOWN[0])
+    assert absent.instead in told.instead
 
 
-@pytest.mark.parametrize("row", [one for one in changes() if one.kind == "option"], ids=lambda row: row.name)
-def test_options_agree_with_the_catalog(row: Change) -> None:
-    assert row.there(RELEASE.version) == (row.name in RELEASE.options)
+KINDS: tuple[Kind, ...] = ("option", "environment", "metric")
 
 
-@pytest.mark.parametrize("row", [one for one in changes() if one.kind == "metric"], ids=lambda row: row.name)
-def test_metrics_agree_with_the_catalog(row: Change) -> None:
-    known = {name.removesuffix("_total") for name in RELEASE.metrics}
-    assert row.there(RELEASE.version) == (row.name in known)
-    assert not row.instead or row.instead in known
+def test_every_fix_names_something_that_the_release_has() -> None:
+    for version in vllm.KNOWN:
+        release = vllm.release(version)
+        for row in (row for kind in KINDS for row in missing(kind, of_kind(kind), version) if row.instead):
+            if row.kind == "metric":
+                assert {row.instead, f"{row.instead}_total"} & set(release.metrics), (version, row)
+            else:
+                known = release.option(row.instead) is not None or row.instead in release.environment
+                assert known, (version, row)
+
+
+def test_what_went_since_the_oldest_release_is_explained() -> None:
+    """Every option that an old file may hold has a note, or something to use instead."""
+    oldest = set(releases.facts("options", vllm.KNOWN[0]))
+    gone = [row for name, row in of_kind("option").items() if name in oldest and row.until]
+    assert [row.name for row in gone if not (row.note or row.instead)] == []
+    assert len(gone) > 30
 
 
 def test_environment_agrees_with_the_installed_vllm() -> None:
@@ -52,18 +65,18 @@ def test_environment_agrees_with_the_installed_vllm() -> None:
     if found is None or found.origin is None:
         pytest.skip("vLLM is not installed in this environment")
     text = Path(found.origin).with_name("envs.py").read_text(encoding="utf-8")
-    for row in changes():
-        if row.kind == "environment":
-            assert row.there(RELEASE.version) == (f'"{row.name}"' in text), row.name
+    for name, row in of_kind("environment").items():
+        if name.startswith("VLLM_"):
+            assert row.there(RELEASE.version) == (f'"{name}":' in text), name
 
 
 @pytest.mark.parametrize(
     ("version", "absent"),
     [
         ("0.11.0", []),
-        ("0.12.0", ["disable-log-requests"]),
+        ("0.16.0", []),
         ("0.17.1", ["disable-log-requests"]),
-        ("0.18.0", ["disable-log-requests", "swap-space"]),
+        ("0.18.0", ["swap-space", "disable-log-requests"]),
     ],
 )
 def test_what_a_release_does_not_have(version: str, absent: list[str]) -> None:
@@ -76,8 +89,8 @@ def test_an_option_that_is_gone_says_since_when_and_what_instead() -> None:
         load("model: m\nengine: {disable_log_requests: true}\n")
     finding = caught.value.finding
     assert finding.what == "engine.disable_log_requests is no option of vLLM 0.32.0"
-    assert "gone since 0.12.0" in finding.why
-    assert finding.fix == "use --enable-log-requests"
+    assert "gone since 0.17.0" in finding.why
+    assert finding.fix == "leave --disable-log-requests out"
 
 
 def test_a_plan_warns_of_what_its_release_does_not_have() -> None:

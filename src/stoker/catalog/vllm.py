@@ -1,136 +1,21 @@
 """What is known of each vLLM release: its options, routes and metric families.
 
-Source: `data/vllm-RELEASE.json`, read from vLLM itself by `tools/read_vllm.py`.
+Source: `data/releases`, read from vLLM itself by `tools/read_vllm.py`.
 """
 
 import difflib
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.resources import files
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any, Literal
 
-from stoker.catalog import values
+from stoker.catalog import releases
+from stoker.catalog.options import Option as Option
 from stoker.errors import UsageError
 
-KNOWN = ("0.32.0",)
+KNOWN = releases.known()
 DEFAULT = "0.32.0"
-
-# What vLLM would take and no machine has, so that nobody plans for it.
-SANE: Mapping[str, int] = dict.fromkeys(
-    (
-        "tensor-parallel-size", "pipeline-parallel-size", "decode-context-parallel-size", "prefill-context-parallel-size",
-        "api-server-count", "data-parallel-size-local", "renderer-num-workers", "max-parallel-loading-workers",
-    ),
-    1024,
-) | dict.fromkeys(("max-num-seqs", "max-num-active-seqs", "max-loras", "max-cpu-loras"), 2**20) | {"kv-cache-memory-bytes": 2**50}  # fmt: skip
-
-Kind = Literal["bool", "int", "float", "str", "json", "tokens"]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of `vllm serve`, under its own name without dashes.
-
-    many: how several values are written (after one flag, with a flag each, joined by commas).
-    negatable: false is written `--no-NAME`. bare: the flag may stand without a value.
-    folds: case and dashes in a choice do not matter. auto: takes `auto` besides a count.
-    least, above, most, below: the range that vLLM's own config classes take a number of.
-    dotted: takes a JSON object, whose keys may also stand as `--NAME.KEY value`. text: takes other text too.
-    """
-
-    name: str
-    kind: Kind
-    choices: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    many: Literal["", "list", "repeat", "comma"] = ""
-    negatable: bool = False
-    bare: bool = False
-    folds: bool = False
-    dotted: bool = False
-    text: bool = False
-    auto: bool = False
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
-    below: float | None = None
-    default: bool | int | float | str | None = None
-    help: str = ""
-
-    def check(self, value: Any) -> str | None:
-        """Why a value does not fit, in words; None where it does."""
-        if self.bare and value is True:
-            return None
-        if not self.many or not isinstance(value, list):
-            return self._check_one(value)
-        if not value:
-            return "expected at least one value"
-        return next((why for why in map(self._check_one, value) if why), None)
-
-    def _check_one(self, value: Any) -> str | None:
-        if self.choices:
-            return values.check_choice(value, self.choices, self.folds)
-        match self.kind:
-            case "json":
-                return values.check_json(value, dict if self.dotted else list, self.text)
-            case "tokens":
-                return values.check_tokens(value, self.auto, SANE.get(self.name, 2**31))
-            case kind:
-                why = values.CHECKS[kind](value)
-                return why or self._out_of_range(value)
-
-    def _out_of_range(self, value: Any) -> str | None:
-        """Why vLLM would refuse a number at its start; None for text, and where it would not."""
-        if self.kind not in ("int", "float"):
-            return None
-        number, most = float(value), SANE.get(self.name, math.inf)
-        beyond = (
-            self.least is not None and number < self.least,
-            self.above is not None and number <= self.above,
-            self.most is not None and number > self.most,
-            self.below is not None and number >= self.below,
-        )
-        if any(beyond):
-            return f"vLLM takes {self.takes()}"
-        return f"no machine has so many: {most:,} at most" if number > most else None
-
-    def takes(self) -> str:
-        """What fits, in words."""
-        if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        match self.kind:
-            case "int" | "float":
-                return values.between(
-                    self.kind, self.least, self.above, self.most or SANE.get(self.name), self.below
-                )
-            case "tokens":
-                return f"a count such as 8192, 32K or 32k{', or auto' * self.auto}"
-            case "json":
-                return f"{'a table' if self.dotted else 'a list'}, or JSON text of one"
-        return "true or false" if self.kind == "bool" else "text"
-
-    def argv(self, value: Any) -> tuple[str, ...]:
-        """The words of a command line that set it. Empty for false, where vLLM has no way to say no."""
-        flag = f"--{self.name}"
-        if self.kind == "bool":
-            return (flag,) if value else (f"--no-{self.name}",) * self.negatable
-        if self.bare and value is True:
-            return (flag,)
-        if not self.many or not isinstance(value, list):
-            return _flagged(flag, values.word(value))
-        words = tuple(values.word(one) for one in value)
-        if self.many == "list":
-            return (flag, *words)
-        if self.many == "comma":
-            return _flagged(flag, ",".join(words))
-        return tuple(part for word in words for part in _flagged(flag, word))
-
-
-def _flagged(flag: str, word: str) -> tuple[str, ...]:
-    """Flag and word apart, unless argparse would take the word for another flag."""
-    return (f"{flag}={word}",) if word.startswith("-") and not values.is_number(word) else (flag, word)
+HIDDEN = "show-hidden-metrics-for-version"  # the option that shows metrics once more before they go
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +36,92 @@ class Method:
     dtypes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
-    """One release of vLLM. `metrics` are its metric families with their types.
-
-    quantizations: its quantization methods. not_in_float16: model types that it refuses to compute in
-    float16.
-    """
+    """One release of vLLM. What it has is read when it is asked for."""
 
     version: str
-    source: str
-    options: Mapping[str, Option] = field(repr=False)
-    routes: Mapping[str, Route] = field(repr=False)
-    metrics: Mapping[str, str] = field(repr=False)
-    quantizations: Mapping[str, Method] = field(repr=False)
-    not_in_float16: frozenset[str] = field(repr=False)
-    _names: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def options(self) -> Mapping[str, Option]:
+        """The options of `vllm serve` by name."""
+        helps, limits = releases.helps(), _limits()
+        rows = releases.facts("options", self.version)
+        return {
+            name: _option(name, {**_limited(name, row, limits), "help": helps.get(name, "")})
+            for name, row in rows.items()
+        }
+
+    @cached_property
+    def routes(self) -> Mapping[str, Route]:
+        """The engine's routes by path."""
+        rows = releases.facts("routes", self.version)
+        return {path: Route(path, tuple(row["methods"]), row["for"]) for path, row in rows.items()}
+
+    @cached_property
+    def metrics(self) -> Mapping[str, str]:
+        """The metric families of its page with their types, without those that need a feature."""
+        rows = releases.facts("metrics", self.version)
+        return {name: row["kind"] for name, row in rows.items() if "with" not in row}
+
+    @cached_property
+    def families(self) -> Mapping[str, str]:
+        """All its metric families with their types."""
+        rows = releases.facts("metrics", self.version)
+        return {name: row["kind"] for name, row in rows.items()}
+
+    @cached_property
+    def features(self) -> Mapping[str, str]:
+        """Metric families that are on the page only with a feature: an option's name, or words."""
+        rows = releases.facts("metrics", self.version)
+        return {name: row["with"] for name, row in rows.items() if "with" in row}
+
+    @cached_property
+    def quantizations(self) -> Mapping[str, Method]:
+        """Its quantization methods; capability 0 where the release does not say plainly what it needs."""
+        rows = releases.facts("quantizations", self.version)
+        return {
+            name: Method(row.get("capability", 0), tuple(row.get("dtypes", _DTYPES)))
+            for name, row in rows.items()
+        }
+
+    @cached_property
+    def not_in_float16(self) -> frozenset[str]:
+        """Model types that it refuses to compute in float16."""
+        return frozenset(releases.facts("not_in_float16", self.version))
+
+    @cached_property
+    def environment(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return frozenset(releases.facts("environment", self.version))
+
+    @cached_property
+    def architectures(self) -> Mapping[str, str]:
+        """The model classes of its registry, by what each is for."""
+        return {name: row["for"] for name, row in releases.facts("architectures", self.version).items()}
+
+    def parsers(self, kind: Literal["tool", "reasoning"]) -> tuple[str, ...]:
+        """The names of its parsers of tool calls, or of reasoning."""
+        name: releases.Kind = "tool_parsers" if kind == "tool" else "reasoning_parsers"
+        return tuple(releases.facts(name, self.version))
+
+    def names_of(self, option: str) -> tuple[str, ...]:
+        """The names that an option takes one of, where its parser takes any text: of parsers and
+        quantizations."""
+        match option:
+            case "tool-call-parser":
+                return self.parsers("tool")
+            case "reasoning-parser":
+                return self.parsers("reasoning")
+            case "quantization":
+                return tuple(self.quantizations)
+        return ()
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {
+            alias: option.name for option in self.options.values() for alias in (*option.aliases, option.name)
+        }
 
     def option(self, name: str) -> Option | None:
         """An option by any of its names, underscores as dashes; `name.key` is one key of a JSON option."""
@@ -196,35 +151,45 @@ class Release:
         return frozenset(self.routes) - self.inference_routes
 
 
+@cache
+def _limits() -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """The ranges of numbers as the newest release declares them, by option and kind: older ones declare
+    none, and refuse the same at a later place."""
+    found = {}
+    for one in releases.spans("options"):
+        limits = {key: one.row[key] for key in _RANGE if key in one.row}
+        if limits:
+            found[one.name, one.row["kind"]] = limits
+    return found
+
+
+def _limited(
+    name: str, row: Mapping[str, Any], limits: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> dict[str, Any]:
+    own = any(key in row for key in _RANGE)
+    return {**({} if own else limits.get((name, row["kind"]), {})), **row}
+
+
+_RANGE = ("least", "above", "most", "below")
+_DTYPES = ("bfloat16", "float16", "float32")
+
+
 def nearest_release(version: str) -> Release:
-    """The release of that version, or the catalog's own where it has none: to check and write options by."""
-    return release(version if version in KNOWN else DEFAULT)
+    """The release of that version, or the one that it is taken for where the catalog has it not."""
+    return release(releases.nearest(version) if releases.is_release(version) else DEFAULT)
 
 
 @cache
 def release(version: str) -> Release:
     """The release of that version. Raises: UsageError, where it is not in the catalog."""
     if version not in KNOWN:
-        known = ", ".join(KNOWN)
         raise UsageError(
             f"vLLM {version} is not known to this Stoker",
-            why=f"known: {known}",
+            why=f"known: {KNOWN[0]} to {KNOWN[-1]}",
             fix=f"version: {DEFAULT}",
             rule="vllm-release",
         )
-    return _read(files("stoker.catalog").joinpath(f"data/vllm-{version}.json").read_text(encoding="utf-8"))
-
-
-def _read(text: str) -> Release:
-    raw = json.loads(text)
-    options = {name: _option(name, row) for name, row in raw["options"].items()}
-    routes = {path: Route(path, tuple(row["methods"]), row["for"]) for path, row in raw["routes"].items()}
-    names = {alias: option.name for option in options.values() for alias in (*option.aliases, option.name)}
-    methods = {
-        name: Method(row["capability"], tuple(row["dtypes"])) for name, row in raw["quantizations"].items()
-    }
-    refused = frozenset(raw["not_in_float16"])
-    return Release(raw["release"], raw["source"], options, routes, raw["metrics"], methods, refused, names)
+    return Release(version)
 
 
 def _option(name: str, row: Mapping[str, Any]) -> Option:

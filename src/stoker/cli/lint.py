@@ -11,7 +11,8 @@ from stoker.advise.lint.dashboards import fixed, is_dashboard, lint_dashboard
 from stoker.advise.lint.forms import form, named
 from stoker.advise.lint.kustomize import is_kustomization
 from stoker.advise.lint.scaling.spec import lint_spec
-from stoker.catalog import vllm
+from stoker.bounds import shown
+from stoker.catalog import releases, vllm
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_file, spec_options
 from stoker.cli.printing import print_findings
 from stoker.errors import EnvironmentFailed, SpecError, UsageError
@@ -54,7 +55,7 @@ def command(
     rules. Exit 2 where there is an error; warnings and notes leave it
     0.
     """
-    read = _Read(asked, release, mend)
+    read = _Read(asked, _known(release), mend)
     named: list[str | None] = [inner for one in files for inner in _inside(one)]
     read.asked_for = frozenset({*files, "/dev/stdin"})
     for name in named or [asked.file]:
@@ -70,6 +71,22 @@ def command(
         _sum(found, [*read.manifests, *read.dashboards])
     if any(one.severity == "error" for one in found):
         raise SystemExit(UsageError.exit_code)
+
+
+def _known(release: str | None) -> str | None:
+    """The release that dashboards are held against; one that the catalog has not is said to be taken for
+    another. Raises: UsageError, for what is no release."""
+    if release is None or release.removeprefix("v") in vllm.KNOWN:
+        return release and release.removeprefix("v")
+    if not releases.is_release(release.removeprefix("v")):
+        raise UsageError(
+            f"--release {shown(release)[1:-1]} is no release of vLLM",
+            why=f"known: {vllm.KNOWN[0]} to {vllm.KNOWN[-1]}",
+            fix=f"--release {vllm.DEFAULT}",
+        )
+    near = releases.nearest(release.removeprefix("v"))
+    click.echo(f"note: vLLM {release} is not known to this Stoker; it is taken for {near}", err=True)
+    return near
 
 
 @dataclass

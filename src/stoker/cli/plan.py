@@ -95,8 +95,9 @@ def command(
     if gpu and not gpus:
         gpu, _, gpus = gpu.partition(":")
     engine["enforce_eager"] = "true" if enforce_eager else None
-    sets = (*asked.sets, *_hardware(gpu, gpus, machine), *_flags(engine, "engine", {}))
-    spec = _version(read_spec(model, replace(asked, sets=sets)), engine_version)
+    release = _flags({"version": engine_version}, "engine", {"version": "--engine-version"})
+    sets = (*asked.sets, *_hardware(gpu, gpus, machine), *release, *_flags(engine, "engine", {}))
+    spec = read_spec(model, replace(asked, sets=sets))
     if compared:
         return _compare(spec, compared, concurrency, output)
     elsewhere = bool(gpu or machine or (gpus and spec.hardware.gpu)) or spec.target == "kubernetes"
@@ -122,17 +123,6 @@ def _flags(values: dict[str, str | None], table: str, labels: dict[str, str]) ->
         for name, value in ((name.replace("_", "-"), value) for name, value in values.items())
         if value is not None
     )
-
-
-def _version(spec: ServeSpec, version: str | None) -> ServeSpec:
-    """Another release of vLLM: memory is planned by its rules; options are checked against the catalog's."""
-    if version is None:
-        return spec
-    from stoker.catalog.memory import numbers
-
-    if not numbers(version):
-        raise UsageError(f"--engine-version {version} is no release", why="expected a version", fix="0.32.0")
-    return replace(spec, engine=replace(spec.engine, version=version.removeprefix("v")))
 
 
 FIELDS = {

@@ -89,8 +89,9 @@ def last_error(log: Iterable[str]) -> Finding:
 
 def causes(log: Iterable[str]) -> tuple[Cause, ...]:
     """All that may have ended an engine, the likeliest first, each once; none where nothing failed."""
-    before, last = runs(log, _telling)
-    found = _ranked(last) or _ranked(before)
+    heard = gone.Heard(log)
+    before, last = runs(heard, _telling)
+    found = _ranked(last, heard.release) or _ranked(before, heard.release)
     out: dict[tuple[str, str], Cause] = {}
     for one in found:
         key = (one.finding.rule, one.finding.what if one.tier < _TIERS["echo"] else "")
@@ -105,9 +106,9 @@ def died_of(code: int) -> Finding | None:
     return found.finding if found and not found.tier else None
 
 
-def _ranked(said: Sequence[Statement]) -> list[_Candidate]:
+def _ranked(said: Sequence[Statement], release: str = "") -> list[_Candidate]:
     best: dict[int, _Candidate] = {}
-    for one in _candidates(said):
+    for one in _candidates(said, release):
         if one.one.group not in best or one.within < best[one.one.group].within:
             best[one.one.group] = one
     found = sorted(best.values(), key=lambda one: one.among)
@@ -117,10 +118,10 @@ def _ranked(said: Sequence[Statement]) -> list[_Candidate]:
     return nearer or found
 
 
-def _candidates(said: Sequence[Statement]) -> Iterator[_Candidate]:
+def _candidates(said: Sequence[Statement], release: str) -> Iterator[_Candidate]:
     unknown: dict[int, Statement] = {}
     for one in said:
-        if (found := _known(one)) is not None:
+        if (found := _known(one, release)) is not None:
             yield replace(found, tier=found.tier + _WEAK) if one.weak else found
         elif one.kind == "exception" and not _ECHO.search(one.text):
             unknown[one.group] = one  # of a chain, the last one raised
@@ -132,7 +133,7 @@ def _candidates(said: Sequence[Statement]) -> Iterator[_Candidate]:
         yield _Candidate(tier + _WEAK * one.weak, len(rules.ranks()), one, finding)
 
 
-def _known(one: Statement) -> _Candidate | None:
+def _known(one: Statement, release: str = "") -> _Candidate | None:
     """By the first rule that fits, of those that are nearest to a cause."""
     best: tuple[float, int, Rule, re.Match[str]] | None = None
     for order, tier, rule in _rules():
@@ -145,7 +146,7 @@ def _known(one: Statement) -> _Candidate | None:
     if best is None:
         return None
     tier, order, rule, match = best
-    finding = gone.named(rule, match) or rule.found(match)
+    finding = gone.named(rule, match, release) or rule.found(match)
     return _Candidate(tier, order, one, replace(finding, what=short(finding.what)))
 
 

@@ -9,7 +9,7 @@ from stoker.events import Event, Report, silent
 from stoker.fleet.changes import Changes
 from stoker.operate.local_fleet import START_TIMEOUT, LocalFleet
 from stoker.operate.measured import after_start
-from stoker.operate.prepare import check_target, prepare, without_page
+from stoker.operate.prepare import as_run, check_target, prepare, without_page
 from stoker.operate.stored import as_dumped_now, differences
 from stoker.operate.wait import limit
 from stoker.planner.group import Group
@@ -78,7 +78,7 @@ def check_same(fleet: LocalFleet, spec: ServeSpec, replace_running: bool) -> int
         ) from None
     if wanted is None or not wanted.processes:
         return None
-    changed = differences(as_dumped_now(wanted.spec), read_back(dump(spec)))
+    changed = differences(as_dumped_now(wanted.spec), read_back(dump(as_run(spec))))
     if changed and not replace_running:
         raise FleetDiffers(
             f"a fleet named {spec.name!r} runs another spec",

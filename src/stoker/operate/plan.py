@@ -9,6 +9,8 @@ from stoker.errors import DoesNotFit, StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.model.shape import ModelShape
 from stoker.operate import measured
+from stoker.operate.adapters import with_ranks
+from stoker.operate.carried import Carried, with_files
 from stoker.operate.peeking import peeked, unreadable
 from stoker.operate.prepare import prepare
 from stoker.planner.plan import Hardware, Plan
@@ -39,8 +41,11 @@ def plan(
     if asked is None:
         asked = spec.target == "kubernetes" and offer is None
     if asked:
+        found, carried = with_files(spec) if spec.target == "kubernetes" else (spec, Carried())
+        found, ranks = with_ranks(found)
         shape, notes = peeked(spec)
-        return _planned(spec, shape, notes, concurrency)
+        decided = _planned(found, shape, (*notes, *carried.notes, *ranks), concurrency)
+        return replace(decided, spec=spec, files=carried.texts)
     from stoker.targets.local import machine
 
     decided = prepare(spec, offer or machine.offer(), report)
@@ -48,13 +53,21 @@ def plan(
 
 
 def plan_cluster(spec: ServeSpec) -> Plan:
-    """The plan for a cluster. Where the model cannot be read from here, the file's own sizes are taken as
-    they are.
+    """The plan for a cluster, with the files that its options name. Where the model cannot be read from here,
+    the file's own sizes are taken as they are.
 
     Raises: DoesNotFit, UsageError, WeightsFailed.
     """
     if spec.engine.kind == "simulated":
         return unsized(spec, None)
+    found, carried = with_files(spec)
+    found, notes = with_ranks(found)
+    decided = _for_cluster(found)
+    said = (*decided.warnings, *carried.notes, *notes)
+    return replace(decided, spec=spec, files=carried.texts, warnings=said)
+
+
+def _for_cluster(spec: ServeSpec) -> Plan:
     try:
         shape, notes = peeked(spec)
     except StokerError as error:

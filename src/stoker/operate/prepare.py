@@ -1,6 +1,5 @@
 """From a spec to a plan for this machine: weights staged, shape read, shares decided."""
 
-import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +7,13 @@ from pathlib import Path
 from stoker import weights
 from stoker.advise import extras
 from stoker.bounds import shown
-from stoker.catalog.memory import numbers
 from stoker.errors import MissingDependency, UsageError
 from stoker.events import Event, Report
 from stoker.findings import Finding
 from stoker.model.agreement import check_weights
 from stoker.model.shape import ModelShape, read_shape
+from stoker.operate.carried import located, whole_paths
+from stoker.operate.installed import of_installed
 from stoker.planner.group import Group
 from stoker.planner.local import plan_local
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
@@ -21,6 +21,7 @@ from stoker.spec.nouns import Demo, KeyRef, LocalDir, ModelRef, ServeSpec, Sourc
 from stoker.spec.places import place_of
 from stoker.system import installation, keys, paths, reading
 from stoker.system.reading import Unreadable
+from stoker.weights.adapters import modules_of
 from stoker.weights.reading import TEMPLATE
 
 
@@ -49,11 +50,13 @@ def shape_of(folder: Path, spec: ServeSpec) -> ModelShape:
     return shape
 
 
-def _adapters(spec: ServeSpec, token: KeyRef | None, report: Report) -> dict[str, Adapter]:
+def _adapters(
+    spec: ServeSpec, token: KeyRef | None, report: Report, modules: frozenset[str]
+) -> dict[str, Adapter]:
     out = {}
     for name, source in spec.model.adapters.items():
         folder = staged(source, token, report, adapter=True)
-        out[name] = Adapter(str(folder), weights.adapter_rank(folder))
+        out[name] = Adapter(str(folder), weights.adapter_rank(folder, modules))
     return out
 
 
@@ -75,14 +78,16 @@ def prepare(
     if spec.engine.kind == "simulated":
         return plan_local(spec, None, offer, str(spec.model.source), replicas=replicas)
     _check_engine(spec, offer)
+    notes = of_installed(spec, installation.release())[1]
+    spec = as_run(spec)
     token = spec.model.token
     if again and token is not None and not keys.known(token):
         token = None
     folder = staged(spec.model.source, token, report)
-    adapters = _adapters(spec, token, report)
-    spec = _with_template(spec)
-    made = plan_local(
-        installed_release(spec),
+    modules = modules_of(weights.peek(ModelRef(LocalDir(str(folder)), ""))) if spec.model.adapters else None
+    adapters = _adapters(spec, token, report, modules or frozenset())
+    decided = plan_local(
+        spec,
         shape_of(folder, spec),
         offer,
         str(folder),
@@ -92,24 +97,17 @@ def prepare(
         adapters=adapters,
         group=group,
     )
-    return of_the_file(made, spec)
+    return replace(decided, warnings=(*notes, *decided.warnings))
 
 
-def installed_release(spec: ServeSpec) -> ServeSpec:
-    """The spec with the release that is installed here: it is what will run, whatever the file says."""
-    found = [one.rpartition(" ")[2].partition("+")[0] for one in installation.engines()]
-    if len(found) != 1 or not numbers(found[0]):
+def as_run(spec: ServeSpec) -> ServeSpec:
+    """The spec as it is kept of a fleet that runs here: for the release that is installed, with whole paths.
+
+    Raises: UsageError, for an option that the release has not, and for a file that is missing.
+    """
+    if spec.engine.kind == "simulated":
         return spec
-    return replace(spec, engine=replace(spec.engine, version=found[0]))
-
-
-def of_the_file(made: Plan, spec: ServeSpec) -> Plan:
-    """The plan with the file's own spec, and a word where its figures are another release's."""
-    here = made.spec.engine.version
-    if here == spec.engine.version:
-        return made
-    told = f"vLLM {here} is installed here, and the figures are its own; the file says {spec.engine.version}"
-    return replace(made, spec=spec, warnings=(told, *made.warnings))
+    return whole_paths(_with_template(of_installed(spec, installation.release())[0]))
 
 
 def _check_engine(spec: ServeSpec, offer: Hardware) -> None:
@@ -147,9 +145,7 @@ def _with_template(spec: ServeSpec) -> ServeSpec:
     given = spec.engine.options.get("chat-template")
     if given is None or "{" in str(given):
         return spec
-    place = spec.origin.get("engine.chat-template")
-    base = Path(place.file).parent if place and not place.file.startswith(("<", "--")) else Path()
-    path = Path(os.path.abspath(base / os.path.expanduser(str(given))))
+    path = located(spec, "chat-template", str(given))
     try:
         reading.read_text(path, TEMPLATE)
     except Unreadable as error:

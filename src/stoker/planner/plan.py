@@ -83,7 +83,7 @@ class Plan:
     rejected are the smaller layouts that do not do. shares are a machine's; a plan for hardware that is only
     asked has none. cost_per_hour is one replica's, in dollars; None where no page states a price. measured is
     what vLLM printed at the last start of this very plan on this machine. group is this node's place among
-    the nodes of one replica.
+    the nodes of one replica. files are texts of this machine that a cluster's engine is to find in its pods.
     """
 
     spec: ServeSpec
@@ -105,6 +105,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     measured: Mapping[str, Any] | None = None
     group: Group | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def replicas(self) -> int:

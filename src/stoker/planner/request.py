@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stoker.errors import UsageError
 from stoker.model.shape import ModelShape
+from stoker.planner.adapters import RANK, check_rank, lora_rank
 from stoker.planner.checks import release_warning, template_warning
 from stoker.planner.group import Group
 from stoker.planner.plan import Adapter, Hardware, Plan, Share
 from stoker.spec.nouns import ServeSpec
-
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what `--max-lora-rank` of vLLM 0.32 takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +73,10 @@ class PlanRequest:
         in."""
         if not self.adapters:
             return {}
-        rank = max(adapter.rank for adapter in self.adapters.values())
-        fits = [choice for choice in LORA_RANKS if choice >= rank]
-        if not fits:
-            name = next(name for name, adapter in self.adapters.items() if adapter.rank == rank)
-            raise UsageError(
-                f"the adapter {name!r} has rank {rank}",
-                why=f"vLLM takes {LORA_RANKS[-1]} at most",
-                fix="merge it into the model's weights",
-                rule="lora-rank",
-            )
-        return {"enable-lora": True, "max-loras": len(self.adapters), "max-lora-rank": fits[0]}
+        ranks = {name: adapter.rank for name, adapter in self.adapters.items()}
+        check_rank(self.spec.engine.version, self.options, ranks)
+        rank = lora_rank(self.spec.engine.version, ranks)
+        return {"enable-lora": True, "max-loras": len(self.adapters), RANK: rank}
 
 
 def engine_env() -> dict[str, str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stoker.catalog import changes, vllm
+from stoker.errors import UsageError
 from stoker.planner.plan import Plan, Share
+from stoker.spec.places import any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Command:
 
 def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
     """The engine's command line for one replica of the plan."""
+    check_nodes(plan)
     names = [plan.spec.model.served_name]
     argv = [
         "vllm",
@@ -42,6 +45,19 @@ def command(plan: Plan, share: Share, port: str = "{port}") -> Command:
 
 
 ACCESS = "disable-access-log-for-endpoints"
+
+
+def check_nodes(plan: Plan) -> None:
+    """Raises: UsageError, for a replica over several nodes where the release cannot serve it without Ray."""
+    several = plan.nodes > 1 or plan.group is not None
+    for gone in changes.missing("option", ["nnodes"], plan.spec.engine.version) if several else ():
+        raise UsageError(
+            f"vLLM {plan.spec.engine.version} serves no replica on several nodes as Stoker starts them",
+            at=any_of("engine.version", "strategy", "hardware"),
+            why=gone.why(plan.spec.engine.version),
+            fix=f"engine.version: {gone.since}, or a newer one; or a replica on one node",
+            rule="nodes-release",
+        )
 
 
 def quiet(plan: Plan) -> dict[str, str]:
@@ -101,6 +117,7 @@ def pod_words(
     more: options that the pod adds, where the plan has none of that name. adapters: LoRA adapters and where
     they are.
     """
+    check_nodes(plan)
     added = {**({} if role == "worker" else quiet(plan)), **(more or {})}
     options = {name: value for name, value in {**added, **plan.options}.items() if name != "nnodes"}
     argv = ["vllm", "serve", model]

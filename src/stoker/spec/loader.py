@@ -30,6 +30,7 @@ from stoker.spec.nouns import (
 )
 from stoker.spec.options import read_engine
 from stoker.spec.overrides import apply_sets
+from stoker.spec.release import release_notes
 from stoker.spec.scaling import read_scaling
 from stoker.spec.spec_errors import spec_error
 from stoker.spec.strict import NAME
@@ -79,12 +80,15 @@ def load(text: str, file: str = "<command line>", sets: Iterable[str] = ()) -> S
 def _spec(parsed: SpecFile, tree: nodes.Tree, notes: tuple[Finding, ...]) -> ServeSpec:
     model = _model(parsed.model, tree)
     endpoint = _endpoint(parsed.endpoint, tree)
+    engine = read_engine(parsed.engine, tree)
+    if engine.kind == "vllm":
+        notes += release_notes(engine.version, parsed.engine, tree)
     return ServeSpec(
         name=parsed.name or name_of(model.source),
         model=model,
         hardware=_hardware(parsed.hardware, tree),
         strategy=parsed.strategy,
-        engine=read_engine(parsed.engine, tree),
+        engine=engine,
         replicas=parsed.replicas,
         scaling=read_scaling(parsed, tree),
         slo=Objectives(parsed.slo.ttft, parsed.slo.itl),

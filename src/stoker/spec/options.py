@@ -1,5 +1,6 @@
 """The `engine:` part: Stoker's own keys, and vLLM's options checked against the pinned release."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from stoker.spec.fixes import fix_of_option
 from stoker.spec.nodes import Tree
 from stoker.spec.nouns import EngineSpec
 from stoker.spec.patterns import IMAGE, VARIABLE
+from stoker.spec.release import read_version
 
 OURS = ("kind", "version", "image", "env", "simulate")
 # options that Stoker writes itself, and the field to use
@@ -58,21 +60,13 @@ def read_engine(raw: Mapping[str, Any], tree: Tree) -> EngineSpec:
             "it is none of vllm, simulated",
             "write `kind: vllm`, or leave it out",
         )
-    version = str(raw.get("version", vllm.DEFAULT))
-    if version not in vllm.KNOWN:
-        known = ", ".join(vllm.KNOWN)
-        raise _error(
-            tree,
-            "version",
-            f"vLLM {shown(version)[1:-1]} is not known to this Stoker",
-            f"known: {known}",
-            f"write `version: {vllm.DEFAULT}`, or leave it out",
-        )
-    release = vllm.release(version)
+    version = read_version(raw, tree)
+    release = vllm.nearest_release(version)
     options: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in OURS:
             options[_checked(key, value, release, tree, options)] = value
+    _check_names(options, release, tree)
     return EngineSpec(
         kind=kind,
         version=version,
@@ -90,14 +84,7 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
         raise _error(tree, key, f"Stoker writes {name!r} itself", "one place for each value", f"use {use}")
     option = release.option(name)
     if option is None:
-        for gone in changes.missing("option", [name.replace("_", "-")], release.version):
-            what = f"engine.{key} is no option of vLLM {release.version}"
-            raise _error(tree, key, what, gone.why(release.version), gone.fix)
-        near = release.nearest(name)
-        why = f"vLLM {release.version} has no such option"
-        raise _error(
-            tree, key, f"unknown option {shown(key)} in engine", why, near or "see `vllm serve --help=all`"
-        )
+        raise _no_option(key, release, tree)
     if option.name in WRITTEN:
         raise _error(
             tree,
@@ -123,6 +110,37 @@ def _checked(key: str, value: Any, release: vllm.Release, tree: Tree, seen: Mapp
             fix_of_option(key, option),
         )
     return option.name
+
+
+# An option that brings names of its own.
+_PLUGINS = {"tool-call-parser": "tool-parser-plugin", "reasoning-parser": "reasoning-parser-plugin"}
+
+
+def _check_names(options: Mapping[str, Any], release: vllm.Release, tree: Tree) -> None:
+    """Raises: SpecError, for a parser or quantization that the release has not, and no plugin brings."""
+    for name in ("tool-call-parser", "reasoning-parser", "quantization"):
+        value, names = options.get(name), release.names_of(name)
+        if value in (None, "", *names) or _PLUGINS.get(name) in options or not isinstance(value, str):
+            continue
+        near = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
+        why = f"vLLM {release.version} has {', '.join(names)}"
+        raise _error(tree, name, f"engine.{name} is {shown(value)}", why, ", ".join(near) or "one of those")
+
+
+def _no_option(key: str, release: vllm.Release, tree: Tree) -> SpecError:
+    """Of a name that the release has not: what became of it, else the option that it may be meant for."""
+    name = key.lstrip("-").replace("_", "-")
+    plain = name.removeprefix("no-")
+    if plain != name and release.option(plain) is not None:
+        why = "a flag's `no-` form is written as false here"
+        return _error(tree, key, f"engine.{key} is no option's name", why, f"write `{plain}: false`")
+    for gone in changes.missing("option", [name, plain], release.version):
+        what = f"engine.{key} is no option of vLLM {release.version}"
+        return _error(tree, key, what, gone.why(release.version), gone.fix)
+    near = release.nearest(name)
+    why = f"vLLM {release.version} has no such option"
+    fix = near or "see `vllm serve --help=all`"
+    return _error(tree, key, f"unknown option {shown(key)} in engine", why, fix)
 
 
 def _image(value: Any, tree: Tree) -> str | None:

@@ -81,6 +81,12 @@ def engines() -> tuple[str, ...]:
     return tuple(f"{name} {one.version}" for name in ENGINES if (one := _carries(name)) is not None)
 
 
+def release() -> str:
+    """vLLM's release that is installed, without a build's suffix; empty where none is."""
+    found = next((one.version for name in ENGINES if (one := _carries(name)) is not None), "")
+    return found.partition("+")[0]
+
+
 def _carries(name: str) -> importlib.metadata.Distribution | None:
     """The distribution, unless it is a name alone."""
     try:

@@ -6,14 +6,15 @@ weights.
 
 from pathlib import Path
 
-from stoker.bounds import shown
-from stoker.errors import UsageError
 from stoker.events import Report, silent
 from stoker.model.files import ModelFiles
 from stoker.spec.nouns import Bucket, Demo, Hub, LocalDir, ModelRef, Source
 from stoker.system import paths
 from stoker.system.reading import is_file
-from stoker.weights.reading import expanded, read_object
+from stoker.weights.adapters import CONFIG as ADAPTER
+from stoker.weights.adapters import adapter_rank as adapter_rank
+from stoker.weights.adapters import rank_of
+from stoker.weights.reading import expanded
 
 
 def fetch(
@@ -34,7 +35,7 @@ def fetch(
 
     folder = _folder(source, cache, report, token)
     if adapter is None:
-        adapter = is_file(folder / "adapter_config.json") and not is_file(folder / "config.json")
+        adapter = is_file(folder / ADAPTER) and not is_file(folder / "config.json")
     check_folder(folder, adapter=adapter)
     return folder
 
@@ -75,15 +76,16 @@ def peek(ref: ModelRef, token: str | None = None) -> ModelFiles:
             return peek_folder(fetch(ref.source, cache=paths.weights(), token=token))
 
 
-def adapter_rank(folder: Path) -> int:
-    """The rank of a staged LoRA adapter. Raises: UsageError, where it is no LoRA adapter."""
-    config = read_object(folder / "adapter_config.json")
-    rank = config.get("r")
-    if config.get("peft_type", "LORA") != "LORA" or type(rank) is not int or not 1 <= rank < 2**31:
-        raise UsageError(
-            f"{folder} is no LoRA adapter",
-            why=f"its adapter_config.json says peft_type {shown(config.get('peft_type'))}, r {shown(rank)}",
-            fix="only LoRA adapters are served; merge others into the model's weights",
-            rule="weights-adapter",
-        )
-    return rank
+def peek_adapter(source: Source, token: str | None = None, modules: frozenset[str] = frozenset()) -> int:
+    """The rank that an adapter needs, read without its weights; modules are the model's. Raises: UsageError,
+    for one that vLLM refuses; WeightsFailed."""
+    match source:
+        case LocalDir(path):
+            return adapter_rank(expanded(path), modules)
+        case Hub() | Bucket():
+            from stoker.weights.copy import remote_of
+            from stoker.weights.peeking import peek_object
+
+            return rank_of(peek_object(remote_of(source, token), ADAPTER), str(source), modules)
+        case _:
+            return adapter_rank(fetch(source, cache=paths.weights(), token=token, adapter=True), modules)

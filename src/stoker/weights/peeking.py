@@ -38,6 +38,18 @@ def peek_remote(remote: Remote) -> ModelFiles:
         remote.close()
 
 
+def peek_object(remote: Remote, name: str) -> dict[str, Any]:
+    """A JSON file of a source. Raises: WeightsFailed, where it has none of that name."""
+    try:
+        listing = remote.listing()
+        found = _json(remote, listing, name)
+    finally:
+        remote.close()
+    if found is None:
+        raise WeightsFailed(f"{listing.label} has no {name}", fix="is it a LoRA adapter's folder?")
+    return found
+
+
 def _tensors(remote: Remote, listing: Listing) -> dict[str, TensorInfo]:
     files = [file for file in listing.files if file.path.endswith(".safetensors")]
     out: dict[str, TensorInfo] = {}

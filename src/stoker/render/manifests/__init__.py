@@ -4,7 +4,7 @@ from stoker.planner.plan import Plan
 from stoker.render.manifests.capacity import compute_class
 from stoker.render.manifests.choices import Cluster
 from stoker.render.manifests.choosing import choose
-from stoker.render.manifests.configmap import scripts
+from stoker.render.manifests.configmap import carried, scripts
 from stoker.render.manifests.gateway_api import gateway_api
 from stoker.render.manifests.identity import service_account
 from stoker.render.manifests.limits import CpuLimits, limited
@@ -35,6 +35,7 @@ def _objects(cluster: Cluster) -> tuple[Manifest, ...]:
         *compute_class(cluster),
         *weights_objects(cluster),
         *scripts(cluster),
+        *carried(cluster),
         *network_policies(cluster),
         service(cluster),
         workload(cluster),

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from stoker.bounds import shown
 from stoker.errors import UsageError
 from stoker.planner.plan import Plan
 from stoker.render.manifests.choices import Cluster
+from stoker.spec.carried import repositories
 from stoker.spec.nouns import Bucket, Hub, ServeSpec, Source, WeightsBy
 from stoker.spec.places import any_of, placed
 
@@ -15,6 +17,7 @@ def choose(plan: Plan) -> Cluster:
     with placed(plan.spec):
         _check_simulated(plan.spec)
         weights = _weights(plan.spec)
+        _check_repositories(plan, weights)
         return Cluster(plan, weights, _metrics(plan.spec))
 
 
@@ -65,6 +68,20 @@ def _weights(spec: ServeSpec) -> WeightsBy:
         )
     _check_adapters(spec, chosen)
     return chosen
+
+
+def _check_repositories(plan: Plan, chosen: WeightsBy) -> None:
+    """Raises: UsageError, for a tokenizer, config or draft model of the hub where pods are kept off it."""
+    if chosen == "hub" or str(plan.env.get("HF_HUB_OFFLINE", "1")) == "0":
+        return
+    for name, value in repositories(plan.options):
+        raise UsageError(
+            f"{name} names {shown(value)[1:-1]} of the hub, which the pods are kept off",
+            at=f"engine.{name}",
+            why=f"with weights: {chosen} HF_HUB_OFFLINE is 1 in them",
+            fix="its whole path on the weights' disk; weights: hub; or engine.env HF_HUB_OFFLINE: '0'",
+            rule="kubernetes-weights",
+        )
 
 
 def _own_weights(spec: ServeSpec) -> WeightsBy:

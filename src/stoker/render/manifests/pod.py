@@ -5,7 +5,7 @@ from typing import Any, Literal
 from stoker.render.command import pod_words, traced
 from stoker.render.manifests.capacity import node_selector, tolerations
 from stoker.render.manifests.choices import GROUP, PRE_STOP, Cluster
-from stoker.render.manifests.configmap import FOLDER, GUARD, WITNESS
+from stoker.render.manifests.configmap import FOLDER, GUARD, WITNESS, carried_volume
 from stoker.render.manifests.probes import probes
 from stoker.render.manifests.security import container_security, pod_security
 from stoker.render.manifests.weights import engine_volumes, pod_annotations, pod_volumes
@@ -78,7 +78,7 @@ def _container(cluster: Cluster, role: Role) -> dict[str, Any]:
         {"name": "home", "mountPath": HOME},
         {"name": "shm", "mountPath": "/dev/shm"},
     ]
-    mounts += [mount for _, mount in engine_volumes(cluster)]
+    mounts += [mount for _, mount in (*engine_volumes(cluster), *carried_volume(cluster))]
     if cluster.spec.engine.kind != "simulated":
         mounts.append({"name": "scripts", "mountPath": FOLDER, "readOnly": True})
     return {
@@ -203,7 +203,7 @@ def _volumes(cluster: Cluster) -> list[dict[str, Any]]:
         {"name": "home", "emptyDir": {"sizeLimit": "16Gi"}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{cluster.shm_gib}Gi"}},
     ]
-    out += [volume for volume, _ in engine_volumes(cluster)]
+    out += [volume for volume, _ in (*engine_volumes(cluster), *carried_volume(cluster))]
     out += pod_volumes(cluster)
     if cluster.spec.engine.kind != "simulated":
         out.append({"name": "scripts", "configMap": {"name": f"{cluster.name}-scripts"}})

@@ -27,6 +27,7 @@ COUNTED = (
     "/v2/",
     "/inference/",
     "/classify",
+    "/cohere/",
     "/detokenize",
     "/generative_scoring",
     "/invocations",
