@@ -1,0 +1,381 @@
+"""A fleet on a virtual clock: requests come, are routed, served and lost; replicas start, drain and die; an
+autoscaler decides. Nothing here knows how a batch is made, or a decision taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from random import Random
+
+from stoker.simulator.nodes import Nodes
+from stoker.simulator.pods import Pod
+from stoker.simulator.request import Request
+from stoker.simulator.routing import Router, router
+from stoker.simulator.scaling import Autoscaler
+from stoker.simulator.scenario import Scenario
+from stoker.simulator.source import Source
+from stoker.traffic.records import ErrorKind
+from stoker.traffic.workload import Session
+
+RETRY = 1.0  # seconds until a pod without a node asks again
+
+
+class Fleet:
+    """One run of a scenario with one seed. `run` takes it to its end. logged: whether engines keep the end of
+    each of their steps."""
+
+    def __init__(self, scenario: Scenario, seed: int = 0, logged: bool = False) -> None:
+        self.scenario, self.logged = scenario, logged
+        self.now = 0.0
+        self.pods: list[Pod] = []
+        self.gone: list[Pod] = []
+        self.wanted = 0 if scenario.cold else scenario.replicas.low
+        self.nodes = Nodes(scenario.pool)
+        self.requests: list[Request] = []
+        self.waiting: deque[Request] = deque()
+        self.scaler = Autoscaler(scenario)
+        self.random = Random(f"{seed}/fleet")
+        self.router: Router = router(scenario.routing, self.random)
+        self.ready: list[Pod] = []
+        self.open = 0  # requests that have come and are not done
+        self.deaths = 0
+        self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
+        self._source = Source(scenario.workload, scenario.limits.block_size)
+        self._opening = self._source.opening()
+        self._next_arrival: tuple[float, Session] | None = next(self._opening, None)
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._order = 0
+        self._pod_due: list[tuple[float, int, Pod]] = []
+        self._number = 0
+        self._talks: dict[int, Session] = {}
+
+
+    # the clock
+
+    def run(self, until: float = math.inf, patience: float = 600.0) -> None:
+        """Until all is answered, or `patience` seconds after the last request came, or until then."""
+        self._begin()
+        end = min(until, self._end() + patience)
+        while True:
+            arrival = self._next_arrival[0] if self._next_arrival is not None else math.inf
+            event = self._events[0][0] if self._events else math.inf
+            pod = self._pod_due[0][0] if self._pod_due else math.inf
+            now = min(arrival, event, pod)
+            if now > end or (not self.open and self._next_arrival is None and not self._later):
+                break
+            self.now = now
+            if pod <= now:
+                self._pod_event(now)
+            elif event <= now:
+                heapq.heappop(self._events)[2](now)
+            else:
+                self._arrive(now)
+        self.now = min(end, self.now) if self.now < math.inf else end
+        self._close()
+
+    def at(self, when: float, what: Callable[[float], None]) -> None:
+        """Does it then."""
+        self._order += 1
+        heapq.heappush(self._events, (when, self._order, what))
+
+    def every(self, seconds: float, what: Callable[[float], None], first: float = 0.0) -> None:
+        """Does it again and again."""
+
+        def again(now: float) -> None:
+            what(now)
+            self.at(now + seconds, again)
+
+        self.at(first, again)
+
+    def _end(self) -> float:
+        """When the last request that is known of comes."""
+        workload = self.scenario.workload
+        return workload.duration if workload.duration < math.inf else math.inf
+
+    # the beginning
+
+    def _begin(self) -> None:
+        self._later = 0  # turns that wait for their users
+        for _ in range(self.wanted):
+            pod = self._made(0.0)
+            nodes = self.nodes.take(0.0, warm=True)
+            pod.place(nodes or (), 0.0, ())
+            self._enter_rotation(pod, 0.0)
+        scenario = self.scenario
+        if scenario.policy is not None:
+            watching = scenario.watching
+            self.every(watching.scrape, self._look)
+            self.every(scenario.controller.sync, self._sync, scenario.controller.sync / 2)
+        for when in scenario.failures.at:
+            self.at(when, self._fail_one)
+        if scenario.failures.every:
+            self._next_failure(0.0)
+
+    def _made(self, now: float) -> Pod:
+        self._number += 1
+        pod = Pod(self._number, self.scenario, now, self.logged)
+        self.pods.append(pod)
+        return pod
+
+    def _close(self) -> None:
+        """What is not done at the end is no failure, and no success."""
+        for one in self._unfinished():
+            if one.failed is None and one.last_at is None:
+                one.failed = "cancelled"
+
+    def _unfinished(self) -> Iterator[Request]:
+        yield from self.waiting
+        for pod in self.pods:
+            yield from pod.running
+
+    # traffic
+
+    def _arrive(self, now: float) -> None:
+        assert self._next_arrival is not None
+        due, session = self._next_arrival
+        self._next_arrival = next(self._opening, None)
+        self._talk(session, due)
+
+    def _talk(self, session: Session, due: float) -> None:
+        if len(session.turns) > 1 or self._source.loop is not None:
+            self._talks[session.index] = session
+        self._ask(self._source.request(session, 0, due, 0), due)
+
+    def _ask(self, request: Request, now: float) -> None:
+        self.requests.append(request)
+        self.open += 1
+        if request.prompt >= self.scenario.limits.max_model_len:
+            self._failed(request, "status", now)
+            return
+        self._hand(request, now)
+
+    def _hand(self, request: Request, now: float) -> None:
+        """To a replica, or to the queue of the endpoint."""
+        if not self.ready:
+            self._hold(request, now)
+            return
+        pod = self.router.choose(self.ready, request)
+        request.replica = pod.number
+        request.tries += 1
+        pod.running[request] = None
+        engine = pod.engine
+        assert engine is not None
+        due = engine.due
+        engine.enter(request, now)
+        if engine.due != due:
+            self._watch(pod)
+
+    def _hold(self, request: Request, now: float) -> None:
+        timeout = self.scenario.queue_timeout
+        if timeout <= 0:
+            self._failed(request, "refused", now)
+            return
+        self.waiting.append(request)
+        self.at(now + timeout, lambda then: self._held_too_long(request, then))
+
+    def _held_too_long(self, request: Request, now: float) -> None:
+        if request in self.waiting:
+            self.waiting.remove(request)
+            self._failed(request, "status", now)
+
+    def _failed(self, request: Request, kind: ErrorKind, now: float) -> None:
+        request.failed = kind
+        request.last_at = now
+        self._done(request, now)
+
+    def _done(self, request: Request, now: float) -> None:
+        """What its user does next."""
+        self.open -= 1
+        session = self._talks.get(request.session)
+        if session is None:
+            return
+        if request.failed is None and request.turn + 1 < len(session.turns):
+            turn = request.turn + 1
+            said = request.prompt + request.written
+            self._think(session, turn, now + session.turns[turn].think, said)
+            return
+        del self._talks[request.session]
+        if self._source.loop is not None:
+            self._later += 1
+            self.at(now + self._source.loop.think_time, self._next_of_user)
+
+    def _think(self, session: Session, turn: int, when: float, said: int) -> None:
+        self._later += 1
+
+        def speak(now: float) -> None:
+            self._later -= 1
+            self._ask(self._source.request(session, turn, now, said), now)
+
+        self.at(when, speak)
+
+    def _next_of_user(self, now: float) -> None:
+        self._later -= 1
+        session = self._source.following(now)
+        if session is not None:
+            self._talk(session, now)
+
+    # replicas
+
+    def _watch(self, pod: Pod) -> None:
+        engine = pod.engine
+        due = pod.due if engine is None else min(pod.due, engine.due)
+        if due < math.inf:
+            self._order += 1
+            heapq.heappush(self._pod_due, (due, self._order, pod))
+
+    def _pod_event(self, now: float) -> None:
+        due, _, pod = heapq.heappop(self._pod_due)
+        engine = pod.engine
+        if engine is not None and engine.due == due:
+            for request in engine.turn(now):
+                self._answered(pod, request, now)
+            self._watch(pod)
+            if pod.phase == "Draining" and not pod.running:
+                self._remove(pod, now)
+        elif pod.due == due and pod.phase != "Ready":
+            self._go_on(pod, now)
+
+    def _answered(self, pod: Pod, request: Request, now: float) -> None:
+        pod.running.pop(request, None)
+        overhead = self.scenario.profile.overhead
+        if request.first is not None:
+            request.first += overhead
+        request.last_at = now + overhead
+        self._done(request, now)
+
+    def _go_on(self, pod: Pod, now: float) -> None:
+        if pod.phase == "Draining":
+            self._cut(pod, now)
+        elif pod.go_on(now):
+            self._enter_rotation(pod, now)
+        else:
+            self._watch(pod)
+
+    def _enter_rotation(self, pod: Pod, now: float) -> None:
+        self.ready.append(pod)
+        held, self.waiting = list(self.waiting), deque()
+        for request in held:
+            self._hand(request, now)
+
+    def _start(self, now: float) -> None:
+        """Another replica."""
+        self._place(self._made(now), now)
+
+    def _place(self, pod: Pod, now: float) -> None:
+        if pod not in self.pods or pod.nodes:
+            return
+        nodes = self.nodes.take(now)
+        if nodes is None:
+            self.at(max(now + RETRY, self.nodes.next_stock(now)), lambda then: self._place(pod, then))
+            return
+        pod.place(nodes, now, self.scenario.starting.phases)
+        if pod.phase == "Ready":
+            self._enter_rotation(pod, now)
+        self._watch(pod)
+
+    def _stop(self, pod: Pod, now: float) -> None:
+        """It takes no more requests, and finishes what it has."""
+        if pod in self.ready:
+            self.ready.remove(pod)
+        if not pod.running:
+            self._remove(pod, now)
+            return
+        pod.phase, pod.since = "Draining", now
+        pod.due = now + self.scenario.drain
+        self._watch(pod)
+        self.at(pod.due, lambda then: self._cut(pod, then))
+
+    def _cut(self, pod: Pod, now: float) -> None:
+        """Its time is over."""
+        if pod not in self.pods:
+            return
+        left = list(pod.running)
+        self._remove(pod, now)
+        self._lost(left, now)
+
+    def _remove(self, pod: Pod, now: float) -> None:
+        self.pods.remove(pod)
+        self.gone.append(pod)
+        pod.gone_at = now
+        pod.running.clear()
+        pod.due = math.inf
+        if pod.engine is not None:
+            pod.engine.due = math.inf
+        self.nodes.give_back(pod.nodes, now)
+
+    def _lost(self, requests: list[Request], now: float) -> None:
+        """A replica has ended: what showed nothing yet is sent again, the rest has failed."""
+        for request in requests:
+            if request.first is None and 0 < self.scenario.queue_timeout and request.tries < self.scenario.tries:
+                self._again(request, now)
+            else:
+                self._failed(request, "stream-error" if request.first is not None else "cut", now)
+
+    def _again(self, request: Request, now: float) -> None:
+        fresh = Request(
+            request.index,
+            request.prompt,
+            request.max_tokens,
+            request.due,
+            session=request.session,
+            turn=request.turn,
+            content=request.content,
+            home=request.home,
+        )
+        fresh.tries = request.tries
+        self.requests[request.index] = fresh
+        self._hand(fresh, now)
+
+    # what befalls it
+
+    def _next_failure(self, now: float) -> None:
+        every = self.scenario.failures.every
+        assert every is not None
+        mean = every / max(1, len(self.pods))
+
+        def fail(then: float) -> None:
+            self._fail_one(then)
+            self._next_failure(then)
+
+        self.at(now + self.random.expovariate(1 / mean), fail)
+
+    def _fail_one(self, now: float) -> None:
+        """A ready replica's engine dies, and its container is started again."""
+        if not self.ready:
+            return
+        pod = self.random.choice(self.ready)
+        self.ready.remove(pod)
+        self.deaths += 1
+        left = pod.die(now)
+        if pod.phase == "Ready":
+            self._enter_rotation(pod, now)
+        self._watch(pod)
+        self._lost(left, now)
+
+    # how many
+
+    def _look(self, now: float) -> None:
+        self.scaler.look(now, self.pods, self.open)
+
+    def _sync(self, now: float) -> None:
+        self.scale(self.scaler.sync(now, self.pods, self.wanted), now)
+
+    def scale(self, wanted: int, now: float) -> None:
+        """So many replicas from now on. Who goes first: those that are not ready, then the newest."""
+        if wanted != self.wanted:
+            self.counts.append((now, wanted))
+        self.wanted = wanted
+        there = [pod for pod in self.pods if pod.phase != "Draining"]
+        for _ in range(wanted - len(there)):
+            self._start(now)
+        there.sort(key=lambda pod: (pod.phase == "Ready", -(pod.ready_at or 0.0) if pod.phase == "Ready" else -pod.number))
+        for pod in there[: max(0, len(there) - wanted)]:
+            self._stop(pod, now)
+
+    def asked_for(self, end: float) -> float:
+        """Replicas that were asked for, on average over time."""
+        spans = zip(self.counts, [*self.counts[1:], (end, 0)], strict=True)
+        return sum(count * (after - at) for (at, count), (after, _) in spans) / end if end else self.wanted
