@@ -36,13 +36,12 @@ def profiles() -> Mapping[str, ProfileRow]:
 
 
 def _row(key: str, raw: Mapping[str, Any]) -> ProfileRow:
-    names = ("model", "architecture", "parameters", "dtype", "hardware", "ranks", "version", "date", "note")
-    return ProfileRow(key, *(raw[name] for name in names), values=raw["profile"])
+    return ProfileRow(
+        key, **{name: value for name, value in raw.items() if name != "profile"}, values=raw["profile"]
+    )
 
 
-def measured(
-    architecture: str, parameters: int, dtype: str, hardware: str, ranks: int
-) -> ProfileRow | None:
+def measured(architecture: str, parameters: int, dtype: str, hardware: str, ranks: int) -> ProfileRow | None:
     """The row of such a model on such hardware; None where nobody measured it."""
     for row in profiles().values():
         same = (row.architecture, row.dtype, row.hardware, row.ranks) == (

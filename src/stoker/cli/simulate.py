@@ -37,26 +37,50 @@ SEEDS = 3
 @click.argument("workload", required=False, metavar="[WORKLOAD.yaml]")
 @spec_options
 @workload_options
-@click.option("--profile", metavar="DIR", help="The engine's pace: a run of `stoker bench`, a file, or a name.")
+@click.option(
+    "--profile", metavar="DIR", help="The engine's pace: a run of `stoker bench`, a file, or a name."
+)
 @click.option("--slo", metavar="OBJECTIVES", help="`ttft=1s,itl=50ms,e2e=20s`. Default: the file's own.")
 @click.option("--attainment", metavar="SHARE", help="Of requests that are to keep them. Default: 99%.")
-@click.option("--versus", multiple=True, metavar="'PATH=VALUE …'", help="The same with other fields, beside it; may stand again.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(1, 1000), default=SEEDS, show_default=True, help="Times that chance is tried.")  # fmt: skip
+@click.option(
+    "--versus",
+    multiple=True,
+    metavar="'PATH=VALUE …'",
+    help="The same with other fields, beside it; may stand again.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    default=SEEDS,
+    show_default=True,
+    help="Times that chance is tried.",
+)
 @click.option("--cold", is_flag=True, help="Begin without a replica.")
-@click.option("--die-at", multiple=True, metavar="TIME", help="A replica's engine dies then; may stand again.")
+@click.option(
+    "--die-at", multiple=True, metavar="TIME", help="A replica's engine dies then; may stand again."
+)
 @click.option("--die-every", metavar="TIME", help="On average, each replica's engine dies once in that time.")
-@click.option("--nodes", type=click.IntRange(0, 1_000_000), help="Most nodes that can be had: the pool's size, a quota.")  # fmt: skip
+@click.option(
+    "--nodes", type=click.IntRange(0, 1_000_000), help="Most nodes that can be had: the pool's size, a quota."
+)
 @click.option("--no-nodes", multiple=True, metavar="FROM..TO", help="No node can be had then (`5m..20m`).")
-@click.option("--phase", "phases", multiple=True, metavar="NAME=TIME", help=f"A phase of a start: {', '.join(PHASE_NAMES)}.")  # fmt: skip
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="NAME=TIME",
+    help=f"A phase of a start: {', '.join(PHASE_NAMES)}.",
+)
 @click.option("--metric-delay", metavar="TIME", help="How old a figure is when the autoscaler has it.")
 @click.option("--price", type=click.FloatRange(0), help="Dollars an hour of one replica, for the cost.")
 @click.option("--results", metavar="DIR", help="Keep the run of the first seed there, with its report.")
 @output_option("table", "json")
 def command(**given: Any) -> int:
-    """Plays the traffic against the fleet of the spec on a virtual clock: the scheduler of vLLM, the algorithm of
-    the autoscaler, the plan and the workload are those of a real run.
+    """Plays the traffic against the fleet of the spec on a virtual clock: the scheduler of vLLM, the
+    algorithm of the autoscaler, the plan and the workload are those of a real run.
 
-    The engine's pace is a profile: one that was measured, or else an estimate that says so. Nothing is started.
+    The engine's pace is a profile: one that was measured, or else an estimate that says so. Nothing is
+    started.
     """
     words, base = _words({**given, "sweep": False})
     workload = words_of.read(words, files.files(base))
@@ -70,7 +94,7 @@ def command(**given: Any) -> int:
     printer = ProgressPrinter()
     try:
         found = [
-            _simulated(one, label, words, given["seeds"], printer, detail=not number or bool(given["results"]))
+            _simulated(one, label, words, given["seeds"], printer, detail=not number)
             for number, (one, label) in enumerate(zip(scenarios, labels, strict=True))
         ]
     finally:
@@ -113,7 +137,9 @@ def _scenario(spec: Any, workload: Any, given: dict[str, Any]) -> Made:
     return made, simulating.environment(decided)
 
 
-def _simulated(made: Made, label: str, words: Any, seeds: int, printer: ProgressPrinter, detail: bool) -> Simulated:
+def _simulated(
+    made: Made, label: str, words: Any, seeds: int, printer: ProgressPrinter, detail: bool
+) -> Simulated:
     def report(seed: int) -> None:
         printer(Progress("simulate", f"{label}: seed {seed + 1} of {seeds}"))
 
@@ -140,9 +166,9 @@ FIELDS = {
     "seeds": "how often chance was tried",
     "figures": "object of {mean, low, high}: each figure over all seeds, with its 95 % interval; times in "
     "seconds, shares 0 to 1, rates a second",
-    "fleet": "of the first seed: {seconds, replica_hours, node_hours, gpu_hours, cost, busy, wasted, mean, most, "
-    "starts, deaths, ready_after}; cost is null without a price",
-    "decisions": "of the first seed: list of {at, before, wanted, reason, figures}: each change of the number",
+    "fleet": "of the first seed: {seconds, replica_hours, node_hours, gpu_hours, cost, busy, wasted, "
+    "mean, most, starts, deaths, ready_after}; cost is null without a price",
+    "decisions": "of the first seed: list of {at, before, wanted, reason, figures}: each change of number",
     "dollars_a_million": "dollars a million output tokens, of all that was paid for; or null",
     "run": "of the first seed: a run as `stoker bench -o json` has it, its kind `simulated`",
 }
@@ -196,7 +222,9 @@ def _span(text: str) -> tuple[float, float]:
     begin, dots, end = text.partition("..")
     span = _time("--no-nodes", begin or "0"), _time("--no-nodes", end or "0")
     if not dots or span[0] is None or span[1] is None or span[1] <= span[0]:
-        raise UsageError(f"--no-nodes {text}", why="expected two times, the later one last", fix="--no-nodes 5m..20m")
+        raise UsageError(
+            f"--no-nodes {text}", why="expected two times, the later one last", fix="--no-nodes 5m..20m"
+        )
     return span[0], span[1]
 
 

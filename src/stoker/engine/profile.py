@@ -21,8 +21,8 @@ class EngineProfile:
     `overhead`: seconds that a request takes beside the engine's steps (its API process). `prefill_least`: of
     a step that reads a prompt, at least; `prefill_free`: prompt tokens that cost nothing, as their arithmetic
     is done while weights are read; `eager_least`: of one of more than `graph_tokens` tokens.
-    `prefill_pair`: of each prompt token for each token before it. `error`: the median share by which it misses what was measured; None where nobody knows. `source`: what it
-    was measured on, and when.
+    `prefill_pair`: of each prompt token for each token before it. `error`: the median share by which it
+    misses what was measured; None where nobody knows. `source`: what it was measured on, and when.
     """
 
     base: float
@@ -40,8 +40,8 @@ class EngineProfile:
 
     def __post_init__(self) -> None:
         """Raises: ValueError, for what no engine can be."""
-        parts = (self.base, self.prefill_token, self.sequence, self.kv_token, self.overhead)
-        parts += (self.prefill_least, self.prefill_pair, self.eager_least)
+        step = (self.base, self.prefill_token, self.sequence, self.kv_token, self.overhead)
+        parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least)
         if any(not 0 <= part < 3600 for part in parts) or not any(parts):
             raise ValueError("a profile's times are seconds, none negative and not all zero")
 

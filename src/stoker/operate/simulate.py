@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from stoker.bounds import TEXT, shown
 from stoker.catalog import profiles
@@ -16,6 +15,7 @@ from stoker.errors import StokerError, UsageError
 from stoker.events import Report, silent
 from stoker.operate.plan import plan
 from stoker.planner.plan import Plan
+from stoker.planner.startup import StartPhase, startup
 from stoker.simulator.estimate import estimated
 from stoker.simulator.from_plan import PHASES, scenario_of, starting_of
 from stoker.simulator.scenario import Failures, Scenario
@@ -26,9 +26,10 @@ from stoker.system.reading import Unreadable
 from stoker.traffic.objectives import SHARE, LatencyObjectives
 from stoker.traffic.run import Environment
 from stoker.traffic.workload import Workload
-from stoker.planner.startup import StartPhase, startup
 
 CPU = "cpu"
+RUN, SWEEP = "run.json", "sweep.json"
+RULE = "simulate-profile"
 NEEDED = "--profile DIR: of `stoker bench --sweep`, which measures one"
 
 
@@ -84,7 +85,9 @@ def scenario(
 
 def planned(spec: ServeSpec, report: Report = silent) -> Plan:
     """The plan that is simulated: of the spec's own hardware where it names some, else of this machine."""
-    return plan(spec, asked=spec.target == "kubernetes" or bool(spec.hardware.gpu not in (None, CPU)), report=report)
+    return plan(
+        spec, asked=spec.target == "kubernetes" or bool(spec.hardware.gpu not in (None, CPU)), report=report
+    )
 
 
 def _phases(plan: Plan, given: Mapping[str, float]) -> tuple[StartPhase, ...]:
@@ -126,7 +129,7 @@ def profile_of(plan: Plan, given: str | None) -> EngineProfile:
             why=f"no profile of {plan.spec.model.served_name} on {plan.hardware} is at hand, and there is no "
             "figure to estimate one from",
             fix=NEEDED,
-            rule="simulate-profile",
+            rule=RULE,
         )
     return found
 
@@ -142,23 +145,32 @@ def _measured(plan: Plan) -> EngineProfile | None:
     )
     if row is None:
         return None
-    return replace(from_json(row.values), source=f"{row.model} on {row.hardware}, vLLM {row.version}, {row.date}")
+    return replace(
+        from_json(row.values), source=f"{row.model} on {row.hardware}, vLLM {row.version}, {row.date}"
+    )
 
 
 def _given(name: str) -> EngineProfile:
     row = profiles.profiles().get(name)
     if row is not None:
-        return replace(from_json(row.values), source=f"{row.model} on {row.hardware}, vLLM {row.version}, {row.date}")
+        return replace(
+            from_json(row.values), source=f"{row.model} on {row.hardware}, vLLM {row.version}, {row.date}"
+        )
     path = Path(name)
     if path.is_dir():
-        path = next((path / one for one in ("sweep.json", "run.json") if (path / one).is_file()), path / "run.json")
+        path = next(
+            (path / one for one in ("sweep.json", "run.json") if (path / one).is_file()), path / "run.json"
+        )
     try:
         raw = json.loads(reading.read_text(path, TEXT, handed=True))
     except Unreadable as error:
         known = ", ".join(profiles.profiles())
         raise UsageError(
-            f"--profile {name} cannot be read", at=str(path), why=error.why, fix=f"{NEEDED}; or one of {known}",
-            rule="simulate-profile",
+            f"--profile {name} cannot be read",
+            at=str(path),
+            why=error.why,
+            fix=f"{NEEDED}; or one of {known}",
+            rule=RULE,
         ) from None
     except (ValueError, RecursionError):
         raise _no_profile(path, "it is no JSON") from None
@@ -172,4 +184,4 @@ def _given(name: str) -> EngineProfile:
 
 
 def _no_profile(path: Path, why: str) -> StokerError:
-    return UsageError("this is no engine's profile", at=str(path), why=why, fix=NEEDED, rule="simulate-profile")
+    return UsageError("this is no engine's profile", at=str(path), why=why, fix=NEEDED, rule=RULE)

@@ -72,8 +72,8 @@ class Stretch:
 class Engine:
     """One vLLM. `due` is when something happens next, if nothing comes before: then `turn` is to be called.
 
-    ends: of all its steps, where they are kept. running, waiting: as its metrics page shows them, which moves at the end of a step alone. Times are
-    seconds of the virtual clock.
+    ends: of all its steps, where they are kept. running, waiting: as its metrics page shows them, which
+    moves at the end of a step alone. Times are seconds of the virtual clock.
     """
 
     __slots__ = (

@@ -1,5 +1,5 @@
-"""An engine's profile out of the catalog alone, for hardware that nobody measured: how fast weights and KV cache
-can be read, and how fast arithmetic is done (the roofline model). An estimate, with a wide band.
+"""An engine's profile out of the catalog alone, for hardware that nobody measured: how fast weights and KV
+cache can be read, and how fast arithmetic is done (the roofline model). An estimate, with a wide band.
 
 The shares of a GPU's figures that are really had come from one H200 with vLLM 0.26 (Llama-3.1-8B): reading
 weights 0.70, KV cache 0.98, prefill arithmetic 0.64; a step that reads a prompt is bound by its launches

@@ -44,6 +44,7 @@ class Fleet:
         self.deaths = 0
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
         self._source = Source(scenario.workload, scenario.limits.block_size)
+        self._held = scenario.queue_timeout > 0  # whether an endpoint stands before the replicas
         self._opening = self._source.opening()
         self._next_arrival: tuple[float, Session] | None = next(self._opening, None)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -51,7 +52,6 @@ class Fleet:
         self._pod_due: list[tuple[float, int, Pod]] = []
         self._number = 0
         self._talks: dict[int, Session] = {}
-
 
     # the clock
 
@@ -309,7 +309,7 @@ class Fleet:
     def _lost(self, requests: list[Request], now: float) -> None:
         """A replica has ended: what showed nothing yet is sent again, the rest has failed."""
         for request in requests:
-            if request.first is None and 0 < self.scenario.queue_timeout and request.tries < self.scenario.tries:
+            if request.first is None and self._held and request.tries < self.scenario.tries:
                 self._again(request, now)
             else:
                 self._failed(request, "stream-error" if request.first is not None else "cut", now)
@@ -371,7 +371,7 @@ class Fleet:
         there = [pod for pod in self.pods if pod.phase != "Draining"]
         for _ in range(wanted - len(there)):
             self._start(now)
-        there.sort(key=lambda pod: (pod.phase == "Ready", -(pod.ready_at or 0.0) if pod.phase == "Ready" else -pod.number))
+        there.sort(key=_goes_first)
         for pod in there[: max(0, len(there) - wanted)]:
             self._stop(pod, now)
 
@@ -379,3 +379,10 @@ class Fleet:
         """Replicas that were asked for, on average over time."""
         spans = zip(self.counts, [*self.counts[1:], (end, 0)], strict=True)
         return sum(count * (after - at) for (at, count), (after, _) in spans) / end if end else self.wanted
+
+
+def _goes_first(pod: Pod) -> tuple[bool, float]:
+    """Who is taken away first: what is not ready, then the newest. Source: Kubernetes'
+    controller_utils.go, ActivePodsWithRanks."""
+    ready = pod.phase == "Ready"
+    return ready, -(pod.ready_at or 0.0) if ready else -float(pod.number)

@@ -54,7 +54,7 @@ def scenario_of(plan: Plan, profile: EngineProfile, workload: Workload) -> Scena
         starting_of(phases),
         _pool(plan, phases),
         routing=ROUTES[spec.kubernetes.routing] if cluster else "in-flight",
-        queue_timeout=0.0 if cluster and spec.kubernetes.routing != "gateway" else float(spec.endpoint.queue_timeout),
+        queue_timeout=float(spec.endpoint.queue_timeout) if _held(spec) else 0.0,
         drain=float(spec.drain_timeout),
         objectives=LatencyObjectives(
             None if spec.slo.ttft is None else float(spec.slo.ttft),
@@ -63,6 +63,11 @@ def scenario_of(plan: Plan, profile: EngineProfile, workload: Workload) -> Scena
         name=spec.name,
         model=spec.model.served_name,
     )
+
+
+def _held(spec: ServeSpec) -> bool:
+    """Whether a gateway of Stoker's holds requests while nothing is ready."""
+    return spec.target != "kubernetes" or spec.kubernetes.routing == "gateway"
 
 
 def limits_of(plan: Plan) -> SchedulerLimits:

@@ -23,6 +23,7 @@ from stoker.traffic.run import Environment, Moment, Run
 from stoker.traffic.student import quantile
 from stoker.traffic.workload import Recorded
 
+NOWHERE = Environment()
 RECORDS = 20_000  # requests that are kept one by one
 SURE = 0.95
 WORDS = {
@@ -63,7 +64,7 @@ def simulate(
     seeds: int = 1,
     detail: bool = True,
     words: Mapping[str, Any] | None = None,
-    environment: Environment = Environment(),
+    environment: Environment = NOWHERE,
     report: Callable[[int], None] = lambda _: None,
 ) -> Simulated:
     """Runs it with so many seeds. detail: whether requests and moments are kept, of the first one.
@@ -106,7 +107,9 @@ class End:
 
 def _seeded(scenario: Scenario, seed: int) -> Scenario:
     workload = scenario.workload
-    return replace(scenario, workload=replace(workload, seed=workload.seed + 1000 * seed)) if seed else scenario
+    return (
+        replace(scenario, workload=replace(workload, seed=workload.seed + 1000 * seed)) if seed else scenario
+    )
 
 
 def _once(scenario: Scenario, seed: int, detail: bool) -> End:
@@ -217,10 +220,12 @@ def records(fleet: Fleet) -> tuple[RequestRecord, ...]:
         pod.number: array("d", [at for one in pod.engines for at in one.ends or ()])
         for pod in (*fleet.pods, *fleet.gone)
     }
-    return tuple(_record(one, ends.get(one.replica), fleet.scenario.profile.overhead) for one in fleet.requests)
+    return tuple(
+        _record(one, ends.get(one.replica), fleet.scenario.profile.overhead) for one in fleet.requests
+    )
 
 
-def _record(one: Request, ends: "array[float] | None", overhead: float) -> RequestRecord:
+def _record(one: Request, ends: array[float] | None, overhead: float) -> RequestRecord:
     failure = None
     if one.failed is not None:
         status = 503 if one.failed == "status" else None
@@ -244,7 +249,7 @@ def _record(one: Request, ends: "array[float] | None", overhead: float) -> Reque
     )
 
 
-def _times(one: Request, ends: "array[float] | None", overhead: float) -> "array[float]":
+def _times(one: Request, ends: array[float] | None, overhead: float) -> array[float]:
     """When its tokens came: at the ends of its engine's steps; evenly where it was held up in between."""
     from bisect import bisect_left, bisect_right
 

@@ -1,5 +1,5 @@
-"""The autoscaler on the virtual clock: the controller's own decision, on figures that are as old as they would
-be.
+"""The autoscaler on the virtual clock: the controller's own decision, on figures that are as old as they
+would be.
 
 Engines' pages are read every `scrape` seconds; what was read counts `delay` seconds later.
 """

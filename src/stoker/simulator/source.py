@@ -36,11 +36,11 @@ class Source:
             return
         users = self.loop.users
         for user in range(users):
-            session = next(self._sessions, None)
+            first = next(self._sessions, None)
             at = self.loop.spawn * user / users
-            if session is None or at >= self._limit:
+            if first is None or at >= self._limit:
                 return
-            yield at, session
+            yield at, first
 
     def following(self, now: float) -> Session | None:
         """The next conversation of a user who is done with one; None where no more begin."""

@@ -19,9 +19,7 @@ def summarize(
 ) -> Summary:
     """The figures of the requests that were due in the window. What was still running as the simulation ended
     is in none of them."""
-    inside = [
-        one for one in requests if window.start <= one.due < window.end and one.failed != "cancelled"
-    ]
+    inside = [one for one in requests if window.start <= one.due < window.end and one.failed != "cancelled"]
     answered = [one for one in inside if one.failed is None]
     seconds = window.seconds or math.inf
     kept, broken = _kept(answered, objectives)
@@ -65,7 +63,8 @@ def e2e(one: Request) -> float:
 
 def tpot(one: Request) -> float:
     """Mean seconds a token after the first."""
-    assert one.last_at is not None and one.first is not None
+    assert one.last_at is not None
+    assert one.first is not None
     return (one.last_at - one.first) / (one.written - 1)
 
 

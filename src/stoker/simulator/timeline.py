@@ -30,7 +30,10 @@ class Timeline:
         preempted = sum(one.preemptions for one in every)
         at, *earlier = self._before
         took = now - at
-        rates = [(new - old) / took if took else None for new, old in zip((generated, prompts, preempted), earlier, strict=True)]  # fmt: skip
+        rates = [
+            (new - old) / took if took else None
+            for new, old in zip((generated, prompts, preempted), earlier, strict=True)
+        ]
         self._before = now, generated, prompts, preempted
         usage = [one.state.blocks.usage for _, one in engines]
         whole = Point(

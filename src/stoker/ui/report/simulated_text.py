@@ -1,9 +1,10 @@
-"""A simulation in a terminal: what clients would see, what the fleet would do, what it would cost; and several
-beside each other."""
+"""A simulation in a terminal: what clients would see, what the fleet would do, what it would cost; and
+several beside each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from stoker.simulator.run import Interval, Simulated
 from stoker.simulator.scenario import Scenario
@@ -17,16 +18,36 @@ BARS = "▁▂▃▄▅▆▇█"
 WIDE = 60  # characters of a course
 SHOWN = 8  # decisions
 COMPARED = (
-    ("ttft_p50", "s"), ("ttft_p99", "s"), ("itl_p50", "s"), ("itl_p99", "s"), ("e2e_p50", "s"), ("e2e_p99", "s"),
-    ("attainment", "%"), ("goodput", "number"), ("completed", "number"), ("failed", "%"), ("output_rate", "number"),
-    ("replicas", "number"), ("most_replicas", "number"), ("replica_hours", "number"), ("gpu_hours", "number"),
-    ("wasted", "%"), ("cost", "$"), ("dollars_a_million", "$"),
-)  # fmt: skip
+    ("ttft_p50", "s"),
+    ("ttft_p99", "s"),
+    ("itl_p50", "s"),
+    ("itl_p99", "s"),
+    ("e2e_p50", "s"),
+    ("e2e_p99", "s"),
+    ("attainment", "%"),
+    ("goodput", "number"),
+    ("completed", "number"),
+    ("failed", "%"),
+    ("output_rate", "number"),
+    ("replicas", "number"),
+    ("most_replicas", "number"),
+    ("replica_hours", "number"),
+    ("gpu_hours", "number"),
+    ("wasted", "%"),
+    ("cost", "$"),
+    ("dollars_a_million", "$"),
+)
 NAMES = {
-    "attainment": "objectives kept", "goodput": "goodput/s", "completed": "completed/s", "output_rate": "tokens/s",
-    "most_replicas": "replicas at most", "replica_hours": "replica hours", "gpu_hours": "GPU hours",
-    "wasted": "idle, of what is paid", "dollars_a_million": "$ a million tokens",
-}  # fmt: skip
+    "attainment": "objectives kept",
+    "goodput": "goodput/s",
+    "completed": "completed/s",
+    "output_rate": "tokens/s",
+    "most_replicas": "replicas at most",
+    "replica_hours": "replica hours",
+    "gpu_hours": "GPU hours",
+    "wasted": "idle, of what is paid",
+    "dollars_a_million": "$ a million tokens",
+}
 
 
 def text(found: Simulated, scenario: Scenario) -> str:
@@ -79,10 +100,11 @@ def fleet(found: Simulated, scenario: Scenario) -> Iterator[str]:
         f"  fleet       {figure(use.mean)} replicas on average, {use.most} at most, "
         f"{len(found.decisions)} decisions, {use.starts} starts{ready}{died}"
     )
-    hours = f"{figure(use.gpu_hours)} GPU hours" if use.gpu_hours else f"{figure(use.replica_hours)} replica hours"
+    hours = f"{figure(use.gpu_hours)} GPU" if use.gpu_hours else f"{figure(use.replica_hours)} replica"
     price = "no price at hand" if use.cost is None else f"${use.cost:,.2f}"
-    million = "" if found.dollars_a_million is None else f", ${found.dollars_a_million:,.2f} a million output tokens"
-    yield f"  cost        {price}: {hours}, {figure(use.wasted, '%')} of them idle{million}"
+    each = found.dollars_a_million
+    million = "" if each is None else f", ${each:,.2f} a million output tokens"
+    yield f"  cost        {price}: {hours} hours, {figure(use.wasted, '%')} of them idle{million}"
 
 
 def course(moments: Sequence[Moment]) -> Iterator[str]:
@@ -103,16 +125,18 @@ def course(moments: Sequence[Moment]) -> Iterator[str]:
 def bars(values: Sequence[float]) -> str:
     """The most of each part of a course, as a bar."""
     most = max(values) or 1.0
-    count = min(WIDE, len(values))
-    parts = [values[n * len(values) // count : max((n + 1) * len(values) // count, n * len(values) // count + 1)] for n in range(count)]  # fmt: skip
-    return "".join(BARS[min(7, int(max(part) / most * 7.999))] for part in parts)
+    parts = min(WIDE, len(values))
+    edges = [number * len(values) // parts for number in range(parts + 1)]
+    tops = (max(values[begin:end]) for begin, end in pairwise(edges))
+    return "".join(BARS[min(7, int(top / most * 7.999))] for top in tops)
 
 
 def decisions(found: Simulated) -> Iterator[str]:
     """The first of them, in the controller's words."""
     for one in found.decisions[:SHOWN]:
         seen = ", ".join(figure(value) for value in one.figures if value is not None)
-        yield f"  {clock(round(one.at)):>8}    {one.before} -> {one.wanted}: {one.reason}{f' ({seen})' if seen else ''}"
+        because = f"{one.reason}{f' ({seen})' if seen else ''}"
+        yield f"  {clock(round(one.at)):>8}    {one.before} -> {one.wanted}: {because}"
     if len(found.decisions) > SHOWN:
         yield f"  {'':>8}    and {len(found.decisions) - SHOWN} more: -o json has all"
     if found.decisions:
