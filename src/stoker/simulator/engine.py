@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 from stoker.engine.profile import EngineProfile
 from stoker.engine.scheduler import (
     Batch,
+    Ended,
     SchedulerLimits,
     Sequence,
     State,
@@ -24,6 +25,7 @@ from stoker.engine.scheduler import (
     steady,
     step,
 )
+from stoker.engine.scheduler.waiting import queue
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
 
@@ -79,6 +81,7 @@ class Engine:
     __slots__ = (
         "_batches",
         "_fresh",
+        "_left",
         "_paused",
         "_stretch",
         "busy",
@@ -115,6 +118,7 @@ class Engine:
         self._fresh: set[Request] = set()  # let in, and without a token yet
         self._paused: dict[Request, float] = {}  # preempted, with the time of their last token
         self._stretch: Stretch | None = None
+        self._left = False  # whether a client has left before its end
 
     # what comes and goes
 
@@ -135,7 +139,8 @@ class Engine:
     def leave(self, request: Request, now: float) -> None:
         """A client goes away."""
         if self._stretch is not None:
-            self._cut(now)
+            self._unroll(now)
+        self._left = True
         self._fresh.discard(request)
         self._paused.pop(request, None)
         abort(self.state, request)
@@ -162,7 +167,10 @@ class Engine:
         batch, _, took, _ = self._batches.popleft()
         ended = commit(self.state, batch)
         self.steps += 1
-        self._told(batch.sampled, now, took)
+        sampled = batch.sampled
+        if self._left:
+            sampled = [one for one in sampled if one.ended is not Ended.ABORT]
+        self._told(sampled, now, took)
         return self._next(now, ended)
 
     def _next(self, now: float, ended: list[Sequence]) -> list[Request]:
@@ -182,6 +190,11 @@ class Engine:
         if many:
             self._begin_stretch(now, many)
             return
+        self._fill(now)
+
+    def _fill(self, now: float) -> None:
+        """Makes as many batches as may be on their way."""
+        state, batches = self.state, self._batches
         while len(batches) < state.limits.depth:
             batch = step(state)
             if not batch:
@@ -290,6 +303,16 @@ class Engine:
             stretch.count = many
             self.due = stretch.end(many)
 
+    def _unroll(self, now: float) -> None:
+        """The row ends, and the step that runs now is a batch of its own: made when it began, without those
+        who came since."""
+        self._settle(now)
+        self._stretch = None
+        state = self.state
+        waiting, state.waiting = state.waiting, queue(state.limits.policy)
+        self._fill(self.last)
+        state.waiting = waiting
+
     def _settle(self, now: float) -> None:
         """Takes the steps of a row that have ended by now, and goes on with the rest."""
         stretch = self._stretch
@@ -298,11 +321,11 @@ class Engine:
         ended = stretch.begun(now)
         if stretch.end(ended) > now:
             ended -= 1
-        left = stretch.count - ended
-        if ended < 1 or left < 1:
+        ended = min(ended, stretch.count - 1)
+        if ended < 1:
             return
         rest = Stretch(
-            left,
+            stretch.count - ended,
             stretch.end(ended + 1),
             stretch.second + stretch.more * ended,
             stretch.more,
