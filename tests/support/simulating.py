@@ -139,3 +139,40 @@ def ran(scenario: Scenario, seed: int = 0, look: Callable[[Fleet, float], None] 
         fleet.every(1.0, lambda now: seen(fleet, now), 0.5)
     fleet.run()
     return fleet
+
+
+# laws
+
+
+def books(fleet: Fleet) -> dict[str, int]:
+    """What became of all requests that have come so far."""
+    out = dict.fromkeys(("answered", "failed", "cancelled", "waiting", "running"), 0)
+    held, running = set(fleet.waiting), {one for pod in fleet.pods for one in pod.running}
+    for one in fleet.requests:
+        if one.failed is not None:
+            out["cancelled" if one.failed == "cancelled" else "failed"] += 1
+        elif one.last_at is not None:
+            out["answered"] += 1
+        else:
+            out["waiting"] += one in held
+            out["running"] += one in running
+    return out
+
+
+def balanced(fleet: Fleet, now: float) -> None:
+    """At any moment: each request is in one place, none in two, and no block is lost."""
+    found = books(fleet)
+    assert sum(found.values()) == len(fleet.requests), (now, found)
+    assert fleet.open == found["waiting"] + found["running"], now
+    for pod in fleet.pods:
+        if pod.engine is None:
+            assert not pod.running
+            continue
+        state = pod.engine.state
+        assert {*state.running, *state.waiting} == set(pod.running), (now, pod.id)
+        assert 0 <= state.blocks.free <= state.blocks.total
+        if not state.limits.enable_prefix_caching:
+            held = sum(one.blocks for one in state.running)
+            assert state.blocks.free + held == state.blocks.total
+    placed = sum(len(pod.nodes) for pod in fleet.pods)
+    assert placed == sum(node.used for node in fleet.nodes.all), now

@@ -21,6 +21,7 @@ from stoker.traffic.records import ErrorKind
 from stoker.traffic.workload import Session
 
 RETRY = 1.0  # seconds until a pod without a node asks again
+ROUND = 0.005  # seconds of the shortest answer, a refusal: who asks again at once does so after it
 
 
 class Fleet:
@@ -32,7 +33,7 @@ class Fleet:
         self.now = 0.0
         self.pods: list[Pod] = []
         self.gone: list[Pod] = []
-        self.wanted = 0 if scenario.cold else scenario.replicas.low
+        self.wanted = scenario.replicas.low
         self.nodes = Nodes(scenario.pool)
         self.requests: list[Request] = []
         self.waiting: deque[Request] = deque()
@@ -42,6 +43,7 @@ class Fleet:
         self.ready: list[Pod] = []
         self.open = 0  # requests that have come and are not done
         self.deaths = 0
+        self._moved = 0.0  # when a request last came, or was done with
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
         self._source = Source(scenario.workload, scenario.limits.block_size)
         self._held = scenario.queue_timeout > 0  # whether an endpoint stands before the replicas
@@ -64,7 +66,7 @@ class Fleet:
             event = self._events[0][0] if self._events else math.inf
             pod = self._pod_due[0][0] if self._pod_due else math.inf
             now = min(arrival, event, pod)
-            if now > end or (not self.open and self._next_arrival is None and not self._later):
+            if now > end or now == math.inf or self._over(now, patience):
                 break
             self.now = now
             if pod <= now:
@@ -75,6 +77,11 @@ class Fleet:
                 self._arrive(now)
         self.now = min(end, self.now) if self.now < math.inf else end
         self._close()
+
+    def _over(self, now: float, patience: float) -> bool:
+        """Whether nothing more comes, and what is here is done, or has not moved for that long."""
+        coming = self._next_arrival is not None or self._later
+        return not coming and (not self.open or now > self._moved + patience)
 
     def at(self, when: float, what: Callable[[float], None]) -> None:
         """Does it then."""
@@ -100,10 +107,7 @@ class Fleet:
     def _begin(self) -> None:
         self._later = 0  # turns that wait for their users
         for _ in range(self.wanted):
-            pod = self._made(0.0)
-            nodes = self.nodes.take(0.0, warm=True)
-            pod.place(nodes or (), 0.0, ())
-            self._enter_rotation(pod, 0.0)
+            self._begin_one()
         scenario = self.scenario
         if scenario.policy is not None:
             watching = scenario.watching
@@ -113,6 +117,16 @@ class Fleet:
             self.at(when, self._fail_one)
         if scenario.failures.every:
             self._next_failure(0.0)
+
+    def _begin_one(self) -> None:
+        """A replica that is there as it begins; without a machine for it, one that waits for one."""
+        pod = self._made(0.0)
+        nodes = None if self.scenario.cold else self.nodes.take(0.0, warm=True)
+        if nodes is None:
+            self._place(pod, 0.0)
+            return
+        pod.place(nodes, 0.0, ())
+        self._enter_rotation(pod, 0.0)
 
     def _made(self, now: float) -> Pod:
         self._number += 1
@@ -147,6 +161,7 @@ class Fleet:
     def _ask(self, request: Request, now: float) -> None:
         self.requests.append(request)
         self.open += 1
+        self._moved = now
         if request.prompt >= self.scenario.limits.max_model_len:
             self._failed(request, "status", now)
             return
@@ -189,18 +204,21 @@ class Fleet:
     def _done(self, request: Request, now: float) -> None:
         """What its user does next."""
         self.open -= 1
+        self._moved = now
         session = self._talks.get(request.session)
         if session is None:
             return
+        assert request.last_at is not None
+        ended = max(request.last_at, request.due + ROUND)
         if request.failed is None and request.turn + 1 < len(session.turns):
             turn = request.turn + 1
             said = request.prompt + request.written
-            self._think(session, turn, now + session.turns[turn].think, said)
+            self._think(session, turn, ended + session.turns[turn].think, said)
             return
         del self._talks[request.session]
         if self._source.loop is not None:
             self._later += 1
-            self.at(now + self._source.loop.think_time, self._next_of_user)
+            self.at(ended + self._source.loop.think_time, self._next_of_user)
 
     def _think(self, session: Session, turn: int, when: float, said: int) -> None:
         self._later += 1
@@ -293,6 +311,8 @@ class Fleet:
         if pod not in self.pods:
             return
         left = list(pod.running)
+        if pod.engine is not None:
+            pod.engine.look(now)
         self._remove(pod, now)
         self._lost(left, now)
 

@@ -67,6 +67,7 @@ class Nodes:
 
     def seconds(self, end: float) -> float:
         """How long all of them were paid for, together, by the end."""
+        self.tidy(end)
         return sum((end if one.gone is None else min(one.gone, end)) - one.asked for one in self.all)
 
     def next_stock(self, now: float) -> float:

@@ -96,8 +96,7 @@ class Pod:
         self.sample = None
         self.left = list(self.scenario.starting.again)
         self.started = 0.0
-        if self.left:
-            self.go_on(now)
+        self.go_on(now)
         return left
 
     @property
