@@ -33,7 +33,10 @@ class Fleet:
         self.now = 0.0
         self.pods: list[Pod] = []
         self.gone: list[Pod] = []
-        self.wanted = scenario.replicas.low
+        # a fleet on this machine decides as it looks, is woken at once (see operate.autoscaler), and begins
+        # with a replica, so that it is seen to serve
+        self._here = scenario.controller.scale_to_zero
+        self.wanted = max(scenario.replicas.low, int(self._here))
         self.nodes = Nodes(scenario.pool)
         self.requests: list[Request] = []
         self.waiting: deque[Request] = deque()
@@ -43,6 +46,7 @@ class Fleet:
         self.ready: list[Pod] = []
         self.open = 0  # requests that have come and are not done
         self.deaths = 0
+        self._sync_due = math.inf
         self._moved = 0.0  # when a request last came, or was done with
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
         self._source = Source(scenario.workload, scenario.limits.block_size)
@@ -110,9 +114,12 @@ class Fleet:
             self._begin_one()
         scenario = self.scenario
         if scenario.policy is not None:
-            watching = scenario.watching
-            self.every(watching.scrape, self._look)
-            self.every(scenario.controller.sync, self._sync, scenario.controller.sync / 2)
+            self.every(scenario.watching.scrape, self._look)
+            self._sync_due = scenario.controller.sync / 2
+            if not self._here:
+                self.at(self._sync_due, self._sync_when_due)
+            if scenario.keda is not None and not scenario.replicas.low:
+                self.every(scenario.keda.polling, self._poll, scenario.keda.polling / 2)
         for when in scenario.failures.at:
             self.at(when, self._fail_one)
         if scenario.failures.every:
@@ -379,9 +386,20 @@ class Fleet:
 
     def _look(self, now: float) -> None:
         self.scaler.look(now, self.pods, self.open)
+        asleep = not self.wanted and self.open > 0
+        if self._here and (asleep or now >= self._sync_due):
+            self._sync(now)
+
+    def _sync_when_due(self, now: float) -> None:
+        self._sync(now)
+        self.at(self._sync_due, self._sync_when_due)
 
     def _sync(self, now: float) -> None:
+        self._sync_due = now + self.scenario.controller.sync
         self.scale(self.scaler.sync(now, self.pods, self.wanted), now)
+
+    def _poll(self, now: float) -> None:
+        self.scale(self.scaler.poll(now, self.pods, self.wanted), now)
 
     def scale(self, wanted: int, now: float) -> None:
         """So many replicas from now on. Who goes first: those that are not ready, then the newest."""

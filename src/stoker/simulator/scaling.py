@@ -101,23 +101,31 @@ class Autoscaler:
 
     # KEDA
 
+    def poll(self, now: float, pods: Sequence[Pod], wanted: int) -> int:
+        """KEDA's own look, from 0 to 1 and back; the rest is its HPA's."""
+        self._arrive(now)
+        keda, policy = self.scenario.keda, self.policy
+        assert keda is not None
+        assert policy is not None
+        figures = figures_of(policy, self._state(now, pods, wanted), self._samples)
+        busy = any(_total(one) for one in figures)
+        if wanted == 0 and busy:
+            self._note(now, 0, 1, "KEDA: a trigger is active", figures)
+            return 1
+        if wanted and not busy and now - self._active >= keda.cooldown:
+            self._note(now, wanted, 0, "KEDA: no trigger was active for the cooldown", figures)
+            return 0
+        return wanted
+
     def _keda(
         self, now: float, policy: Policy, state: FleetState, figures: Sequence[Figures], wanted: int
     ) -> int:
-        """KEDA's HPA asks for totals; from 0 to 1 and back is KEDA's own."""
-        keda, low = self.scenario.keda, policy.low
-        assert keda is not None
-        busy = any(_total(one) for one in figures)
-        if low == 0 and wanted == 0:
-            if busy:
-                self._note(now, 0, 1, "KEDA: a trigger is active", figures)
-            return int(busy)
-        if low == 0 and not busy and now - self._active >= keda.cooldown:
-            self._note(now, wanted, 0, "KEDA: no trigger was active for the cooldown", figures)
+        """KEDA's HPA asks for totals, and rests at 0."""
+        if wanted == 0:
             return 0
         own = replace(
             policy,
-            low=max(1, low),
+            low=max(1, policy.low),
             metrics=tuple(replace(one, kind="External") for one in policy.metrics),
         )
         totals = [one if isinstance(one, Lost) else (_total(one),) for one in figures]
