@@ -109,6 +109,7 @@ def command(**given: Any) -> int:
         click.echo(simulated_text.compared(labels, found))
         for label, (one, _) in zip(labels, scenarios, strict=True):
             click.echo(f"  {label}: profile {simulated_text.profile(one)}")
+        click.echo(simulated_text.findings(found), nl=False)
     else:
         click.echo(simulated_text.text(found[0], scenarios[0][0]))
     return 0
@@ -128,7 +129,7 @@ def _scenario(spec: Any, workload: Any, given: dict[str, Any]) -> Made:
         tuple(_span(one) for one in given["no_nodes"]),
         Failures(
             tuple(_time("--die-at", one) or 0.0 for one in given["die_at"]),
-            _time("--die-every", given["die_every"]),
+            _often(given["die_every"]),
         ),
         given["cold"],
         given["price"],
@@ -218,6 +219,13 @@ def _time(flag: str, text: str | None) -> float | None:
         raise UsageError(f"{flag} {text}", why=str(error), fix=f"{flag} 10m") from None
 
 
+def _often(text: str | None) -> float | None:
+    found = _time("--die-every", text)
+    if found is not None and found <= 0:
+        raise UsageError(f"--die-every {text}", why="expected a time above 0", fix="--die-every 6h")
+    return found
+
+
 def _span(text: str) -> tuple[float, float]:
     begin, dots, end = text.partition("..")
     span = _time("--no-nodes", begin or "0"), _time("--no-nodes", end or "0")
@@ -230,8 +238,11 @@ def _span(text: str) -> tuple[float, float]:
 
 def _phase(text: str) -> tuple[str, float]:
     name, equals, seconds = text.partition("=")
-    found = _time("--phase", seconds) if equals and seconds else None
-    if name not in PHASE_NAMES or found is None:
+    found: float | None = None
+    if name in PHASE_NAMES and equals and seconds:
+        with suppress(UsageError):
+            found = _time("--phase", seconds)
+    if found is None:
         why = f"expected a phase ({', '.join(PHASE_NAMES)}) with its time"
         raise UsageError(f"--phase {text}", why=why, fix="--phase node=120s")
     return name, found

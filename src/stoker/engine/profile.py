@@ -7,10 +7,12 @@ an H200) a longer one, and attention makes long prompts cost more than their tok
 it misses what was measured.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from stoker.bounds import shown
 from stoker.engine.scheduler import Batch
 
 
@@ -44,6 +46,11 @@ class EngineProfile:
         parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least)
         if any(not 0 <= part < 3600 for part in parts) or not any(parts):
             raise ValueError("a profile's times are seconds, none negative and not all zero")
+        counts = (self.prefill_free, self.graph_tokens)
+        if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in counts):
+            raise ValueError("prefill_free and graph_tokens are whole numbers of tokens, none negative")
+        if self.error is not None and not 0 <= self.error < math.inf:
+            raise ValueError("a profile's error is a share, such as 0.05")
 
     def seconds(self, prefill: int, sequences: int, kv: int, pairs: float = 0.0) -> float:
         """How long a step takes that reads so many prompt tokens, and gives so many sequences a token that
@@ -79,11 +86,11 @@ def from_json(raw: Mapping[str, Any]) -> EngineProfile:
     for name, value in raw.items():
         if name not in known:
             raise ValueError(
-                f"unknown field {name!r} of a profile: expected one of {', '.join(sorted(known))}"
+                f"unknown field {shown(name)} of a profile: expected one of {', '.join(sorted(known))}"
             )
         text = name == "source"
         if isinstance(value, bool) or not isinstance(value, str if text else int | float | None):
-            raise ValueError(f"{name} of a profile is {value!r}: expected {'a text' if text else 'seconds'}")
+            raise ValueError(f"{name} of a profile is {shown(value)}: expected {'a text' if text else 'seconds'}")
     if "base" not in raw:
         raise ValueError("a profile has a base: the seconds of the shortest step")
     return EngineProfile(**raw)

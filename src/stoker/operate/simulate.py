@@ -4,16 +4,19 @@ nearest."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stoker.bounds import TEXT, shown
+from stoker.advise.lint.scaling.spec import lint_spec
+from stoker.bounds import TEXT
 from stoker.catalog import profiles
 from stoker.engine.profile import EngineProfile, from_json
 from stoker.errors import StokerError, UsageError
 from stoker.events import Report, silent
+from stoker.findings import Finding
 from stoker.operate.plan import plan
+from stoker.operate.simulated_profile import unlike
 from stoker.planner.plan import Plan
 from stoker.planner.startup import StartPhase, startup
 from stoker.simulator.estimate import estimated
@@ -30,6 +33,7 @@ from stoker.traffic.workload import Workload
 CPU = "cpu"
 RUN, SWEEP = "run.json", "sweep.json"
 RULE = "simulate-profile"
+NEVER = {"lint-hpa-unreachable", "lint-hpa-disabled", "lint-scale-from-zero"}
 NEEDED = "--profile DIR: of `stoker bench --sweep`, which measures one"
 
 
@@ -78,9 +82,17 @@ def scenario(
             cold=asked.cold,
             objectives=asked.objectives or made.objectives,
             share=asked.share,
+            findings=tuple(_findings(decided, asked.profile)),
         ),
         decided,
     )
+
+
+def _findings(decided: Plan, given: str | None) -> Iterator[Finding]:
+    """What is known before it begins: a policy that can never add a replica, a profile of another engine."""
+    yield from (one for one in lint_spec(decided.spec) if one.rule in NEVER)
+    if given is not None:
+        yield from unlike(decided, _file(given), given)
 
 
 def planned(spec: ServeSpec, report: Report = silent) -> Plan:
@@ -156,11 +168,7 @@ def _given(name: str) -> EngineProfile:
         return replace(
             from_json(row.values), source=f"{row.model} on {row.hardware}, vLLM {row.version}, {row.date}"
         )
-    path = Path(name)
-    if path.is_dir():
-        path = next(
-            (path / one for one in ("sweep.json", "run.json") if (path / one).is_file()), path / "run.json"
-        )
+    path = _file(name)
     try:
         raw = json.loads(reading.read_text(path, TEXT, handed=True))
     except Unreadable as error:
@@ -180,7 +188,15 @@ def _given(name: str) -> EngineProfile:
     try:
         return from_json(found)
     except (ValueError, TypeError) as error:
-        raise _no_profile(path, shown(str(error))) from None
+        raise _no_profile(path, str(error)) from None
+
+
+def _file(name: str) -> Path:
+    """The file that holds a profile, of a run's directory or of that name."""
+    path = Path(name)
+    if not path.is_dir():
+        return path
+    return next((path / one for one in (SWEEP, RUN) if (path / one).is_file()), path / RUN)
 
 
 def _no_profile(path: Path, why: str) -> StokerError:

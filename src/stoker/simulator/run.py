@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stoker.findings import Finding
+from stoker.simulator.checks import refused, told
 from stoker.simulator.fleet import Fleet
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
@@ -32,6 +33,7 @@ WORDS = {
     "stream-error": "its replica ended while it was answered",
     "cut": "its replica ended, and it was sent too often",
 }
+TOO_LONG = "400: its prompt leaves no room for an answer within max-model-len"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _once(scenario: Scenario, seed: int, detail: bool) -> End:
             gaps.merge(engine.gaps)
     summary = summarize(fleet.requests, gaps, window, scenario.objectives)
     found = End(summary, use_of(fleet), fleet.scaler.decisions)
+    found.findings = (*scenario.findings, *told(scenario.workload, scenario.limits, fleet.requests))
     found.tokens = sum(one.written for one in fleet.requests)
     if detail and len(fleet.requests) <= RECORDS:
         found.records = records(fleet)
@@ -221,15 +224,12 @@ def records(fleet: Fleet) -> tuple[RequestRecord, ...]:
         for pod in (*fleet.pods, *fleet.gone)
     }
     return tuple(
-        _record(one, ends.get(one.replica), fleet.scenario.profile.overhead) for one in fleet.requests
+        _record(one, ends.get(one.replica), fleet.scenario) for one in fleet.requests
     )
 
 
-def _record(one: Request, ends: array[float] | None, overhead: float) -> RequestRecord:
-    failure = None
-    if one.failed is not None:
-        status = 503 if one.failed == "status" else None
-        failure = Failure(one.failed, WORDS.get(one.failed, ""), status)
+def _record(one: Request, ends: array[float] | None, scenario: Scenario) -> RequestRecord:
+    overhead = scenario.profile.overhead
     return RequestRecord(
         one.index,
         one.due,
@@ -245,8 +245,16 @@ def _record(one: Request, ends: array[float] | None, overhead: float) -> Request
         one.session,
         one.turn,
         str(one.replica) if one.replica else "",
-        failure,
+        _failure(one, scenario),
     )
+
+
+def _failure(one: Request, scenario: Scenario) -> Failure | None:
+    if one.failed is None:
+        return None
+    if one.failed == "status" and refused(scenario.limits, one):
+        return Failure(one.failed, TOO_LONG, 400)
+    return Failure(one.failed, WORDS.get(one.failed, ""), 503 if one.failed == "status" else None)
 
 
 def _times(one: Request, ends: array[float] | None, overhead: float) -> array[float]:

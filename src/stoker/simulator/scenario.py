@@ -9,6 +9,7 @@ from typing import Literal
 from stoker.autoscale.policy import Controller, Policy
 from stoker.engine.profile import EngineProfile
 from stoker.engine.scheduler import SchedulerLimits
+from stoker.findings import Finding
 from stoker.fleet.state import Phase
 from stoker.traffic.objectives import SHARE, LatencyObjectives
 from stoker.traffic.workload import Workload
@@ -83,7 +84,7 @@ class Scenario:
     while nothing is ready; 0 for an endpoint that holds none. drain: how long a replica that leaves may
     finish. timeout: how long a client waits for its whole answer. tries: how often the endpoint sends a
     request that has shown nothing yet. cold: whether it begins without a replica, rather than with the
-    lowest number.
+    lowest number. findings: what was found before it began.
     """
 
     limits: SchedulerLimits
@@ -108,3 +109,4 @@ class Scenario:
     name: str = "fleet"
     model: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()

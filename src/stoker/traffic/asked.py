@@ -156,7 +156,7 @@ def _step(rate: str, seconds: str) -> Piece:
 
 def _prompts(words: Words, files: Files, trace: Trace | None) -> Prompts:
     if trace is not None:
-        return Recorded(trace.rows, trace.block)
+        return Recorded(trace.rows, trace.block, trace.skipped, trace.sorted)
     if "prompts" in words:
         output = _lengths(words, "output_len", None)
         given = files.prompts(str(words["prompts"].value))

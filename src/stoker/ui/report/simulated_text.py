@@ -173,6 +173,12 @@ def compared(names: Sequence[str], found: Sequence[Simulated]) -> str:
     return table(rows, frozenset(range(1, len(names) + 1)))
 
 
+def findings(found: Sequence[Simulated]) -> str:
+    """What has to be said of several, each once."""
+    every = dict.fromkeys(one for each in found for one in each.run.findings if one.severity != "note")
+    return "".join(f"{checked(one)}\n" for one in every)
+
+
 def _cell(one: Interval | None, unit: str) -> str:
     if one is None:
         return "-"
