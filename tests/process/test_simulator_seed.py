@@ -14,7 +14,8 @@ from stoker.traffic.lengths import fixed
 from stoker.traffic.workload import Synthetic
 from stoker.units import Range
 
-load = waves(2, 40, 10, 2, Synthetic(fixed(400), fixed(60), prefixes=3, prefix=256, turns=fixed(2), think=1.0))
+talk = Synthetic(fixed(400), fixed(60), prefixes=3, prefix=256, turns=fixed(2), think=1.0)
+load = waves(2, 40, 10, 2, talk)
 made = Scenario(ROOMY, USUAL, load, Range(2, 4), queue_policy(2, 4), failures=Failures((8.0,), 20.0))
 found = simulate(made)
 print(json.dumps([asdict(one) for one in found.figures.values()] + [asdict(one) for one in found.decisions]))

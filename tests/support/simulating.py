@@ -11,19 +11,20 @@ from unittest import mock
 from stoker.autoscale.policy import Metric, Policy, Rate, Rules
 from stoker.engine.profile import EngineProfile
 from stoker.engine.scheduler import SchedulerLimits
-from stoker.simulator import engine as engines
+from stoker.engine.scheduler import steady as steps
 from stoker.simulator.engine import Engine
 from stoker.simulator.fleet import Fleet
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
 from stoker.simulator.scenario import Scenario
-from stoker.traffic.arrivals import ClosedLoop, Law, Piece, Replay, OpenLoop, steady
+from stoker.traffic.arrivals import ClosedLoop, Law, OpenLoop, Piece, Replay, steady
 from stoker.traffic.lengths import fixed
 from stoker.traffic.traces import TraceRow
 from stoker.traffic.workload import Recorded, Synthetic, Workload
 
 Ask = tuple[float, int, int, tuple[Any, ...], float | None]  # when, prompt, answer, content, when it leaves
 
+SMALL = Synthetic(fixed(64), fixed(16))
 STEADY = EngineProfile(0.02)  # each step alike
 USUAL = EngineProfile(0.01, 2e-5, 1e-4, 1e-7)
 ROOMY = SchedulerLimits(num_gpu_blocks=4001, max_model_len=4096, max_num_seqs=64)
@@ -36,7 +37,7 @@ def drive(
     asks: Sequence[Ask], limits: SchedulerLimits, profile: EngineProfile, merged: bool = True
 ) -> tuple[Engine, list[Request]]:
     """Takes an engine through requests; without `merged`, step by step."""
-    with mock.patch.object(engines, "steady", engines.steady if merged else lambda _: 0):
+    with mock.patch("stoker.simulator.engine.steady", steps if merged else lambda _: 0):
         one = Engine(limits, profile, Gaps(), logged=True)
         requests = [
             Request(number, prompt, output, at, content=content)
@@ -92,7 +93,9 @@ def random_asks(random: Random, count: int = 50, leaving: bool = False) -> list[
 # fleets
 
 
-def queue_policy(low: int, high: int, target: float = 2.0, window: int = 60, name: str = "queue-depth") -> Policy:
+def queue_policy(
+    low: int, high: int, target: float = 2.0, window: int = 60, name: str = "queue-depth"
+) -> Policy:
     """A fleet that grows with its queue."""
     kind = "External" if name == "in-flight" else "Pods"
     down = Rules(window, (Rate("Percent", 100, 15),))
@@ -107,7 +110,7 @@ def open_load(
     limit: int | None = None,
     law: Law = "poisson",
     seed: int = 0,
-    prompts: Synthetic = Synthetic(fixed(64), fixed(16)),
+    prompts: Synthetic = SMALL,
 ) -> Workload:
     """Requests at one rate."""
     return Workload(steady(rate, law), prompts, seconds, limit, seed)
@@ -120,7 +123,7 @@ def waves(low: float, high: float, each: float, count: int, prompts: Synthetic, 
 
 
 def closed_load(
-    users: int, *, think: float = 0.0, seconds: float = 60.0, seed: int = 0, prompts: Synthetic = Synthetic()
+    users: int, *, think: float = 0.0, seconds: float = 60.0, seed: int = 0, prompts: Synthetic = SMALL
 ) -> Workload:
     """Users in a loop."""
     return Workload(ClosedLoop(users, think), prompts, seconds, seed=seed)
@@ -131,7 +134,9 @@ def trace(*rows: tuple[float, int, int]) -> Workload:
     return Workload(Replay(), Recorded(tuple(TraceRow(*row) for row in rows)))
 
 
-def ran(scenario: Scenario, seed: int = 0, look: Callable[[Fleet, float], None] | None = None, **more: Any) -> Fleet:
+def ran(
+    scenario: Scenario, seed: int = 0, look: Callable[[Fleet, float], None] | None = None, **more: Any
+) -> Fleet:
     """A fleet after its end; `look` is called each second of it."""
     fleet = Fleet(scenario, seed, **more)
     if look is not None:

@@ -41,7 +41,9 @@ def write(**fields: Any) -> None:
 class Said:
     """A command's end."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str, load: tuple[str, ...] = SHORT) -> None:
+    def __init__(
+        self, capsys: pytest.CaptureFixture[str], *words: str, load: tuple[str, ...] = SHORT
+    ) -> None:
         self.code = run(["simulate", *load, *words])
         self.out, self.err = capsys.readouterr()
 
@@ -84,16 +86,9 @@ def test_its_json_has_what_the_reference_names(capsys: pytest.CaptureFixture[str
     assert all(name in said for name in found["fleet"])
 
 
-def test_without_a_price_there_is_no_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    value = {"name": "shop", "model": "./model", "engine": {"kind": "simulated"}, "hardware": "cpu"}
-    Path("stoker.yaml").write_text(json.dumps(value))
-    Path("own.json").write_text('{"base": 0.02}')
-    found = json.loads(Said(capsys, "-o", "json", "--profile", "own.json").out)
-    assert found["fleet"]["cost"] is None
-    assert found["dollars_a_million"] is None
-    assert "cost" not in found["figures"]
-    dear = json.loads(Said(capsys, "-o", "json", "--profile", "own.json", "--price", "2").out)
-    assert dear["fleet"]["cost"] == pytest.approx(2 * dear["fleet"]["node_hours"])
+def test_a_price_is_of_one_replica(capsys: pytest.CaptureFixture[str]) -> None:
+    dear = json.loads(Said(capsys, "-o", "json", "--price", "2").out)["fleet"]
+    assert dear["cost"] == pytest.approx(2 * 8 * dear["node_hours"])  # its machine has room for eight
 
 
 def test_other_fields_stand_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,13 +101,17 @@ def test_other_fields_stand_beside_each_other(capsys: pytest.CaptureFixture[str]
     assert [one["label"] for one in found] == ["as asked", "replicas=2"]
     first, second = (one["figures"] for one in found)
     assert second["replica_hours"]["mean"] == pytest.approx(2 * first["replica_hours"]["mean"], rel=0.05)
-    assert second["cost"]["mean"] == pytest.approx(first["cost"]["mean"], rel=0.05)  # both on one machine of 8
+    assert second["cost"]["mean"] == pytest.approx(
+        first["cost"]["mean"], rel=0.05
+    )  # both on one machine of 8
     assert second["e2e_p99"]["mean"] < first["e2e_p99"]["mean"]
 
 
 def test_a_kept_run_is_one_that_report_reads(capsys: pytest.CaptureFixture[str]) -> None:
     assert Said(capsys, "--results", "kept").code == 0
-    assert {"run.json", "records.jsonl", "timeline.jsonl", "report.html"} <= {one.name for one in Path("kept").iterdir()}
+    assert {"run.json", "records.jsonl", "timeline.jsonl", "report.html"} <= {
+        one.name for one in Path("kept").iterdir()
+    }
     assert run(["report", "kept"]) == 0
     assert "shop" in capsys.readouterr().out
     assert Said(capsys, "--results", "more", "--set", "replicas=2").code == 0
@@ -204,7 +203,9 @@ def test_a_trace_that_is_none_is_refused(rows: str, says: str, capsys: pytest.Ca
     assert "t.csv" in said
 
 
-def test_a_prompt_file_that_leaves_the_end_to_the_model_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_prompt_file_that_leaves_the_end_to_the_model_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     Path("p.jsonl").write_text('{"prompt": "Hello"}\n')
     load = ("--rate", "4", "--duration", "10s", "--prompts", "p.jsonl")
     assert "does not say how long answers are" in refused(capsys, load=load)

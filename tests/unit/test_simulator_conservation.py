@@ -40,7 +40,9 @@ def load(random: Random) -> Workload:
         case 0:
             return open_load(random.choice((2, 10, 40)), seconds=60, seed=seed, prompts=SHORT)
         case 1:
-            return closed_load(random.choice((3, 30)), think=random.choice((0.3, 2.0)), seed=seed, prompts=TALK)
+            return closed_load(
+                random.choice((3, 30)), think=random.choice((0.3, 2.0)), seed=seed, prompts=TALK
+            )
         case 2:
             return waves(1, 40, 15, 3, SHORT, seed)
         case 3:
@@ -64,7 +66,14 @@ def scenario(random: Random) -> Scenario:
     )
     stock_outs = ((10.0, 30.0),) if random.random() < 0.5 else ()
     pool = NodePool(
-        random.choice((None, 8.0)), random.choice((1, 2)), 1, random.choice((None, 2)), 15.0, stock_outs, 1.0, 1
+        random.choice((None, 8.0)),
+        random.choice((1, 2)),
+        1,
+        random.choice((None, 2)),
+        15.0,
+        stock_outs,
+        1.0,
+        1,
     )
     return Scenario(
         limits,

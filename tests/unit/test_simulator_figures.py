@@ -53,7 +53,7 @@ def decoding(profile: EngineProfile, measured: dict[str, Any]) -> dict[str, floa
 
 
 def reading(profile: EngineProfile, measured: dict[str, Any]) -> dict[str, float]:
-    """By how much it misses each prompt alone, batch by batch of 8,192 tokens, as the scheduler makes them."""
+    """By how much it misses each prompt alone, in batches of the scheduler's."""
     return {
         tokens: 1000 * _alone(profile, int(tokens)) / cell["ms_median"] - 1
         for tokens, cell in measured["prefill_alone_ms"].items()
@@ -125,9 +125,8 @@ RUNNING = 111.0
 
 def scaled_up() -> tuple[Fleet, Plan]:
     """The guide's spec under its load: one replica of the target 10, and 17 requests at once."""
-    text = (
-        "target: kubernetes\nreplicas: 1..5\nscaling: {metrics: {batch-size: 10}}\nengine: {max-model-len: 4K}\n"
-    )
+    scaling = "scaling: {metrics: {batch-size: 10}}\nengine: {max-model-len: 4K}\n"
+    text = f"target: kubernetes\nreplicas: 1..5\n{scaling}"
     plan = planned("l4:1", text)
     profile = estimated(plan)
     assert profile is not None
@@ -139,9 +138,9 @@ def test_a_scale_up_takes_as_long_as_in_the_guides_events() -> None:
     fleet, plan = scaled_up()
     pod = next(one for one in fleet.pods if one.asked > 0)
     assert pod.nodes[0].ready - pod.asked == TRIGGERED - SCHEDULED == 93
-    # Until its container runs: 102 s here, 110 s by the events and 111 s by the pods' list. Events are of whole
-    # seconds and tell of no more than what they name: 2 s until the autoscaler acts and some 5 s until the disk
-    # is attached and the pull begins are in no phase of ours.
+    # Until its container runs: 102 s here, 110 s by the events and 111 s by the pods' list. Events are of
+    # whole seconds and tell of no more than what they name: 2 s until the autoscaler acts, and some 5 s until
+    # the disk is attached and the pull begins, are in no phase of ours.
     began = pod.started - pod.asked
     assert began == pytest.approx(CREATED - BEGUN, abs=10)
     assert began == pytest.approx(RUNNING, abs=10)

@@ -1,5 +1,6 @@
 """What befalls a simulated fleet: machines, deaths, drains, queues; and what has to hold of two runs."""
 
+import itertools
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -93,7 +94,9 @@ def grown(**pool: Any) -> Fleet:
     policy = queue_policy(1, 6, target=1)
     load = open_load(6.0, seconds=600, prompts=Synthetic(fixed(10), fixed(40)))
     limits = replace(ROOMY, max_num_seqs=8)
-    return ran(Scenario(limits, SLOW, load, Range(1, 6), policy, starting=STARTING, pool=NodePool(60.0, **pool)))
+    return ran(
+        Scenario(limits, SLOW, load, Range(1, 6), policy, starting=STARTING, pool=NodePool(60.0, **pool))
+    )
 
 
 def test_a_new_replica_is_ready_after_its_machine_and_its_phases() -> None:
@@ -146,7 +149,9 @@ def test_who_waits_too_long_gets_503() -> None:
 
 def test_a_death_costs_what_had_shown_something_and_the_rest_is_sent_again() -> None:
     rows = [(0.0, 10, 100), (0.05, 10, 100), (4.98, 10, 20)]
-    fleet = ran(made(trace(*rows), replicas=Range(2, 2), failures=Failures((5.0,)), starting=STARTING), seed=1)
+    fleet = ran(
+        made(trace(*rows), replicas=Range(2, 2), failures=Failures((5.0,)), starting=STARTING), seed=1
+    )
     assert fleet.deaths == 1
     kinds = [one.failed for one in fleet.requests]
     assert kinds.count("stream-error") == 1
@@ -228,7 +233,9 @@ def test_turns_come_after_the_answer_and_the_pause() -> None:
 
 def figures(seed: int, scenario: Scenario) -> list[Any]:
     fleet = ran(scenario, seed)
-    return [(one.due, one.first, one.last_at, one.replica, one.failed) for one in fleet.requests] + fleet.counts
+    return [
+        (one.due, one.first, one.last_at, one.replica, one.failed) for one in fleet.requests
+    ] + fleet.counts
 
 
 EVERYTHING: dict[str, Any] = {
@@ -256,7 +263,7 @@ def test_more_replicas_never_answer_later(seed: int) -> None:
     for count in (1, 2, 4, 8):
         fleet = ran(made(load, replicas=Range(count, count), profile=USUAL))
         ttfts.append(fmean(one.ttft or 0 for one in fleet.requests))
-    assert all(after <= before + 1e-3 for before, after in zip(ttfts, ttfts[1:], strict=False)), ttfts
+    assert all(after <= before + 1e-3 for before, after in itertools.pairwise(ttfts)), ttfts
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -281,6 +288,12 @@ def test_a_higher_price_costs_as_much_more() -> None:
     assert dear.use.cost == pytest.approx(2.5 * cheap.use.cost)
     assert dear.dollars_a_million == pytest.approx(2.5 * (cheap.dollars_a_million or 0))
     assert dear.figures["ttft_p50"] == cheap.figures["ttft_p50"]
+
+
+def test_without_a_price_there_is_no_cost() -> None:
+    found = simulate(made(open_load(2.0, seconds=20, prompts=SOME), profile=USUAL))
+    assert (found.use.cost, found.dollars_a_million) == (None, None)
+    assert "cost" not in found.figures
 
 
 def test_more_seeds_tell_how_sure_a_figure_is() -> None:

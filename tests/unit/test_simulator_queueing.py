@@ -100,7 +100,9 @@ def test_several_places_wait_as_m_m_c(places: int, load: float) -> None:
 def test_without_limit_each_has_the_pace_of_one() -> None:
     """M/G/infinity: nobody waits for others, and the number in service is the load offered."""
     rate, mean = 20.0, 50
-    found = drive([(at, 1, n, (), None) for at, n in answers("geometric", mean, rate, 8000)], limits(5000), STEADY)
+    found = drive(
+        [(at, 1, n, (), None) for at, n in answers("geometric", mean, rate, 8000)], limits(5000), STEADY
+    )
     requests = found[1]
     assert max(waited(one) for one in requests) < STEP + 1e-9
     seconds = requests[-1].due

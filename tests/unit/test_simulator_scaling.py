@@ -1,5 +1,5 @@
-"""What scales a simulated fleet decides as what scales a real one: a local fleet's autoscaler, an HPA's trace,
-KEDA from 0 to 1 and back."""
+"""What scales a simulated fleet decides as what scales a real one: a local fleet's autoscaler, an HPA's
+trace, KEDA from 0 to 1 and back."""
 
 from dataclasses import replace
 from pathlib import Path

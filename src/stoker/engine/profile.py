@@ -90,7 +90,9 @@ def from_json(raw: Mapping[str, Any]) -> EngineProfile:
             )
         text = name == "source"
         if isinstance(value, bool) or not isinstance(value, str if text else int | float | None):
-            raise ValueError(f"{name} of a profile is {shown(value)}: expected {'a text' if text else 'seconds'}")
+            raise ValueError(
+                f"{name} of a profile is {shown(value)}: expected {'a text' if text else 'seconds'}"
+            )
     if "base" not in raw:
         raise ValueError("a profile has a base: the seconds of the shortest step")
     return EngineProfile(**raw)

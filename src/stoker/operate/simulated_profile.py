@@ -23,7 +23,8 @@ def unlike(plan: Plan, path: Path, name: str) -> Iterator[Finding]:
     if row is not None:
         shape = plan.shape
         same = shape is None or (
-            row.architecture == shape.architecture and abs(row.parameters / max(1, shape.parameters) - 1) < 0.03
+            row.architecture == shape.architecture
+            and abs(row.parameters / max(1, shape.parameters) - 1) < 0.03
         )
         yield from _said("model", row.model, plan.spec.model.served_name, same)
         gpu = plan.hardware.gpu_type
@@ -38,7 +39,9 @@ def unlike(plan: Plan, path: Path, name: str) -> Iterator[Finding]:
         return
     model = run.get("model")
     if isinstance(model, str) and model:
-        yield from _said("model", shown(model), plan.spec.model.served_name, model == plan.spec.model.served_name)
+        yield from _said(
+            "model", shown(model), plan.spec.model.served_name, model == plan.spec.model.served_name
+        )
     hardware = spec.get("hardware")
     gpu_name = hardware.get("gpu") if isinstance(hardware, dict) else None
     if isinstance(gpu_name, str) and plan.spec.hardware.gpu not in (None, gpu_name):

@@ -3,6 +3,7 @@ engine takes, and engines that never were asked."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -50,8 +51,8 @@ def _trace(prompts: Recorded) -> Iterator[Finding]:
     if pause > max(PAUSE, MEANWHILE * usual) or (pause > PAUSE and len(prompts.rows) < MEANWHILE):
         yield Finding(
             f"the trace has a pause of {pause / 3600:.1f} hours, after {after / 3600:.1f} hours",
-            why="replicas are paid for meanwhile, and the autoscaler is at its lowest: figures of rates, cost and "
-            "idle time are of the pause too",
+            why="replicas are paid for meanwhile, and the autoscaler is at its lowest: rates, cost "
+            "and idle time count it in",
             fix="cut the trace there, if the pause is one of the recording",
             severity="warning",
             rule="simulate-trace",
@@ -60,7 +61,7 @@ def _trace(prompts: Recorded) -> Iterator[Finding]:
 
 def _longest(rows: Sequence[TraceRow]) -> tuple[float, float]:
     """The longest time without a request, and when it begins."""
-    gaps = [(after.at - row.at, row.at) for row, after in zip(rows, rows[1:], strict=False)]
+    gaps = [(after.at - row.at, row.at) for row, after in itertools.pairwise(rows)]
     return max(gaps, default=(0.0, 0.0))
 
 
@@ -69,8 +70,8 @@ def _refused(limits: SchedulerLimits, requests: Sequence[Request]) -> Iterator[F
     if long:
         yield Finding(
             f"{len(long):,} of {len(requests):,} requests are refused with 400: their prompts are too long",
-            why=f"the longest has {max(long):,} tokens, max-model-len is {limits.max_model_len:,}; vLLM takes "
-            "what leaves room for an answer",
+            why=f"the longest has {max(long):,} tokens, max-model-len is {limits.max_model_len:,}; vLLM "
+            "takes what leaves room for an answer",
             fix="engine: {max-model-len: …}, or a workload of shorter prompts",
             severity="warning",
             rule="simulate-too-long",
@@ -99,7 +100,9 @@ def _stuck(limits: SchedulerLimits, requests: Sequence[Request]) -> Iterator[Fin
             severity="error",
             rule="simulate-cache",
         )
-    if requests and math.inf == min((one.first for one in requests if one.first is not None), default=math.inf):
+    if requests and math.inf == min(
+        (one.first for one in requests if one.first is not None), default=math.inf
+    ):
         yield Finding(
             "no request was answered",
             why="no replica was ready in time, or all were refused: the line `failed` says which",

@@ -223,9 +223,7 @@ def records(fleet: Fleet) -> tuple[RequestRecord, ...]:
         pod.number: array("d", [at for one in pod.engines for at in one.ends or ()])
         for pod in (*fleet.pods, *fleet.gone)
     }
-    return tuple(
-        _record(one, ends.get(one.replica), fleet.scenario) for one in fleet.requests
-    )
+    return tuple(_record(one, ends.get(one.replica), fleet.scenario) for one in fleet.requests)
 
 
 def _record(one: Request, ends: array[float] | None, scenario: Scenario) -> RequestRecord:
