@@ -107,6 +107,14 @@ def test_other_fields_stand_beside_each_other(capsys: pytest.CaptureFixture[str]
     assert second["e2e_p99"]["mean"] < first["e2e_p99"]["mean"]
 
 
+def test_a_field_beside_it_may_be_a_whole_part(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = 'replicas=1..3 scaling={"metrics": {"batch-size": 0.2}}'
+    found = json.loads(Said(capsys, "--versus", fields, "-o", "json", "--input-len", "2000").out)
+    assert found[1]["label"] == fields
+    assert found[1]["decisions"]
+    assert not found[0]["decisions"]
+
+
 def test_a_kept_run_is_one_that_report_reads(capsys: pytest.CaptureFixture[str]) -> None:
     assert Said(capsys, "--results", "kept").code == 0
     assert {"run.json", "records.jsonl", "timeline.jsonl", "report.html"} <= {
@@ -131,7 +139,8 @@ def test_a_kept_run_is_one_that_report_reads(capsys: pytest.CaptureFixture[str])
         (("--profile", "nowhere"), "there is nothing of that name"),
         (("--profile", "nowhere"), "or one of h200-llama-8b"),
         (("--versus", "replicas"), "expected fields such as replicas=1..3"),
-        (("--versus", "replicas='2"), "No closing quotation"),
+        (("--versus", ""), "expected fields such as replicas=1..3"),
+        (("--versus", "a b=1"), "expected fields such as replicas=1..3"),
         (("--versus", "replicas=9..1"), "the first number is the smaller one"),
         (("--phase", "node=soon"), "--phase node=120s"),
         (("--phase", "lunch=1h"), "expected a phase (node, image"),

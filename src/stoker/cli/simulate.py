@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -197,15 +196,10 @@ def _keep(path: Path, found: Simulated) -> None:
 
 
 def _fields(text: str) -> tuple[str, ...]:
-    """`replicas=1..3 hardware=l4`: fields with blanks between them."""
-    try:
-        found = tuple(shlex.split(text))
-    except ValueError as error:
-        found = ()
-        why = str(error)
-    else:
+    """`replicas=1..3 hardware=l4`: fields with blanks between them; values may have blanks and quotes."""
+    found = tuple(re.split(r"\s+(?=[a-z][\w.-]*=)", text.strip()))
+    if not all(re.match(r"[a-z][\w.-]*=", one) for one in found):
         why = "expected fields such as replicas=1..3, with blanks between them"
-    if not found or not all("=" in one for one in found):
         raise UsageError(f"--versus {text}", why=why, fix="--versus 'replicas=1..3 hardware=l4'")
     return found
 
