@@ -3,10 +3,10 @@
     python -m benchmarks.simulator [--trace AzureLLMInferenceTrace_conv.csv] [--peer PYTHON | --no-peer]
 
 Speed: simulated requests a second of one core, on the same list of requests for both: ours steps vLLM's
-scheduler with a profile measured on an H200, vllm-sr-sim (semantic-router's fleet simulator, PyPI) has one event
-a request, no steps, no prefix cache and no autoscaler. It is installed into a temporary environment, or run with
-`--peer`, an interpreter that has it. Targets: 50,000/s for one replica, five times the peer, the Azure hour on
-20 replicas in less than 10 s.
+scheduler with a profile measured on an H200, vllm-sr-sim (semantic-router's fleet simulator, PyPI) has one
+event a request, no steps, no prefix cache and no autoscaler. It is installed into a temporary environment, or
+run with `--peer`, an interpreter that has it. Targets: 50,000/s for one replica, five times the peer, the
+Azure hour on 20 replicas in less than 10 s.
 
 Money: `money` is GPU hours of two settings at equal attainment on a trace: for what `stoker suggest` writes.
 """
@@ -157,7 +157,8 @@ def installed(folder: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """GPU hours of a setting and of the guide's, and the share of requests that kept the objectives with each.
+    """GPU hours of a setting and of the guide's, and the share of requests that kept the objectives with
+    each.
 
     equal: the guide's, with as many replicas at least as bring it to the same attainment.
     """
