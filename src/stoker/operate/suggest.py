@@ -17,6 +17,7 @@ from stoker.events import Progress, Report, silent
 from stoker.operate import simulate as simulating
 from stoker.operate.simulate import Asked
 from stoker.planner.plan import Plan
+from stoker.simulator.bounds import expected, least_replicas
 from stoker.simulator.choices import Choice, Weighed, weighed
 from stoker.simulator.run import simulate
 from stoker.simulator.scenario import Scenario
@@ -25,6 +26,7 @@ from stoker.spec.nouns import HardwareSpec, ServeSpec
 from stoker.traffic.workload import Workload
 
 MOST = 64
+HOPELESS = 4.0  # times as many requests that break an objective as may: then a trial is given up
 OWN = "as the file has it"
 SEQS = (32, 64, 128, 256, 512)
 BATCHES = (1024, 2048, 4096, 8192, 16384)
@@ -73,7 +75,8 @@ def suggest(
             fix="--slo ttft=1s,itl=50ms",
             rule="suggest-slo",
         )
-    wanted = Wanted(first.share, tuple(bases), _metrics(spec), most, seeds)
+    least = {name: least_replicas(base.scenario) for name, base in bases.items()}
+    wanted = Wanted(first.share, tuple(bases), _metrics(spec), most, seeds, least)
     tried = 0
 
     def told(words: str) -> None:
@@ -105,7 +108,7 @@ def _bases(
     out: dict[str, Base] = {}
     left: dict[str, str] = {}
     error: StokerError | None = None
-    candidates = [(OWN, spec, {})] if not any_gpu else []
+    candidates: list[Candidate] = [(OWN, spec, {})]
     candidates += _hardware(spec) if any_gpu else []
     for name, other, fields in candidates:
         report(Progress("suggest", f"planning {name}"))
@@ -114,7 +117,7 @@ def _bases(
         except (DoesNotFit, UsageError) as reason:
             error, left[name] = reason, reason.finding.why or reason.finding.what
             continue
-        if any_gpu and made.pool.price is None:
+        if name != OWN and made.pool.price is None:
             left[name] = "no page at hand states its price"
             continue
         out[name] = Base(made, decided, fields)
@@ -178,7 +181,9 @@ def _begin(bases: dict[str, Scenario]) -> None:
 
 def _one(task: tuple[Choice, int]) -> Weighed:
     choice, seeds = task
-    return weighed(choice, simulate(choice.of(_BASES[choice.base]), seeds=seeds, detail=False))
+    scenario = choice.of(_BASES[choice.base])
+    enough = HOPELESS * (1 - scenario.share) * expected(scenario.workload)
+    return weighed(choice, simulate(scenario, seeds=seeds, detail=False, enough=enough))
 
 
 @contextmanager

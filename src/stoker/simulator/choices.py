@@ -98,6 +98,7 @@ class Weighed:
     broken: Mapping[str, int] = field(default_factory=dict)
     near: Mapping[str, float] = field(default_factory=dict)
     at_once: float = 0.0
+    given_up: bool = False
 
     def keeps(self, share: float) -> bool:
         """Whether it keeps them in the mean."""
@@ -123,6 +124,7 @@ def weighed(choice: Choice, found: Simulated) -> Weighed:
         summary.broken,
         near,
         summary.peak_concurrency / max(1, found.use.most),
+        found.given_up,
     )
 
 
@@ -133,7 +135,8 @@ def _told(figures: Mapping[str, Interval], name: str) -> bool:
 def front(found: list[Weighed]) -> list[Weighed]:
     """Those of which none is cheaper and keeps more: the cheapest first."""
     out: list[Weighed] = []
-    for one in sorted(found, key=lambda one: (one.cost.mean, -one.attainment.mean)):
+    whole = [one for one in found if not one.given_up]
+    for one in sorted(whole, key=lambda one: (one.cost.mean, -one.attainment.mean)):
         if not out or one.attainment.mean > out[-1].attainment.mean + 1e-9:
             out.append(one)
     return out

@@ -17,18 +17,25 @@ from stoker.simulator.routing import Router, router
 from stoker.simulator.scaling import Autoscaler
 from stoker.simulator.scenario import Scenario
 from stoker.simulator.source import Source
+from stoker.simulator.summary import kept
 from stoker.traffic.records import ErrorKind
 from stoker.traffic.workload import Session
 
+CHECKED = 10.0  # seconds from one look to the next whether it is to be given up
 RETRY = 1.0  # seconds until a pod without a node asks again
 
 
 class Fleet:
     """One run of a scenario with one seed. `run` takes it to its end. logged: whether engines keep the end of
-    each of their steps."""
+    each of their steps. enough: how many requests may break an objective before it is given up, None for any
+    number."""
 
-    def __init__(self, scenario: Scenario, seed: int = 0, logged: bool = False) -> None:
-        self.scenario, self.logged = scenario, logged
+    def __init__(
+        self, scenario: Scenario, seed: int = 0, logged: bool = False, enough: float | None = None
+    ) -> None:
+        self.scenario, self.logged, self._enough = scenario, logged, enough
+        self.given_up = False
+        self.broken = 0  # requests that are done and broke an objective, where that is counted
         self.now = 0.0
         self.pods: list[Pod] = []
         self.gone: list[Pod] = []
@@ -65,6 +72,8 @@ class Fleet:
             pod = self._pod_due[0][0] if self._pod_due else math.inf
             now = min(arrival, event, pod)
             if now > end or (not self.open and self._next_arrival is None and not self._later):
+                break
+            if self.given_up:
                 break
             self.now = now
             if pod <= now:
@@ -113,6 +122,19 @@ class Fleet:
             self.at(when, self._fail_one)
         if scenario.failures.every:
             self._next_failure(0.0)
+        if self._enough is not None:
+            self.every(CHECKED, self._give_up, CHECKED)
+
+    def _give_up(self, now: float) -> None:
+        """Stops where too many have broken an objective already, or will."""
+        bounds = self.scenario.objectives
+        late = bounds.ttft if bounds.ttft is not None else bounds.e2e
+        overdue = 0
+        if late is not None:
+            held = [*self.waiting, *(one for pod in self.pods for one in pod.running)]
+            overdue = sum(one.first is None and one.due + late < now for one in held)
+        assert self._enough is not None
+        self.given_up = self.broken + overdue > self._enough
 
     def _made(self, now: float) -> Pod:
         self._number += 1
@@ -189,6 +211,8 @@ class Fleet:
     def _done(self, request: Request, now: float) -> None:
         """What its user does next."""
         self.open -= 1
+        if self._enough is not None and not kept(request, self.scenario.objectives):
+            self.broken += 1
         session = self._talks.get(request.session)
         if session is None:
             return

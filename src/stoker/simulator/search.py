@@ -9,7 +9,7 @@ that keeps the objectives with 95 % confidence is known. What evaluates is given
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stoker.simulator.choices import BEHAVIORS, Choice, Weighed, front
@@ -24,7 +24,8 @@ SLACK = 0.002  # of attainment, within which a first trial with one seed is not 
 @dataclass(slots=True)
 class Found:
     """What a search found. best: None, where nothing keeps the objectives; static: the least fixed number that
-    does; nearest: the one that keeps most. guide: the guide's own setting. tried: all."""
+    does; statics: of each base. nearest: the one that keeps most. guide: the guide's own setting on the
+    file's own base; guide_equal: with as many replicas at least as it needs. tried: all."""
 
     best: Weighed | None = None
     static: Weighed | None = None
@@ -32,7 +33,7 @@ class Found:
     guide: Weighed | None = None
     guide_equal: Weighed | None = None
     tried: list[Weighed] = field(default_factory=list)
-    alone: Weighed | None = None
+    statics: dict[str, Weighed] = field(default_factory=dict)
 
     @property
     def front(self) -> list[Weighed]:
@@ -43,13 +44,14 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is searched for. bases: scenarios to choose from, by name, the file's own first. metrics: that the
-    endpoint can serve. most: replicas at most."""
+    endpoint can serve. most: replicas at most; least: of each base, below which nothing need be tried."""
 
     share: float
     bases: tuple[str, ...]
     metrics: tuple[str, ...]
     most: int
     seeds: int
+    least: Mapping[str, int] = field(default_factory=dict)
     guide_target: float = 10.0
 
 
@@ -92,7 +94,8 @@ class Search:
 
     def _static(self, base: str) -> None:
         """The least number that keeps the objectives; the cheapest base's is kept."""
-        low, high = 0, 1
+        high = min(self.wanted.most, self.wanted.least.get(base, 1))
+        low = high - 1
         self._told(f"{base}: how many replicas it takes")
         while True:
             (one,) = self.try_all([Choice(base, high, high)])
@@ -105,7 +108,7 @@ class Search:
             middle = (low + high) // 2
             (tried,) = self.try_all([Choice(base, middle, middle)])
             low, high = (low, middle) if self._keeps(tried) else (middle, high)
-        one = self._known[Choice(base, high, high)]
+        one = self.found.statics[base] = self._known[Choice(base, high, high)]
         if self.found.static is None or one.cost.mean < self.found.static.cost.mean:
             self.found.static = one
 
@@ -200,14 +203,14 @@ class Search:
     def _against_the_guide(self) -> None:
         """The guide's own setting with the same bounds, and with as many replicas at least as it needs to keep
         the objectives as well."""
-        best = self.found.best
-        if best is None or best.choice.high < 2:
+        base = self.wanted.bases[0]
+        static = self.found.statics.get(base)
+        if self.found.best is None or static is None or static.choice.high < 2:
             return
         self._told("what the guide's own setting does")
-        top = max(best.choice.high, 2)
-        base = best.choice.base
-        metric = "queue-depth"
-        guide = Choice(base, 1, top, metric, self.wanted.guide_target)
+        best = self.found.best.choice
+        top = max(static.choice.high + 1, best.high if best.base == base else 2)
+        guide = Choice(base, 1, top, "queue-depth", self.wanted.guide_target)
         (self.found.guide,) = self.try_all([guide], self.wanted.seeds)
         low, high = 1, top
         while low < high:
