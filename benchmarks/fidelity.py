@@ -1,11 +1,11 @@
 """How near a simulation comes to real vLLM on loads that it was not calibrated on.
 
-`python -m benchmarks.fidelity [--keep DIR] [--seconds 20] [--quick]`. Real vLLM here, on this machine's cores: one
-sweep gives its profile, then other loads (rates, lengths, bursts, steps, users, two replicas, a scale-up in the
-middle) are sent and simulated with the same requests at the same times. Printed: each case's mean time to first
-token and end to end, real and simulated, and the medians of their errors beside what BLIS publishes (6.7 % and
-17.6 %). Aim: 5 % end to end, 10 % to the first token. `--gpu FILE` compares with a GPU's recorded load tests
-instead (data of one H200), with the shipped profile.
+`python -m benchmarks.fidelity [--keep DIR] [--seconds 20] [--quick]`. Real vLLM here, on this machine's
+cores: one sweep gives its profile, then other loads (rates, lengths, bursts, steps, users, two replicas, a
+scale-up in the middle) are sent and simulated with the same requests at the same times. Printed: each case's
+mean time to first token and end to end, real and simulated, and the medians of their errors beside what BLIS
+publishes (6.7 % and 17.6 %). Aim: 5 % end to end, 10 % to the first token. `--gpu FILE` compares with a
+GPU's recorded load tests instead (data of one H200), with the shipped profile.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ from stoker.engine.profile import EngineProfile
 from stoker.operate import simulate as simulating
 from stoker.operate.simulate import Asked
 from stoker.simulator.fleet import Fleet
+from stoker.simulator.gaps import Gaps
 from stoker.simulator.run import simulate
 from stoker.simulator.scenario import Scenario
+from stoker.simulator.summary import summarize
 from stoker.spec import load
 from stoker.traffic import asked as words_of
 from stoker.traffic.run import Run
 from stoker.units import Range
 
+SHORT = {"input_len": "96..192", "output_len": "24..64"}
 LENGTHS = ("--input-len", "96..192", "--output-len", "24..64")
 SLO = "ttft=3s,itl=500ms"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A load. words: as options of `stoker bench`. share: of the capacity that the sweep found, where its rate
-    follows from that."""
+    """A load. words: as options of `stoker bench`. share: of the capacity that the sweep found, where its
+    rate follows from that."""
 
     name: str
     words: dict[str, str]
@@ -75,7 +78,7 @@ def cases(capacity: float, seconds: float) -> list[Case]:
     def at(share: float) -> str:
         return f"{max(0.1, capacity * share):.3f}"
 
-    short = {"input_len": "96..192", "output_len": "24..64", "duration": f"{seconds:g}s", "seed": "11"}
+    short = {**SHORT, "duration": f"{seconds:g}s", "seed": "11"}
     return [
         Case("a third of the capacity", {**short, "rate": at(0.33)}),
         Case("two thirds", {**short, "rate": at(0.66)}),
@@ -117,7 +120,8 @@ def scenario(words: dict[str, str], profile: EngineProfile, replicas: int) -> Sc
 def compared(name: str, real: Run, ours: Run) -> Compared:
     """Means of both."""
     a, b = real.summary, ours.summary
-    return Compared(name, (a.ttft.mean, b.ttft.mean), (a.e2e.mean, b.e2e.mean), (a.itl.mean, b.itl.mean), a.requests)
+    pairs = ((getattr(a, what).mean, getattr(b, what).mean) for what in ("ttft", "e2e", "itl"))
+    return Compared(name, *pairs, a.requests)
 
 
 def calibrated(home: str, name: str, seconds: float, kept: Path) -> tuple[EngineProfile, float]:
@@ -149,16 +153,25 @@ def one_replica(home: str, port: int, kept: Path, seconds: float, quick: bool) -
 
 
 def two_replicas(home: str, port: int, kept: Path, seconds: float) -> list[Compared]:
-    """Each with its share of the cores: a profile of its own, then both together, and one more while it runs."""
+    """Each with its share of the cores: a profile of its own, then both together, and one more while it
+    runs."""
     sets = ("--set", f"endpoint.port={port}", "--set", "name=two", "--set", "replicas=2")
     stoker("up", "-d", *sets, home=home)
     try:
         state = json.loads(stoker("status", "--name", "two", "-o", "json", home=home))
         one = state["replicas"][0]["url"]
-        key = ()
         stoker(
-            *("bench", "--url", one, *key, "--sweep", "--rate", "1", *LENGTHS, "--slo", SLO, "--attainment", "95%"),
-            *("--duration", f"{seconds:g}s", "--warmup", "2", "--results", str(kept / "sweep-two")),
+            *("bench", "--url", one, "--sweep", "--rate", "1", *LENGTHS, "--slo", SLO),
+            *(
+                "--attainment",
+                "95%",
+                "--duration",
+                f"{seconds:g}s",
+                "--warmup",
+                "2",
+                "--results",
+                str(kept / "sweep-two"),
+            ),
             home=home,
         )
         profile = simulating._given(str(kept / "sweep-two"))
@@ -167,8 +180,7 @@ def two_replicas(home: str, port: int, kept: Path, seconds: float) -> list[Compa
         print(f"one of two: capacity {capacity:.2f} requests/s; {profile}")
         out = []
         for number, share in enumerate((0.5, 1.2)):
-            words = {"input_len": "96..192", "output_len": "24..64", "duration": f"{seconds:g}s", "seed": "12"}
-            words["rate"] = f"{capacity * share:.3f}"
+            words = {**SHORT, "duration": f"{seconds:g}s", "seed": "12", "rate": f"{capacity * share:.3f}"}
             real = measured(home, "two", words, kept / f"two-{number}")
             out.append(compared(f"two replicas at {share:g}", real, foreseen(words, profile, 2)))
             print(out[-1], flush=True)
@@ -182,8 +194,7 @@ def two_replicas(home: str, port: int, kept: Path, seconds: float) -> list[Compa
 def grown(home: str, kept: Path, profile: EngineProfile, capacity: float, seconds: float) -> Compared:
     """From one replica to two in the middle: the second is ready when it really was."""
     stoker("scale", "1", "--name", "two", home=home)
-    words = {"input_len": "96..192", "output_len": "24..64", "duration": f"{2 * seconds:g}s", "seed": "13"}
-    words["rate"] = f"{capacity * 0.9:.3f}"
+    words = {**SHORT, "duration": f"{2 * seconds:g}s", "seed": "13", "rate": f"{capacity * 0.9:.3f}"}
     began, ready = 0.0, [0.0]
 
     def scale() -> None:
@@ -201,10 +212,6 @@ def grown(home: str, kept: Path, profile: EngineProfile, capacity: float, second
     fleet = Fleet(made)
     fleet.at(max(0.0, at), lambda now: fleet.scale(2, now))
     fleet.run()
-    from stoker.simulator.run import _once  # noqa: F401  (the same figures, of a fleet that was moved by hand)
-    from stoker.simulator.gaps import Gaps
-    from stoker.simulator.summary import summarize
-
     gaps = Gaps()
     for pod in (*fleet.pods, *fleet.gone):
         for engine in pod.engines:
@@ -228,8 +235,8 @@ def main(argv: list[str]) -> int:
         if not given.quick:
             rows += with_ports(lambda port: two_replicas(home, port, kept, given.seconds))
     ttft, e2e, itl = (median(row.errors[n] for row in rows) for n in range(3))
-    print(f"median error: first token {ttft:.1%} (aim 10 %, BLIS 17.6 %), end to end {e2e:.1%} (aim 5 %, BLIS 6.7 %), ", end="")  # fmt: skip
-    print(f"between tokens {itl:.1%}")
+    print(f"median error: first token {ttft:.1%} (aim 10 %, BLIS 17.6 %), ", end="")
+    print(f"end to end {e2e:.1%} (aim 5 %, BLIS 6.7 %), between tokens {itl:.1%}")
     return 0 if ttft <= 0.10 and e2e <= 0.05 else 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from stoker.bench import files
+from stoker.cli import suggest_measure
 from stoker.cli.bench import _objectives, _share, _words, workload_options
 from stoker.cli.common import SpecOptions, output_option, read_spec, spec_options
 from stoker.cli.printing import print_json
@@ -20,6 +21,7 @@ from stoker.operate.writing import write_fields
 from stoker.simulator.choices import Weighed
 from stoker.spec.loader import DEFAULT_FILE
 from stoker.traffic import asked as words_of
+from stoker.traffic import run as runs
 from stoker.traffic.run import Environment
 from stoker.ui.report import suggest_text
 from stoker.ui.terminal import ProgressPrinter
@@ -44,11 +46,12 @@ SEEDS = 5
 )
 @click.option("--metric-delay", metavar="TIME", help="How old a figure is when the autoscaler has it.")
 @click.option("--price", type=click.FloatRange(0), help="Dollars an hour of one replica.")
+@click.option("--measure", is_flag=True, help="Try the best two on real engines of this machine, too.")
 @click.option("--write", is_flag=True, help="Write what is suggested into the spec's file.")
 @output_option("table", "json")
 def command(**given: Any) -> int:
-    """Searches metric, target, bounds and behavior of the autoscaler, options of the engine and, with --gpu any,
-    the hardware: for the cheapest setting that keeps the objectives under the workload.
+    """Searches metric, target, bounds and behavior of the autoscaler, options of the engine and, with --gpu
+    any, the hardware: for the cheapest setting that keeps the objectives under the workload.
 
     Everything is simulated as `stoker simulate` does it. Exit code 1: no setting keeps them.
     """
@@ -59,6 +62,8 @@ def command(**given: Any) -> int:
     if given["write"] and not path.is_file():
         raise UsageError("there is no file to write into", why=f"{path} is not there", fix="-f FILE")
     spec = read_spec(None, options)
+    if given["measure"]:
+        suggest_measure.check(spec, given["gpu"] == "any")
     asked = Asked(
         given["profile"],
         _objectives(given["slo"], Environment()) if given["slo"] else Asked().objectives,
@@ -78,12 +83,18 @@ def command(**given: Any) -> int:
             seeds=given["seeds"],
             report=printer,
         )
+        tried = []
+        if given["measure"]:
+            tried = suggest_measure.tried(found, options, workload, words_of.plain(words), printer)
     finally:
         printer.done()
     if given["output"] == "json":
-        print_json(as_json(found))
+        measured = [runs.to_json(one.run) for one in tried]
+        print_json(as_json(found) | {"measured": measured})
     else:
         click.echo(suggest_text.text(found, spec.name))
+        if tried:
+            click.echo("\n" + suggest_measure.text(tried))
     best = found.found.best
     if best is None:
         return 1
@@ -129,8 +140,8 @@ def _row(one: Weighed | None) -> dict[str, Any] | None:
 
 FIELDS = {
     "share": "of requests that are to keep the objectives",
-    "best": "the cheapest that keeps them with 95 % confidence over the seeds: {base, replicas, metric, target, "
-    "behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where nothing does",
+    "best": "the cheapest that keeps them with 95 % confidence over the seeds: {base, replicas, metric, "
+    "target, behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where nothing does",
     "fields": "the same as fields of a spec; or null",
     "static": "the least fixed number that keeps them; or null",
     "guide": "what the guide's own setting does, with the same most replicas; or null",
@@ -138,5 +149,6 @@ FIELDS = {
     "nearest": "where nothing keeps them, what keeps most; or null",
     "front": "list: of what was tried, those of which none is cheaper and keeps more, the cheapest first",
     "tried": "how many settings",
+    "measured": "list of runs as `stoker bench -o json` has them, with --measure: of the best and the next",
     "left_out": "object: hardware or options that were not tried, with why",
 }

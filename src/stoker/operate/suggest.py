@@ -1,13 +1,12 @@
-"""`suggest`: the cheapest setting of a spec that keeps its objectives under a workload, found by simulation on
-all cores."""
+"""`suggest`: the cheapest setting of a spec that keeps its objectives under a workload, found by simulation
+on all cores."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
@@ -123,7 +122,9 @@ def _bases(
         out[name] = Base(made, decided, fields)
     if not out:
         assert error is not None or left
-        raise error or UsageError("no GPU is left to choose from", why=next(iter(left.values())), fix="--price")
+        raise error or UsageError(
+            "no GPU is left to choose from", why=next(iter(left.values())), fix="--price"
+        )
     if options and not any_gpu:
         for name, other, fields in _options(spec, next(iter(out.values()))):
             try:

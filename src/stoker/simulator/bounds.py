@@ -30,8 +30,8 @@ def expected(workload: Workload) -> float:
 
 
 def least_replicas(scenario: Scenario) -> int:
-    """Fewer than so many cannot compute the traffic at its mean rate, whatever they have at once: the parts of
-    a step that grow with its work alone, and no waiting. At least 1."""
+    """Fewer than so many cannot compute the traffic at its mean rate, whatever they have at once: the parts
+    of a step that grow with its work alone, and no waiting. At least 1."""
     workload = scenario.workload
     if isinstance(workload.arrivals, ClosedLoop):
         return 1

@@ -76,7 +76,9 @@ class Choice:
         """The scenario with it."""
         scaling = self.scaling
         policy = policy_of(scaling, self.replicas) if scaling else None
-        return replace(scenario, replicas=self.replicas if policy else Range(self.high, self.high), policy=policy)
+        return replace(
+            scenario, replicas=self.replicas if policy else Range(self.high, self.high), policy=policy
+        )
 
     def __str__(self) -> str:
         if self.scaling is None:
@@ -87,8 +89,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A choice, and what came of it. attainment: share of requests that kept all objectives; cost: dollars, or
-    hours of GPUs or replicas where there is no price."""
+    """A choice, and what came of it. attainment: share of requests that kept all objectives; cost: dollars,
+    or hours of GPUs or replicas where there is no price."""
 
     choice: Choice
     attainment: Interval

@@ -72,7 +72,8 @@ def simulate(
     """Runs it with so many seeds. detail: whether requests and moments are kept, of the first one.
 
     enough: how many requests may break an objective before a course is given up; it then says less, and
-    `given_up`. words: the workload as it was asked for. Raises: UsageError, for a workload that says too little.
+    `given_up`. words: the workload as it was asked for. Raises: UsageError, for a workload that says too
+    little.
     """
     ends = []
     for seed in range(seeds):

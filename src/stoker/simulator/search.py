@@ -17,14 +17,15 @@ from stoker.simulator.choices import BEHAVIORS, Choice, Weighed, front
 Evaluate = Callable[[Sequence[Choice], int], list[Weighed]]  # choices, seeds
 QUEUE = (1.0, 3.0, 10.0)
 SHARES = (0.4, 0.6, 0.8)  # of the requests that a replica has at once at its peak
+FACTORS = (0.75, 0.9, 1.15, 1.4)  # of a good target, to look beside it
 FINAL = 4  # that are tried with all seeds
 SLACK = 0.002  # of attainment, within which a first trial with one seed is not held against a choice
 
 
 @dataclass(slots=True)
 class Found:
-    """What a search found. best: None, where nothing keeps the objectives; static: the least fixed number that
-    does; statics: of each base. nearest: the one that keeps most. guide: the guide's own setting on the
+    """What a search found. best: None, where nothing keeps the objectives; static: the least fixed number
+    that does; statics: of each base. nearest: the one that keeps most. guide: the guide's own setting on the
     file's own base; guide_equal: with as many replicas at least as it needs. tried: all."""
 
     best: Weighed | None = None
@@ -155,7 +156,8 @@ class Search:
         return list(dict.fromkeys(out))
 
     def _near(self, choice: Choice, top: int) -> list[Choice]:
-        targets = {max(0.5, round(choice.target * factor, 1 if choice.target < 10 else 0)) for factor in (0.75, 0.9, 1.15, 1.4)}  # fmt: skip
+        digits = 1 if choice.target < 10 else 0
+        targets = {max(0.5, round(choice.target * factor, digits)) for factor in FACTORS}
         lows = {low for low in (choice.low - 1, choice.low + 1) if 1 <= low < choice.high}
         highs = {high for high in (choice.high + max(1, choice.high // 4),) if high <= self.wanted.most}
         return [
@@ -201,8 +203,8 @@ class Search:
         self.found.nearest = max(self.found.tried, key=lambda one: one.attainment.mean)
 
     def _against_the_guide(self) -> None:
-        """The guide's own setting with the same bounds, and with as many replicas at least as it needs to keep
-        the objectives as well."""
+        """The guide's own setting with the same bounds, and with as many replicas at least as it needs to
+        keep the objectives as well."""
         base = self.wanted.bases[0]
         static = self.found.statics.get(base)
         if self.found.best is None or static is None or static.choice.high < 2:

@@ -36,6 +36,4 @@ class Stretch:
 
     def rest(self, ended: int) -> "Stretch":
         """What is left after so many of its steps."""
-        return Stretch(
-            self.count - ended, self.end(ended + 1), self.second + self.more * ended, self.more
-        )
+        return Stretch(self.count - ended, self.end(ended + 1), self.second + self.more * ended, self.more)

@@ -1,11 +1,11 @@
-"""Sequences that only decode, taken together: a step gives each of them a token, and nobody counts them one by
-one.
+"""Sequences that only decode, taken together: a step gives each of them a token, and nobody counts them one
+by one.
 
-Who decodes takes a block every `block_size` steps and ends after a known number of them: a clock of steps, a heap
-of ends and a count of blocks by the clock's remainder say all that a step has to know. What a sequence has by now
-follows from when it joined. It is the same as stepping each, and takes as long for a thousand as for one.
-First come, first served alone, without a cap on long prefills, on one pipeline stage: then those that decode
-come before all that do not.
+Who decodes takes a block every `block_size` steps and ends after a known number of them: a clock of steps, a
+heap of ends and a count of blocks by the clock's remainder say all that a step has to know. What a sequence
+has by now follows from when it joined. It is the same as stepping each, and takes as long for a thousand as
+for one. First come, first served alone, without a cap on long prefills, on one pipeline stage: then those
+that decode come before all that do not.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Cohort:
         return whole * len(self._members) + sum(part)
 
     def take(self, steps: int = 1) -> bool:
-        """Makes so many steps; False, and nothing changed, where one is too many for the blocks or a batch."""
+        """Makes so many steps; False, and nothing changed, where one is too many for the blocks or a
+        batch."""
         count = len(self._members)
         needed = self._needed(steps)
         if needed > self._state.blocks.free or count > self._state.limits.max_num_batched_tokens:

@@ -37,8 +37,8 @@ class Batch:
 class State:
     """Who waits, who runs, and what of the KV cache is free.
 
-    It changes in place, by `add`, `step`, `commit`, `abort` and `advance` alone. aside: how many more run than
-    are listed, as a `Cohort` counts them together.
+    It changes in place, by `add`, `step`, `commit`, `abort` and `advance` alone. aside: how many more run
+    than are listed, as a `Cohort` counts them together.
     """
 
     __slots__ = ("aside", "blocks", "finished", "limits", "running", "steps", "waiting")

@@ -1,5 +1,5 @@
-"""A suggestion in a terminal: what to set, what it costs and keeps, beside what else was tried; or why nothing
-will do."""
+"""A suggestion in a terminal: what to set, what it costs and keeps, beside what else was tried; or why
+nothing will do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def text(found: Suggestion, name: str) -> str:
     """The whole of it."""
     first = next(iter(found.bases.values())).scenario
     head = [
-        f"{name}   {first.objectives} for {found.share:.0%} of requests   (simulated, {len(found.found.tried)} "
+        f"{name}   {first.objectives} for {found.share:.0%} of requests   (simulated, "
+        f"{len(found.found.tried)} "
         "settings tried)",
         f"  profile     {profile(first)}",
     ]
@@ -35,7 +36,12 @@ def _chosen(found: Suggestion) -> Iterator[str]:
     assert best is not None
     yield f"  suggested   {named(found, best)}"
     yield f"  keeps       {kept(best)} of requests, by {best.seeds} seeds; {costs(found, best)}"
-    for label, one in (("fixed", found.found.static), ("the guide's", found.found.guide), ("guide, equal", found.found.guide_equal)):  # fmt: skip
+    beside = (
+        ("fixed", found.found.static),
+        ("the guide's", found.found.guide),
+        ("guide, equal", found.found.guide_equal),
+    )
+    for label, one in beside:
         if one is not None and one.choice != best.choice:
             yield f"  {label:<11} {named(found, one)}: {kept(one)}, {costs(found, one)}{_ratio(best, one)}"
     yield ""
@@ -61,7 +67,9 @@ def kept(one: Weighed) -> str:
     found = one.attainment
     if one.seeds < 2 or found.high == found.low:
         return figure(found.mean, "%")
-    return f"{figure(found.mean, '%')} ({figure(max(0, found.low), '%')} to {figure(min(1, found.high), '%')})"
+    return (
+        f"{figure(found.mean, '%')} ({figure(max(0, found.low), '%')} to {figure(min(1, found.high), '%')})"
+    )
 
 
 def costs(found: Suggestion, one: Weighed) -> str:
@@ -82,7 +90,9 @@ def rows(found: Suggestion) -> list[list[str]]:
     """What is worth its price: none is cheaper and keeps more."""
     worth = found.found.front
     out = [["WORTH ITS PRICE", "COST", "KEPT", "TTFT P99", "ITL P99"]]
-    shown = worth if len(worth) <= FRONT else [worth[n * (len(worth) - 1) // (FRONT - 1)] for n in range(FRONT)]
+    shown = (
+        worth if len(worth) <= FRONT else [worth[n * (len(worth) - 1) // (FRONT - 1)] for n in range(FRONT)]
+    )
     for one in shown:
         times = (one.figures.get("ttft_p99"), one.figures.get("itl_p99"))
         latencies = [figure(time.mean, "s") if time else "-" for time in times]
@@ -150,7 +160,8 @@ def in_the_way(found: Suggestion, one: Weighed) -> str:
     pace, objectives = scenario.profile, scenario.objectives
     alone = pace.seconds(0, 1, 0)
     if objectives.itl is not None and alone > objectives.itl:
-        return f"a token takes {figure(alone, 's')} even for a request that is alone: faster hardware, or fewer bits"
+        pace_of = f"a token takes {figure(alone, 's')} even for a request that is alone"
+        return f"{pace_of}: faster hardware, or fewer bits"
     prompt = scenario.limits.max_num_batched_tokens
     read = pace.seconds(prompt, 0, 0) + pace.overhead
     if objectives.ttft is not None and read > objectives.ttft:
@@ -160,5 +171,6 @@ def in_the_way(found: Suggestion, one: Weighed) -> str:
         )
     if one.broken:
         name = max(one.broken, key=lambda each: one.broken[each])
-        return f"{name}, which {one.broken[name]:,} requests broke with {one.choice.high} replicas: --most allows more"
+        count = f"{one.broken[name]:,} requests broke with {one.choice.high} replicas"
+        return f"{name}, which {count}: --most allows more"
     return "requests that fail: the endpoint is not ready when they come"
