@@ -141,7 +141,8 @@ def _row(one: Weighed | None) -> dict[str, Any] | None:
 FIELDS = {
     "share": "of requests that are to keep the objectives",
     "best": "the cheapest that keeps them with 95 % confidence over the seeds: {base, replicas, metric, "
-    "target, behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where nothing does",
+    "target, behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where nothing "
+    "does",
     "fields": "the same as fields of a spec; or null",
     "static": "the least fixed number that keeps them; or null",
     "guide": "what the guide's own setting does, with the same most replicas; or null",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from stoker.spec.nouns import ServeSpec
 from stoker.traffic.run import Run
 from stoker.traffic.workload import Workload
 from stoker.ui.report import suggest_text
-from stoker.ui.report.figures import figure
+from stoker.ui.report.figures import Unit, figure
 from stoker.ui.terminal import ProgressPrinter, table
 
 BEST = 2
@@ -127,9 +127,13 @@ def text(found: list[Tried]) -> str:
     for one in found:
         told_of, run = one.weighed.figures, one.run.summary
         keys = ("attainment", "ttft_p50", "ttft_p99", "itl_p50", "e2e_p50", "output_rate")
-        units = ("%", "s", "s", "s", "s", "number")
         seen = (run.attainment, run.ttft.p50, run.ttft.p99, run.itl.p50, run.e2e.p50, run.output_rate)
         ours = [told_of[key].mean if key in told_of else None for key in keys]
-        rows.append([f"{one.weighed.choice}", *map(figure, seen, units)])
-        rows.append(["  simulated", *map(figure, ours, units)])
+        rows.append([f"{one.weighed.choice}", *_cells(seen)])
+        rows.append(["  simulated", *_cells(ours)])
     return "\n".join(f"  {line}" for line in table(rows, frozenset(range(1, 7))).splitlines())
+
+
+def _cells(values: Sequence[float | None]) -> list[str]:
+    units: tuple[Unit, ...] = ("%", "s", "s", "s", "s", "number")
+    return [figure(value, unit) for value, unit in zip(values, units, strict=True)]
