@@ -210,7 +210,7 @@ def grown(home: str, kept: Path, profile: EngineProfile, capacity: float, second
     at = ready[0] - (real.started - began)
     made = scenario(words, profile, 1)
     fleet = Fleet(made)
-    fleet.at(max(0.0, at), lambda now: fleet.scale(2, now))
+    fleet.clock.at(max(0.0, at), lambda now: fleet.scale(2, now))
     fleet.run()
     gaps = Gaps()
     for pod in (*fleet.pods, *fleet.gone):

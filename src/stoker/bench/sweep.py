@@ -41,8 +41,8 @@ Look = Callable[[], ServerWatch | None]
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What was tried and found. alone: the test with one user, which the search begins from. intervals: of the
-    profile's parts, at 95 %; gaps: of how many steps."""
+    """What was tried and found. alone: the test with one user, which the search begins from. intervals: of
+    the profile's parts, at 95 %; gaps: of how many steps."""
 
     level: Level
     steps: tuple[LoadStep, ...]

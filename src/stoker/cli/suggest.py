@@ -14,15 +14,19 @@ from stoker.cli.bench import _objectives, _share, _words, workload_options
 from stoker.cli.common import SpecOptions, output_option, read_spec, spec_options
 from stoker.cli.printing import print_json
 from stoker.cli.simulate import _time
+from stoker.cli.suggest_measure import Tried
 from stoker.errors import UsageError
 from stoker.operate.simulate import Asked
 from stoker.operate.suggest import MOST, Suggestion, suggest
 from stoker.operate.writing import write_fields
 from stoker.simulator.choices import Weighed
 from stoker.spec.loader import DEFAULT_FILE
+from stoker.spec.nouns import ServeSpec
 from stoker.traffic import asked as words_of
 from stoker.traffic import run as runs
+from stoker.traffic.objectives import LatencyObjectives
 from stoker.traffic.run import Environment
+from stoker.traffic.workload import Workload
 from stoker.ui.report import suggest_text
 from stoker.ui.terminal import ProgressPrinter
 
@@ -64,37 +68,15 @@ def command(**given: Any) -> int:
     spec = read_spec(None, options)
     if given["measure"]:
         suggest_measure.check(spec, given["gpu"] == "any")
-    asked = Asked(
-        given["profile"],
-        _objectives(given["slo"], Environment()) if given["slo"] else Asked().objectives,
-        _share(given["attainment"]),
-        delay=_time("--metric-delay", given["metric_delay"]),
-        price=given["price"],
-    )
     printer = ProgressPrinter()
+    tried: list[Tried] = []
     try:
-        found = suggest(
-            spec,
-            workload,
-            asked,
-            any_gpu=given["gpu"] == "any",
-            options=not given["no_options"],
-            most=given["most"],
-            seeds=given["seeds"],
-            report=printer,
-        )
-        tried = []
+        found = _searched(spec, workload, given, printer)
         if given["measure"]:
             tried = suggest_measure.tried(found, options, workload, words_of.plain(words), printer)
     finally:
         printer.done()
-    if given["output"] == "json":
-        measured = [runs.to_json(one.run) for one in tried]
-        print_json(as_json(found) | {"measured": measured})
-    else:
-        click.echo(suggest_text.text(found, spec.name))
-        if tried:
-            click.echo("\n" + suggest_measure.text(tried))
+    _print(found, tried, spec.name, given["output"])
     best = found.found.best
     if best is None:
         return 1
@@ -102,6 +84,37 @@ def command(**given: Any) -> int:
         write_fields(path, suggest_text.fields(found, best.choice))
         click.echo(f"  written     to {path}", err=True)
     return 0
+
+
+def _searched(
+    spec: ServeSpec, workload: Workload, given: dict[str, Any], printer: ProgressPrinter
+) -> Suggestion:
+    asked = Asked(
+        given["profile"],
+        _objectives(given["slo"], Environment()) if given["slo"] else LatencyObjectives(),
+        _share(given["attainment"]),
+        delay=_time("--metric-delay", given["metric_delay"]),
+        price=given["price"],
+    )
+    return suggest(
+        spec,
+        workload,
+        asked,
+        any_gpu=given["gpu"] == "any",
+        options=not given["no_options"],
+        most=given["most"],
+        seeds=given["seeds"],
+        report=printer,
+    )
+
+
+def _print(found: Suggestion, tried: list[Tried], name: str, output: str) -> None:
+    if output == "json":
+        print_json(as_json(found) | {"measured": [runs.to_json(one.run) for one in tried]})
+        return
+    click.echo(suggest_text.text(found, name))
+    if tried:
+        click.echo("\n" + suggest_measure.text(tried))
 
 
 def as_json(found: Suggestion) -> dict[str, Any]:
@@ -141,8 +154,8 @@ def _row(one: Weighed | None) -> dict[str, Any] | None:
 FIELDS = {
     "share": "of requests that are to keep the objectives",
     "best": "the cheapest that keeps them with 95 % confidence over the seeds: {base, replicas, metric, "
-    "target, behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where nothing "
-    "does",
+    "target, behavior, attainment, cost, seeds, figures}; metric is null for a fixed number; null where "
+    "nothing does",
     "fields": "the same as fields of a spec; or null",
     "static": "the least fixed number that keeps them; or null",
     "guide": "what the guide's own setting does, with the same most replicas; or null",

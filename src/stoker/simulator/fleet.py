@@ -7,21 +7,21 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
+from stoker.simulator.clients import Clients
+from stoker.simulator.clock import Clock
+from stoker.simulator.misfortunes import CHECKED, Misfortunes, Patience
 from stoker.simulator.nodes import Nodes
 from stoker.simulator.pods import Pod
 from stoker.simulator.request import Request
 from stoker.simulator.routing import Router, router
 from stoker.simulator.scaling import Autoscaler
 from stoker.simulator.scenario import Scenario
-from stoker.simulator.source import Source
 from stoker.simulator.summary import kept
 from stoker.traffic.records import ErrorKind
-from stoker.traffic.workload import Session
 
-CHECKED = 10.0  # seconds from one look to the next whether it is to be given up
 RETRY = 1.0  # seconds until a pod without a node asks again
 
 
@@ -36,6 +36,7 @@ class Fleet:
         self.scenario, self.logged, self._enough = scenario, logged, enough
         self.given_up = False
         self.broken = 0  # requests that are done and broke an objective, where that is counted
+        self.clock = Clock()
         self.now = 0.0
         self.pods: list[Pod] = []
         self.gone: list[Pod] = []
@@ -50,15 +51,11 @@ class Fleet:
         self.open = 0  # requests that have come and are not done
         self.deaths = 0
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
-        self._source = Source(scenario.workload, scenario.limits.block_size)
         self._held = scenario.queue_timeout > 0  # whether an endpoint stands before the replicas
-        self._opening = self._source.opening()
-        self._next_arrival: tuple[float, Session] | None = next(self._opening, None)
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._clients = Clients(scenario.workload, scenario.limits.block_size, self._ask, self.clock.at)
         self._order = 0
         self._pod_due: list[tuple[float, int, Pod]] = []
         self._number = 0
-        self._talks: dict[int, Session] = {}
 
     # the clock
 
@@ -67,37 +64,21 @@ class Fleet:
         self._begin()
         end = min(until, self._end() + patience)
         while True:
-            arrival = self._next_arrival[0] if self._next_arrival is not None else math.inf
-            event = self._events[0][0] if self._events else math.inf
+            arrival = self._clients.due
+            event = self.clock.due
             pod = self._pod_due[0][0] if self._pod_due else math.inf
             now = min(arrival, event, pod)
-            if now > end or (not self.open and self._next_arrival is None and not self._later):
-                break
-            if self.given_up:
+            if now > end or self.given_up or (not self.open and self._clients.over):
                 break
             self.now = now
             if pod <= now:
                 self._pod_event(now)
             elif event <= now:
-                heapq.heappop(self._events)[2](now)
+                self.clock.turn(now)
             else:
-                self._arrive(now)
+                self._clients.arrive()
         self.now = min(end, self.now) if self.now < math.inf else end
         self._close()
-
-    def at(self, when: float, what: Callable[[float], None]) -> None:
-        """Does it then."""
-        self._order += 1
-        heapq.heappush(self._events, (when, self._order, what))
-
-    def every(self, seconds: float, what: Callable[[float], None], first: float = 0.0) -> None:
-        """Does it again and again."""
-
-        def again(now: float) -> None:
-            what(now)
-            self.at(now + seconds, again)
-
-        self.at(first, again)
 
     def _end(self) -> float:
         """When the last request that is known of comes."""
@@ -107,7 +88,6 @@ class Fleet:
     # the beginning
 
     def _begin(self) -> None:
-        self._later = 0  # turns that wait for their users
         for _ in range(self.wanted):
             pod = self._made(0.0)
             nodes = self.nodes.take(0.0, warm=True)
@@ -116,25 +96,12 @@ class Fleet:
         scenario = self.scenario
         if scenario.policy is not None:
             watching = scenario.watching
-            self.every(watching.scrape, self._look)
-            self.every(scenario.controller.sync, self._sync, scenario.controller.sync / 2)
-        for when in scenario.failures.at:
-            self.at(when, self._fail_one)
-        if scenario.failures.every:
-            self._next_failure(0.0)
+            self.clock.every(watching.scrape, self._look)
+            self.clock.every(scenario.controller.sync, self._sync, scenario.controller.sync / 2)
+        Misfortunes(self).begin()
         if self._enough is not None:
-            self.every(CHECKED, self._give_up, CHECKED)
-
-    def _give_up(self, now: float) -> None:
-        """Stops where too many have broken an objective already, or will."""
-        bounds = self.scenario.objectives
-        late = bounds.ttft if bounds.ttft is not None else bounds.e2e
-        overdue = 0
-        if late is not None:
-            held = [*self.waiting, *(one for pod in self.pods for one in pod.running)]
-            overdue = sum(one.first is None and one.due + late < now for one in held)
-        assert self._enough is not None
-        self.given_up = self.broken + overdue > self._enough
+            patience = Patience(self, self._enough)
+            self.clock.every(CHECKED, patience.look, CHECKED)
 
     def _made(self, now: float) -> Pod:
         self._number += 1
@@ -154,17 +121,6 @@ class Fleet:
             yield from pod.running
 
     # traffic
-
-    def _arrive(self, now: float) -> None:
-        assert self._next_arrival is not None
-        due, session = self._next_arrival
-        self._next_arrival = next(self._opening, None)
-        self._talk(session, due)
-
-    def _talk(self, session: Session, due: float) -> None:
-        if len(session.turns) > 1 or self._source.loop is not None:
-            self._talks[session.index] = session
-        self._ask(self._source.request(session, 0, due, 0), due)
 
     def _ask(self, request: Request, now: float) -> None:
         self.requests.append(request)
@@ -196,7 +152,7 @@ class Fleet:
             self._failed(request, "refused", now)
             return
         self.waiting.append(request)
-        self.at(now + timeout, lambda then: self._held_too_long(request, then))
+        self.clock.at(now + timeout, lambda then: self._held_too_long(request, then))
 
     def _held_too_long(self, request: Request, now: float) -> None:
         if request in self.waiting:
@@ -213,33 +169,7 @@ class Fleet:
         self.open -= 1
         if self._enough is not None and not kept(request, self.scenario.objectives):
             self.broken += 1
-        session = self._talks.get(request.session)
-        if session is None:
-            return
-        if request.failed is None and request.turn + 1 < len(session.turns):
-            turn = request.turn + 1
-            said = request.prompt + request.written
-            self._think(session, turn, now + session.turns[turn].think, said)
-            return
-        del self._talks[request.session]
-        if self._source.loop is not None:
-            self._later += 1
-            self.at(now + self._source.loop.think_time, self._next_of_user)
-
-    def _think(self, session: Session, turn: int, when: float, said: int) -> None:
-        self._later += 1
-
-        def speak(now: float) -> None:
-            self._later -= 1
-            self._ask(self._source.request(session, turn, now, said), now)
-
-        self.at(when, speak)
-
-    def _next_of_user(self, now: float) -> None:
-        self._later -= 1
-        session = self._source.following(now)
-        if session is not None:
-            self._talk(session, now)
+        self._clients.done(request, now)
 
     # replicas
 
@@ -293,7 +223,7 @@ class Fleet:
             return
         nodes = self.nodes.take(now)
         if nodes is None:
-            self.at(max(now + RETRY, self.nodes.next_stock(now)), lambda then: self._place(pod, then))
+            self.clock.at(max(now + RETRY, self.nodes.next_stock(now)), lambda then: self._place(pod, then))
             return
         pod.place(nodes, now, self.scenario.starting.phases)
         if pod.phase == "Ready":
@@ -310,7 +240,7 @@ class Fleet:
         pod.phase, pod.since = "Draining", now
         pod.due = now + self.scenario.drain
         self._watch(pod)
-        self.at(pod.due, lambda then: self._cut(pod, then))
+        self.clock.at(pod.due, lambda then: self._cut(pod, then))
 
     def _cut(self, pod: Pod, now: float) -> None:
         """Its time is over."""
@@ -353,24 +283,8 @@ class Fleet:
         self.requests[request.index] = fresh
         self._hand(fresh, now)
 
-    # what befalls it
-
-    def _next_failure(self, now: float) -> None:
-        every = self.scenario.failures.every
-        assert every is not None
-        mean = every / max(1, len(self.pods))
-
-        def fail(then: float) -> None:
-            self._fail_one(then)
-            self._next_failure(then)
-
-        self.at(now + self.random.expovariate(1 / mean), fail)
-
-    def _fail_one(self, now: float) -> None:
+    def fail(self, pod: Pod, now: float) -> None:
         """A ready replica's engine dies, and its container is started again."""
-        if not self.ready:
-            return
-        pod = self.random.choice(self.ready)
         self.ready.remove(pod)
         self.deaths += 1
         left = pod.die(now)
@@ -398,11 +312,6 @@ class Fleet:
         there.sort(key=_goes_first)
         for pod in there[: max(0, len(there) - wanted)]:
             self._stop(pod, now)
-
-    def asked_for(self, end: float) -> float:
-        """Replicas that were asked for, on average over time."""
-        spans = zip(self.counts, [*self.counts[1:], (end, 0)], strict=True)
-        return sum(count * (after - at) for (at, count), (after, _) in spans) / end if end else self.wanted
 
 
 def _goes_first(pod: Pod) -> tuple[bool, float]:

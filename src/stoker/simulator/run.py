@@ -122,7 +122,7 @@ def _once(scenario: Scenario, seed: int, detail: bool, enough: float | None) -> 
     fleet, timeline = Fleet(scenario, seed, detail, enough), Timeline()
     if detail:
         tick = max(1.0, _length(scenario) / MOMENTS)
-        fleet.every(tick, lambda now: timeline.look(fleet, now))
+        fleet.clock.every(tick, lambda now: timeline.look(fleet, now))
     fleet.run()
     window = _window(scenario, fleet)
     gaps = Gaps()
