@@ -12,6 +12,7 @@ from random import Random
 
 from stoker.simulator.clients import Clients
 from stoker.simulator.clock import Clock
+from stoker.simulator.endpoint import Endpoint
 from stoker.simulator.misfortunes import CHECKED, Misfortunes, Patience
 from stoker.simulator.nodes import Nodes
 from stoker.simulator.pods import Pod
@@ -19,8 +20,6 @@ from stoker.simulator.request import Request
 from stoker.simulator.routing import Router, router
 from stoker.simulator.scaling import Autoscaler
 from stoker.simulator.scenario import Scenario
-from stoker.simulator.summary import kept
-from stoker.traffic.records import ErrorKind
 
 RETRY = 1.0  # seconds until a pod without a node asks again
 
@@ -51,8 +50,9 @@ class Fleet:
         self.open = 0  # requests that have come and are not done
         self.deaths = 0
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
-        self._held = scenario.queue_timeout > 0  # whether an endpoint stands before the replicas
-        self._clients = Clients(scenario.workload, scenario.limits.block_size, self._ask, self.clock.at)
+        self.endpoint = Endpoint(self, enough is not None)
+        size = scenario.limits.block_size
+        self.clients = Clients(scenario.workload, size, self.endpoint.ask, self.clock.at)
         self._order = 0
         self._pod_due: list[tuple[float, int, Pod]] = []
         self._number = 0
@@ -64,11 +64,11 @@ class Fleet:
         self._begin()
         end = min(until, self._end() + patience)
         while True:
-            arrival = self._clients.due
+            arrival = self.clients.due
             event = self.clock.due
             pod = self._pod_due[0][0] if self._pod_due else math.inf
             now = min(arrival, event, pod)
-            if now > end or self.given_up or (not self.open and self._clients.over):
+            if now > end or self.given_up or (not self.open and self.clients.over):
                 break
             self.now = now
             if pod <= now:
@@ -76,7 +76,7 @@ class Fleet:
             elif event <= now:
                 self.clock.turn(now)
             else:
-                self._clients.arrive()
+                self.clients.arrive()
         self.now = min(end, self.now) if self.now < math.inf else end
         self._close()
 
@@ -122,58 +122,10 @@ class Fleet:
 
     # traffic
 
-    def _ask(self, request: Request, now: float) -> None:
-        self.requests.append(request)
-        self.open += 1
-        if request.prompt >= self.scenario.limits.max_model_len:
-            self._failed(request, "status", now)
-            return
-        self._hand(request, now)
-
-    def _hand(self, request: Request, now: float) -> None:
-        """To a replica, or to the queue of the endpoint."""
-        if not self.ready:
-            self._hold(request, now)
-            return
-        pod = self.router.choose(self.ready, request)
-        request.replica = pod.number
-        request.tries += 1
-        pod.running[request] = None
-        engine = pod.engine
-        assert engine is not None
-        due = engine.due
-        engine.enter(request, now)
-        if engine.due != due:
-            self._watch(pod)
-
-    def _hold(self, request: Request, now: float) -> None:
-        timeout = self.scenario.queue_timeout
-        if timeout <= 0:
-            self._failed(request, "refused", now)
-            return
-        self.waiting.append(request)
-        self.clock.at(now + timeout, lambda then: self._held_too_long(request, then))
-
-    def _held_too_long(self, request: Request, now: float) -> None:
-        if request in self.waiting:
-            self.waiting.remove(request)
-            self._failed(request, "status", now)
-
-    def _failed(self, request: Request, kind: ErrorKind, now: float) -> None:
-        request.failed = kind
-        request.last_at = now
-        self._done(request, now)
-
-    def _done(self, request: Request, now: float) -> None:
-        """What its user does next."""
-        self.open -= 1
-        if self._enough is not None and not kept(request, self.scenario.objectives):
-            self.broken += 1
-        self._clients.done(request, now)
-
     # replicas
 
-    def _watch(self, pod: Pod) -> None:
+    def watch(self, pod: Pod) -> None:
+        """Something in it happens at another time than was thought."""
         engine = pod.engine
         due = pod.due if engine is None else min(pod.due, engine.due)
         if due < math.inf:
@@ -186,7 +138,7 @@ class Fleet:
         if engine is not None and engine.due == due:
             for request in engine.turn(now):
                 self._answered(pod, request, now)
-            self._watch(pod)
+            self.watch(pod)
             if pod.phase == "Draining" and not pod.running:
                 self._remove(pod, now)
         elif pod.due == due and pod.phase != "Ready":
@@ -198,7 +150,7 @@ class Fleet:
         if request.first is not None:
             request.first += overhead
         request.last_at = now + overhead
-        self._done(request, now)
+        self.endpoint.done(request, now)
 
     def _go_on(self, pod: Pod, now: float) -> None:
         if pod.phase == "Draining":
@@ -206,13 +158,13 @@ class Fleet:
         elif pod.go_on(now):
             self._enter_rotation(pod, now)
         else:
-            self._watch(pod)
+            self.watch(pod)
 
     def _enter_rotation(self, pod: Pod, now: float) -> None:
         self.ready.append(pod)
         held, self.waiting = list(self.waiting), deque()
         for request in held:
-            self._hand(request, now)
+            self.endpoint.hand(request, now)
 
     def _start(self, now: float) -> None:
         """Another replica."""
@@ -228,7 +180,7 @@ class Fleet:
         pod.place(nodes, now, self.scenario.starting.phases)
         if pod.phase == "Ready":
             self._enter_rotation(pod, now)
-        self._watch(pod)
+        self.watch(pod)
 
     def _stop(self, pod: Pod, now: float) -> None:
         """It takes no more requests, and finishes what it has."""
@@ -239,7 +191,7 @@ class Fleet:
             return
         pod.phase, pod.since = "Draining", now
         pod.due = now + self.scenario.drain
-        self._watch(pod)
+        self.watch(pod)
         self.clock.at(pod.due, lambda then: self._cut(pod, then))
 
     def _cut(self, pod: Pod, now: float) -> None:
@@ -248,7 +200,7 @@ class Fleet:
             return
         left = list(pod.running)
         self._remove(pod, now)
-        self._lost(left, now)
+        self.endpoint.lost(left, now)
 
     def _remove(self, pod: Pod, now: float) -> None:
         self.pods.remove(pod)
@@ -260,29 +212,6 @@ class Fleet:
             pod.engine.due = math.inf
         self.nodes.give_back(pod.nodes, now)
 
-    def _lost(self, requests: list[Request], now: float) -> None:
-        """A replica has ended: what showed nothing yet is sent again, the rest has failed."""
-        for request in requests:
-            if request.first is None and self._held and request.tries < self.scenario.tries:
-                self._again(request, now)
-            else:
-                self._failed(request, "stream-error" if request.first is not None else "cut", now)
-
-    def _again(self, request: Request, now: float) -> None:
-        fresh = Request(
-            request.index,
-            request.prompt,
-            request.max_tokens,
-            request.due,
-            session=request.session,
-            turn=request.turn,
-            content=request.content,
-            home=request.home,
-        )
-        fresh.tries = request.tries
-        self.requests[request.index] = fresh
-        self._hand(fresh, now)
-
     def fail(self, pod: Pod, now: float) -> None:
         """A ready replica's engine dies, and its container is started again."""
         self.ready.remove(pod)
@@ -290,8 +219,8 @@ class Fleet:
         left = pod.die(now)
         if pod.phase == "Ready":
             self._enter_rotation(pod, now)
-        self._watch(pod)
-        self._lost(left, now)
+        self.watch(pod)
+        self.endpoint.lost(left, now)
 
     # how many
 
