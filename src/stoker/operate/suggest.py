@@ -183,7 +183,7 @@ def _begin(bases: dict[str, Scenario]) -> None:
 def _one(task: tuple[Choice, int]) -> Weighed:
     choice, seeds = task
     scenario = choice.of(_BASES[choice.base])
-    enough = HOPELESS * (1 - scenario.share) * expected(scenario.workload)
+    enough = HOPELESS * (1 - scenario.share) * expected(scenario.workload) if seeds == 1 else None
     return weighed(choice, simulate(scenario, seeds=seeds, detail=False, enough=enough))
 
 
