@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 from unittest import mock
 
 from stoker.autoscale.policy import Metric, Policy, Rate, Rules
 from stoker.engine.profile import EngineProfile
-from stoker.engine.scheduler import SchedulerLimits
-from stoker.engine.scheduler import steady as steps
+from stoker.engine.scheduler import Ended, SchedulerLimits, Sequence
 from stoker.simulator.engine import Engine
 from stoker.simulator.fleet import Fleet
 from stoker.simulator.gaps import Gaps
@@ -34,10 +34,11 @@ ROOMY = SchedulerLimits(num_gpu_blocks=4001, max_model_len=4096, max_num_seqs=64
 
 
 def drive(
-    asks: Sequence[Ask], limits: SchedulerLimits, profile: EngineProfile, merged: bool = True
+    asks: list[Ask], limits: SchedulerLimits, profile: EngineProfile, merged: bool = True
 ) -> tuple[Engine, list[Request]]:
-    """Takes an engine through requests; without `merged`, step by step."""
-    with mock.patch("stoker.simulator.engine.steady", steps if merged else lambda _: 0):
+    """Takes an engine through requests; without `merged` step by step, and sequence by sequence."""
+    whole = contextlib.nullcontext() if merged else one_by_one()
+    with whole:
         one = Engine(limits, profile, Gaps(), logged=True)
         requests = [
             Request(number, prompt, output, at, content=content)
@@ -51,9 +52,21 @@ def drive(
                 one.enter(request, at)
             elif request.last_at is None:
                 one.leave(request, at)
-                request.failed = "cancelled"
         _until(one, math.inf)
+        for request in requests:
+            if request.ended is Ended.ABORT:
+                request.failed = "cancelled"
         return one, requests
+
+
+@contextlib.contextmanager
+def one_by_one() -> Iterator[None]:
+    """Engines that take no steps together, and no sequences."""
+    with (
+        mock.patch("stoker.simulator.engine.steady", lambda _: 0),
+        mock.patch("stoker.simulator.engine.suits", lambda _: False),
+    ):
+        yield
 
 
 def _until(one: Engine, at: float) -> None:
@@ -141,7 +154,7 @@ def ran(
     fleet = Fleet(scenario, seed, **more)
     if look is not None:
         seen = look
-        fleet.every(1.0, lambda now: seen(fleet, now), 0.5)
+        fleet.clock.every(1.0, lambda now: seen(fleet, now), 0.5)
     fleet.run()
     return fleet
 
@@ -164,6 +177,15 @@ def books(fleet: Fleet) -> dict[str, int]:
     return out
 
 
+def together(engine: Engine) -> dict[Sequence, int]:
+    """Those of an engine that are stepped together, with the blocks that they have by now."""
+    cohort = engine._cohort
+    if cohort is None:
+        return {}
+    steps = {one: cohort._clock - begun for one, begun in cohort._members.items()}
+    return {one: max(one.blocks, -(-(one.computed + more) // cohort._size)) for one, more in steps.items()}
+
+
 def balanced(fleet: Fleet, now: float) -> None:
     """At any moment: each request is in one place, none in two, and no block is lost."""
     found = books(fleet)
@@ -173,11 +195,11 @@ def balanced(fleet: Fleet, now: float) -> None:
         if pod.engine is None:
             assert not pod.running
             continue
-        state = pod.engine.state
-        assert {*state.running, *state.waiting} == set(pod.running), (now, pod.id)
+        state, cohort = pod.engine.state, together(pod.engine)
+        assert {*state.running, *state.waiting, *cohort} == set(pod.running), (now, pod.id)
         assert 0 <= state.blocks.free <= state.blocks.total
         if not state.limits.enable_prefix_caching:
-            held = sum(one.blocks for one in state.running)
+            held = sum(one.blocks for one in state.running) + sum(cohort.values())
             assert state.blocks.free + held == state.blocks.total
     placed = sum(len(pod.nodes) for pod in fleet.pods)
     assert placed == sum(node.used for node in fleet.nodes.all), now

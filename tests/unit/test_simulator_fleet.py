@@ -191,7 +191,7 @@ def test_deaths_by_rate_are_about_as_many() -> None:
 def drained(drain: float) -> Fleet:
     """Two replicas, of which one goes in the middle of a long answer."""
     fleet = Fleet(made(trace((0.0, 10, 300), (0.0, 10, 300)), replicas=Range(2, 2), drain=drain))
-    fleet.at(10.0, lambda now: fleet.scale(1, now))
+    fleet.clock.at(10.0, lambda now: fleet.scale(1, now))
     fleet.run()
     return fleet
 

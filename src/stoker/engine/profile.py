@@ -61,9 +61,9 @@ class EngineProfile:
             took = max(took, self.prefill_least)
         return max(took, self.eager_least) if prefill + sequences > self.graph_tokens else took
 
-    def of(self, batch: Batch) -> float:
-        """How long a batch takes."""
-        prefill = sequences = kv = 0
+    def of(self, batch: Batch, sequences: int = 0, kv: int = 0) -> float:
+        """How long a batch takes. sequences, kv: of those that decode in it without being named."""
+        prefill = 0
         pairs = 0.0
         for one, count in batch.tokens.items():
             if count > 1 or one.computed < one.prompt:

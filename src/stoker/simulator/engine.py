@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
-from typing import NamedTuple, cast
+from typing import cast
 
 from stoker.engine.profile import EngineProfile
 from stoker.engine.scheduler import (
     Batch,
+    Cohort,
     Ended,
     SchedulerLimits,
     Sequence,
@@ -24,51 +25,21 @@ from stoker.engine.scheduler import (
     heeds_arrivals,
     steady,
     step,
+    suits,
 )
-from stoker.engine.scheduler.waiting import queue
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
+from stoker.simulator.stretch import Stretch
 
 
-class Running(NamedTuple):
-    """A batch on its way: when it ends, how long it takes, and when the next may begin."""
+class UnderWay:
+    """A batch on its way: when it ends, how long it takes, when the next may begin; and how many decode in it
+    without being named."""
 
-    batch: Batch
-    end: float
-    took: float
-    free: float
+    __slots__ = ("aside", "batch", "end", "free", "took")
 
-
-class Stretch:
-    """Steps that only decode: `count` of them. The first ends at `first`, the one after takes `second`
-    seconds, and each following one `more` than the one before."""
-
-    __slots__ = ("count", "first", "more", "second")
-
-    def __init__(self, count: int, first: float, second: float, more: float) -> None:
-        self.count, self.first, self.second, self.more = count, first, second, more
-
-    def end(self, step: int) -> float:
-        """When the step of that number ends, counted from 1."""
-        after = step - 1
-        return self.first + after * self.second + self.more * after * (after - 1) / 2
-
-    def begun(self, now: float) -> int:
-        """How many of its steps have ended, or run, at that moment: at least one."""
-        past = now - self.first
-        if past <= 0:
-            return 1
-        if self.more <= 0:
-            steps = past / self.second
-        else:
-            half = self.second - self.more / 2
-            steps = (math.sqrt(half * half + 2 * self.more * past) - half) / self.more
-        found = min(self.count, max(1, math.ceil(steps) + 1))
-        while found < self.count and self.end(found) < now:  # rounding, either way
-            found += 1
-        while found > 1 and self.end(found - 1) >= now:
-            found -= 1
-        return found
+    def __init__(self, batch: Batch, end: float, took: float, free: float, aside: int) -> None:
+        self.batch, self.end, self.took, self.free, self.aside = batch, end, took, free, aside
 
 
 class Engine:
@@ -80,7 +51,9 @@ class Engine:
 
     __slots__ = (
         "_batches",
+        "_cohort",
         "_fresh",
+        "_leaving",
         "_left",
         "_paused",
         "_stretch",
@@ -114,11 +87,13 @@ class Engine:
         self.busy = 0.0
         self.preemptions = self.prompts = self.generated = self.steps = 0
         self.ttft_sum, self.ttft_count = 0.0, 0
-        self._batches: deque[Running] = deque()
+        self._batches: deque[UnderWay] = deque()
         self._fresh: set[Request] = set()  # let in, and without a token yet
         self._paused: dict[Request, float] = {}  # preempted, with the time of their last token
         self._stretch: Stretch | None = None
-        self._left = False  # whether a client has left before its end
+        self._leaving: list[Request] = []  # whose clients go away
+        self._left = False  # whether any has
+        self._cohort = Cohort(self.state) if suits(limits) else None
 
     # what comes and goes
 
@@ -137,17 +112,31 @@ class Engine:
             self._begin(now)
 
     def leave(self, request: Request, now: float) -> None:
-        """A client goes away."""
+        """A client goes away: its sequence ends with the step that runs, as vLLM looks at such things in
+        between."""
         if self._stretch is not None:
-            self._unroll(now)
+            self._cut(now)
+        self._leaving.append(request)
+        if not self._batches and self._stretch is None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Those whose clients have left end where they are."""
+        self._dissolve()
+        for one in self._leaving:
+            if one.ended is None:
+                self._fresh.discard(one)
+                self._paused.pop(one, None)
+                abort(self.state, one)
+        self._leaving.clear()
         self._left = True
-        self._fresh.discard(request)
-        self._paused.pop(request, None)
-        abort(self.state, request)
 
     def drop(self, now: float) -> list[Request]:
         """The engine dies: what it had in its hands."""
         self._settle(now)
+        if self._stretch is None and self._cohort is not None:
+            self._cohort.untake()
+        self._dissolve()
         left = [*self.state.running, *self.state.waiting]
         self.due = math.inf
         self._batches.clear()
@@ -163,53 +152,77 @@ class Engine:
     def turn(self, now: float) -> list[Request]:
         """The next thing happens, at `due`: a step ends, or a row of them. Those that are done with it."""
         if self._stretch is not None:
-            return self._end_stretch(now)
-        batch, _, took, _ = self._batches.popleft()
-        ended = commit(self.state, batch)
+            stretch = self._stretch
+            return self._next(now, self._advance(stretch.count))
+        one = self._batches.popleft()
+        ended = commit(self.state, one.batch)
         self.steps += 1
-        sampled = batch.sampled
+        sampled = one.batch.sampled
         if self._left:
-            sampled = [one for one in sampled if one.ended is not Ended.ABORT]
-        self._told(sampled, now, took)
+            sampled = [each for each in sampled if each.ended is not Ended.ABORT]
+        self._told(sampled, one.aside, now, one.took)
         return self._next(now, ended)
 
     def _next(self, now: float, ended: list[Sequence]) -> list[Request]:
         state = self.state
         self.last = now
-        self.running, self.waiting = len(state.running), len(state.waiting)
+        if self._cohort is not None:
+            ended += self._settle_cohort(self._cohort)
+        if self._leaving:
+            self._let_go()
+        self.running, self.waiting = len(state.running) + state.aside, len(state.waiting)
         done = cast(list[Request], ended)
         for one in done:
             one.last_at = now
         self._begin(now)
         return done
 
+    def _settle_cohort(self, cohort: Cohort) -> list[Sequence]:
+        under_way = self._batches[0] if self._batches else None
+        ended, more = cohort.settle(under_way.batch if under_way else None)
+        if under_way is not None:
+            under_way.aside += more
+        return ended
+
+    def _dissolve(self) -> None:
+        """Those who decode are counted one by one again."""
+        if self._cohort is not None and len(self._cohort):
+            under_way = self._batches[0] if self._batches else None
+            count = self._cohort.dissolve(under_way.batch if under_way else None)
+            if under_way is not None:
+                under_way.aside -= count
+
     def _begin(self, now: float) -> None:
         """What is to be done from now on."""
         state, batches = self.state, self._batches
-        many = steady(state) if len(batches) == state.limits.depth - 1 else 0
-        if many:
-            self._begin_stretch(now, many)
-            return
-        self._fill(now)
-
-    def _fill(self, now: float) -> None:
-        """Makes as many batches as may be on their way."""
-        state, batches = self.state, self._batches
+        if len(batches) == state.limits.depth - 1:
+            many = self._cohort.steady() if state.aside and self._cohort else steady(state)
+            if many:
+                self._begin_stretch(now, many)
+                return
         while len(batches) < state.limits.depth:
-            batch = step(state)
-            if not batch:
+            batch = self._made()
+            if not batch and not state.aside:
                 break
             self._let_in(batch)
             self._send(batch, now)
         self.due = batches[0].end if batches else math.inf
 
+    def _made(self) -> Batch:
+        """The next batch: those who decode together first."""
+        if self.state.aside and self._cohort is not None and not self._cohort.take():
+            self._dissolve()
+        return step(self.state)
+
     def _send(self, batch: Batch, now: float) -> None:
         """A batch begins when what is before it leaves its place: the engine, or a pipeline's first stage."""
         before = self._batches[-1] if self._batches else None
-        begins, took = max(now, before.free) if before else now, self.profile.of(batch)
+        aside = self.state.aside
+        looked = self._cohort.looked if self._cohort is not None else 0
+        begins, took = max(now, before.free) if before else now, self.profile.of(batch, aside, looked)
         end = max(begins + took, before.end) if before else begins + took
         free = begins + took / self.state.limits.pipeline_parallel_size
-        self._batches.append(Running(batch, end, took, free))
+        self._batches.append(UnderWay(batch, end, took, free, aside))
 
     def _let_in(self, batch: Batch) -> None:
         for one in batch.admitted:
@@ -220,23 +233,29 @@ class Engine:
             if one not in self._fresh:
                 self._paused.setdefault(cast(Request, one), self.last)
 
-    def _told(self, sampled: list[Sequence], now: float, took: float) -> None:
-        """What clients see of a step that has ended."""
+    def _told(self, sampled: list[Sequence], aside: int, now: float, took: float) -> None:
+        """What clients see of a step that has ended. aside: how many more it gave a token."""
         if self.ends is not None:
             self.ends.append(now)
         self.busy += took
-        tokens = len(sampled)
+        tokens = len(sampled) + aside
         self.generated += tokens
         usual = tokens
         if self._fresh:
             usual -= self._first_tokens(now)
         if self._paused:
-            for one in sampled:
-                if (since := self._paused.pop(cast(Request, one), None)) is not None:
-                    self.gaps.add(now - since, 1)
-                    usual -= 1
+            usual -= self._back(sampled, now)
         if usual > 0:
             self.gaps.add(now - self.last, usual)
+
+    def _back(self, sampled: list[Sequence], now: float) -> int:
+        """Those who were preempted and have a token again; their number."""
+        cohort = self._cohort
+        aside = [one for one in self._paused if cohort is not None and one in cohort]
+        back = [*aside, *(one for one in cast(list[Request], sampled) if one in self._paused)]
+        for one in back:
+            self.gaps.add(now - self._paused.pop(one), 1)
+        return len(back)
 
     def _first_tokens(self, now: float) -> int:
         """Those that have their first token now; their number."""
@@ -252,33 +271,34 @@ class Engine:
     # rows of steps
 
     def _begin_stretch(self, now: float, many: int) -> None:
-        running = self.state.running
-        number = len(running)
-        looked_at = sum(one.computed for one in running)
-        profile = self.profile
+        state, profile = self.state, self.profile
+        number = state.aside or len(state.running)
+        if state.aside and self._cohort is not None:
+            looked_at = self._cohort.looked
+        else:
+            looked_at = sum(one.computed for one in state.running)
         more = number * profile.kv_token
         following = profile.seconds(0, number, looked_at + number)  # of the step that is made next
         if self._batches:
-            first = self._batches[0].end
-            second = following
+            first, second = self._batches[0].end, following
         else:
-            first = now + following
-            second = following + more
+            first, second = now + following, following + more
         self._stretch = Stretch(many, first, second, more)
         self.due = self._stretch.end(many)
-
-    def _end_stretch(self, now: float) -> list[Request]:
-        stretch = self._stretch
-        assert stretch is not None
-        return self._next(now, self._advance(stretch.count))
 
     def _advance(self, many: int) -> list[Sequence]:
         """Takes so many of the row's steps; the rest of the row is forgotten."""
         stretch, state = self._stretch, self.state
         assert stretch is not None
-        number = len(state.running)
-        ended = advance(state, many)
-        self._told(state.running + ended, stretch.first, 0.0)
+        number, aside = state.aside or len(state.running), state.aside
+        if aside and self._cohort is not None:
+            self._cohort.take(many)
+            state.steps += many
+            ended: list[Sequence] = []
+            self._told(ended, aside, stretch.first, 0.0)
+        else:
+            ended = advance(state, many)
+            self._told(state.running + ended, 0, stretch.first, 0.0)
         if many > 1:
             self.gaps.rising(stretch.second, stretch.more, many - 1, number)
             if self.ends is not None:
@@ -290,7 +310,7 @@ class Engine:
         if self._batches:
             took = stretch.second + (many - 1) * stretch.more
             end = self.last + took
-            self._batches[0] = Running(self._batches[0].batch, end, took, end)
+            self._batches[0] = UnderWay(self._batches[0].batch, end, took, end, aside)
         self._stretch = None
         return ended
 
@@ -303,16 +323,6 @@ class Engine:
             stretch.count = many
             self.due = stretch.end(many)
 
-    def _unroll(self, now: float) -> None:
-        """The row ends, and the step that runs now is a batch of its own: made when it began, without those
-        who came since."""
-        self._settle(now)
-        self._stretch = None
-        state = self.state
-        waiting, state.waiting = state.waiting, queue(state.limits.policy)
-        self._fill(self.last)
-        state.waiting = waiting
-
     def _settle(self, now: float) -> None:
         """Takes the steps of a row that have ended by now, and goes on with the rest."""
         stretch = self._stretch
@@ -324,11 +334,5 @@ class Engine:
         ended = min(ended, stretch.count - 1)
         if ended < 1:
             return
-        rest = Stretch(
-            stretch.count - ended,
-            stretch.end(ended + 1),
-            stretch.second + stretch.more * ended,
-            stretch.more,
-        )
         self._advance(ended)
-        self._stretch = rest
+        self._stretch = stretch.rest(ended)

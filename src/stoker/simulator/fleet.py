@@ -7,29 +7,35 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
+from stoker.simulator.clients import Clients
+from stoker.simulator.clock import Clock
+from stoker.simulator.endpoint import Endpoint
+from stoker.simulator.misfortunes import CHECKED, Misfortunes, Patience
 from stoker.simulator.nodes import Nodes
 from stoker.simulator.pods import Pod
 from stoker.simulator.request import Request
 from stoker.simulator.routing import Router, router
 from stoker.simulator.scaling import Autoscaler
 from stoker.simulator.scenario import Scenario
-from stoker.simulator.source import Source
-from stoker.traffic.records import ErrorKind
-from stoker.traffic.workload import Session
 
 RETRY = 1.0  # seconds until a pod without a node asks again
-ROUND = 0.005  # seconds of the shortest answer, a refusal: who asks again at once does so after it
 
 
 class Fleet:
     """One run of a scenario with one seed. `run` takes it to its end. logged: whether engines keep the end of
-    each of their steps."""
+    each of their steps. enough: how many requests may break an objective before it is given up, None for any
+    number."""
 
-    def __init__(self, scenario: Scenario, seed: int = 0, logged: bool = False) -> None:
-        self.scenario, self.logged = scenario, logged
+    def __init__(
+        self, scenario: Scenario, seed: int = 0, logged: bool = False, enough: float | None = None
+    ) -> None:
+        self.scenario, self.logged, self._enough = scenario, logged, enough
+        self.given_up = False
+        self.broken = 0  # requests that are done and broke an objective, where that is counted
+        self.clock = Clock()
         self.now = 0.0
         self.pods: list[Pod] = []
         self.gone: list[Pod] = []
@@ -37,6 +43,8 @@ class Fleet:
         # with a replica, so that it is seen to serve
         self._here = scenario.controller.scale_to_zero
         self.wanted = max(scenario.replicas.low, int(self._here))
+        self._sync_due = math.inf
+        self.moved = 0.0  # when a request last came, or was done with
         self.nodes = Nodes(scenario.pool)
         self.requests: list[Request] = []
         self.waiting: deque[Request] = deque()
@@ -46,18 +54,13 @@ class Fleet:
         self.ready: list[Pod] = []
         self.open = 0  # requests that have come and are not done
         self.deaths = 0
-        self._sync_due = math.inf
-        self._moved = 0.0  # when a request last came, or was done with
         self.counts: list[tuple[float, int]] = [(0.0, self.wanted)]  # how many were asked for, since when
-        self._source = Source(scenario.workload, scenario.limits.block_size)
-        self._held = scenario.queue_timeout > 0  # whether an endpoint stands before the replicas
-        self._opening = self._source.opening()
-        self._next_arrival: tuple[float, Session] | None = next(self._opening, None)
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self.endpoint = Endpoint(self, enough is not None)
+        size = scenario.limits.block_size
+        self.clients = Clients(scenario.workload, size, self.endpoint.ask, self.clock.at)
         self._order = 0
         self._pod_due: list[tuple[float, int, Pod]] = []
         self._number = 0
-        self._talks: dict[int, Session] = {}
 
     # the clock
 
@@ -66,40 +69,25 @@ class Fleet:
         self._begin()
         end = min(until, self._end() + patience)
         while True:
-            arrival = self._next_arrival[0] if self._next_arrival is not None else math.inf
-            event = self._events[0][0] if self._events else math.inf
+            arrival = self.clients.due
+            event = self.clock.due
             pod = self._pod_due[0][0] if self._pod_due else math.inf
             now = min(arrival, event, pod)
-            if now > end or now == math.inf or self._over(now, patience):
+            if now > end or now == math.inf or self.given_up or self._over(now, patience):
                 break
             self.now = now
             if pod <= now:
                 self._pod_event(now)
             elif event <= now:
-                heapq.heappop(self._events)[2](now)
+                self.clock.turn(now)
             else:
-                self._arrive(now)
+                self.clients.arrive()
         self.now = min(end, self.now) if self.now < math.inf else end
         self._close()
 
     def _over(self, now: float, patience: float) -> bool:
-        """Whether nothing more comes, and what is here is done, or has not moved for that long."""
-        coming = self._next_arrival is not None or self._later
-        return not coming and (not self.open or now > self._moved + patience)
-
-    def at(self, when: float, what: Callable[[float], None]) -> None:
-        """Does it then."""
-        self._order += 1
-        heapq.heappush(self._events, (when, self._order, what))
-
-    def every(self, seconds: float, what: Callable[[float], None], first: float = 0.0) -> None:
-        """Does it again and again."""
-
-        def again(now: float) -> None:
-            what(now)
-            self.at(now + seconds, again)
-
-        self.at(first, again)
+        """Whether nobody comes any more, and what is here is done, or has not moved for that long."""
+        return self.clients.over and (not self.open or now > self.moved + patience)
 
     def _end(self) -> float:
         """When the last request that is known of comes."""
@@ -109,21 +97,15 @@ class Fleet:
     # the beginning
 
     def _begin(self) -> None:
-        self._later = 0  # turns that wait for their users
         for _ in range(self.wanted):
             self._begin_one()
         scenario = self.scenario
         if scenario.policy is not None:
-            self.every(scenario.watching.scrape, self._look)
-            self._sync_due = scenario.controller.sync / 2
-            if not self._here:
-                self.at(self._sync_due, self._sync_when_due)
-            if scenario.keda is not None and not scenario.replicas.low:
-                self.every(scenario.keda.polling, self._poll, scenario.keda.polling / 2)
-        for when in scenario.failures.at:
-            self.at(when, self._fail_one)
-        if scenario.failures.every:
-            self._next_failure(0.0)
+            self._begin_scaling()
+        Misfortunes(self).begin()
+        if self._enough is not None:
+            patience = Patience(self, self._enough)
+            self.clock.every(CHECKED, patience.look, CHECKED)
 
     def _begin_one(self) -> None:
         """A replica that is there as it begins; without a machine for it, one that waits for one."""
@@ -134,6 +116,15 @@ class Fleet:
             return
         pod.place(nodes, 0.0, ())
         self._enter_rotation(pod, 0.0)
+
+    def _begin_scaling(self) -> None:
+        scenario = self.scenario
+        self.clock.every(scenario.watching.scrape, self._look)
+        self._sync_due = scenario.controller.sync / 2
+        if not self._here:
+            self.clock.at(self._sync_due, self._sync_when_due)
+        if scenario.keda is not None and not scenario.replicas.low:
+            self.clock.every(scenario.keda.polling, self._poll, scenario.keda.polling / 2)
 
     def _made(self, now: float) -> Pod:
         self._number += 1
@@ -152,99 +143,10 @@ class Fleet:
         for pod in self.pods:
             yield from pod.running
 
-    # traffic
-
-    def _arrive(self, now: float) -> None:
-        assert self._next_arrival is not None
-        due, session = self._next_arrival
-        self._next_arrival = next(self._opening, None)
-        self._talk(session, due)
-
-    def _talk(self, session: Session, due: float) -> None:
-        if len(session.turns) > 1 or self._source.loop is not None:
-            self._talks[session.index] = session
-        self._ask(self._source.request(session, 0, due, 0), due)
-
-    def _ask(self, request: Request, now: float) -> None:
-        self.requests.append(request)
-        self.open += 1
-        self._moved = now
-        if request.prompt >= self.scenario.limits.max_model_len:
-            self._failed(request, "status", now)
-            return
-        self._hand(request, now)
-
-    def _hand(self, request: Request, now: float) -> None:
-        """To a replica, or to the queue of the endpoint."""
-        if not self.ready:
-            self._hold(request, now)
-            return
-        pod = self.router.choose(self.ready, request)
-        request.replica = pod.number
-        request.tries += 1
-        pod.running[request] = None
-        engine = pod.engine
-        assert engine is not None
-        due = engine.due
-        engine.enter(request, now)
-        if engine.due != due:
-            self._watch(pod)
-
-    def _hold(self, request: Request, now: float) -> None:
-        timeout = self.scenario.queue_timeout
-        if timeout <= 0:
-            self._failed(request, "refused", now)
-            return
-        self.waiting.append(request)
-        self.at(now + timeout, lambda then: self._held_too_long(request, then))
-
-    def _held_too_long(self, request: Request, now: float) -> None:
-        if request in self.waiting:
-            self.waiting.remove(request)
-            self._failed(request, "status", now)
-
-    def _failed(self, request: Request, kind: ErrorKind, now: float) -> None:
-        request.failed = kind
-        request.last_at = now
-        self._done(request, now)
-
-    def _done(self, request: Request, now: float) -> None:
-        """What its user does next."""
-        self.open -= 1
-        self._moved = now
-        session = self._talks.get(request.session)
-        if session is None:
-            return
-        assert request.last_at is not None
-        ended = max(request.last_at, request.due + ROUND)
-        if request.failed is None and request.turn + 1 < len(session.turns):
-            turn = request.turn + 1
-            said = request.prompt + request.written
-            self._think(session, turn, ended + session.turns[turn].think, said)
-            return
-        del self._talks[request.session]
-        if self._source.loop is not None:
-            self._later += 1
-            self.at(ended + self._source.loop.think_time, self._next_of_user)
-
-    def _think(self, session: Session, turn: int, when: float, said: int) -> None:
-        self._later += 1
-
-        def speak(now: float) -> None:
-            self._later -= 1
-            self._ask(self._source.request(session, turn, now, said), now)
-
-        self.at(when, speak)
-
-    def _next_of_user(self, now: float) -> None:
-        self._later -= 1
-        session = self._source.following(now)
-        if session is not None:
-            self._talk(session, now)
-
     # replicas
 
-    def _watch(self, pod: Pod) -> None:
+    def watch(self, pod: Pod) -> None:
+        """Something in it happens at another time than was thought."""
         engine = pod.engine
         due = pod.due if engine is None else min(pod.due, engine.due)
         if due < math.inf:
@@ -257,7 +159,7 @@ class Fleet:
         if engine is not None and engine.due == due:
             for request in engine.turn(now):
                 self._answered(pod, request, now)
-            self._watch(pod)
+            self.watch(pod)
             if pod.phase == "Draining" and not pod.running:
                 self._remove(pod, now)
         elif pod.due == due and pod.phase != "Ready":
@@ -269,7 +171,7 @@ class Fleet:
         if request.first is not None:
             request.first += overhead
         request.last_at = now + overhead
-        self._done(request, now)
+        self.endpoint.done(request, now)
 
     def _go_on(self, pod: Pod, now: float) -> None:
         if pod.phase == "Draining":
@@ -277,13 +179,13 @@ class Fleet:
         elif pod.go_on(now):
             self._enter_rotation(pod, now)
         else:
-            self._watch(pod)
+            self.watch(pod)
 
     def _enter_rotation(self, pod: Pod, now: float) -> None:
         self.ready.append(pod)
         held, self.waiting = list(self.waiting), deque()
         for request in held:
-            self._hand(request, now)
+            self.endpoint.hand(request, now)
 
     def _start(self, now: float) -> None:
         """Another replica."""
@@ -294,12 +196,12 @@ class Fleet:
             return
         nodes = self.nodes.take(now)
         if nodes is None:
-            self.at(max(now + RETRY, self.nodes.next_stock(now)), lambda then: self._place(pod, then))
+            self.clock.at(max(now + RETRY, self.nodes.next_stock(now)), lambda then: self._place(pod, then))
             return
         pod.place(nodes, now, self.scenario.starting.phases)
         if pod.phase == "Ready":
             self._enter_rotation(pod, now)
-        self._watch(pod)
+        self.watch(pod)
 
     def _stop(self, pod: Pod, now: float) -> None:
         """It takes no more requests, and finishes what it has."""
@@ -310,8 +212,8 @@ class Fleet:
             return
         pod.phase, pod.since = "Draining", now
         pod.due = now + self.scenario.drain
-        self._watch(pod)
-        self.at(pod.due, lambda then: self._cut(pod, then))
+        self.watch(pod)
+        self.clock.at(pod.due, lambda then: self._cut(pod, then))
 
     def _cut(self, pod: Pod, now: float) -> None:
         """Its time is over."""
@@ -319,9 +221,9 @@ class Fleet:
             return
         left = list(pod.running)
         if pod.engine is not None:
-            pod.engine.look(now)
+            pod.engine.drop(now)
         self._remove(pod, now)
-        self._lost(left, now)
+        self.endpoint.lost(left, now)
 
     def _remove(self, pod: Pod, now: float) -> None:
         self.pods.remove(pod)
@@ -333,54 +235,15 @@ class Fleet:
             pod.engine.due = math.inf
         self.nodes.give_back(pod.nodes, now)
 
-    def _lost(self, requests: list[Request], now: float) -> None:
-        """A replica has ended: what showed nothing yet is sent again, the rest has failed."""
-        for request in requests:
-            if request.first is None and self._held and request.tries < self.scenario.tries:
-                self._again(request, now)
-            else:
-                self._failed(request, "stream-error" if request.first is not None else "cut", now)
-
-    def _again(self, request: Request, now: float) -> None:
-        fresh = Request(
-            request.index,
-            request.prompt,
-            request.max_tokens,
-            request.due,
-            session=request.session,
-            turn=request.turn,
-            content=request.content,
-            home=request.home,
-        )
-        fresh.tries = request.tries
-        self.requests[request.index] = fresh
-        self._hand(fresh, now)
-
-    # what befalls it
-
-    def _next_failure(self, now: float) -> None:
-        every = self.scenario.failures.every
-        assert every is not None
-        mean = every / max(1, len(self.pods))
-
-        def fail(then: float) -> None:
-            self._fail_one(then)
-            self._next_failure(then)
-
-        self.at(now + self.random.expovariate(1 / mean), fail)
-
-    def _fail_one(self, now: float) -> None:
+    def fail(self, pod: Pod, now: float) -> None:
         """A ready replica's engine dies, and its container is started again."""
-        if not self.ready:
-            return
-        pod = self.random.choice(self.ready)
         self.ready.remove(pod)
         self.deaths += 1
         left = pod.die(now)
         if pod.phase == "Ready":
             self._enter_rotation(pod, now)
-        self._watch(pod)
-        self._lost(left, now)
+        self.watch(pod)
+        self.endpoint.lost(left, now)
 
     # how many
 
@@ -392,14 +255,14 @@ class Fleet:
 
     def _sync_when_due(self, now: float) -> None:
         self._sync(now)
-        self.at(self._sync_due, self._sync_when_due)
+        self.clock.at(self._sync_due, self._sync_when_due)
+
+    def _poll(self, now: float) -> None:
+        self.scale(self.scaler.poll(now, self.pods, self.wanted), now)
 
     def _sync(self, now: float) -> None:
         self._sync_due = now + self.scenario.controller.sync
         self.scale(self.scaler.sync(now, self.pods, self.wanted), now)
-
-    def _poll(self, now: float) -> None:
-        self.scale(self.scaler.poll(now, self.pods, self.wanted), now)
 
     def scale(self, wanted: int, now: float) -> None:
         """So many replicas from now on. Who goes first: those that are not ready, then the newest."""
@@ -412,11 +275,6 @@ class Fleet:
         there.sort(key=_goes_first)
         for pod in there[: max(0, len(there) - wanted)]:
             self._stop(pod, now)
-
-    def asked_for(self, end: float) -> float:
-        """Replicas that were asked for, on average over time."""
-        spans = zip(self.counts, [*self.counts[1:], (end, 0)], strict=True)
-        return sum(count * (after - at) for (at, count), (after, _) in spans) / end if end else self.wanted
 
 
 def _goes_first(pod: Pod) -> tuple[bool, float]:

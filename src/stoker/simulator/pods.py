@@ -89,8 +89,7 @@ class Pod:
         left = list(self.running)
         self.running.clear()
         if self.engine is not None:
-            self.engine.look(now)
-            self.engine.due = math.inf
+            self.engine.drop(now)
             self.before.append(self.engine)
         self.engine = None
         self.sample = None

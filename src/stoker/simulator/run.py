@@ -58,6 +58,7 @@ class Simulated:
     seeds: int
     band: float | None = None
     dollars_a_million: float | None = None
+    given_up: bool = False
 
 
 def simulate(
@@ -65,18 +66,21 @@ def simulate(
     *,
     seeds: int = 1,
     detail: bool = True,
+    enough: float | None = None,
     words: Mapping[str, Any] | None = None,
     environment: Environment = NOWHERE,
     report: Callable[[int], None] = lambda _: None,
 ) -> Simulated:
     """Runs it with so many seeds. detail: whether requests and moments are kept, of the first one.
 
-    words: the workload as it was asked for. Raises: UsageError, for a workload that says too little.
+    enough: how many requests may break an objective before a course is given up; it then says less, and
+    `given_up`. words: the workload as it was asked for. Raises: UsageError, for a workload that says too
+    little.
     """
     ends = []
     for seed in range(seeds):
         report(seed)
-        ends.append(_once(_seeded(scenario, seed), seed, detail and not seed))
+        ends.append(_once(_seeded(scenario, seed), seed, detail and not seed, enough))
     first = ends[0]
     run = _run(scenario, first, words or {}, environment)
     rows = [_figures(one) for one in ends]
@@ -90,6 +94,7 @@ def simulate(
         seeds,
         scenario.profile.error,
         _per_million(first),
+        any(one.given_up for one in ends),
     )
 
 
@@ -104,6 +109,7 @@ class End:
     moments: tuple[Moment, ...] = ()
     findings: tuple[Finding, ...] = ()
     tokens: float = 0.0
+    given_up: bool = False
     requests: list[Request] = field(default_factory=list)
 
 
@@ -114,11 +120,11 @@ def _seeded(scenario: Scenario, seed: int) -> Scenario:
     )
 
 
-def _once(scenario: Scenario, seed: int, detail: bool) -> End:
-    fleet, timeline = Fleet(scenario, seed, logged=detail), Timeline()
+def _once(scenario: Scenario, seed: int, detail: bool, enough: float | None) -> End:
+    fleet, timeline = Fleet(scenario, seed, detail, enough), Timeline()
     if detail:
         tick = max(1.0, _length(scenario) / MOMENTS)
-        fleet.every(tick, lambda now: timeline.look(fleet, now))
+        fleet.clock.every(tick, lambda now: timeline.look(fleet, now))
     fleet.run()
     window = _window(scenario, fleet)
     gaps = Gaps()
@@ -127,6 +133,7 @@ def _once(scenario: Scenario, seed: int, detail: bool) -> End:
             gaps.merge(engine.gaps)
     summary = summarize(fleet.requests, gaps, window, scenario.objectives)
     found = End(summary, use_of(fleet), fleet.scaler.decisions)
+    found.given_up = fleet.given_up
     found.findings = (*scenario.findings, *told(scenario.workload, scenario.limits, fleet.requests))
     found.tokens = sum(one.written for one in fleet.requests)
     if detail and len(fleet.requests) <= RECORDS:

@@ -68,23 +68,30 @@ def tpot(one: Request) -> float:
     return (one.last_at - one.first) / (one.written - 1)
 
 
+def kept(one: Request, objectives: LatencyObjectives) -> bool:
+    """Whether a request that is done was answered within all bounds."""
+    return one.failed is None and not _missed(one, objectives)
+
+
+def _missed(one: Request, objectives: LatencyObjectives) -> list[str]:
+    """The bounds that an answered request broke."""
+    bounds = (
+        ("ttft", objectives.ttft, ttft(one)),
+        ("itl", objectives.itl, tpot(one) if one.written > 1 else 0.0),
+        ("e2e", objectives.e2e, e2e(one)),
+    )
+    return [name for name, bound, value in bounds if bound is not None and value > bound]
+
+
 def _kept(answered: Sequence[Request], objectives: LatencyObjectives) -> tuple[int, dict[str, int]]:
     """How many kept all bounds, and how many broke each."""
     broken: Counter[str] = Counter()
-    kept = 0
+    whole = 0
     for one in answered:
-        missed = [
-            name
-            for name, bound, value in (
-                ("ttft", objectives.ttft, ttft(one)),
-                ("itl", objectives.itl, tpot(one) if one.written > 1 else 0.0),
-                ("e2e", objectives.e2e, e2e(one)),
-            )
-            if bound is not None and value > bound
-        ]
+        missed = _missed(one, objectives)
         broken.update(missed)
-        kept += not missed
-    return kept, dict(broken)
+        whole += not missed
+    return whole, dict(broken)
 
 
 def _within(at: float | None, window: Window) -> bool:

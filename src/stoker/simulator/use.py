@@ -51,9 +51,15 @@ def use_of(fleet: Fleet) -> FleetUse:
         cost=None if pool.price is None else nodes / 3600 * pool.price,
         busy=busy,
         wasted=1 - busy,
-        mean=fleet.asked_for(end),
+        mean=asked_for(fleet, end),
         most=max((count for _, count in fleet.counts), default=fleet.wanted),
         starts=len(later),
         deaths=fleet.deaths,
         ready_after=sum(waits) / len(waits) if waits else None,
     )
+
+
+def asked_for(fleet: Fleet, end: float) -> float:
+    """Replicas that were asked for, on average over time."""
+    spans = zip(fleet.counts, [*fleet.counts[1:], (end, 0)], strict=True)
+    return sum(count * (after - at) for (at, count), (after, _) in spans) / end if end else fleet.wanted
