@@ -63,8 +63,8 @@ def drive(
 def one_by_one() -> Iterator[None]:
     """Engines that take no steps together, and no sequences."""
     with (
-        mock.patch("stoker.simulator.engine.steady", lambda _: 0),
-        mock.patch("stoker.simulator.engine.suits", lambda _: False),
+        mock.patch("stoker.simulator.engine.steady", return_value=0),
+        mock.patch("stoker.simulator.engine.suits", return_value=False),
     ):
         yield
 
