@@ -44,6 +44,7 @@ ABOUT = {
     "no-revision": "there is no such revision to go back to",
     "page-missing": "the console's parts are not installed",
     "run": "what was to be reported is no whole result of a load test",
+    "simulate-trace": "a trace is not in order, lacks answers, or has a long pause",
     "spec-engine": "an option under engine is not one that can be set there",
     "spec-kubernetes": "a field under kubernetes does not go with the others",
     "spec-ports": "the ports of the endpoint and of its page do not go together",

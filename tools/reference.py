@@ -20,6 +20,7 @@ from stoker.cli.main import GROUPS, cli
 from stoker.cli.models import SHOWN
 from stoker.cli.plan import FIELDS
 from stoker.cli.plan_json import as_json
+from stoker.cli.simulate import FIELDS as SIMULATED
 from stoker.engine.profile import EngineProfile
 from stoker.findings import Finding
 from stoker.fleet.changes import Changes, Step
@@ -87,6 +88,7 @@ PRINTED = (
         "`scaling` (targets for an autoscaler, by metric; empty where the engines told none), `interrupted`, "
         "`profile`, as in `sweep.json`",
     ),
+    ("`stoker simulate -o json`", "Simulated; with --versus a list of them, the first as asked"),
     (
         "`stoker report -o json`",
         "what `run.json` holds; of several runs a Curve; of another tool's file a list of Result; of two, "
@@ -192,6 +194,8 @@ def json_page() -> str:
     lines += [f"| `{f.name}` | {_type(f.type)} |" for f in dataclasses.fields(ModelShape) if f.name in SHOWN]
     lines += ["", "## Plan", "", _prose(as_json.__doc__), "", "| field | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()]
+    lines += ["", "## Simulated", "", "What a simulation shows.", "", "| field | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in SIMULATED.items()]
     return "\n".join([*lines, ""])
 
 

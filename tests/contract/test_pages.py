@@ -33,6 +33,7 @@ ORDER = (
     "chat",
     "bench",
     "report",
+    "simulate",
     "ui",
     "scale",
     "restart",
@@ -82,6 +83,8 @@ def meant(text: str, stoker: Stoker) -> list[str]:
         return [*words, "--set", "engine.kind=simulated", "--set", port, *dry]
     if words[0] == "bench":
         return page_tests.bench(words, stoker.home, stoker.url)
+    if words[0] == "simulate":
+        return page_tests.simulate(words, stoker.home)
     if words[0] == "report":
         return page_tests.report(words, stoker.home)
     if words[0] == "render" and "local" not in words:

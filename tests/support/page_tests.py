@@ -41,3 +41,15 @@ def report(words: list[str], folder: Path) -> list[str]:
         return ["report", "--help"]
     known = {"model": "before/", "stoker-runs/shop-20261128-101500": "before/", "A": "before/", "B": "after/"}
     return [known.get(word, word) for word in words]
+
+
+def simulate(words: list[str], folder: Path) -> list[str]:
+    """`stoker simulate` as it is run: with a profile, which engines of the test have none of, and once."""
+    known = {"sweep/": "h200-llama-8b", "10m": "20s", "17m": "20s", "20m": "20s", "5m": "20s"}
+    words = [known.get(word, word) for word in words]
+    profile = () if "--profile" in words else ("--profile", "h200-llama-8b")
+    short = () if {"--trace", "--duration"} & set(words) else ("--duration", "20s")
+    seeds = () if "--seeds" in words else ("--seeds", "1")
+    if "--results" in words and (folder / words[words.index("--results") + 1]).exists():
+        words = [*words, "--results", f"again-{len(list(folder.iterdir()))}"]
+    return [*words, *profile, *short, *seeds]

@@ -5,8 +5,8 @@ is repeated with another seed where it leaves that open near the answer.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from stoker.traffic.arrivals import ClosedLoop, OpenLoop, steady
 from stoker.traffic.capacity import Capacity, LoadStep, capacity, merged, next_level, next_users, step, wilson
 from stoker.traffic.limits import each_engine
 from stoker.traffic.objectives import LatencyObjectives
-from stoker.traffic.profiling import Gap, fitted_to, gaps
+from stoker.traffic.profiling import Gap, fitted_to, gaps, intervals
 from stoker.traffic.records import RequestRecord
 from stoker.traffic.run import Run
 from stoker.traffic.workload import Workload
@@ -41,7 +41,8 @@ Look = Callable[[], ServerWatch | None]
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What was tried and found. alone: the test with one user, which the search begins from."""
+    """What was tried and found. alone: the test with one user, which the search begins from. intervals: of
+    the profile's parts, at 95 %; gaps: of how many steps."""
 
     level: Level
     steps: tuple[LoadStep, ...]
@@ -51,6 +52,8 @@ class Sweep:
     alone: Run | None = None
     interrupted: bool = False
     profile: EngineProfile | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    gaps: int = 0
     version: int = VERSION
 
     @property
@@ -92,6 +95,8 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "scaling": sweep.scaling,
         "interrupted": sweep.interrupted,
         "profile": asdict(sweep.profile) if sweep.profile else None,
+        "profile_intervals": {name: list(pair) for name, pair in sweep.intervals.items()},
+        "profile_steps": sweep.gaps,
     }
 
 
@@ -138,7 +143,16 @@ class Sweeper:
         found = capacity(steps, test.share, test.workload.seed)
         profile = fitted_to(self._gaps, alone.records, alone.profile.source) if alone.profile else None
         sweep = Sweep(
-            self._level, steps, found, test.objectives, test.share, alone, self._interrupted, profile
+            self._level,
+            steps,
+            found,
+            test.objectives,
+            test.share,
+            alone,
+            self._interrupted,
+            profile,
+            intervals(self._gaps) if profile else {},
+            len(self._gaps) if profile else 0,
         )
         if self._root is not None:
             write_json(self._root / SWEEP, to_json(sweep), mode=0o644)

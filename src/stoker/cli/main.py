@@ -38,6 +38,8 @@ GROUPS = {
     "measure": {
         "bench": "send a workload, and measure what clients see",
         "report": "show a load test, or compare two",
+        "simulate": "play a workload against the fleet on a virtual clock, and see what it costs",
+        "suggest": "the cheapest setting that keeps the objectives, found by simulation",
     },
     "tools": {"models": "weights that are here: list, pull, show, rm", "doctor": "is this machine ready?"},
 }

@@ -32,6 +32,11 @@ def write_json(path: Path, value: Any, mode: int = 0o600) -> None:
     _replace(path, json.dumps(value, indent=1), mode)
 
 
+def write_text(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a text in one step: the old one stays until the new one is whole."""
+    _replace(path, text, mode)
+
+
 def keep_json(path: Path, value: dict[str, Any], durable: bool = False) -> None:
     """The same for what must not be lost: with a checksum, and the version before beside it.
 

@@ -32,7 +32,7 @@ WORDS = {
     "turns": "Requests a conversation, each with the answers before: `5`, `2..8`.",
     "prompts": "Prompts of a JSONL file (`prompt` or `messages`, `max_tokens`), or `guide`: the guide's two.",
     "shuffle": "Choose among these at random.",
-    "duration": "Seconds of new requests: `1m`.",
+    "duration": "Seconds of new requests: `1m`. Default: as long as the rate's steps; else a minute.",
     "requests": "Conversations in all, in place of a duration.",
     "warmup": "Seconds at the beginning that are sent and not measured. Default: a tenth, 30s at most.",
     "seed": "The same seed gives the same requests at the same times.",
@@ -69,7 +69,7 @@ def read(words: Words, files: Files) -> Workload:
     limit = _whole(words, "requests", 1, 100_000_000)
     duration = _seconds(words, "duration", None)
     if duration is None:
-        duration = math.inf if limit is not None or trace is not None else DURATION
+        duration = math.inf if limit is not None or trace is not None else _steps(words) or DURATION
     arrivals = _arrivals(words, duration)
     warmup = _seconds(words, "warmup", None)
     if warmup is None:
@@ -104,6 +104,15 @@ def _together(words: Words) -> None:
             raise _wrong(words, name, f"it says something only with {other}", f"{other}, or leave it out")
     if "burstiness" in words and words.get("arrivals", Asked("gamma")).value != "gamma":
         raise _wrong(words, "burstiness", "only gamma's gaps have it", "arrivals: gamma")
+
+
+def _steps(words: Words) -> float | None:
+    """How long steps of a rate last together; None of any other rate, and of steps that cannot be read."""
+    text = str(words["rate"].value) if "rate" in words else ""
+    if ":" not in text:
+        return None
+    pieces = _rate(words, DURATION)
+    return sum(piece.seconds for piece in pieces)
 
 
 def _arrivals(words: Words, duration: float) -> Arrivals:
@@ -156,7 +165,7 @@ def _step(rate: str, seconds: str) -> Piece:
 
 def _prompts(words: Words, files: Files, trace: Trace | None) -> Prompts:
     if trace is not None:
-        return Recorded(trace.rows, trace.block)
+        return Recorded(trace.rows, trace.block, trace.skipped, trace.sorted)
     if "prompts" in words:
         output = _lengths(words, "output_len", None)
         given = files.prompts(str(words["prompts"].value))

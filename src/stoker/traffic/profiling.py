@@ -20,6 +20,8 @@ LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
 PARTS = 4  # base, prefill tokens, sequences, KV tokens
 TRIMMED = 0.1
 QUICKEST = 50  # of so many requests, the one that waited least
+RESAMPLES, SAMPLED = 40, 1500  # for the intervals of a profile's parts; gaps of each
+NAMES = ("base", "prefill_token", "sequence", "kv_token")
 TOGETHER = 0.003  # seconds within which tokens are of one step
 
 
@@ -57,6 +59,18 @@ def fitted_to(
     base, prefill, sequence, kv = parts
     profile = EngineProfile(base, prefill, sequence, kv)
     return replace(profile, overhead=_overhead(records, profile), error=round(error, 4), source=source)
+
+
+def intervals(seen: Sequence[Gap], seed: int = 0) -> dict[str, tuple[float, float]]:
+    """Where each part of a profile lies at 95 %: fits to gaps that are drawn again and again. Empty for too
+    few."""
+    if len(seen) < LEAST:
+        return {}
+    random = Random(f"{seed}/intervals")
+    fits = [_fit(random.choices(seen, k=min(SAMPLED, len(seen)))) for _ in range(RESAMPLES)]
+    edge = RESAMPLES // 40
+    ordered = [sorted(parts) for parts in zip(*fits, strict=True)]
+    return {name: (part[edge], part[-1 - edge]) for name, part in zip(NAMES, ordered, strict=True)}
 
 
 def gaps(records: Sequence[RequestRecord]) -> list[Gap]:

@@ -76,10 +76,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A trace's rows: when, how long, and which blocks of the prompt are shared (`block` tokens each)."""
+    """A trace's rows: when, how long, and which blocks of the prompt are shared (`block` tokens each).
+
+    skipped: rows without an answer, which are not among them; in_order: whether they were in the file.
+    """
 
     rows: tuple[TraceRow, ...]
     block: int = 512
+    skipped: int = 0
+    in_order: bool = True
 
 
 Prompts = Synthetic | Given | Recorded

@@ -8,7 +8,7 @@ happens.
 
 The rooms: `limits` is what vLLM is told, `sequence` one request, `content` names its blocks, `waiting` its
 two queues, `blocks` the KV cache and what can be found in it again, `step` makes a batch, `commit` ends one,
-`advance` skips.
+`advance` skips, `cohort` takes those that only decode together.
 
 One group of full attention. Not here: sliding windows and other hybrid groups, speculative decoding, LoRA,
 encoder inputs, KV connectors, structured output, pooling, paused engines, and the prefill cadence of data
@@ -17,6 +17,7 @@ Source: vLLM 0.32 v1/core/sched, v1/core/kv_cache_manager.py and block_pool.py; 
 """
 
 from stoker.engine.scheduler.advance import advance, heeds_arrivals, steady
+from stoker.engine.scheduler.cohort import Cohort, suits
 from stoker.engine.scheduler.commit import abort, commit
 from stoker.engine.scheduler.limits import Policy, SchedulerLimits
 from stoker.engine.scheduler.sequence import Ended, Sequence
@@ -25,6 +26,7 @@ from stoker.engine.scheduler.step import step
 
 __all__ = [
     "Batch",
+    "Cohort",
     "Ended",
     "Policy",
     "SchedulerLimits",
@@ -36,4 +38,5 @@ __all__ = [
     "heeds_arrivals",
     "steady",
     "step",
+    "suits",
 ]

@@ -56,7 +56,7 @@ def heeds_arrivals(state: State) -> bool:
     Where not, many steps may be taken past an arrival, and the newcomer be added after them: all places are
     taken, or, first come first served, others wait that cannot get in.
     """
-    if len(state.running) >= state.limits.active:
+    if len(state.running) + state.aside >= state.limits.active:
         return False
     return state.limits.policy == "priority" or not state.waiting
 
@@ -98,12 +98,18 @@ def _opens(state: State) -> bool:
     limits = state.limits
     if len(state.running) > limits.max_num_batched_tokens or limits.pipeline_parallel_size > 1:
         return True
+    return admits(state)
+
+
+def admits(state: State) -> bool:
+    """Whether somebody who waits gets in now, or has a token on its way."""
+    limits = state.limits
     if not state.waiting:
         return False
     if limits.async_scheduling and any(one.stale for one in state.waiting):
         return True
     making = Making(state, Batch())
     making.budget -= len(state.running)
-    if making.budget <= 0 or len(state.running) >= limits.active:
+    if making.budget <= 0 or len(state.running) + state.aside >= limits.active:
         return False
     return making.would_admit(state.waiting.first())[1] > 0

@@ -40,7 +40,8 @@ class Sequence:
     delivered answer), `computed` have their KV or get it in a batch on its way. `blocks` are held, of which
     the first `hashed` can be found by others. `placeholders`, `in_flight` and `stale` are tokens of batches
     not yet committed: sampled but unknown, computed, and to be no more counted on. `eligible` is the first
-    step that may decode it, where a pipeline takes turns.
+    step that may decode it, where a pipeline takes turns. `place`: among those that were let in, where a
+    `Cohort` counts them; 0 before.
     Source: vLLM v1/request.py, Request.
     """
 
@@ -59,6 +60,7 @@ class Sequence:
         "last",
         "limit",
         "max_tokens",
+        "place",
         "placeholders",
         "preemptions",
         "priority",
@@ -90,7 +92,7 @@ class Sequence:
         self.last = prompt + max_tokens
         self.limit = self.last if stops_at is None else min(self.last, prompt + stops_at)
         self.placeholders = self.in_flight = self.stale = 0
-        self.blocks = self.hashed = self.preemptions = self.eligible = 0
+        self.blocks = self.hashed = self.preemptions = self.eligible = self.place = 0
         self.held: list[Block] = []
         self.status = Status.WAITING
         self.ended: Ended | None = None

@@ -37,10 +37,11 @@ class Batch:
 class State:
     """Who waits, who runs, and what of the KV cache is free.
 
-    It changes in place, by `add`, `step`, `commit`, `abort` and `advance` alone.
+    It changes in place, by `add`, `step`, `commit`, `abort` and `advance` alone. aside: how many more run
+    than are listed, as a `Cohort` counts them together.
     """
 
-    __slots__ = ("blocks", "finished", "limits", "running", "steps", "waiting")
+    __slots__ = ("aside", "blocks", "finished", "limits", "running", "steps", "waiting")
 
     def __init__(self, limits: SchedulerLimits) -> None:
         """An engine without requests."""
@@ -50,6 +51,7 @@ class State:
         self.running: list[Sequence] = []
         self.finished: list[Sequence] = []
         self.steps = 0
+        self.aside = 0
 
     def add(self, sequence: Sequence) -> None:
         """A request arrives. Source: vLLM Scheduler.add_request.
@@ -65,4 +67,4 @@ class State:
     @property
     def unfinished(self) -> int:
         """Sequences that wait or run."""
-        return len(self.waiting) + len(self.running)
+        return len(self.waiting) + len(self.running) + self.aside

@@ -58,7 +58,7 @@ class Making:
     def __init__(self, state: State, batch: Batch) -> None:
         """Nothing is given away yet."""
         self.state, self.batch, self.limits = state, batch, state.limits
-        self.budget = state.limits.max_num_batched_tokens
+        self.budget = state.limits.max_num_batched_tokens - state.aside
         self.cap = _cap(state)
         self.index = 0  # of the running sequence that is looked at
 
@@ -141,7 +141,7 @@ class Making:
         """Source: vLLM Scheduler._preempt_request."""
         self.state.blocks.release(victim)
         victim.status = Status.PREEMPTED
-        victim.computed = victim.placeholders = 0
+        victim.computed = victim.placeholders = victim.place = 0
         victim.stale = victim.in_flight
         victim.preemptions += 1
         self.state.waiting.put_back((victim,))
@@ -153,7 +153,8 @@ class Making:
         """Lets in who waits, one after the other, until one does not fit."""
         state = self.state
         passed: list[Sequence] = []
-        while self.budget > 0 and state.waiting and len(state.running) < self.limits.active:
+        most = self.limits.active - state.aside
+        while self.budget > 0 and state.waiting and len(state.running) < most:
             sequence = state.waiting.first()
             if sequence.stale:  # its old batch is still to bring a token
                 passed.append(state.waiting.pop())
@@ -195,7 +196,8 @@ class Making:
         Source: vLLM KVCacheManager.allocate_slots.
         """
         limits, blocks = self.limits, self.state.blocks
-        free = blocks.free - (limits.watermark_blocks if self.state.running else 0)
+        others = self.state.running or self.state.aside
+        free = blocks.free - (limits.watermark_blocks if others else 0)
         if limits.scheduler_reserve_full_isl and blocks.lacking(sequence.tokens, hits) > free:
             return False
         return blocks.lacking(tokens, hits) <= free

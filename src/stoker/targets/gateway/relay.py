@@ -5,12 +5,12 @@ import re
 import time
 from dataclasses import dataclass, field
 
+from stoker.fleet.balance import Balancer, prefix_keys
 from stoker.system.http1 import Exchange, Request
 from stoker.system.log import request_log
 from stoker.system.upstream import Headers, request_bytes
 from stoker.targets.gateway import answers, features
 from stoker.targets.gateway.attempt import REQUEST_ID, Attempt, Counts, Crowded, Lost, Refused, Shown, kept
-from stoker.targets.gateway.balance import Balancer, prefix_keys
 from stoker.targets.gateway.replicas import Replica, Replicas
 
 MAX_LOSSES = 3  # replicas that one request may see die: a request that kills engines must not kill them all

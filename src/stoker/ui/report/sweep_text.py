@@ -33,6 +33,8 @@ def text(sweep: Sweep) -> str:
         lines.append(f"above it    {limits(sweep.found.limits)}")
     if sweep.scaling:
         lines.append(f"scale on    {scaling(sweep)}")
+    if sweep.profile is not None:
+        lines.append(f"engine      {pace(sweep)}")
     if sweep.interrupted:
         lines.append("interrupted: the search was not finished")
     return "\n".join(lines)
@@ -56,6 +58,33 @@ def scaling(sweep: Sweep) -> str:
         told += f", {one.waiting:.1f} waited"
     targets = ", ".join(f"{name}: {value:g}" for name, value in sweep.scaling.items())
     return f"scaling: {{metrics: {{{targets}}}}}   ({told})"
+
+
+PARTS = (
+    ("base", "a step", 1e3, "ms"),
+    ("prefill_token", "a prompt token", 1e6, "µs"),
+    ("sequence", "a sequence", 1e6, "µs"),
+    ("kv_token", "a token of KV cache", 1e9, "ns"),
+)
+
+
+def pace(sweep: Sweep) -> str:
+    """The engine's profile, each part with its interval, and how far it misses steps that it was not fitted
+    to."""
+    profile = sweep.profile
+    assert profile is not None
+    said = [
+        _part(sweep, getattr(profile, name), name, what, scale, unit) for name, what, scale, unit in PARTS
+    ]
+    error = "" if profile.error is None else f"; it misses {profile.error:.1%} of a step it was not fitted to"
+    return f"{', '.join(one for one in said if one)} (of {sweep.gaps:,} steps{error})"
+
+
+def _part(sweep: Sweep, value: float, name: str, what: str, scale: float, unit: str) -> str:
+    if not value:
+        return ""
+    low, high = sweep.intervals.get(name, (value, value))
+    return f"{scale * value:.3g} {unit} {what} ({scale * low:.3g} to {scale * high:.3g})"
 
 
 def limits(names: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ class Timelines:
         found = [
             self._rates(),
             self._queues(),
+            self._replicas(),
             self._tokens(),
             self._first_tokens(),
             self._gaps(),
@@ -62,6 +63,14 @@ class Timelines:
         lines += [one for one in told if one[2]]
         says = "Requests in flight as the client sees it, running and waiting in the engines."
         return self._chart("Requests at once", says, "requests", lines)
+
+    def _replicas(self) -> Chart | None:
+        """How many there were, where their number changed."""
+        told = self._told("ready")
+        if len({value for _, value in told}) < 2:
+            return None
+        lines: list[Line] = [("ready", "a", told), ("asked for", "dim", self._told("wanted"))]
+        return self._chart("Replicas", "Replicas that were ready, and asked for.", "replicas", lines)
 
     def _tokens(self) -> Chart:
         lines: list[Line] = []
