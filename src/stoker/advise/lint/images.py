@@ -7,7 +7,7 @@ from functools import lru_cache
 from stoker.catalog import vllm
 
 # Whoever builds an own image counts as he likes; so does LMCache, whose image has vLLM's name.
-_OWN = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*$|^(?:docker\.io/)?vllm/vllm-[a-z0-9-]+$")
+_OWN = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*$")
 _VLLMS = re.compile(r"(?:docker\.io/)?vllm/vllm-openai(?:-cpu)?")
 _OTHERS = re.compile(r"(?:^|/)lmcache/|(?:^|/)vllm-tpu|/vllm-project/")
 _TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?![\d.]*\d)")
