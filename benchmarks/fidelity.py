@@ -220,13 +220,45 @@ def grown(home: str, kept: Path, profile: EngineProfile, capacity: float, second
     return compared(f"a second one after {at:.0f} s", real, replace(real, summary=ours))
 
 
+def of_a_gpu(path: Path) -> int:
+    """Recorded open-loop tests of a GPU (512 tokens in, 128 out, Poisson) against the shipped profile: medians
+    over twenty seeds, since the arrivals are not on record."""
+    spec = load(
+        "model: hf://meta-llama/Llama-3.1-8B-Instruct\nhardware: h200\nengine: {max-model-len: 32K}\n"
+    )
+    errors: list[tuple[float, float]] = []
+    for rate, real in json.loads(path.read_text())["server_open_loop"].items():
+        seen = []
+        for seed in range(20):
+            words = {"rate": rate, "input_len": "512", "output_len": "128", "seed": str(seed)}
+            asked = {name: words_of.Asked(value, "") for name, value in words.items()}
+            asked["requests"] = words_of.Asked(str(real["num_prompts"]), "")
+            made, _ = simulating.scenario(spec, words_of.read(asked, files.files(None)), Asked())
+            summary = simulate(made, detail=False).run.summary
+            seen.append(
+                (summary.ttft.p50, summary.tpot.p50, summary.e2e.p50, summary.itl.p50, summary.itl.p99)
+            )
+        names = ("median_ttft_ms", "median_tpot_ms", "median_e2el_ms", "median_itl_ms", "p99_itl_ms")
+        ours = [median(each) for each in zip(*seen, strict=True)]
+        print(f"{rate} requests/s")
+        for name, value in zip(names, ours, strict=True):
+            print(f"  {name:<16} {real[name]:9.1f} {1000 * value:9.1f} {1000 * value / real[name] - 1:+7.1%}")
+        errors.append((abs(1000 * ours[0] / real[names[0]] - 1), abs(1000 * ours[2] / real[names[2]] - 1)))
+    print(f"median error: first token {median(e[0] for e in errors):.1%}, ", end="")
+    print(f"end to end {median(e[1] for e in errors):.1%}")
+    return 0
+
+
 def main(argv: list[str]) -> int:
     """Prints the table; 0 where both aims are met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity")
     parser.add_argument("--keep", type=Path, help="where the runs stay")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each test")
+    parser.add_argument("--gpu", type=Path, metavar="FILE", help="recorded tests of a GPU in place of it")
     parser.add_argument("--quick", action="store_true", help="three cases of one replica")
     given = parser.parse_args(argv)
+    if given.gpu is not None:
+        return of_a_gpu(given.gpu)
     with tempfile.TemporaryDirectory() as temporary:
         kept = given.keep or Path(temporary, "runs")
         kept.mkdir(parents=True, exist_ok=True)

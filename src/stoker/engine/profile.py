@@ -23,7 +23,8 @@ class EngineProfile:
     `overhead`: seconds that a request takes beside the engine's steps (its API process). `prefill_least`: of
     a step that reads a prompt, at least; `prefill_free`: prompt tokens that cost nothing, as their arithmetic
     is done while weights are read; `eager_least`: of one of more than `graph_tokens` tokens.
-    `prefill_pair`: of each prompt token for each token before it. `error`: the median share by which it
+    `prefill_pair`: of each prompt token for each token before it. `api_token`: of each token in the API
+    process, which serves one after another. `error`: the median share by which it
     misses what was measured; None where nobody knows. `source`: what it was measured on, and when.
     """
 
@@ -37,13 +38,14 @@ class EngineProfile:
     prefill_free: int = 0
     eager_least: float = 0.0
     graph_tokens: int = 0
+    api_token: float = 0.0
     error: float | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
         """Raises: ValueError, for what no engine can be."""
         step = (self.base, self.prefill_token, self.sequence, self.kv_token, self.overhead)
-        parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least)
+        parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least, self.api_token)
         if any(not 0 <= part < 3600 for part in parts) or not any(parts):
             raise ValueError("a profile's times are seconds, none negative and not all zero")
         counts = (self.prefill_free, self.graph_tokens)

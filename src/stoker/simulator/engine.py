@@ -7,7 +7,6 @@ between cuts them at the end of the step that runs then, which is when vLLM look
 from __future__ import annotations
 
 import math
-from array import array
 from collections import deque
 from typing import cast
 
@@ -30,6 +29,7 @@ from stoker.engine.scheduler import (
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
 from stoker.simulator.stretch import Stretch
+from stoker.simulator.told import Told
 
 
 class UnderWay:
@@ -42,7 +42,7 @@ class UnderWay:
         self.batch, self.end, self.took, self.free, self.aside = batch, end, took, free, aside
 
 
-class Engine:
+class Engine(Told):
     """One vLLM. `due` is when something happens next, if nothing comes before: then `turn` is to be called.
 
     ends: of all its steps, where they are kept. running, waiting: as its metrics page shows them, which
@@ -51,27 +51,14 @@ class Engine:
 
     __slots__ = (
         "_batches",
-        "_cohort",
-        "_fresh",
         "_leaving",
         "_left",
-        "_paused",
         "_stretch",
-        "busy",
         "due",
-        "ends",
-        "gaps",
-        "generated",
-        "last",
         "overhead",
-        "preemptions",
-        "profile",
-        "prompts",
         "running",
         "state",
         "steps",
-        "ttft_count",
-        "ttft_sum",
         "waiting",
     )
 
@@ -79,21 +66,14 @@ class Engine:
         self, limits: SchedulerLimits, profile: EngineProfile, gaps: Gaps, logged: bool = False
     ) -> None:
         self.state = State(limits)
-        self.profile, self.gaps, self.overhead = profile, gaps, profile.overhead
-        self.ends: array[float] | None = array("d") if logged else None
+        super().__init__(profile, gaps, Cohort(self.state) if suits(limits) else None, logged)
+        self.overhead = profile.overhead
         self.due = math.inf
-        self.last = 0.0  # when the last step ended
-        self.running = self.waiting = 0
-        self.busy = 0.0
-        self.preemptions = self.prompts = self.generated = self.steps = 0
-        self.ttft_sum, self.ttft_count = 0.0, 0
+        self.running = self.waiting = self.steps = 0
         self._batches: deque[UnderWay] = deque()
-        self._fresh: set[Request] = set()  # let in, and without a token yet
-        self._paused: dict[Request, float] = {}  # preempted, with the time of their last token
         self._stretch: Stretch | None = None
         self._leaving: list[Request] = []  # whose clients go away
         self._left = False  # whether any has
-        self._cohort = Cohort(self.state) if suits(limits) else None
 
     # what comes and goes
 
@@ -160,7 +140,7 @@ class Engine:
         sampled = one.batch.sampled
         if self._left:
             sampled = [each for each in sampled if each.ended is not Ended.ABORT]
-        self._told(sampled, one.aside, now, one.took)
+        self.told(sampled, one.aside, now, one.took)
         return self._next(now, ended)
 
     def _next(self, now: float, ended: list[Sequence]) -> list[Request]:
@@ -173,7 +153,7 @@ class Engine:
         self.running, self.waiting = len(state.running) + state.aside, len(state.waiting)
         done = cast(list[Request], ended)
         for one in done:
-            one.last_at = now
+            one.last_at = self.shown
         self._begin(now)
         return done
 
@@ -204,7 +184,7 @@ class Engine:
             batch = self._made()
             if not batch and not state.aside:
                 break
-            self._let_in(batch)
+            self.let_in(batch)
             self._send(batch, now)
         self.due = batches[0].end if batches else math.inf
 
@@ -223,50 +203,6 @@ class Engine:
         end = max(begins + took, before.end) if before else begins + took
         free = begins + took / self.state.limits.pipeline_parallel_size
         self._batches.append(UnderWay(batch, end, took, free, aside))
-
-    def _let_in(self, batch: Batch) -> None:
-        for one in batch.admitted:
-            if not one.written and one not in self._paused:
-                self._fresh.add(cast(Request, one))
-        for one in batch.preempted:
-            self.preemptions += 1
-            if one not in self._fresh:
-                self._paused.setdefault(cast(Request, one), self.last)
-
-    def _told(self, sampled: list[Sequence], aside: int, now: float, took: float) -> None:
-        """What clients see of a step that has ended. aside: how many more it gave a token."""
-        if self.ends is not None:
-            self.ends.append(now)
-        self.busy += took
-        tokens = len(sampled) + aside
-        self.generated += tokens
-        usual = tokens
-        if self._fresh:
-            usual -= self._first_tokens(now)
-        if self._paused:
-            usual -= self._back(sampled, now)
-        if usual > 0:
-            self.gaps.add(now - self.last, usual)
-
-    def _back(self, sampled: list[Sequence], now: float) -> int:
-        """Those who were preempted and have a token again; their number."""
-        cohort = self._cohort
-        aside = [one for one in self._paused if cohort is not None and one in cohort]
-        back = [*aside, *(one for one in cast(list[Request], sampled) if one in self._paused)]
-        for one in back:
-            self.gaps.add(now - self._paused.pop(one), 1)
-        return len(back)
-
-    def _first_tokens(self, now: float) -> int:
-        """Those that have their first token now; their number."""
-        found = [one for one in self._fresh if one.written]
-        for one in found:
-            self._fresh.discard(one)
-            one.first = now
-            self.prompts += one.prompt
-            self.ttft_sum += now - one.arrival
-        self.ttft_count += len(found)
-        return len(found)
 
     # rows of steps
 
@@ -295,15 +231,16 @@ class Engine:
             self._cohort.take(many)
             state.steps += many
             ended: list[Sequence] = []
-            self._told(ended, aside, stretch.first, 0.0)
+            self.told(ended, aside, stretch.first, 0.0)
         else:
             ended = advance(state, many)
-            self._told(state.running + ended, 0, stretch.first, 0.0)
+            self.told(state.running + ended, 0, stretch.first, 0.0)
         if many > 1:
             self.gaps.rising(stretch.second, stretch.more, many - 1, number)
             if self.ends is not None:
                 self.ends.extend(stretch.end(step) for step in range(2, many + 1))
         self.generated += (many - 1) * number
+        self.serve_row((many - 1) * number, number, stretch.end(many))
         self.steps += many
         self.busy += stretch.end(many) - self.last
         self.last = stretch.end(many)

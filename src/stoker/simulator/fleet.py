@@ -170,7 +170,8 @@ class Fleet:
         overhead = self.scenario.profile.overhead
         if request.first is not None:
             request.first += overhead
-        request.last_at = now + overhead
+        assert request.last_at is not None
+        request.last_at += overhead
         self.endpoint.done(request, now)
 
     def _go_on(self, pod: Pod, now: float) -> None:
