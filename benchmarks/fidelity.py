@@ -221,8 +221,8 @@ def grown(home: str, kept: Path, profile: EngineProfile, capacity: float, second
 
 
 def of_a_gpu(path: Path) -> int:
-    """Recorded open-loop tests of a GPU (512 tokens in, 128 out, Poisson) against the shipped profile: medians
-    over twenty seeds, since the arrivals are not on record."""
+    """Recorded open-loop tests of a GPU (512 tokens in, 128 out, Poisson) against the shipped profile:
+    medians over twenty seeds, since the arrivals are not on record."""
     spec = load(
         "model: hf://meta-llama/Llama-3.1-8B-Instruct\nhardware: h200\nengine: {max-model-len: 32K}\n"
     )

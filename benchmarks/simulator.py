@@ -126,8 +126,8 @@ def made(count: int, rate: float, prompt: float, answer: float) -> Rows:
     random, at, out = Random(1), 0.0, []
     for _ in range(count):
         at += random.expovariate(rate)
-        lengths = (1 + int(random.expovariate(1 / mean)) for mean in (prompt, answer))
-        out.append(TraceRow(at, *lengths))
+        sizes = [1 + int(random.expovariate(1 / mean)) for mean in (prompt, answer)]
+        out.append(TraceRow(at, sizes[0], sizes[1]))
     return out
 
 

@@ -32,8 +32,9 @@ ORDER = (
     "why",
     "chat",
     "bench",
-    "report",
     "simulate",
+    "suggest",
+    "report",
     "ui",
     "scale",
     "restart",
@@ -56,8 +57,8 @@ MEANT = {
 }
 RENDERED = ("--target", "kubernetes", "--set", "hardware=l4:1", "--set", "engine.image=r.example/s:1")
 WITHIN = ("--help", "init", "plan", "render", "lint", "doctor", "models", "explain", "up", "status", "why")
-# Kinds that are only asked for their help here: they would fetch weights, or need a person.
-HELP = {("models", "rm"), ("models", "pull"), ("models", "show"), ("ui",)}
+# Kinds that are only asked for their help here: they would fetch weights, need a person, or search for long.
+HELP = {("models", "rm"), ("models", "pull"), ("models", "show"), ("ui",), ("suggest",)}
 
 
 def commands(*paths: Path) -> list[str]:

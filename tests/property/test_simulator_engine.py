@@ -1,6 +1,7 @@
 """Laws of the simulated engine: rows of steps that are taken together are the same as one by one, and what
 comes in goes out."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -19,7 +20,8 @@ def both(seed: int, leaving: bool = False) -> tuple[list[Ask], Ran, Ran]:
     """A random engine under random requests, with rows of steps and without."""
     random = Random(seed)
     limits, asks = random_limits(random), random_asks(random, leaving=leaving)
-    return asks, drive(asks, limits, USUAL), drive(asks, limits, USUAL, merged=False)
+    profile = replace(USUAL, api_token=random.choice((0.0, 0.0, 2e-4)))
+    return asks, drive(asks, limits, profile), drive(asks, limits, profile, merged=False)
 
 
 def same(merged: Ran, single: Ran) -> None:
@@ -44,14 +46,14 @@ def same(merged: Ran, single: Ran) -> None:
         assert getattr(mine_gaps, name) == pytest.approx(getattr(their_gaps, name), rel=0.011)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_rows_of_steps_are_the_same_as_step_by_step(seed: int) -> None:
     _, merged, single = both(seed)
     same(merged, single)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_rows_are_the_same_where_clients_leave(seed: int) -> None:
     _, merged, single = both(seed, leaving=True)
@@ -82,11 +84,11 @@ def test_what_came_in_went_out(seed: int) -> None:
 
 def test_cases_are_among_them_that_preempt_share_and_leave() -> None:
     preempted = shared = left = 0
-    for seed in range(40):
+    for seed in range(20):
         _, (engine, requests), _ = both(seed, leaving=True)
         preempted += engine.preemptions
         shared += sum(one.cached > 0 for one in requests)
         left += sum(one.failed is not None for one in requests)
-    assert preempted > 50
-    assert shared > 50
-    assert left > 50
+    assert preempted > 20
+    assert shared > 20
+    assert left > 20

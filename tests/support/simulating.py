@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import abc
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -34,7 +35,7 @@ ROOMY = SchedulerLimits(num_gpu_blocks=4001, max_model_len=4096, max_num_seqs=64
 
 
 def drive(
-    asks: list[Ask], limits: SchedulerLimits, profile: EngineProfile, merged: bool = True
+    asks: abc.Sequence[Ask], limits: SchedulerLimits, profile: EngineProfile, merged: bool = True
 ) -> tuple[Engine, list[Request]]:
     """Takes an engine through requests; without `merged` step by step, and sequence by sequence."""
     whole = contextlib.nullcontext() if merged else one_by_one()

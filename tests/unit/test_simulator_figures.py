@@ -20,8 +20,10 @@ from stoker.planner.startup import startup
 from stoker.simulator.estimate import BAND, estimated
 from stoker.simulator.fleet import Fleet
 from stoker.simulator.from_plan import scenario_of
+from stoker.simulator.run import simulate
+from stoker.simulator.scenario import Scenario
 from stoker.spec import load
-from stoker.traffic.arrivals import ClosedLoop
+from stoker.traffic.arrivals import ClosedLoop, steady
 from stoker.traffic.lengths import fixed
 from stoker.traffic.workload import Synthetic, Workload
 
@@ -95,6 +97,22 @@ def test_the_profile_that_ships_misses_as_little_as_it_says(measured: dict[str, 
     assert all(abs(missed) <= 0.06 for name, missed in decodes.items() if name != worst)
     assert profile.error is not None
     assert fmean(map(abs, decodes.values())) <= profile.error
+
+
+def test_it_foresees_load_tests_of_that_machine(measured: dict[str, Any]) -> None:
+    """vllm bench serve over HTTP, 512 tokens in and 128 out, Poisson: none of it was used for the profile."""
+    profile = from_json(profiles.profiles()["h200-llama-8b"].values)
+    limits = SchedulerLimits(27_000, 32_768, 8192, 1024, async_scheduling=True)
+    off: dict[str, tuple[float, float]] = {}
+    for rate, real in measured["server_open_loop"].items():
+        load = Workload(steady(float(rate)), Synthetic(fixed(512), fixed(128)), limit=real["num_prompts"])
+        found = simulate(Scenario(limits, profile, load), seeds=5, detail=False).figures
+        e2e = 1000 * found["e2e_p50"].mean / real["median_e2el_ms"] - 1
+        off[rate] = e2e, 1000 * found["ttft_p50"].mean / real["median_ttft_ms"] - 1
+    assert set(off) == {"5", "60"}
+    assert all(abs(e2e) < 0.03 for e2e, _ in off.values()), off  # found: 1.5 % and 0.6 %
+    assert abs(off["5"][1]) < 0.15  # found: 11 % too early
+    assert -0.6 < off["60"][1] < 0.15  # found: 52 % too early: the API process has a queue of its own
 
 
 def test_a_measured_profile_comes_before_an_estimate() -> None:

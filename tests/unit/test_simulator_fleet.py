@@ -241,7 +241,7 @@ def figures(seed: int, scenario: Scenario) -> list[Any]:
 EVERYTHING: dict[str, Any] = {
     "replicas": Range(2, 5),
     "policy": queue_policy(2, 5),
-    "failures": Failures((30.0,), 100.0),
+    "failures": Failures((12.0,), 60.0),
     "starting": STARTING,
     "profile": USUAL,
 }
@@ -250,7 +250,7 @@ EVERYTHING: dict[str, Any] = {
 @pytest.mark.parametrize("routing", ["in-flight", "random", "queue"])
 def test_a_seed_says_everything(routing: str) -> None:
     prompts = replace(SOME, prefixes=3, prefix=64)
-    one = made(waves(2, 40, 20, 3, prompts), routing=routing, **EVERYTHING)
+    one = made(waves(2, 30, 10, 2, prompts), routing=routing, **EVERYTHING)
     assert figures(1, one) == figures(1, one)
     assert figures(1, one) != figures(2, one)
 

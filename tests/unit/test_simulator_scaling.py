@@ -181,7 +181,7 @@ def test_at_zero_a_service_refuses_and_an_endpoint_holds() -> None:
 
 def scaled(policy: Policy, rate: float = 20.0, **more: Any) -> Fleet:
     """One replica that has too much to do."""
-    load = open_load(rate, seconds=300, prompts=SHORT)
+    load = open_load(rate, seconds=180, prompts=SHORT)
     return ran(Scenario(FEW, USUAL, load, Range(policy.low, policy.high), policy, starting=STARTING, **more))
 
 

@@ -14,7 +14,7 @@ from stoker.traffic.traces import TraceRow
 from stoker.traffic.workload import Recorded, Workload
 
 PAUSE = 3600.0  # seconds without a request that are told of a trace
-MEANWHILE = 20  # and this many times its mean gap
+MEANWHILE = 20  # and this many times the mean of its other gaps
 
 
 def told(workload: Workload, limits: SchedulerLimits, requests: Sequence[Request]) -> Iterator[Finding]:
@@ -47,8 +47,8 @@ def _trace(prompts: Recorded) -> Iterator[Finding]:
             rule="simulate-trace",
         )
     pause, after = _longest(prompts.rows)
-    usual = prompts.rows[-1].at / max(1, len(prompts.rows) - 1)
-    if pause > max(PAUSE, MEANWHILE * usual) or (pause > PAUSE and len(prompts.rows) < MEANWHILE):
+    usual = (prompts.rows[-1].at - pause) / max(1, len(prompts.rows) - 2)  # of the others
+    if pause > max(PAUSE, MEANWHILE * usual):
         yield Finding(
             f"the trace has a pause of {pause / 3600:.1f} hours, after {after / 3600:.1f} hours",
             why="replicas are paid for meanwhile, and the autoscaler is at its lowest: rates, cost "

@@ -153,7 +153,7 @@ class Engine(Told):
         self.running, self.waiting = len(state.running) + state.aside, len(state.waiting)
         done = cast(list[Request], ended)
         for one in done:
-            one.last_at = self.shown
+            one.last_at = max(self.shown, one.first or 0.0)
         self._begin(now)
         return done
 

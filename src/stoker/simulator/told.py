@@ -14,8 +14,8 @@ from stoker.simulator.request import Request
 
 
 class Told:
-    """An engine as others see it. ends: of all its steps, where they are kept. last: when the last step ended;
-    busy: seconds in which it computed.
+    """An engine as others see it. ends: of all its steps, where they are kept. last: when the last step
+    ended; busy: seconds in which it computed.
 
     api_free, shown: when its API process is done, and half done, with the last tokens.
     """
