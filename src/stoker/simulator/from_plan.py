@@ -12,6 +12,7 @@ from stoker.engine.scheduler import SchedulerLimits
 from stoker.errors import UsageError
 from stoker.fleet.state import Phase
 from stoker.planner.plan import Plan
+from stoker.planner.settings import Settings
 from stoker.planner.startup import StartPhase, startup
 from stoker.simulator.scenario import Keda, NodePool, Routing, Scenario, Starting, Watching
 from stoker.spec.nouns import ServeSpec
@@ -91,10 +92,18 @@ def limits_of(plan: Plan) -> SchedulerLimits:
         max_num_seqs=settings.max_num_seqs,
         block_size=settings.block_size,
         policy="priority" if options.get("scheduling-policy") == "priority" else "fcfs",
-        enable_prefix_caching=settings.prefix_caching,
+        enable_prefix_caching=_finds_prefixes(plan, settings),
         async_scheduling=not settings.cpu if asked is None else bool(asked),
         pipeline_parallel_size=settings.pipeline,
     )
+
+
+def _finds_prefixes(plan: Plan, settings: Settings) -> bool:
+    """Whether prompts' beginnings are found again: hybrids with states keep none in some releases."""
+    states = plan.shape is not None and any(one.kind == "state" for one in plan.shape.caches)
+    if states:
+        return settings.policy.prefixes != "none"
+    return plan.options.get("enable-prefix-caching") is not False
 
 
 def _simulated(spec: ServeSpec, options: Mapping[str, Any]) -> SchedulerLimits:
