@@ -1,11 +1,14 @@
 """`engine.version`: any release, one that is only assumed, and none."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests import models
 
 from stoker.catalog import vllm
+from stoker.cli.lint import command
 from stoker.errors import SpecError, UsageError
 from stoker.operate.installed import of_installed
 from stoker.planner.architecture import check_architecture
@@ -159,3 +162,23 @@ def test_a_name_that_the_release_has_not(engine: str, near: str) -> None:
 )
 def test_a_name_that_is_there_or_brought_along(engine: str) -> None:
     spec(engine)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        ("0.31.0", 0, ""),
+        ("v0.31.0", 0, ""),
+        ("0.99.0", 0, f"vLLM 0.99.0 is not known to this Stoker; it is taken for {vllm.KNOWN[-1]}"),
+        ("1.0.0", 2, "--release 1.0.0 is no release of vLLM"),
+    ],
+)
+def test_lint_says_which_release_it_holds_dashboards_against(
+    tmp_path: Path, asked: str, code: int, said: str
+) -> None:
+    board = tmp_path / "d.json"
+    board.write_text('{"panels": [{"targets": [{"expr": "vllm:num_requests_running"}]}]}')
+    done = CliRunner().invoke(command, ["--release", asked, str(board)], standalone_mode=False)
+    raised = isinstance(done.exception, UsageError)
+    assert (2 if raised else done.exit_code) == code
+    assert said in (str(done.exception.finding) if isinstance(done.exception, UsageError) else done.stderr)
