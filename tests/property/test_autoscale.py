@@ -59,8 +59,8 @@ def test_never_faster_than_its_rates(policy: Policy, load: list[int]) -> None:
             at_once = [one for one in policy.up.rates if one.period > spent]
             if len(at_once) < len(policy.up.rates) or not all(used for *_, used in found[start : end + 1]):
                 continue
-            if any(after < before for before, after, _ in found[start : end + 1]):
-                continue  # what was taken away may come back
+            if any(after < before for before, after, _ in found[: end + 1]):
+                continue  # what was taken away, before the window too, may come back
             began = found[start][0]
             most = [
                 began + one.value if one.kind == "Pods" else began * (1 + one.value / 100) + 1

@@ -28,7 +28,7 @@ def plans(version: str) -> list[tuple[str, Plan]]:
     base, config = CASES["tensor-parallel"]
     texts |= {name: (_merged(base, text), config) for name, text in MORE.items()}
     return [
-        (name, plan_of(_merged(text, f"engine: {{version: {version}}}\n"), shape))
+        (name, plan_of(_merged(text, f"engine: {{version: {version}, max-model-len: 8K}}\n"), shape))
         for name, (text, shape) in texts.items()
     ]
 
