@@ -157,6 +157,7 @@ def as_json(found: Simulated, label: str) -> dict[str, Any]:
         "fleet": asdict(found.use),
         "decisions": [asdict(one) for one in found.decisions],
         "dollars_a_million": found.dollars_a_million,
+        "engines": dict(found.spent),
         "run": runs.to_json(found.run),
     }
 
@@ -170,6 +171,7 @@ FIELDS = {
     "mean, most, starts, deaths, ready_after}; cost is null without a price",
     "decisions": "of the first seed: list of {at, before, wanted, reason, figures}: each change of number",
     "dollars_a_million": "dollars a million output tokens, of all that was paid for; or null",
+    "engines": "object: shares of an engine's computing time by what it went to",
     "run": "of the first seed: a run as `stoker bench -o json` has it, its kind `simulated`",
 }
 

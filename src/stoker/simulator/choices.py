@@ -100,6 +100,7 @@ class Weighed:
     broken: Mapping[str, int] = field(default_factory=dict)
     near: Mapping[str, float] = field(default_factory=dict)
     at_once: float = 0.0
+    spent: Mapping[str, float] = field(default_factory=dict)
     given_up: bool = False
 
     def keeps(self, share: float) -> bool:
@@ -126,6 +127,7 @@ def weighed(choice: Choice, found: Simulated) -> Weighed:
         summary.broken,
         near,
         summary.peak_concurrency / max(1, found.use.most),
+        found.spent,
         found.given_up,
     )
 

@@ -15,6 +15,7 @@ from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
 from stoker.simulator.scaling import Decided
 from stoker.simulator.scenario import Scenario
+from stoker.simulator.spent import spent
 from stoker.simulator.summary import summarize
 from stoker.simulator.timeline import MOMENTS, Timeline
 from stoker.simulator.use import FleetUse, use_of
@@ -48,8 +49,8 @@ class Interval:
 @dataclass(frozen=True, slots=True)
 class Simulated:
     """What a simulation shows. run: of the first seed. use: what the fleet of that seed used, decisions what
-    its autoscaler did. figures: over all seeds, seconds and shares; seeds: how many. took: CPU seconds are
-    not part of it."""
+    its autoscaler did. figures: over all seeds, seconds and shares; seeds: how many. spent: what engines
+    computed for. given_up: whether a course was ended early."""
 
     run: Run
     use: FleetUse
@@ -59,6 +60,7 @@ class Simulated:
     band: float | None = None
     dollars_a_million: float | None = None
     given_up: bool = False
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 def simulate(
@@ -95,6 +97,7 @@ def simulate(
         scenario.profile.error,
         _per_million(first),
         any(one.given_up for one in ends),
+        spent(scenario.profile, first.summary, first.use.mean),
     )
 
 

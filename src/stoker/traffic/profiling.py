@@ -19,6 +19,7 @@ from stoker.traffic.records import RequestRecord
 LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
 PARTS = 4  # base, prefill tokens, sequences, KV tokens
 TRIMMED = 0.1
+ALONE = 3  # requests that came to an idle engine, from which on their median counts
 QUICKEST = 50  # of so many requests, the one that waited least
 RESAMPLES, SAMPLED = 40, 1500  # for the intervals of a profile's parts; gaps of each
 NAMES = ("base", "prefill_token", "sequence", "kv_token")
@@ -67,7 +68,7 @@ def intervals(seen: Sequence[Gap], seed: int = 0) -> dict[str, tuple[float, floa
     if len(seen) < LEAST:
         return {}
     random = Random(f"{seed}/intervals")
-    fits = [_fit(random.choices(seen, k=min(SAMPLED, len(seen)))) for _ in range(RESAMPLES)]
+    fits = [_trimmed(random.choices(seen, k=min(SAMPLED, len(seen)))) for _ in range(RESAMPLES)]
     edge = RESAMPLES // 40
     ordered = [sorted(parts) for parts in zip(*fits, strict=True)]
     return {name: (part[edge], part[-1 - edge]) for name, part in zip(NAMES, ordered, strict=True)}
@@ -183,11 +184,24 @@ def _predicted(parts: Sequence[float], gap: Gap) -> float:
 
 
 def _overhead(records: Sequence[RequestRecord], profile: EngineProfile) -> float:
-    """What a first token takes beyond one step that reads its prompt: of the quickest, which waited for
-    nobody."""
-    over = sorted(
-        one.times[0] - one.sent - profile.seconds(one.input - (one.cached or 0), 1, one.input)
-        for one in records
-        if one.times and one.sent is not None and one.input
-    )
-    return max(0.0, over[len(over) // QUICKEST]) if over else 0.0
+    """What a first token takes beyond one step that reads its prompt: the median of those who came to an idle
+    engine; where none did, of the quickest, which waited for nobody."""
+    sent = sorted((one for one in records if one.sent is not None), key=_when)
+    over: list[float] = []
+    alone: list[float] = []
+    busy = 0.0
+    for one in sent:
+        assert one.sent is not None
+        if one.times and one.input:
+            read = profile.seconds(one.input - (one.cached or 0), 1, one.input)
+            over.append(one.times[0] - one.sent - read)
+            if one.sent >= busy:
+                alone.append(over[-1])
+        busy = max(busy, one.last if one.last is not None else one.sent)
+    if len(alone) >= ALONE:
+        return max(0.0, median(alone))
+    return max(0.0, sorted(over)[len(over) // QUICKEST]) if over else 0.0
+
+
+def _when(record: RequestRecord) -> float:
+    return record.sent or 0.0

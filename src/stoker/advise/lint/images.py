@@ -4,13 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stoker.catalog import vllm
+from stoker.catalog import images, vllm
 
-# Whoever builds an own image counts as he likes; so does LMCache, whose image has vLLM's name.
-_OWN = re.compile(r"(?:^|/)vllm-(?:openai|cpu)[a-z0-9-]*$")
-_VLLMS = re.compile(r"(?:docker\.io/)?vllm/vllm-openai(?:-cpu)?")
-_OTHERS = re.compile(r"(?:^|/)lmcache/|(?:^|/)vllm-tpu|/vllm-project/")
-_TAG = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?![\d.]*\d)")
 _MOVES = re.compile(
     r"latest|nightly|main|master|dev|develop|edge|stable|head|canary|rolling|snapshot|trunk", re.I
 )
@@ -32,13 +27,10 @@ class Release:
 def release_of(image: str) -> Release:
     """The release of vLLM in an image."""
     name, tag = _apart(image)
-    match = _TAG.match(tag)
-    if tag in ("latest", "nightly") and _VLLMS.fullmatch(name):
+    if tag in ("latest", "nightly") and images.is_vllms(name):
         return Release(vllm.DEFAULT, True)  # or a newer one
-    own = _OWN.search(name.lower()) and not _OTHERS.search(name.lower())
-    if match is None or not own:
-        return Release(vllm.DEFAULT, False)
-    return Release(f"{match[1]}.{match[2]}.{match[3]}", True)
+    named = images.release_of(image)
+    return Release(named or vllm.DEFAULT, named is not None)
 
 
 def is_image(image: str) -> bool:

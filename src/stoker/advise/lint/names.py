@@ -16,7 +16,7 @@ ENGINE = "vllm:"
 STACKDRIVER = "prometheus.googleapis.com"
 AGENT = "autoscaling.gke.io"
 _ENDS = ("_bucket", "_sum", "_count", "_created")
-# Families that a page shows where their feature is in use; nothing is said of them.
+# Beginnings of families that a page shows where their feature is in use: of patterns nothing else is known.
 _FEATURES = re.compile(
     r"vllm:(spec_decode|lora|nixl|kv_offload|simple_kv_offload|kv_block|kv_transfer|hisparse|hf3fs|mooncake|diffusion"
     r"|websocket|sleep_mode|rl_weight|tool_call|watermark|corrupted|num_requests_kv_fetch|lmcache)"
@@ -86,11 +86,8 @@ def _absent(name: str, release: str) -> Series:
 
 
 def _conditional(name: str, bare: str, release: str) -> bool:
-    """Whether a page shows it where its feature is in use: by the catalog where that tells, else by its
-    beginning."""
-    features = getattr(vllm.nearest_release(release), "features", None)
-    if features is None:
-        return _FEATURES.match(name) is not None
+    """Whether a page shows it where its feature is in use."""
+    features = vllm.nearest_release(release).features
     parts = any(one.startswith(f"{name}_") for one in features)  # the beginning of several
     return parts or any(one in features for one in (name, bare, f"{bare}_total"))
 

@@ -120,11 +120,11 @@ def _values(engine: Engine, said: Arguments) -> Iterator[Finding]:
 def _named(engine: Engine, said: Arguments) -> Iterator[Finding]:
     """Values that name a part of vLLM, which its parser takes and its start refuses."""
     release = said.release
-    parsers = getattr(release, "parsers", lambda kind: ())  # of catalogs that list them
     own = {"tool-parser-plugin", "reasoning-parser-plugin"} & set(said.given)
     listed: dict[str, Collection[str]] = {"quantization": release.quantizations}
     if not own:
-        listed |= {"tool-call-parser": parsers("tool"), "reasoning-parser": parsers("reasoning")}
+        listed["tool-call-parser"] = release.parsers("tool")
+        listed["reasoning-parser"] = release.parsers("reasoning")
     for option, names in listed.items():
         value = said.get(option)
         if value and names and value not in names and value.lower() != "none" and not _FILLED.search(value):

@@ -3,7 +3,7 @@ several beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from stoker.simulator.run import Interval, Simulated
@@ -66,6 +66,7 @@ def text(found: Simulated, scenario: Scenario) -> str:
         *failures(found),
         *measured.objectives(run),
         *fleet(found, scenario),
+        *bound_by(found.spent),
         "",
         *(f"  {line}" for line in table(measured.rows(run), frozenset(range(1, 8))).splitlines()),
         "",
@@ -82,6 +83,12 @@ def profile(scenario: Scenario) -> str:
     found = scenario.profile
     sure = "how far it is off, nobody knows" if found.error is None else f"±{found.error:.0%} a step"
     return f"{found.source or 'as given'}; {sure}"
+
+
+def bound_by(spent: Mapping[str, float]) -> Iterator[str]:
+    """What engines spend their time on, the largest part first."""
+    if spent:
+        yield f"  engines     {', '.join(f'{share:.0%} {name}' for name, share in spent.items())}"
 
 
 def failures(found: Simulated) -> Iterator[str]:

@@ -12,7 +12,7 @@ from stoker.operate.suggest import OWN, Suggestion
 from stoker.simulator.choices import BEHAVIORS, Choice, Weighed
 from stoker.simulator.search import attainable
 from stoker.ui.report.figures import figure
-from stoker.ui.report.simulated_text import profile
+from stoker.ui.report.simulated_text import bound_by, profile
 from stoker.ui.terminal import table
 
 FRONT = 8  # rows of what is worth its price
@@ -36,6 +36,7 @@ def _chosen(found: Suggestion) -> Iterator[str]:
     assert best is not None
     yield f"  suggested   {named(found, best)}"
     yield f"  keeps       {kept(best)} of requests, by {best.seeds} seeds; {costs(found, best)}"
+    yield from bound_by(best.spent)
     beside = (
         ("fixed", found.found.static),
         ("the guide's", found.found.guide),
