@@ -77,7 +77,7 @@ def test_one_replica_is_not_scaled() -> None:
 
     found = searched(easy).found
     assert found.best is not None
-    assert str(found.best.choice) == "1 replicas"
+    assert str(found.best.choice) == "1 replica"
 
 
 def test_what_nothing_keeps_is_said_with_the_nearest() -> None:

@@ -140,7 +140,7 @@ Candidate = tuple[str, ServeSpec, dict[str, object]]
 
 
 def _hardware(spec: ServeSpec) -> list[Candidate]:
-    """Every GPU of the catalog, with the layout that the plan chooses, and twice as many GPUs a replica."""
+    """Every GPU of the catalog, with the layout that the plan chooses."""
     out: list[Candidate] = []
     for key in gpus():
         own = replace(spec, hardware=HardwareSpec(key))

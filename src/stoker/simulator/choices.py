@@ -82,7 +82,7 @@ class Choice:
 
     def __str__(self) -> str:
         if self.scaling is None:
-            return f"{self.high} replicas"
+            return f"{self.high} replica{'s' * (self.high != 1)}"
         behavior = "" if self.behavior == "default" else f", {self.behavior}"
         return f"{self.low}..{self.high} on {self.metric} {self.target:g}{behavior}"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from stoker.autoscale.policy import Controller, Policy
@@ -54,7 +53,7 @@ class NodePool:
 @dataclass(frozen=True, slots=True)
 class Watching:
     """How figures reach the autoscaler: how often engines are looked at, and how old a figure is at least
-    when it arrives. fresh: after how many seconds it counts no more."""
+    when it arrives."""
 
     scrape: float = 15.0
     delay: float = 0.0
@@ -82,7 +81,7 @@ class Scenario:
 
     policy: None where the number of replicas is fixed. queue_timeout: how long the endpoint holds a request
     while nothing is ready; 0 for an endpoint that holds none. drain: how long a replica that leaves may
-    finish. timeout: how long a client waits for its whole answer. tries: how often the endpoint sends a
+    finish. tries: how often the endpoint sends a
     request that has shown nothing yet. cold: whether it begins without a replica, rather than with the
     lowest number. findings: what was found before it began.
     """
@@ -101,12 +100,10 @@ class Scenario:
     routing: Routing = "in-flight"
     queue_timeout: float = 30.0
     drain: float = 300.0
-    timeout: float = 600.0
     tries: int = 3
     cold: bool = False
     objectives: LatencyObjectives = LatencyObjectives()
     share: float = SHARE
     name: str = "fleet"
     model: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

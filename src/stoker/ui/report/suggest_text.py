@@ -40,7 +40,7 @@ def _chosen(found: Suggestion) -> Iterator[str]:
     beside = (
         ("fixed", found.found.static),
         ("the guide's", found.found.guide),
-        ("guide, equal", found.found.guide_equal),
+        ("at equal", found.found.guide_equal),
     )
     for label, one in beside:
         if one is not None and one.choice != best.choice:
@@ -49,8 +49,16 @@ def _chosen(found: Suggestion) -> Iterator[str]:
     yield from (f"  {line}" for line in table(rows(found), frozenset({1, 2, 3, 4})).splitlines())
     yield ""
     yield from (f"  {line}" for line in block(found, best.choice).splitlines())
+    yield from left_out(found)
+
+
+def left_out(found: Suggestion) -> Iterator[str]:
+    """What was not tried, by why."""
+    reasons: dict[str, list[str]] = {}
     for base, why in found.left_out.items():
-        yield f"  left out    {base}: {why}"
+        reasons.setdefault(why, []).append(base)
+    for why, bases in reasons.items():
+        yield f"  left out    {', '.join(bases)}: {why}"
 
 
 def _ratio(best: Weighed, one: Weighed) -> str:
