@@ -198,7 +198,7 @@ def test_what_a_feature_or_another_component_counts_is_not_dead() -> None:
 
 
 def test_an_image_and_its_release() -> None:
-    assert release_of("vllm/vllm-openai:v0.5.3.post1").version == "0.5.3"
+    assert release_of("vllm/vllm-openai:v0.5.3.post1").version == "0.5.3.post1"
     assert not release_of("ghcr.io/llm-d/llm-d-cuda:v0.5.0").sure
     assert not moves("replaced-by-kustomize")
     assert moves("busybox")

@@ -10,6 +10,7 @@ from stoker.advise.lint.images import Release, is_image
 from stoker.advise.lint.shell import UNKNOWN
 from stoker.catalog import vllm
 from stoker.catalog.changes import Change, missing
+from stoker.catalog.releases import order
 from stoker.findings import Finding
 from stoker.spec.nodes import scalar
 
@@ -37,8 +38,8 @@ def _image(engine: Engine) -> Iterator[Finding]:
             said = {"image": engine.image, "version": found.version}
             yield engine.one.finding("release", where, **said)
         return
-    major, minor, _ = map(int, found.version.split("."))
-    newest = tuple(map(int, vllm.DEFAULT.split(".")))
+    major, minor = order(found.version)[0][:2]
+    newest = order(vllm.DEFAULT)[0]
     behind = newest[1] - minor
     if major == newest[0] and behind > OLD:
         said = {"version": found.version, "behind": str(behind), "newest": vllm.DEFAULT}
