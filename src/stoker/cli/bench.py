@@ -107,20 +107,20 @@ def _in_cluster(given: dict[str, Any]) -> int:
     from stoker.operate.bench import environment
     from stoker.operate.bench_cluster import Sent
 
-    words, base = _words(given)
+    words, base = asked_words(given)
     workload = asked.read(words, files.files(base))
-    _share(given["attainment"])
+    asked_share(given["attainment"])
     parse_params(" ".join(given["params"]))
     fleet = cluster_fleet(given)
     known = environment(fleet, given["price"])
-    slo = str(_objectives(given["slo"], known))
+    slo = str(asked_objectives(given["slo"], known))
     sent = Sent(words, base, workload, options(given, slo), given["workers"], known)
     return tested(fleet, sent, given, _folder(given["results"], fleet.name))
 
 
 def _test(stack: ExitStack, given: dict[str, Any]) -> tuple[Test, Callable[[], ServerWatch]]:
     """What is to be measured, and what makes a watch over its engines. Raises: UsageError."""
-    words, base = _words(given)
+    words, base = asked_words(given)
     workload = asked.read(words, files.files(base))
     endpoint, look, name, environment = _place(stack, given)
     test = Test(
@@ -129,8 +129,8 @@ def _test(stack: ExitStack, given: dict[str, Any]) -> tuple[Test, Callable[[], S
         workload,
         asked.plain(words),
         given["api"],
-        _objectives(given["slo"], environment),
-        _share(given["attainment"]),
+        asked_objectives(given["slo"], environment),
+        asked_share(given["attainment"]),
         parse_params(" ".join(given["params"])),
         given["workers"],
         float(given["timeout"] or TIMEOUT),
@@ -166,7 +166,7 @@ def _place(
     return endpoint, look, fleet.name, environment(fleet, price)
 
 
-def _words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
+def asked_words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
     """The workload's words: the file's, and over them the options'."""
     words: dict[str, Asked] = {}
     base = None
@@ -180,7 +180,7 @@ def _words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
     return words, base
 
 
-def _objectives(text: str | None, environment: Environment) -> LatencyObjectives:
+def asked_objectives(text: str | None, environment: Environment) -> LatencyObjectives:
     if text is None:
         slo = environment.spec.get("slo") or {}
         return LatencyObjectives(slo.get("ttft"), slo.get("itl"))
@@ -190,7 +190,7 @@ def _objectives(text: str | None, environment: Environment) -> LatencyObjectives
         raise UsageError(f"--slo {text}", why=str(error), fix="--slo ttft=1s,itl=50ms") from None
 
 
-def _share(text: str | None) -> float:
+def asked_share(text: str | None) -> float:
     if text is None:
         return objectives.SHARE
     try:

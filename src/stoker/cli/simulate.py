@@ -12,7 +12,7 @@ import click
 
 from stoker.bench import files
 from stoker.bench.folder import REPORT, RunFolder
-from stoker.cli.bench import _objectives, _share, _words, workload_options
+from stoker.cli.bench import asked_objectives, asked_share, asked_words, workload_options
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_spec, spec_options
 from stoker.cli.printing import print_json
 from stoker.errors import UsageError
@@ -81,7 +81,7 @@ def command(**given: Any) -> int:
     The engine's pace is a profile: one that was measured, or else an estimate that says so. Nothing is
     started.
     """
-    words, base = _words({**given, "sweep": False})
+    words, base = asked_words({**given, "sweep": False})
     workload = words_of.read(words, files.files(base))
     options: SpecOptions = given["asked"]
     scenarios = [_scenario(read_spec(None, options), workload, given)]
@@ -120,14 +120,14 @@ Made = tuple[Scenario, Environment]
 def _scenario(spec: Any, workload: Any, given: dict[str, Any]) -> Made:
     asked = Asked(
         given["profile"],
-        _objectives(given["slo"] or "", Environment()) if given["slo"] else Asked().objectives,
-        _share(given["attainment"]),
+        asked_objectives(given["slo"] or "", Environment()) if given["slo"] else Asked().objectives,
+        asked_share(given["attainment"]),
         dict(_phase(one) for one in given["phases"]),
-        _time("--metric-delay", given["metric_delay"]),
+        asked_time("--metric-delay", given["metric_delay"]),
         given["nodes"],
         tuple(_span(one) for one in given["no_nodes"]),
         Failures(
-            tuple(_time("--die-at", one) or 0.0 for one in given["die_at"]),
+            tuple(asked_time("--die-at", one) or 0.0 for one in given["die_at"]),
             _often(given["die_every"]),
         ),
         given["cold"],
@@ -206,7 +206,7 @@ def _fields(text: str) -> tuple[str, ...]:
     return found
 
 
-def _time(flag: str, text: str | None) -> float | None:
+def asked_time(flag: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
@@ -216,7 +216,7 @@ def _time(flag: str, text: str | None) -> float | None:
 
 
 def _often(text: str | None) -> float | None:
-    found = _time("--die-every", text)
+    found = asked_time("--die-every", text)
     if found is not None and found <= 0:
         raise UsageError(f"--die-every {text}", why="expected a time above 0", fix="--die-every 6h")
     return found
@@ -224,7 +224,7 @@ def _often(text: str | None) -> float | None:
 
 def _span(text: str) -> tuple[float, float]:
     begin, dots, end = text.partition("..")
-    span = _time("--no-nodes", begin or "0"), _time("--no-nodes", end or "0")
+    span = asked_time("--no-nodes", begin or "0"), asked_time("--no-nodes", end or "0")
     if not dots or span[0] is None or span[1] is None or span[1] <= span[0]:
         raise UsageError(
             f"--no-nodes {text}", why="expected two times, the later one last", fix="--no-nodes 5m..20m"
@@ -237,7 +237,7 @@ def _phase(text: str) -> tuple[str, float]:
     found: float | None = None
     if name in PHASE_NAMES and equals and seconds:
         with suppress(UsageError):
-            found = _time("--phase", seconds)
+            found = asked_time("--phase", seconds)
     if found is None:
         why = f"expected a phase ({', '.join(PHASE_NAMES)}) with its time"
         raise UsageError(f"--phase {text}", why=why, fix="--phase node=120s")

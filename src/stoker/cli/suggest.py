@@ -10,10 +10,10 @@ import click
 
 from stoker.bench import files
 from stoker.cli import suggest_measure
-from stoker.cli.bench import _objectives, _share, _words, workload_options
+from stoker.cli.bench import asked_objectives, asked_share, asked_words, workload_options
 from stoker.cli.common import SpecOptions, output_option, read_spec, spec_options
 from stoker.cli.printing import print_json
-from stoker.cli.simulate import _time
+from stoker.cli.simulate import asked_time
 from stoker.cli.suggest_measure import Tried
 from stoker.errors import UsageError
 from stoker.operate.simulate import Asked
@@ -59,7 +59,7 @@ def command(**given: Any) -> int:
 
     Everything is simulated as `stoker simulate` does it. Exit code 1: no setting keeps them.
     """
-    words, base = _words({**given, "sweep": False})
+    words, base = asked_words({**given, "sweep": False})
     workload = words_of.read(words, files.files(base))
     options: SpecOptions = given["asked"]
     path = Path(options.file or DEFAULT_FILE)
@@ -91,9 +91,9 @@ def _searched(
 ) -> Suggestion:
     asked = Asked(
         given["profile"],
-        _objectives(given["slo"], Environment()) if given["slo"] else LatencyObjectives(),
-        _share(given["attainment"]),
-        delay=_time("--metric-delay", given["metric_delay"]),
+        asked_objectives(given["slo"], Environment()) if given["slo"] else LatencyObjectives(),
+        asked_share(given["attainment"]),
+        delay=asked_time("--metric-delay", given["metric_delay"]),
         price=given["price"],
     )
     return suggest(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.request import Request
-from stoker.traffic.measures import Summary, Window, spread
+from stoker.traffic.measures import Summary, Window, at_once, spread
 from stoker.traffic.objectives import LatencyObjectives
 
 
@@ -24,7 +24,8 @@ def summarize(
     seconds = window.seconds or math.inf
     kept, broken = _kept(answered, objectives)
     asked = sum(one.prompt for one in answered)
-    mean, peak = _at_once(requests, window)
+    ends = ((one.due, window.end if one.last_at is None else one.last_at) for one in requests)
+    mean, peak = at_once(ends, window)
     return Summary(
         window=window,
         requests=len(inside),
@@ -107,19 +108,3 @@ def _written(one: Request, window: Window) -> float:
         return 0.0
     length = one.last_at - one.first
     return one.written if length <= 0 else one.written * (end - begin) / length
-
-
-def _at_once(requests: Sequence[Request], window: Window) -> tuple[float, int]:
-    """Requests in flight: their mean over time, and the most."""
-    moves: list[tuple[float, int]] = []
-    for one in requests:
-        last = window.end if one.last_at is None else one.last_at
-        if last > window.start and one.due < window.end:
-            moves += ((max(one.due, window.start), 1), (min(last, window.end), -1))
-    here = peak = 0
-    area, before = 0.0, window.start
-    for at, change in sorted(moves):
-        area += here * (at - before)
-        here, before = here + change, at
-        peak = max(peak, here)
-    return (area / window.seconds if window.seconds else 0.0), peak

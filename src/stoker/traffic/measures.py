@@ -187,15 +187,16 @@ def _broken(answered: Sequence[RequestRecord], objectives: LatencyObjectives | N
 
 def _in_flight(records: Sequence[RequestRecord], window: Window) -> tuple[float, int]:
     """Requests in flight within the window: their mean over time, and the most at once."""
+    spans = ((one.sent, one.last) for one in records if one.sent is not None and one.last is not None)
+    return at_once(spans, window)
+
+
+def at_once(spans: Iterable[tuple[float, float]], window: Window) -> tuple[float, int]:
+    """How many spans (begin, end) there are at once within the window: the mean over time, and the most."""
     moves: list[tuple[float, int]] = []
-    for one in records:
-        if (
-            one.sent is not None
-            and one.last is not None
-            and one.last > window.start
-            and one.sent < window.end
-        ):
-            moves += ((max(one.sent, window.start), 1), (min(one.last, window.end), -1))
+    for begin, end in spans:
+        if end > window.start and begin < window.end:
+            moves += ((max(begin, window.start), 1), (min(end, window.end), -1))
     here = peak = 0
     area, before = 0.0, window.start
     for at, change in sorted(moves):
