@@ -23,9 +23,11 @@ def run_page(run: Run) -> str:
     percentiles = distributions.cumulative(values, run.objectives)
     spreads = [*([percentiles] if percentiles else []), *distributions.histograms(values)]
     charts = Timelines(run).charts()
-    where = f"{run.model} · {when(run.started)} · {run.kind}"
+    moment = f"{when(run.started)} · " if run.started else ""  # a simulation has none
+    where = f"{run.model} · {moment}{run.kind}"
+    what = "Simulation" if run.kind == "simulated" else "Load test"
     return page(
-        f"Load test of {run.name}",
+        f"{what} of {run.name}",
         pill(run),
         where,
         verdict(run),
@@ -46,7 +48,7 @@ def pill(run: Run) -> tuple[str, str]:
         return "not to be believed", "bad"
     kept = run.summary.attainment
     if kept is None:
-        return ("measured", "dim") if not run.summary.failed else ("with failures", "warn")
+        return (run.kind, "dim") if not run.summary.failed else ("with failures", "warn")
     return ("objectives kept", "good") if kept >= run.share else ("objectives not kept", "bad")
 
 
@@ -81,10 +83,21 @@ def sentences(run: Run) -> Iterator[tuple[str, str]]:
 def _believed(run: Run) -> str:
     if not run.holds:
         return "No: the findings below spoil it."
+    if run.kind == "simulated":
+        return _as_its_profile(run)
     lag = run.summary.lag
     used = f"its busiest process used {run.generator.busiest:.0%} of a core" if run.generator.busiest else ""
     late = f"99 % of requests left within {figure(lag.p99, 's')} of their time" if lag.count else ""
     return f"Yes: {', '.join(one for one in (late, used) if one) or 'nothing spoilt it'}."
+
+
+def _as_its_profile(run: Run) -> str:
+    """How far a simulation can be."""
+    pace = run.profile
+    if pace is None or pace.error is None:
+        return "As far as the engine's profile, and how far that is off nobody knows."
+    source = f" ({pace.source})" if pace.source else ""
+    return f"As far as the engine's profile{source}, which is within {pace.error:.0%} of a step's time."
 
 
 def errors(run: Run) -> Html | None:
