@@ -114,7 +114,7 @@ def _print(found: Suggestion, tried: list[Tried], name: str, output: str) -> Non
         return
     click.echo(suggest_text.text(found, name))
     if tried:
-        click.echo("\n" + suggest_measure.text(tried))
+        click.echo("\n" + suggest_measure.text(found, tried))
 
 
 def as_json(found: Suggestion) -> dict[str, Any]:

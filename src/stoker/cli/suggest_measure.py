@@ -121,7 +121,7 @@ def _flat(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return out
 
 
-def text(found: list[Tried]) -> str:
+def text(suggestion: Suggestion, found: list[Tried]) -> str:
     """Simulated and measured beside each other."""
     rows = [["MEASURED HERE", "KEPT", "TTFT P50", "TTFT P99", "ITL P50", "E2E P50", "TOKENS/S"]]
     for one in found:
@@ -129,7 +129,7 @@ def text(found: list[Tried]) -> str:
         keys = ("attainment", "ttft_p50", "ttft_p99", "itl_p50", "e2e_p50", "output_rate")
         seen = (run.attainment, run.ttft.p50, run.ttft.p99, run.itl.p50, run.e2e.p50, run.output_rate)
         ours = [told_of[key].mean if key in told_of else None for key in keys]
-        rows.append([f"{one.weighed.choice}", *_cells(seen)])
+        rows.append([suggest_text.named(suggestion, one.weighed), *_cells(seen)])
         rows.append(["  simulated", *_cells(ours)])
     return "\n".join(f"  {line}" for line in table(rows, frozenset(range(1, 7))).splitlines())
 
