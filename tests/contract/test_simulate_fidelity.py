@@ -47,11 +47,13 @@ def test_a_simulated_fleet_scales_as_the_real_one(stoker: Stoker, wait_until: Ca
     assert stoker("up", "-d", "-f", file).code == 0
     found = stoker("bench", *LOAD, *LENGTHS, "-o", "json", "--results", "run")
     assert found.out, found.err
-    wait_until(lambda: len(seen(stoker)) >= 3, 60, "it never came back to one")
+    wait_until(lambda: seen(stoker)[-1:] and seen(stoker)[-1][2] == 1, 60, "it never came back to one")
     real, run = seen(stoker), json.loads((stoker.home / "run/run.json").read_text())
     ours = [(one["at"], one["before"], one["wanted"]) for one in simulated["decisions"]]
-    assert [one[1:] for one in real] == [one[1:] for one in ours] == [(1, 2), (2, 3), (3, 1)]
-    for (at, *_), (expected, *_) in zip(real, ours, strict=True):
+    assert [one[1:] for one in ours] == [(1, 2), (2, 3), (3, 1)]
+    assert [one[1:] for one in real[:2]] == [(1, 2), (2, 3)]
+    assert all(after < before for _, before, after in real[2:])  # at once, or, on a busy machine, one by one
+    for (at, *_), (expected, *_) in zip(real[:3], ours, strict=True):
         assert abs(at - run["started"] - expected) <= 2 * SYNC, (real, ours, run["started"])
     summary, foreseen = run["summary"], simulated["run"]["summary"]
     assert summary["requests"] == foreseen["requests"]

@@ -25,6 +25,7 @@ _FILLING = re.compile(
     r"|^[ \t]*\{\{-?[ \t]*(?:if|range|with|include|define|end|else|toYaml)\b"
 )
 _MODEL = ("model_type", "architectures", "num_hidden_layers", "hidden_size")  # of a config.json alone
+FEW = 3  # keys, of which each has to be a spec's, or nearly one
 SPEC = frozenset(SpecFile.model_fields)
 _TELLING = ("model", "hardware", "engine", "scaling")  # what a spec has, or meant to have
 _NAMED = re.compile(r"\.(?:tftpl|tpl|tmpl|template|j2|jinja2?|erb|gotmpl)\b")
@@ -94,7 +95,8 @@ def _like(keys: set[str], asked: bool) -> bool:
     if not asked:
         return "model" in keys and len(keys & SPEC) * 2 > len(keys)
     near = any(difflib.get_close_matches(one, _TELLING, 1, 0.8) for one in list(keys)[:40])
-    return near or len(keys & SPEC) > 1 or (bool(keys & SPEC) and len(keys) == 1)
+    few = 0 < len(keys) <= FEW and all(difflib.get_close_matches(one, SPEC, 1, 0.8) for one in keys)
+    return near or few or len(keys & SPEC) > 1
 
 
 def _whole(text: str, name: str) -> bool:
