@@ -100,7 +100,9 @@ def test_to_zero_and_woken_by_a_request(stoker: Stoker, wait_until: Callable[...
 
 
 def test_it_goes_on_where_it_was_when_it_is_killed(stoker: Stoker, wait_until: Callable[..., None]) -> None:
-    assert stoker("up", "-d", "-f", spec(stoker)).code == 0
+    # without behavior it remembers for five minutes, however long its new start takes
+    scaling = {"metrics": {"queue-depth": 1}, "sync_period": 1}
+    assert stoker("up", "-d", "-f", stoker.spec(simulate=SLOW, replicas="1..3", scaling=scaling)).code == 0
     file = stoker.home / "state/fleets/sim/autoscaler.json"
     wait_until(file.exists)
     pid = next(one["pid"] for one in stoker.state()["services"] if one["role"] == "autoscaler")
