@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -152,3 +153,24 @@ def test_the_front_leaves_out_what_is_dearer_and_keeps_less() -> None:
 )
 def test_a_choice_in_words(choice: Choice, words: str) -> None:
     assert str(choice) == words
+
+
+def test_what_was_given_up_is_not_taken_for_good() -> None:
+    """Until it is given up a trial may have kept all that was answered: what waits is not answered."""
+
+    def hurried(choices: Sequence[Choice], seeds: int) -> list[Weighed]:
+        return [
+            replace(
+                weighed(one, 1.0 if one.high >= 6 or seeds == 1 else 0.2, float(one.high), seeds),
+                given_up=one.high < 6 and seeds == 1,
+            )
+            for one in choices
+        ]
+
+    found = searched(hurried).found
+    assert found.static is not None
+    assert found.static.choice.high == 6
+    assert all(not one.given_up for one in found.front)
+    poor = searched(hurried, most=4).found
+    assert poor.nearest is not None
+    assert (poor.nearest.given_up, poor.nearest.attainment.mean, poor.nearest.choice.high) == (False, 0.2, 4)

@@ -104,12 +104,12 @@ class Weighed:
     given_up: bool = False
 
     def keeps(self, share: float) -> bool:
-        """Whether it keeps them in the mean."""
-        return self.attainment.mean >= share
+        """Whether it keeps them in the mean. One that was given up does not, whatever its first part says."""
+        return not self.given_up and self.attainment.mean >= share
 
     def surely_keeps(self, share: float) -> bool:
         """Whether it keeps them with 95 % confidence over the seeds."""
-        return self.attainment.low >= share
+        return not self.given_up and self.attainment.low >= share
 
 
 def weighed(choice: Choice, found: Simulated) -> Weighed:

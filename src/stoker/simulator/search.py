@@ -114,8 +114,14 @@ class Search:
             self.found.static = one
 
     def _hopeless(self) -> None:
-        """Nothing does: the nearest, and whether one request alone would."""
-        self.found.nearest = max(self.found.tried, key=lambda one: (one.attainment.mean, -one.cost.mean))
+        """Nothing does: the nearest, of each base's most replicas, to their end."""
+        most: dict[str, Choice] = {}
+        for one in self.found.tried:
+            base = one.choice.base
+            if base not in most or one.choice.high > most[base].high:
+                most[base] = one.choice
+        whole = self.try_all(list(most.values()), self.wanted.seeds)
+        self.found.nearest = max(whole, key=lambda one: (one.attainment.mean, -one.cost.mean))
 
     # autoscaled
 
@@ -172,6 +178,7 @@ class Search:
             found,
             key=lambda one: (
                 not self._keeps(one),
+                one.given_up,
                 one.cost.mean if self._keeps(one) else -one.attainment.mean,
             ),
         )
@@ -200,7 +207,8 @@ class Search:
             if one.surely_keeps(self.wanted.share):
                 self.found.best = one
                 return
-        self.found.nearest = max(self.found.tried, key=lambda one: one.attainment.mean)
+        whole = [one for one in self.found.tried if not one.given_up]
+        self.found.nearest = max(whole, key=lambda one: one.attainment.mean)
 
     def _against_the_guide(self) -> None:
         """The guide's own setting with the same bounds, and with as many replicas at least as it needs to
