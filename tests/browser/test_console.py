@@ -263,6 +263,63 @@ def test_pictures_in_both_themes_and_at_phone_width(console: Console) -> None:
     assert console.errors() == []
 
 
+def test_a_load_test_is_simulated_beside_what_was_measured(console: Console, tmp_path: Path) -> None:
+    """On a fleet of its own: the other one's traffic is none of the test's."""
+    stoker = Stoker(tmp_path)
+    page = free_port()
+    pace = {"base": 0.02, "prefill_token": 0.0001}
+    engine = {"kind": "simulated", "max-num-seqs": 4, "simulate": {"profile": pace}}
+    ends = {"port": stoker.port, "page": True, "page_port": page}
+    assert stoker("up", "-d", "-f", stoker.spec(engine=engine, endpoint=ends)).code == 0
+    try:
+        console.browser.get(f"http://127.0.0.1:{page}")
+        console.until(lambda: console.tile("ready") == "1 / 1")
+        assert console.browser.find_element(By.ID, "foresee").is_displayed() is False, "no test yet"
+        load = (
+            "--rate",
+            "5",
+            "--input-len",
+            "64",
+            "--output-len",
+            "32",
+            "--duration",
+            "20s",
+            "--warmup",
+            "0",
+        )
+        assert stoker("bench", *load, "--results", str(tmp_path / "run")).code in (0, 1)
+        form = console.browser.find_element(By.ID, "foresee")
+        console.until(form.is_displayed)
+        console.browser.find_element(By.ID, "play").click()
+        console.until(lambda: console.browser.find_elements(By.CSS_SELECTOR, "#foreseen table"), 60)
+        console.browser.find_element(By.ID, "sets").send_keys("replicas=2 engine.max-num-seqs=8", Keys.ENTER)
+        console.until(
+            lambda: len(console.browser.find_elements(By.CSS_SELECTOR, "#foreseen th button")) == 2, 60
+        )
+        rows_of = "[...document.querySelectorAll('#foreseen tbody tr')]"
+        script = f"return {rows_of}.map(row => [...row.cells].map(cell => cell.textContent))"
+        rows = {row[0]: row[1:] for row in console.browser.execute_script(script)}
+        assert rows["replicas"] == ["1", "1", "2"], rows
+        gaps = [float(one.removesuffix(" ms")) for one in rows["ITL p50"]]
+        assert gaps[1] == gaps[2] == 20
+        assert 15 < gaps[0] < 60
+        drawn = "return page.charts[1].plot.data[3].filter(v => v > 0).length"
+        assert console.browser.execute_script(drawn) > 5, "dashed: tokens a second"
+        console.browser.save_screenshot(str(SHOTS / "console-foreseen.png"))
+        for field, said in (("model=/etc", "cannot be asked here"), ("replicas=many", "replicas")):
+            box = console.browser.find_element(By.ID, "sets")
+            box.clear()
+            box.send_keys(field, Keys.ENTER)
+            console.until(lambda said=said: said in console.text("#playing"), 60)  # type: ignore[misc]
+        console.browser.find_element(By.ID, "clear").click()
+        console.until(lambda: not console.text("#foreseen"))
+        assert console.browser.execute_script(drawn) == 0
+        assert [one for one in console.errors() if "api/foresee" not in one] == []
+    finally:
+        console.browser.get(console.url)
+        stoker("down", "--now")
+
+
 def test_figures_are_kept_for_post_mortems(fleet: Stoker) -> None:
     deadline = time.monotonic() + 90
     while True:  # a row is written every 15 s, and the first has no earlier one to take a rate from

@@ -323,6 +323,19 @@ def test_an_engine_with_a_profile_is_found_to_have_it(stoker: Stoker, start: Sta
     assert found["error"] < 0.3
 
 
+def test_replicas_behind_one_endpoint_are_found_to_have_it_too(stoker: Stoker) -> None:
+    true = {"base": 0.02, "prefill_token": 0.0001, "sequence": 0.0005}
+    spec = stoker.spec(replicas=2, simulate={"profile": true, "kv_blocks": 20_000})
+    assert stoker("up", "-d", "-f", spec).code == 0
+    words = ("--rate", "10", "--input-len", "50..400", "--output-len", "30..60", "--duration", "12s")
+    ran = stoker("bench", *words, "-o", "json", "--results", "run")
+    assert ran.out, ran.err
+    assert {one["replica"].partition(".")[0] for one in records(stoker)} == {"1", "2"}  # and its life
+    found = ran.json()["profile"]
+    assert found["base"] == pytest.approx(true["base"], rel=0.3)
+    assert found["error"] < 0.3
+
+
 def test_an_engine_with_a_profile_batches_as_vllm_does(stoker: Stoker, start: Start) -> None:
     """Its KV cache holds two requests at their end: a third one is begun, and has to give way."""
     profile = {"base": 0.005}

@@ -288,6 +288,7 @@ def test_a_request_has_one_id_in_logs_and_answer(endpoint: Endpoint, monkeypatch
         f"{endpoint.url}/v1/chat/completions", json=GUIDE, headers={"x-request-id": "mine-1"}, timeout=20
     )
     assert given.headers.get_list("x-request-id") == ["mine-1"]
+    assert given.headers.get_list("x-stoker-replica") == ["a"]
     assert given.json()["id"] == "chatcmpl-mine-1", "the engine's own id holds it"
     made = httpx2.post(
         f"{endpoint.url}/v1/chat/completions",

@@ -55,6 +55,9 @@ class Nowhere:
     def state(self) -> FleetState:
         return FLEET
 
+    def spec(self) -> None:
+        return None
+
     def stamp(self) -> object:
         return None
 

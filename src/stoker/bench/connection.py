@@ -14,15 +14,16 @@ from stoker.system.framing import BodyReader, body_reader
 from stoker.system.wire import CHUNKED, UNTIL_CLOSE, Answer, Malformed, answer_head, split_head
 
 clock = time.monotonic  # the load generator's: shared by all processes of a machine, and never set back
+REPLICA, LONGEST = b"x-stoker-replica", 80  # characters of a name that are kept
 Piece = tuple[float, bytes]
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}").fullmatch
 
 
 class Reply:
     """An answer as it came: pieces of its body with their times. lost: why it is not whole; malformed: it
-    was no HTTP."""
+    was no HTTP; replica: which one answered, where the endpoint says so."""
 
-    __slots__ = ("body", "ended", "lost", "malformed", "status")
+    __slots__ = ("body", "ended", "lost", "malformed", "replica", "status")
 
     def __init__(self) -> None:
         self.status = 0
@@ -30,6 +31,7 @@ class Reply:
         self.ended = 0.0
         self.lost = ""
         self.malformed = False
+        self.replica = ""
 
 
 Done = Callable[["Connection", Reply], None]
@@ -91,7 +93,7 @@ class Connection(asyncio.Protocol):
                     self._read(at, rest)
                 return
             self._head, self._reader = head, body_reader(head.length)
-            self._reply.status = head.status
+            self._reply.status, self._reply.replica = head.status, _replica(head)
             self._chunked = head.length == CHUNKED
             if not rest and head.length:
                 return
@@ -168,3 +170,9 @@ def trusted(verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _replica(head: Answer) -> str:
+    """Which replica answered: Stoker's endpoint tells it."""
+    said = next((value for name, value in head.headers if name == REPLICA), b"")
+    return said.decode("latin-1")[:LONGEST]

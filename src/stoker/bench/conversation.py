@@ -86,7 +86,7 @@ class Talk:
             answer = answers.read_stream(reply.body, not reply.lost, keep)
         else:
             answer = Answered(failure=_broken(reply))
-        self._end(answer, reply.ended)
+        self._end(answer, reply.ended, reply.replica)
 
     def _timed_out(self) -> None:
         self.give_up("timeout", f"no whole answer after {self._sender.job.timeout:g} s")
@@ -97,12 +97,12 @@ class Talk:
             self._connection.cancel()
         self._end(Answered(failure=Failure(kind, why)), clock())
 
-    def _end(self, answer: Answered, at: float) -> None:
+    def _end(self, answer: Answered, at: float, replica: str = "") -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._sender.running.pop(self, None)
         self._connection = None
-        self._sender.record(self._record(answer, at))
+        self._sender.record(self._record(answer, at, replica))
         turns = self._session.turns
         if answer.failure is not None or self._turn + 1 >= len(turns):
             self._skip(answer)
@@ -126,7 +126,7 @@ class Talk:
                 RequestRecord(self._session.index, now, session=self._session.index, turn=turn, failure=why)
             )
 
-    def _record(self, answer: Answered, at: float) -> RequestRecord:
+    def _record(self, answer: Answered, at: float, replica: str) -> RequestRecord:
         start, turn = self._sender.start, self._session.turns[self._turn]
         wanted = turn.input if turn.parts and not self._turn and self._sender.job.vocabulary.exact else None
         return RequestRecord(
@@ -143,6 +143,7 @@ class Talk:
             output=answer.output,
             cached=answer.cached,
             wanted=wanted,
+            replica=replica,
             failure=answer.failure,
         )
 

@@ -224,7 +224,9 @@ class _Measuring:
             environment=_environment(test.environment, self._probed),
             records=tuple(records),
             timeline=tuple(self._watch.timeline) if self._watch is not None else (),
-            profile=profiling.fitted(records, self._source(sending)) if self._alone() else None,
+            profile=profiling.fitted(records, self._source(sending))
+            if self._alone() or profiling.known(records)
+            else None,
         )
         return self._said(found, sending)
 

@@ -90,7 +90,7 @@ def command(**given: Any) -> int:
 
             return swept(test, look, given, None if given["quick"] else _folder(given["results"], test.name))
         path = _folder(given["results"], test.name)
-        found = _measured(test, look(), path)
+        found = _measured(test, look(), path, _beside(given["workload"]))
     if given["output"] == "json":
         print_json(run.to_json(found))
     else:
@@ -171,13 +171,18 @@ def asked_words(given: dict[str, Any]) -> tuple[dict[str, Asked], Path | None]:
     words: dict[str, Asked] = {}
     base = None
     if given["workload"] is not None:
-        words, base = files.read_file(given["workload"]), Path(given["workload"]).parent
+        words, base = files.read_file(given["workload"]), _beside(given["workload"])
     for name in WORDS:
         if given[name] is not None:
             words[name] = Asked(given[name], f"--{name.replace('_', '-')}")
     if given["sweep"] and not {"rate", "users", "trace"} & words.keys():
         words["rate"] = Asked(1, "--sweep")  # where the search begins is its own matter
     return words, base
+
+
+def _beside(workload: str | None) -> Path | None:
+    """Where a workload file's own files are."""
+    return Path(workload).parent if workload is not None else None
 
 
 def asked_objectives(text: str | None, environment: Environment) -> LatencyObjectives:
@@ -212,7 +217,7 @@ def _folder(given: str | None, name: str) -> Path:
     return Path("stoker-runs") / f"{plain}-{stamp}"
 
 
-def _measured(test: Test, watch: ServerWatch, path: Path) -> Run:
+def _measured(test: Test, watch: ServerWatch, path: Path, base: Path | None) -> Run:
     printer = ProgressPrinter()
     with notice(test.name) as board:
 
@@ -223,7 +228,9 @@ def _measured(test: Test, watch: ServerWatch, path: Path) -> Run:
         try:
             printer(Progress("bench", f"asking {test.endpoint.url} what it takes"))
             probed = measure.probe(test)
-            return measure.measure(test, probed, RunFolder(path), watch, show)
+            folder = RunFolder(path)
+            board.begin(test.asked, base, path)
+            return measure.measure(test, probed, folder, watch, show)
         finally:
             printer.done()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from stoker.bench.notice import Notice
 from stoker.cli.fleets import find_fleet
 from stoker.cli.printing import print_json
 from stoker.errors import UsageError
@@ -13,6 +14,7 @@ from stoker.events import Progress
 from stoker.operate.bench_cluster import Sent, in_cluster
 from stoker.operate.cluster import ClusterFleet
 from stoker.traffic import run
+from stoker.traffic.asked import plain
 from stoker.ui.report.text import text
 from stoker.ui.terminal import ProgressPrinter
 
@@ -44,6 +46,8 @@ def tested(fleet: ClusterFleet, sent: Sent, given: dict[str, Any], path: Path) -
             printer.done()
             click.echo(line, err=single)
 
+    if single:
+        Notice(fleet.name).begin(plain(sent.words), sent.base, path)
     try:
         done = in_cluster(fleet, sent, path, printer, say)
     finally:

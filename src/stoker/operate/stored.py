@@ -2,6 +2,7 @@
 one."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from stoker.errors import StateBroken, StokerError
@@ -10,8 +11,8 @@ from stoker.spec.nouns import ServeSpec
 from stoker.targets.local.steps import read_back
 
 
-def load_stored(raw: dict[str, Any]) -> ServeSpec:
-    """The spec that a fleet was started from. Raises: StateBroken, SpecError."""
+def load_stored(raw: dict[str, Any], sets: Iterable[str] = ()) -> ServeSpec:
+    """The spec that a fleet was started from, with `path=value` over it. Raises: StateBroken, SpecError."""
     try:
         text = json.dumps(_as_file(raw))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -22,7 +23,7 @@ def load_stored(raw: dict[str, Any]) -> ServeSpec:
             fix="`stoker up -y -f FILE` leads it to a file's spec",
             rule="state-broken",
         ) from None
-    return load(text, "<the running fleet>")
+    return load(text, "<the running fleet>", sets)
 
 
 def _as_file(raw: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def running_test(fleet: str) -> Path:
     return _base("state") / "tests" / f"{re.sub(r'[^-a-zA-Z0-9_.]', '_', fleet)[:80]}.json"
 
 
+def last_test(fleet: str) -> Path:
+    """The file that says what the newest load test of a fleet sends, and where it is kept."""
+    return running_test(fleet).with_suffix(".last.json")
+
+
 def weights() -> Path:
     """The content-addressed cache of weights."""
     return _base("cache") / "weights"

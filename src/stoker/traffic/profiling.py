@@ -1,11 +1,12 @@
 """An engine's profile out of what clients saw: the time between two tokens of a stream is a step of its
 engine, and what the step computed follows from the other streams.
 
-Of one replica alone: who ran beside whom is not known of several. Least squares with no negative part, fitted
-to four fifths of the gaps, without the tenth that it misses most (a client that was late), and held against
-the last fifth.
+Of several replicas each by itself, where the endpoint says which one answered. Least squares with no
+negative part, fitted to four fifths of the gaps, without the tenth that it misses most (a client that was
+late), and held against the last fifth.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -19,7 +20,8 @@ from stoker.traffic.records import RequestRecord
 LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
 PARTS = 4  # base, prefill tokens, sequences, KV tokens
 TRIMMED = 0.1
-ALONE = 3  # requests that came to an idle engine, from which on their median counts
+ALONE = 3  # requests that had an idle engine to themselves, from which on they count
+QUARTER = 4  # of these, the one that a quarter was quicker than: an engine's first requests are slow
 QUICKEST = 50  # of so many requests, the one that waited least
 RESAMPLES, SAMPLED = 40, 1500  # for the intervals of a profile's parts; gaps of each
 NAMES = ("base", "prefill_token", "sequence", "kv_token")
@@ -74,8 +76,25 @@ def intervals(seen: Sequence[Gap], seed: int = 0) -> dict[str, tuple[float, floa
     return {name: (part[edge], part[-1 - edge]) for name, part in zip(NAMES, ordered, strict=True)}
 
 
+def known(records: Sequence[RequestRecord]) -> bool:
+    """Whether all answers say which replica they are of."""
+    return all(one.replica for one in records if one.times)
+
+
 def gaps(records: Sequence[RequestRecord]) -> list[Gap]:
-    """Every step that some client saw, once for each stream that it gave a token.
+    """Every step that some client saw, once for each stream that it gave a token."""
+    return [gap for one in _by_replica(records) for gap in _gaps(one)]
+
+
+def _by_replica(records: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
+    out: dict[str, list[RequestRecord]] = {}
+    for one in records:
+        out.setdefault(one.replica, []).append(one)
+    return list(out.values())
+
+
+def _gaps(records: Sequence[RequestRecord]) -> list[Gap]:
+    """Those of one engine.
 
     Tokens that come together are of one step; a prompt was read in the step that gave its first token. Steps
     that read a part of a prompt alone are seen as slow ones, and trimmed.
@@ -184,23 +203,33 @@ def _predicted(parts: Sequence[float], gap: Gap) -> float:
 
 
 def _overhead(records: Sequence[RequestRecord], profile: EngineProfile) -> float:
-    """What a first token takes beyond one step that reads its prompt: the median of those who came to an idle
-    engine; where none did, of the quickest, which waited for nobody."""
-    sent = sorted((one for one in records if one.sent is not None), key=_when)
+    """What a first token takes beyond one step that reads its prompt: the lower quartile of those who had an
+    idle engine to themselves; where none did, of the quickest, which waited for nobody."""
     over: list[float] = []
     alone: list[float] = []
+    for one in _by_replica(records):
+        _beyond(one, profile, over, alone)
+    if len(alone) >= ALONE:
+        return max(0.0, sorted(alone)[len(alone) // QUARTER])
+    return max(0.0, sorted(over)[len(over) // QUICKEST]) if over else 0.0
+
+
+def _beyond(
+    records: Sequence[RequestRecord], profile: EngineProfile, over: list[float], alone: list[float]
+) -> None:
+    """Adds what the first tokens of one engine took beyond their steps; alone: while nobody else was
+    there."""
+    sent = sorted((one for one in records if one.sent is not None), key=_when)
     busy = 0.0
-    for one in sent:
+    following = [*(_when(one) for one in sent[1:]), math.inf]
+    for one, after in zip(sent, following, strict=True):
         assert one.sent is not None
         if one.times and one.input:
             read = profile.seconds(one.input - (one.cached or 0), 1, one.input)
             over.append(one.times[0] - one.sent - read)
-            if one.sent >= busy:
+            if one.sent >= busy and after > one.times[0]:
                 alone.append(over[-1])
         busy = max(busy, one.last if one.last is not None else one.sent)
-    if len(alone) >= ALONE:
-        return max(0.0, median(alone))
-    return max(0.0, sorted(over)[len(over) // QUICKEST]) if over else 0.0
 
 
 def _when(record: RequestRecord) -> float:

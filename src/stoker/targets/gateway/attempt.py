@@ -23,6 +23,7 @@ HOP_BY_HOP = frozenset(
     b"http2-settings expect content-length host authorization x-api-key".split()
 )
 MOST_HELD = 8 << 20  # bytes of an answer; one that is larger is shown as it comes
+REPLICA = b"x-stoker-replica"  # which one answered
 REQUEST_ID = b"x-request-id"  # vLLM takes it into its own request's id
 
 
@@ -239,7 +240,8 @@ class Attempt:
 
     def _answered(self) -> Headers:
         """The engine's headers and ours; the request's id is the one that we know it by."""
-        return [one for one in kept(self._headers) if one[0] != REQUEST_ID] + self._extra
+        theirs = [one for one in kept(self._headers) if one[0] not in (REQUEST_ID, REPLICA)]
+        return [*theirs, *self._extra, (REPLICA, self.replica.id.encode())]
 
     def lost(self, why: str) -> None:
         if not self._shown:

@@ -15,9 +15,10 @@ from stoker.ui.console.settings import Settings
 
 FRESH = {"cache-control": "no-store"}
 LONGEST = 3600.0
-MOST_REPLICAS = 1000
+MOST_REPLICAS, MOST_FIELDS = 1000, 20
 LOCKED = "logs are for who holds the key, and for the user whose fleet this is: Unlock"
 OWNERS = "logs are for the user whose fleet this is: `stoker logs`"
+SIMULATES = "simulating takes this machine's time: for who holds the key, and the user whose fleet this is"
 LOOKS = "this page only looks: `stoker scale`, `stoker restart` or `stoker ui` change the fleet"
 
 
@@ -32,6 +33,7 @@ def api(live: Live, settings: Settings) -> list[Route]:
         Route("/api/key", mine.key),
         Route("/api/scale", mine.scale, methods=["POST"]),
         Route("/api/restart", mine.restart, methods=["POST"]),
+        Route("/api/foresee", mine.foresee, methods=["POST"]),
     ]
 
 
@@ -117,6 +119,25 @@ class _Api:
             return refused
         wrong = await self._live.act("restart")
         return _wrong(409, wrong) if wrong else JSONResponse({}, 202)
+
+    async def foresee(self, request: Request) -> Response:
+        """The newest load test, simulated: for who may read logs, since it takes this machine's time."""
+        if not await self._may_read(request):
+            return _wrong(403, SIMULATES)
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            return _wrong(415, "expected JSON")  # which a page of another site cannot send
+        try:
+            sets = json.loads(await request.body())["sets"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sets = None
+        if not isinstance(sets, list) or len(sets) > MOST_FIELDS or not all(type(one) is str for one in sets):
+            return _wrong(400, 'expected {"sets": ["replicas=2"]}')
+        try:
+            return JSONResponse(await self._live.foresee(sets), headers=FRESH)
+        except ValueError as error:
+            return _wrong(409, str(error))
+        except StokerError as error:
+            return _wrong(409, f"{error.finding.what}: {error.finding.why}")
 
 
 def _wrong(status: int, why: str) -> Response:

@@ -5,12 +5,12 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from stoker.advise.why import why
-from stoker.bench.notice import running
+from stoker.bench.notice import LastTest, running
 from stoker.errors import StokerError
 from stoker.fleet.points import COLUMNS, Point
 from stoker.fleet.state import FleetState, Replica, Service
@@ -18,7 +18,7 @@ from stoker.observe import Watcher
 from stoker.observe.store import FIGURES, Record
 from stoker.observe.watch import Look
 from stoker.system import clock
-from stoker.ui.console import redaction
+from stoker.ui.console import foresight, redaction
 from stoker.ui.console.source import Source
 
 QUIET_SECONDS = 2.0  # a stream says something at least so often, so that a lost one is noticed
@@ -43,6 +43,7 @@ class Live:
         self.busy = ""
         self._failed, self._failed_at = "", 0.0
         self._acting: set[asyncio.Task[None]] = set()
+        self._foresight = foresight.Foresight()
 
     def now(self, reads: bool = True) -> dict[str, Any]:
         """The fleet as it is, with what is wrong; without what logs said for who may not read them."""
@@ -61,6 +62,7 @@ class Live:
             "slowed": self.watcher.slowed,
             "state": _state(state),
             "test": running(state.name),
+            "tested": foresight.summary(self._tested(look)),
             "silent": dict(look.silent),
             "findings": _findings(state),
             "points": {one.replica: _figures(one) for one in look.points},
@@ -98,6 +100,20 @@ class Live:
     async def log(self, name: str) -> list[str]:
         """The last lines of a replica's log, or a service's. Raises: StokerError."""
         return await asyncio.to_thread(self.source.log, name)
+
+    def _tested(self, look: Look | None) -> LastTest | None:
+        """The newest load test that can be played again."""
+        return None if look is None else foresight.recent(look.state.name, look.at)
+
+    async def foresee(self, sets: Sequence[str]) -> dict[str, Any]:
+        """The newest load test on a virtual clock, with these fields. Raises: ValueError, StokerError."""
+        test = self._tested(self.watcher.latest)
+        if test is None:
+            raise ValueError("no load test of this fleet in the last hour: `stoker bench`")
+        spec = await asyncio.to_thread(self.source.spec)
+        if spec is None:
+            raise ValueError("nobody knows the spec of this endpoint: a fleet's own console does")
+        return await self._foresight.play(spec, test, sets)
 
     async def act(self, what: str, count: int = 0) -> str:
         """Scales or restarts; returns at once, or with what is wrong if that shows soon."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -16,6 +16,7 @@ from stoker.errors import StokerError, UsageError
 from stoker.fleet.state import FleetState, Phase, Replica
 from stoker.observe import Narrowed, Page, page
 from stoker.observe.store import File
+from stoker.spec import dump
 from stoker.system import clock
 from stoker.system.files import tail
 
@@ -36,6 +37,7 @@ class Source(Protocol):
     state_every: float
 
     def state(self) -> FleetState: ...
+    def spec(self) -> dict[str, Any] | None: ...
     def stamp(self) -> object: ...
     def pages(self, state: FleetState) -> Mapping[str, Page]: ...
     def log(self, name: str) -> list[str]: ...
@@ -74,6 +76,10 @@ class Local:
     def state(self) -> FleetState:
         """What the supervisor says."""
         return self._fleet.target.observe()
+
+    def spec(self) -> dict[str, Any]:
+        """As it is kept. Raises: StokerError."""
+        return dump(self._fleet.spec)
 
     def stamp(self) -> object:
         """When something happened last."""
@@ -135,6 +141,10 @@ class Endpoint:
             wanted=1,
             replicas=(one,),
         )
+
+    def spec(self) -> None:
+        """None is known."""
+        return
 
     def _unhealthy(self) -> str:
         try:
@@ -217,6 +227,10 @@ class Cluster:
     def state(self) -> FleetState:
         """What the cluster says."""
         return self._fleet.target.observe()
+
+    def spec(self) -> dict[str, Any]:
+        """As the cluster keeps it. Raises: StokerError."""
+        return dump(self._fleet.spec)
 
     def stamp(self) -> object:
         """Only asking tells."""

@@ -15,6 +15,7 @@ LIMITS = {
     "e2e": "whole answers took too long",
     "failures": "requests failed",
     "throughput": "requests came faster than they were answered",
+    "duration": "a user waited for an answer about as long as the test took: a longer --duration tells",
 }
 
 

@@ -10,7 +10,7 @@ const CHARTS = [
   { title: "Errors, preemptions a second", unit: "", lines: [["errors_rate", "errors", "c"], ["preemptions_rate", "preemptions", "b"]] },
   { title: "Replicas", unit: "", whole: true, lines: [["wanted", "wanted", "b"], ["ready", "ready", "a"]] },
 ];
-const page = { columns: [], rows: [], range: 300, whose: "", state: null, points: {}, chosen: 0, key: sessionStorage.getItem("stoker-key") || "", charts: [], log: "", last: Date.now(), ahead: 0, told: "" };
+const page = { columns: [], rows: [], range: 300, whose: "", state: null, points: {}, chosen: 0, key: sessionStorage.getItem("stoker-key") || "", charts: [], log: "", last: Date.now(), ahead: 0, told: "", tested: null, plays: [], drawn: -1 };
 const moment = () => Date.now() / 1000 + page.ahead;  // the clock of the server, whose times the figures carry
 
 /* figures as people read them */
@@ -47,20 +47,27 @@ function build() {
       padding: [8, 20, 0, 0],
       scales: { x: { time: true, range: () => [moment() - page.range, moment()] }, y: { range: (u, low, high) => [0, one.unit === "%" ? 1 : one.whole ? Math.max(2, high + 1) : high > 0 ? high * 1.1 : 1] } },
       axes: [{ ...axis, space: 52, size: 26, values: (u, ticks) => ticks.map(at => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) }, { ...axis, size: 52, values: (u, ticks) => ticks.map(v => figure(v, one.unit)) }],
-      series: [{}, ...one.lines.map(([, label, hue]) => ({ label, stroke: color(hue), width: 1.6, spanGaps: false, points: { show: false }, paths: one.whole ? uPlot.paths.stepped({ align: 1 }) : undefined }))],
+      series: [{}, ...[undefined, [5, 4]].flatMap(dash => one.lines.map(([, label, hue]) => ({ label, dash, stroke: color(hue), width: 1.6, spanGaps: false, points: { show: false }, paths: one.whole ? uPlot.paths.stepped({ align: 1 }) : undefined })))],
       hooks: { setCursor: [u => legend(u.cursor.idx)] },
     }, data(one), box);
     return { one, plot, box, marks };
   });
   legend();
 }
+/* what was measured, and behind it, dashed, what a simulation says */
 function data(one) {
-  const times = page.rows.map(row => row[0]), picks = one.lines.map(([name]) => page.columns.indexOf(name));
-  return [times, ...picks.map(n => page.rows.map(row => (row[n] === undefined ? null : row[n])))];
+  const foreseen = page.whose ? undefined : page.plays[page.drawn];
+  const table = (rows, columns) => [rows.map(row => row[0]), ...one.lines.map(([name]) => { const n = columns.indexOf(name); return rows.map(row => (row[n] === undefined ? null : row[n])); })];
+  if (foreseen) return uPlot.join([table(page.rows, page.columns), table(foreseen.rows, foreseen.columns)]);
+  return [...table(page.rows, page.columns), ...one.lines.map(() => page.rows.map(() => null))];
 }
+function near(values, at) { while (at > 0 && values[at] === undefined) at--; return values[at]; }
 function legend(at) {
-  const row = page.rows[at === null || at === undefined ? page.rows.length - 1 : at];
-  for (const { one, marks } of page.charts) one.lines.forEach(([name, label], n) => { marks[n].textContent = label + " " + figure(of(row, name), one.unit); });
+  const now = at === null || at === undefined, row = page.rows[page.rows.length - 1], foreseen = !page.whose && page.plays[page.drawn];
+  for (const { one, marks, plot } of page.charts) one.lines.forEach(([name, label], n) => {
+    const said = now ? of(row, name) : near(plot.data[n + 1], at), other = now || !foreseen ? null : near(plot.data[n + 1 + one.lines.length], at);
+    marks[n].textContent = label + " " + figure(said, one.unit) + (other === null || other === undefined ? "" : " (simulated " + figure(other, one.unit) + ")");
+  });
 }
 function draw() {
   for (const { one, plot } of page.charts) plot.setData(data(one));
@@ -154,7 +161,7 @@ function show(now) {
   pill(state.stopping ? "warn" : state.ready >= state.wanted && state.wanted ? "good" : state.ready ? "warn" : "bad", state.stopping ? "being taken down" : `${state.ready} of ${state.wanted} ready`);
   by("where").textContent = `${state.target} · revision ${state.revision}${state.supervised ? "" : " · nobody watches over it"}`;
   by("scaling").hidden = !state.scaling; by("scaling").textContent = state.scaling;
-  tiles(point); replicas(now); whose(now); testing(now.test);
+  tiles(point); replicas(now); whose(now); testing(now.test); played(now.tested);
   const mine = now.points[page.whose];
   if (mine && page.columns.length && !page.rows.some(row => row[0] === mine[0])) {
     while (page.rows.length && page.rows[page.rows.length - 1][0] > mine[0]) page.rows.pop();  // its clock was set back
@@ -236,6 +243,50 @@ by("lock").addEventListener("submit", async event => {
 by("less").onclick = () => page.state && act("scale", { replicas: Math.max(0, page.state.wanted - 1) });
 by("more").onclick = () => page.state && act("scale", { replicas: page.state.wanted + 1 });
 by("restart").onclick = () => confirm("Replace every replica, one after another?") && act("restart", {});
+
+/* the newest load test, simulated */
+const FORESEEN = [["ttft_p50", "TTFT p50", "s"], ["ttft_p99", "TTFT p99", "s"], ["itl_p50", "ITL p50", "s"], ["itl_p99", "ITL p99", "s"], ["e2e_p50", "E2E p50", "s"], ["e2e_p99", "E2E p99", "s"], ["output_rate", "tokens/s out", ""], ["completed", "requests/s", ""], ["attainment", "objectives kept", "%"], ["failed", "failed", ""], ["replicas", "replicas", ""]];
+function played(tested) {
+  const at = tested ? tested.at : null;
+  by("foresee").hidden = !tested;
+  if (!tested || at === page.tested) return;
+  page.tested = at;
+  by("testedat").textContent = clock(at); by("testedat").title = tested.words;
+  if (page.plays.length) { page.plays = []; page.drawn = -1; foreseen(); draw(); }
+}
+function foreseen() {
+  const box = by("foreseen"), shown = page.plays[page.drawn];
+  box.hidden = by("clear").hidden = !page.plays.length;
+  box.replaceChildren();
+  if (!shown) return;
+  const table = make("table"), head = make("tr"), body = make("tbody"), measured = [...page.plays].reverse().find(one => Object.keys(one.measured).length);
+  const pace = shown.own ? "the pace that this test itself gave" : "the pace of " + shown.profile;
+  const caption = make("caption", `Dashed: ${shown.label}, simulated with ${pace}` + (shown.missed === null ? "" : `, which misses by ${figure(shown.missed, "%")}`) + shown.findings.map(one => ". " + one).join(""));
+  head.append(make("th"), make("th", measured ? "measured" : "measured: still under way", "num"));
+  page.plays.forEach((one, n) => { const cell = make("th", undefined, "num"), choose = make("button", one.label); choose.type = "button"; choose.title = "draw " + one.label; choose.setAttribute("aria-pressed", String(n === page.drawn)); choose.onclick = () => { page.drawn = n; foreseen(); draw(); }; cell.append(choose); head.append(cell); });
+  for (const [name, label, unit] of FORESEEN) {
+    const values = [measured && measured.measured[name], ...page.plays.map(one => one.simulated[name])];
+    if (values.every(one => one === null || one === undefined)) continue;
+    const row = make("tr"); row.append(make("td", label), ...values.map(one => make("td", figure(one, unit), "num"))); body.append(row);
+  }
+  const top = make("thead"); top.append(head); table.append(caption, top, body); box.append(table);
+}
+by("foresee").addEventListener("submit", async event => {
+  event.preventDefault();
+  const text = by("sets").value.trim(), sets = text ? text.split(/\s+(?=[a-z][\w.-]*=)/) : [], tested = page.tested;
+  by("play").disabled = true; by("playing").className = "dim"; by("playing").textContent = "simulating …";
+  try {
+    const answer = await fetch("api/foresee", { method: "POST", headers: { "Content-Type": "application/json", ...bearer() }, body: JSON.stringify({ sets }) }), found = await answer.json();
+    if (!answer.ok) { by("playing").className = "bad"; by("playing").textContent = found.error; return; }
+    by("playing").textContent = "";
+    if (tested !== page.tested) return;
+    found.label = text || "as it was";
+    page.plays = [...page.plays.filter(one => one.label !== found.label), found].slice(-4); page.drawn = page.plays.length - 1;
+    foreseen(); draw();
+  } catch { by("playing").className = "bad"; by("playing").textContent = "the page's server does not answer";
+  } finally { by("play").disabled = false; }
+});
+by("clear").onclick = () => { page.plays = []; page.drawn = -1; by("playing").textContent = ""; foreseen(); draw(); };
 
 /* themes, ranges, keys */
 function theme(next) { if (next) { document.documentElement.dataset.theme = next; localStorage.setItem("stoker-theme", next); } if (page.columns.length) build(); }
