@@ -24,8 +24,9 @@ class EngineProfile:
     a step that reads a prompt, at least; `prefill_free`: prompt tokens that cost nothing, as their arithmetic
     is done while weights are read; `eager_least`: of one of more than `graph_tokens` tokens.
     `prefill_pair`: of each prompt token for each token before it. `api_token`: of each token in the API
-    process, which serves one after another. `error`: the median share by which it
-    misses what was measured; None where nobody knows. `source`: what it was measured on, and when.
+    process, which serves one after another. `shared`: the share by which a step takes longer for each other
+    replica of the same machine that computes meanwhile. `error`: the median share by which it misses what was
+    measured; None where nobody knows. `source`: what it was measured on, and when.
     """
 
     base: float
@@ -39,6 +40,7 @@ class EngineProfile:
     eager_least: float = 0.0
     graph_tokens: int = 0
     api_token: float = 0.0
+    shared: float = 0.0
     error: float | None = None
     source: str = ""
 
@@ -48,6 +50,8 @@ class EngineProfile:
         parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least, self.api_token)
         if any(not 0 <= part < 3600 for part in parts) or not any(parts):
             raise ValueError("a profile's times are seconds, none negative and not all zero")
+        if not 0 <= self.shared < 100:
+            raise ValueError("a profile's shared is a share of a step, such as 0.2")
         counts = (self.prefill_free, self.graph_tokens)
         if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in counts):
             raise ValueError("prefill_free and graph_tokens are whole numbers of tokens, none negative")

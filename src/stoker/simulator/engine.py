@@ -46,7 +46,8 @@ class Engine(Told):
     """One vLLM. `due` is when something happens next, if nothing comes before: then `turn` is to be called.
 
     ends: of all its steps, where they are kept. running, waiting: as its metrics page shows them, which
-    moves at the end of a step alone. Times are seconds of the virtual clock.
+    moves at the end of a step alone. pace: how many times as long its steps take as the profile says. Times
+    are seconds of the virtual clock.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Engine(Told):
         "_stretch",
         "due",
         "overhead",
+        "pace",
         "running",
         "state",
         "steps",
@@ -67,7 +69,7 @@ class Engine(Told):
     ) -> None:
         self.state = State(limits)
         super().__init__(profile, gaps, Cohort(self.state) if suits(limits) else None, logged)
-        self.overhead = profile.overhead
+        self.overhead, self.pace = profile.overhead, 1.0
         self.due = math.inf
         self.running = self.waiting = self.steps = 0
         self._batches: deque[UnderWay] = deque()
@@ -110,6 +112,17 @@ class Engine(Told):
                 abort(self.state, one)
         self._leaving.clear()
         self._left = True
+
+    @property
+    def computes(self) -> bool:
+        """Whether a step runs."""
+        return bool(self._batches) or self._stretch is not None
+
+    def at_pace(self, pace: float, now: float) -> None:
+        """Its steps take so many times as long from the next one on that begins."""
+        if self._stretch is not None:
+            self._cut(now)
+        self.pace = pace
 
     def drop(self, now: float) -> list[Request]:
         """The engine dies: what it had in its hands."""
@@ -199,7 +212,7 @@ class Engine(Told):
         before = self._batches[-1] if self._batches else None
         aside = self.state.aside
         looked = self._cohort.looked if self._cohort is not None else 0
-        begins, took = max(now, before.free) if before else now, self.profile.of(batch, aside, looked)
+        begins, took = max(now, before.free) if before else now, self.pace * self.profile.of(batch, aside, looked)
         end = max(begins + took, before.end) if before else begins + took
         free = begins + took / self.state.limits.pipeline_parallel_size
         self._batches.append(UnderWay(batch, end, took, free, aside))
@@ -213,8 +226,8 @@ class Engine(Told):
             looked_at = self._cohort.looked
         else:
             looked_at = sum(one.computed for one in state.running)
-        more = number * profile.kv_token
-        following = profile.seconds(0, number, looked_at + number)  # of the step that is made next
+        more = number * profile.kv_token * self.pace
+        following = self.pace * profile.seconds(0, number, looked_at + number)  # of the step made next
         if self._batches:
             first, second = self._batches[0].end, following
         else:

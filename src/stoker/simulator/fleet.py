@@ -14,6 +14,7 @@ from stoker.simulator.clients import Clients
 from stoker.simulator.clock import Clock
 from stoker.simulator.endpoint import Endpoint
 from stoker.simulator.misfortunes import CHECKED, Misfortunes, Patience
+from stoker.simulator.neighbours import Neighbours
 from stoker.simulator.nodes import Nodes
 from stoker.simulator.pods import Pod
 from stoker.simulator.request import Request
@@ -58,6 +59,8 @@ class Fleet:
         self.endpoint = Endpoint(self, enough is not None)
         size = scenario.limits.block_size
         self.clients = Clients(scenario.workload, size, self.endpoint.ask, self.clock.at)
+        shared = scenario.profile.shared if scenario.together else 0.0
+        self._neighbours = Neighbours(shared) if shared else None
         self._order = 0
         self._pod_due: list[tuple[float, int, Pod]] = []
         self._number = 0
@@ -82,6 +85,9 @@ class Fleet:
                 self.clock.turn(now)
             else:
                 self.clients.arrive()
+            if self._neighbours is not None:
+                for one in self._neighbours.look(self.pods, now):
+                    self.watch(one)
         self.now = min(end, self.now) if self.now < math.inf else end
         self._close()
 

@@ -61,6 +61,7 @@ def scenario_of(plan: Plan, profile: EngineProfile, workload: Workload) -> Scena
             None if spec.slo.ttft is None else float(spec.slo.ttft),
             None if spec.slo.itl is None else float(spec.slo.itl),
         ),
+        together=not cluster and not plan.hardware.gpus,
         name=spec.name,
         model=spec.model.served_name,
     )

@@ -83,7 +83,8 @@ class Scenario:
     while nothing is ready; 0 for an endpoint that holds none. drain: how long a replica that leaves may
     finish. tries: how often the endpoint sends a
     request that has shown nothing yet. cold: whether it begins without a replica, rather than with the
-    lowest number. findings: what was found before it began.
+    lowest number. together: whether all replicas are on one machine, whose cores' bandwidth they share.
+    findings: what was found before it began.
     """
 
     limits: SchedulerLimits
@@ -102,6 +103,7 @@ class Scenario:
     drain: float = 300.0
     tries: int = 3
     cold: bool = False
+    together: bool = False
     objectives: LatencyObjectives = LatencyObjectives()
     share: float = SHARE
     name: str = "fleet"

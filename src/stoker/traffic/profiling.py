@@ -7,6 +7,7 @@ late), and held against the last fifth.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -25,17 +26,20 @@ QUARTER = 4  # of these, the one that a quarter was quicker than: an engine's fi
 QUICKEST = 50  # of so many requests, the one that waited least
 RESAMPLES, SAMPLED = 40, 1500  # for the intervals of a profile's parts; gaps of each
 NAMES = ("base", "prefill_token", "sequence", "kv_token")
+TRIED, FARTHEST = 4000, 2.0  # steps by which the neighbours' share is found, and the most that is believed
 TOGETHER = 0.003  # seconds within which tokens are of one step
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A step as a client saw it: its seconds, and what was computed in it."""
+    """A step as a client saw it: its seconds, and what was computed in it. others: replicas beside it that
+    had requests meanwhile, on average."""
 
     seconds: float
     prefill: int
     sequences: int
     kv: int
+    others: float = 0.0
 
     @property
     def row(self) -> tuple[float, float, float, float]:
@@ -57,10 +61,11 @@ def fitted_to(
     random = Random(seed)
     kept = random.sample(seen, min(MOST, len(seen)))
     fifth = len(kept) // 5
-    parts = _trimmed(kept[fifth:])
-    error = median(abs(_predicted(parts, gap) - gap.seconds) / gap.seconds for gap in kept[:fifth])
+    shared, parts = _shared(kept[fifth:])
+    flat = _alone(kept[:fifth], shared)
+    error = median(abs(_predicted(parts, gap) - gap.seconds) / gap.seconds for gap in flat)
     base, prefill, sequence, kv = parts
-    profile = EngineProfile(base, prefill, sequence, kv)
+    profile = EngineProfile(base, prefill, sequence, kv, shared=round(shared, 4))
     return replace(profile, overhead=_overhead(records, profile), error=round(error, 4), source=source)
 
 
@@ -70,6 +75,7 @@ def intervals(seen: Sequence[Gap], seed: int = 0) -> dict[str, tuple[float, floa
     if len(seen) < LEAST:
         return {}
     random = Random(f"{seed}/intervals")
+    seen = _alone(seen, _shared(random.sample(seen, min(MOST, len(seen))))[0])
     fits = [_trimmed(random.choices(seen, k=min(SAMPLED, len(seen)))) for _ in range(RESAMPLES)]
     edge = RESAMPLES // 40
     ordered = [sorted(parts) for parts in zip(*fits, strict=True)]
@@ -83,7 +89,41 @@ def known(records: Sequence[RequestRecord]) -> bool:
 
 def gaps(records: Sequence[RequestRecord]) -> list[Gap]:
     """Every step that some client saw, once for each stream that it gave a token."""
-    return [gap for one in _by_replica(records) for gap in _gaps(one)]
+    groups = _by_replica(records)
+    busy = [_busy(one) for one in groups]
+    out: list[Gap] = []
+    for number, one in enumerate(groups):
+        others = busy[:number] + busy[number + 1 :]
+        for at, gap in _gaps(one):
+            beside = sum(_overlap(other, at - gap.seconds, at) for other in others) / gap.seconds
+            out.append(replace(gap, others=beside) if beside else gap)
+    return out
+
+
+Spans = list[tuple[float, float]]
+
+
+def _busy(records: Sequence[RequestRecord]) -> Spans:
+    """When a replica had requests, in order."""
+    out: Spans = []
+    for one in sorted((one for one in records if one.sent is not None and one.times), key=_when):
+        begin, end = _when(one), one.last if one.last is not None else one.times[-1]
+        if out and begin <= out[-1][1]:
+            out[-1] = out[-1][0], max(end, out[-1][1])
+        else:
+            out.append((begin, end))
+    return out
+
+
+def _overlap(spans: Spans, begin: float, end: float) -> float:
+    """Seconds of it that lie in the spans."""
+    found = 0.0
+    for place in range(max(0, bisect_right(spans, (begin, math.inf)) - 1), len(spans)):
+        first, last = spans[place]
+        if first >= end:
+            break
+        found += max(0.0, min(end, last) - max(begin, first))
+    return found
 
 
 def _by_replica(records: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
@@ -93,8 +133,8 @@ def _by_replica(records: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
     return list(out.values())
 
 
-def _gaps(records: Sequence[RequestRecord]) -> list[Gap]:
-    """Those of one engine.
+def _gaps(records: Sequence[RequestRecord]) -> list[tuple[float, Gap]]:
+    """Those of one engine, each with its end.
 
     Tokens that come together are of one step; a prompt was read in the step that gave its first token. Steps
     that read a part of a prompt alone are seen as slow ones, and trimmed.
@@ -105,7 +145,7 @@ def _gaps(records: Sequence[RequestRecord]) -> list[Gap]:
     last: dict[
         int, tuple[int, float]
     ] = {}  # of each running stream: the step of its last token, and its time
-    out: list[Gap] = []
+    out: list[tuple[float, Gap]] = []
     kv = 0
     for step, together in enumerate(_steps(events)):
         fresh = [number for _, number, _ in together if number not in last]
@@ -113,14 +153,14 @@ def _gaps(records: Sequence[RequestRecord]) -> list[Gap]:
         running, context = len(last), kv
         for at, number, count in together:
             if number in last and last[number][0] == step - 1 and count == 1:
-                out.append(Gap(at - last[number][1], read, running, context))
+                out.append((at, Gap(at - last[number][1], read, running, context)))
             kv += count + ((streams[number].input or 0) if number not in last else 0)
             last[number] = step, at
             left[number] -= 1
             if not left[number]:
                 del last[number]
                 kv -= (streams[number].input or 0) + streams[number].streamed
-    return [gap for gap in out if gap.seconds > 0]
+    return [(at, gap) for at, gap in out if gap.seconds > 0]
 
 
 Event = tuple[float, int, int]  # when, which stream, how many tokens
@@ -144,7 +184,34 @@ def _steps(events: list[Event]) -> Iterator[list[Event]]:
         yield together
 
 
-def _trimmed(seen: list[Gap]) -> list[float]:
+def _shared(seen: Sequence[Gap]) -> tuple[float, list[float]]:
+    """By what share each neighbour that is busy makes a step longer, and the fit without that."""
+    shared, step = 0.0, 0.1
+    some = seen[:TRIED]
+    while step > 0.005 and shared < FARTHEST and any(gap.others for gap in some):
+        near = [one for one in (shared - step, shared, shared + step) if one >= 0]
+        best = min(near, key=lambda one: _off(_alone(some, one)))
+        shared, step = best, step / 2 if best == shared else step
+    shared = shared if shared < FARTHEST else 0.0
+    return shared, _trimmed(_alone(seen, shared))
+
+
+def _off(seen: Sequence[Gap]) -> float:
+    """By what share the best fit misses them, on average; none by more than by all of it."""
+    parts = _trimmed(seen)
+    return sum(min(1.0, abs(_predicted(parts, gap) / gap.seconds - 1)) for gap in seen)
+
+
+def _alone(seen: Sequence[Gap], shared: float) -> list[Gap]:
+    """The steps as long as they would have been without neighbours."""
+    if not shared:
+        return list(seen)
+    return [
+        replace(gap, seconds=gap.seconds / (1 + shared * gap.others)) if gap.others else gap for gap in seen
+    ]
+
+
+def _trimmed(seen: Sequence[Gap]) -> list[float]:
     """A fit, and another one without what the first misses most."""
     first = _fit(seen)
     seen = sorted(seen, key=lambda gap: abs(_predicted(first, gap) - gap.seconds))

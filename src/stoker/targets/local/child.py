@@ -22,6 +22,7 @@ from stoker.system.proc import ProcessId, identify, signal_group, started_at
 from stoker.targets.local.log_files import new_life, opened, written_by
 from stoker.targets.local.naming import named
 from stoker.targets.local.process_marks import Mark
+from stoker.targets.local.starter.giving_way import BESIDE
 from stoker.targets.local.starters import SWITCH, Starters, started_by
 
 SCRATCH = "stoker-"
@@ -85,14 +86,25 @@ class Child:
         """Its name at the gateway, which no other plan's process of the same replica has."""
         return f"{self.process.name}.{self.generation}"
 
+    @property
+    def serves(self) -> bool:
+        """Whether it answers requests now."""
+        return self.phase == "Ready" and self.process.routed
+
     # life
 
     def start(
-        self, folder: Path, port: int, sockets: Sequence[int] = (), starters: Starters | None = None
+        self,
+        folder: Path,
+        port: int,
+        sockets: Sequence[int] = (),
+        starters: Starters | None = None,
+        beside: bool = False,
     ) -> None:
         """Starts the process in a group of its own, its output in a file of this life. Raises: OSError.
 
         sockets: open files that it is handed, by their numbers. starters: of which one may wait for it.
+        beside: whether others serve meanwhile, for whom it makes its imports with pauses.
 
         Not in a session of its own: Linux schedules sessions against each other (autogroup), and an engine
         that starts beside a busy one, its threads bound to the same core, then waits minutes for its turn.
@@ -100,6 +112,7 @@ class Child:
         self.port = port
         argv = [part.replace("{port}", str(port)) for part in self.process.argv]
         environment = self._environment(folder, sockets)  # where a key is lost, nothing is made
+        environment |= {BESIDE: "1"} if beside else {}
         self.log = new_life(self.log.parent, self.process.key)
         if self.process.routed:
             self.scratch = tempfile.mkdtemp(prefix=SCRATCH)

@@ -18,13 +18,15 @@ from pathlib import Path
 
 from stoker.fleet.process import Process
 from stoker.targets.local.process_marks import FLEET, GENERATION, KEY, PORT, STAMP
+from stoker.targets.local.starter.giving_way import BESIDE
 from stoker.targets.local.starter.orders import ROOM, WARM, order, room_for
 
 SWITCH = "STOKER_STARTER"
 PROGRAM = ("-m", "stoker.targets.local.starter")
 # Of each replica or of each start: all else of the environment is the starter's own, and has to be the same.
 PER_START = frozenset(
-    {FLEET, GENERATION, KEY, PORT, STAMP, ROOM, "STOKER_LISTEN", "TMPDIR", "VLLM_CPU_OMP_THREADS_BIND"}
+    {FLEET, GENERATION, KEY, PORT, STAMP, ROOM, BESIDE, "STOKER_LISTEN", "TMPDIR"}
+    | {"VLLM_CPU_OMP_THREADS_BIND"}
 )
 # What `vllm serve` imports until it is ready, in its order: command, engine core, worker of a CPU.
 MODULES = (

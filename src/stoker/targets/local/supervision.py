@@ -1,8 +1,7 @@
 """The supervisor: keeps a fleet's processes as wanted, knowing nothing of what they are for.
 
-Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. Killed at any
-moment, its children go on, and the next supervisor adopts them. What it cannot write it says and goes on
-without; what it cannot read it takes from what it knows, and kills nothing.
+Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. If it is killed,
+its children go on, and the next adopts them. What it cannot write it says; what it cannot read, it knows.
 """
 
 import asyncio
@@ -278,7 +277,8 @@ class Supervisor:
         except OSError as error:
             return self._not_yet(child, f"port {child.process.port} cannot be had: {error.strerror or error}")
         try:
-            child.start(self.folder.path, child.process.port or free_port(), sockets, self._growth.starters)
+            port, beside = child.process.port or free_port(), any(one.serves for one in self.children)
+            child.start(self.folder.path, port, sockets, self._growth.starters, beside=beside)
         except OSError as error:
             if error.errno not in FOREVER or child.standby:
                 return self._not_yet(child, f"cannot be started: {error}", BACKOFF[-2])

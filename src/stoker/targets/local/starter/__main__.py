@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from stoker.targets.local.starter import twin
+from stoker.targets.local.starter.giving_way import BESIDE, LONG, SHORT, giving_way
 from stoker.targets.local.starter.orders import die_with_parent, wait
 from stoker.targets.local.starter.shown import show_command
 
@@ -30,7 +31,8 @@ def main(words: list[str]) -> None:
     _settle_title()
     show_command([sys.executable, *(command if channel is None else ("stoker", "starter", "imports"))])
     try:
-        _import(modules)
+        with giving_way(_rest(waits=channel is not None)):
+            _import(modules)
     except Exception as error:
         sys.stderr.write(f"stoker starter: {type(error).__name__}: {error}; vLLM starts without it\n")
         if channel is not None:
@@ -41,6 +43,12 @@ def main(words: list[str]) -> None:
         os.environ.update(FOR_THE_SPAWNED)
     twin.keep(copies)
     _run(command)
+
+
+def _rest(waits: bool) -> float:
+    """How long it pauses for those that serve beside it: one that waits is in no hurry."""
+    beside = os.environ.pop(BESIDE, "")
+    return LONG if waits else SHORT if beside else 0.0
 
 
 def _settle_title() -> None:
