@@ -1,11 +1,13 @@
 """How near a simulation comes to real vLLM on loads that it was not calibrated on.
 
-`python -m benchmarks.fidelity [--keep DIR] [--seconds 20] [--quick]`. Real vLLM here, on this machine's
-cores: one sweep gives its profile, then other loads (rates, lengths, bursts, steps, users, two replicas, a
-scale-up in the middle) are sent and simulated with the same requests at the same times. Printed: each case's
-mean time to first token and end to end, real and simulated, and the medians of their errors beside what BLIS
-publishes (6.7 % and 17.6 %). Aim: 5 % end to end, 10 % to the first token. `--gpu FILE` compares with a
-GPU's recorded load tests instead (data of one H200), with the shipped profile.
+`python -m benchmarks.fidelity [--keep DIR] [--seconds 20] [--rounds 3] [--quick]`. Real vLLM here, on this
+machine's cores: one sweep gives its profile, then other loads (rates, lengths, bursts, steps, users, two
+replicas, a scale-up in the middle) are sent and simulated with the same requests at the same times; all of
+them ROUNDS times, one after another, each time with other requests, since a shared machine is not the same
+from minute to minute. Printed: each round, then of each case the means over its rounds, real and simulated,
+and the medians of their errors beside what BLIS publishes (6.7 % and 17.6 %). Aim: 5 % end to end, 10 % to
+the first token. `--gpu FILE` compares with a GPU's recorded load tests instead (data of one H200), with the
+shipped profile.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from stoker.operate.simulate import Asked
 from stoker.simulator.fleet import Fleet
 from stoker.simulator.gaps import Gaps
 from stoker.simulator.run import simulate
-from stoker.simulator.scenario import Scenario
+from stoker.simulator.scenario import Scenario, Starting
 from stoker.simulator.summary import summarize
 from stoker.spec import load
 from stoker.traffic import asked as words_of
@@ -38,6 +40,7 @@ from stoker.units import Range
 SHORT = {"input_len": "96..192", "output_len": "24..64"}
 LENGTHS = ("--input-len", "96..192", "--output-len", "24..64")
 SLO = "ttft=3s,itl=500ms"
+SETTLED = 20.0  # seconds after which a fleet that has shrunk is at rest
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,9 @@ class Compared:
         return f"{self.case:<26} {self.requests:4} requests   {'   '.join(cells)}"
 
 
-def cases(capacity: float, seconds: float) -> list[Case]:
-    """The loads, by the rate that one replica bears (requests/s of LENGTHS)."""
+def cases(capacity: float, seconds: float, turn: int = 0) -> list[Case]:
+    """The loads, by the rate that one replica bears (requests/s of LENGTHS). turn: each has other
+    requests."""
 
     def at(share: float) -> str:
         return f"{max(0.1, capacity * share):.3f}"
@@ -92,7 +96,10 @@ def cases(capacity: float, seconds: float) -> list[Case]:
         Case("shared beginnings", {**short, "rate": at(0.5), "prefix": "2x64"}),
     ]
     # each with prompts of its own, which the engine has not cached
-    return [replace(one, words={**one.words, "seed": str(11 + number)}) for number, one in enumerate(found)]
+    return [
+        replace(one, words={**one.words, "seed": str(11 + number + 100 * turn)})
+        for number, one in enumerate(found)
+    ]
 
 
 def options(words: dict[str, str]) -> list[str]:
@@ -123,6 +130,23 @@ def scenario(words: dict[str, str], profile: Path, replicas: int) -> Scenario:
     return replace(made, replicas=Range(replicas, replicas))
 
 
+def together(rows: list[Compared]) -> list[Compared]:
+    """Each case over its rounds: means of all requests."""
+    out: list[Compared] = []
+    for name in dict.fromkeys(row.case for row in rows):
+        mine = [row for row in rows if row.case == name]
+        requests = sum(row.requests for row in mine)
+
+        def mean(what: str, mine: list[Compared] = mine, requests: int = requests) -> tuple[float, float]:
+            real, ours = (
+                sum(getattr(row, what)[n] * row.requests for row in mine) / requests for n in (0, 1)
+            )
+            return real, ours
+
+        out.append(Compared(name, mean("ttft"), mean("e2e"), mean("itl"), requests))
+    return out
+
+
 def compared(name: str, real: Run, ours: Run) -> Compared:
     """Means of both."""
     a, b = real.summary, ours.summary
@@ -142,96 +166,106 @@ def calibrated(home: str, whom: tuple[str, str], seconds: float, kept: Path) -> 
     return kept, max(one["completed"] for one in steps)
 
 
-def ramped(home: str, url: str, most: float, kept: Path) -> Path:
-    """One of two replicas under a rate that rises over what it bears: where its profile is."""
-    if not (kept / "run.json").is_file():
-        rise = ("--rate", f"{most / 8:.2f}..{1.2 * most:.2f}", "--duration", "40s", "--warmup", "0")
-        key = f"file:{Path(home, 'state', 'fleets', 'two', 'engine.key')}"
-        with suppress(Failed):
-            stoker("bench", "--url", url, "--key", key, *rise, *LENGTHS, "--results", str(kept), home=home)
-    return kept
-
-
 def profile_in(kept: Path) -> str:
     """A sweep's profile in a line."""
-    file = next(one for one in (kept / "sweep.json", kept / "run.json") if one.is_file())
-    found = json.loads(file.read_text())["profile"]
+    found = json.loads(_profile_file(kept).read_text())["profile"]
     return ", ".join(f"{name} {value:.4g}" for name, value in found.items() if value and name != "source")
 
 
+def _profile_file(kept: Path) -> Path:
+    return next(one for one in (kept / "sweep.json", kept / "run.json") if one.is_file())
+
+
 def one_replica(
-    home: str, port: int, kept: Path, seconds: float, quick: bool
+    home: str, port: int, kept: Path, seconds: float, rounds: int, quick: bool
 ) -> tuple[list[Compared], float]:
     """Calibrates and compares; and what it completes at most."""
     stoker("up", "-d", "--set", f"endpoint.port={port}", "--set", "name=one", home=home)
     try:
         profile, capacity = calibrated(home, ("--name", "one"), seconds, kept / "sweep")
-        print(f"capacity {capacity:.2f} requests/s; {profile_in(profile)}")
+        print(f"capacity {capacity:.2f} requests/s; {profile_in(profile)}", flush=True)
         out: list[Compared] = []
-        for number, case in enumerate(cases(capacity, seconds)[: 3 if quick else None]):
-            real = measured(home, "one", case.words, kept / f"one-{number}")
-            out.append(compared(case.name, real, foreseen(case.words, profile, 1)))
-            print(out[-1], flush=True)
+        for turn in range(rounds):
+            for number, case in enumerate(cases(capacity, seconds, turn)[: 3 if quick else None]):
+                real = measured(home, "one", case.words, kept / f"one-{turn}-{number}")
+                out.append(compared(case.name, real, foreseen(case.words, profile, 1)))
+                print(out[-1], flush=True)
         return out, capacity
     finally:
         stoker("down", "--name", "one", home=home)
 
 
-def two_replicas(home: str, port: int, kept: Path, seconds: float, capacity: float) -> list[Compared]:
-    """Each with its share of the cores: a profile of its own, then both together, and one more while it
-    runs."""
+def two_replicas(
+    home: str, port: int, kept: Path, seconds: float, rounds: int, most: float
+) -> list[Compared]:
+    """Each with its share of the cores: calibrated by a sweep of their own, which shows how much they slow
+    each other down; then other loads, and one more replica while it runs."""
     sets = ("--set", f"endpoint.port={port}", "--set", "name=two", "--set", "replicas=2")
     stoker("up", "-d", *sets, home=home)
     try:
-        state = json.loads(stoker("status", "--name", "two", "-o", "json", home=home))
-        one = state["replicas"][0]["url"]
-        profile, capacity = ramped(home, one, capacity / 2, kept / "ramp-two"), capacity / 2
-        print(f"one of two: capacity {capacity:.2f} requests/s; {profile_in(profile)}")
-        out = []
-        for number, share in enumerate((0.5, 1.2)):
-            words = {
-                **SHORT,
-                "duration": f"{seconds:g}s",
-                "seed": f"{31 + number}",
-                "rate": f"{capacity * share:.3f}",
-            }
-            real = measured(home, "two", words, kept / f"two-{number}")
-            out.append(compared(f"two replicas at {share:g}", real, foreseen(words, profile, 2)))
+        profile, capacity = calibrated(home, ("--name", "two"), seconds, kept / "sweep-two")
+        print(f"two replicas: capacity {capacity:.2f} requests/s; {profile_in(profile)}", flush=True)
+        out: list[Compared] = []
+        for turn in range(rounds):
+            for number, share in enumerate((0.25, 0.6)):
+                words = {
+                    **SHORT,
+                    "duration": f"{seconds:g}s",
+                    "seed": f"{31 + number + 100 * turn}",
+                    "rate": f"{capacity * share:.3f}",
+                }
+                real = measured(home, "two", words, kept / f"two-{turn}-{number}")
+                out.append(compared(f"two replicas at {share:g}", real, foreseen(words, profile, 2)))
+                print(out[-1], flush=True)
+        for turn in range(rounds):
+            pair = kept / "sweep", profile
+            out.append(grown(home, kept / f"grown-{turn}", pair, most, seconds, turn))
             print(out[-1], flush=True)
-        out.append(grown(home, kept, profile, capacity, seconds))
-        print(out[-1], flush=True)
         return out
     finally:
         stoker("down", "--name", "two", home=home)
 
 
-def grown(home: str, kept: Path, profile: Path, capacity: float, seconds: float) -> Compared:
-    """From one replica to two in the middle: the second is ready when it really was."""
+def grown(
+    home: str, kept: Path, profiles: tuple[Path, Path], capacity: float, seconds: float, turn: int
+) -> Compared:
+    """From one replica to two in the middle: the second is ready when it really was. profiles: of one replica
+    that has all cores, and of two that share them. The fleet has had one for a while, when it begins."""
     stoker("scale", "1", "--name", "two", home=home)
-    words = {**SHORT, "duration": f"{2 * seconds:g}s", "seed": "41", "rate": f"{capacity * 0.9:.3f}"}
-    began, ready = 0.0, [0.0]
+    time.sleep(SETTLED)
+    words = {
+        **SHORT,
+        "duration": f"{3 * seconds:g}s",
+        "seed": f"{41 + 100 * turn}",
+        "rate": f"{capacity * 0.5:.3f}",
+    }
+    began, times = 0.0, [0.0, 0.0]
 
     def scale() -> None:
-        time.sleep(max(0.0, began + seconds / 2 - time.time()))
+        time.sleep(max(0.0, began + seconds - time.time()))
+        times[0] = time.time()
         stoker("scale", "2", "--name", "two", home=home)
-        ready[0] = time.time() - began
+        times[1] = time.time()
 
     began = time.time()
     side = threading.Thread(target=scale)
     side.start()
-    real = measured(home, "two", words, kept / "grown")
+    real = measured(home, "two", words, kept)
     side.join()
-    at = ready[0] - (real.started - began)
-    made = scenario(words, profile, 1)
-    fleet = Fleet(made)
-    fleet.clock.at(max(0.0, at), lambda now: fleet.scale(2, now))
+    at = max(0.0, times[0] - real.started)
+    alone, shared = (json.loads(_profile_file(one).read_text())["profile"] for one in profiles)
+    (kept / "profile.json").write_text(json.dumps({**alone, "shared": shared["shared"]}))
+    made = scenario(words, kept / "profile.json", 1)
+    fleet = Fleet(replace(made, starting=Starting((("Starting", times[1] - times[0]),))))
+    fleet.clock.at(at, lambda now: fleet.scale(2, now))
     fleet.run()
     gaps = Gaps()
     for pod in (*fleet.pods, *fleet.gone):
         for engine in pod.engines:
             gaps.merge(engine.gaps)
     ours = summarize(fleet.requests, gaps, real.window, made.objectives)
-    return compared(f"a second one after {at:.0f} s", real, replace(real, summary=ours))
+    print(f"(a second one asked for after {at:.0f} s was ready {times[1] - times[0]:.0f} s later)")
+    return compared("a second one in the middle", real, replace(real, summary=ours))
 
 
 def of_a_gpu(path: Path) -> int:
@@ -268,6 +302,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity")
     parser.add_argument("--keep", type=Path, help="where the runs stay")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each test")
+    parser.add_argument("--rounds", type=int, default=3, help="of all tests")
     parser.add_argument("--gpu", type=Path, metavar="FILE", help="recorded tests of a GPU in place of it")
     parser.add_argument("--quick", action="store_true", help="three cases of one replica")
     given = parser.parse_args(argv)
@@ -277,9 +312,12 @@ def main(argv: list[str]) -> int:
         kept = given.keep or Path(temporary, "runs")
         kept.mkdir(parents=True, exist_ok=True)
         home = str(Path(temporary, "home"))
-        rows, most = with_ports(lambda port: one_replica(home, port, kept, given.seconds, given.quick))
+        seconds, rounds = given.seconds, given.rounds
+        rows, most = with_ports(lambda port: one_replica(home, port, kept, seconds, rounds, given.quick))
         if not given.quick:
-            rows += with_ports(lambda port: two_replicas(home, port, kept, given.seconds, most))
+            rows += with_ports(lambda port: two_replicas(home, port, kept, seconds, rounds, most))
+    rows = together(rows)
+    print(f"over {rounds} rounds:", *rows, sep="\n")
     ttft, e2e, itl = (median(row.errors[n] for row in rows) for n in range(3))
     print(f"median error: first token {ttft:.1%} (aim 10 %, BLIS 17.6 %), ", end="")
     print(f"end to end {e2e:.1%} (aim 5 %, BLIS 6.7 %), between tokens {itl:.1%}")

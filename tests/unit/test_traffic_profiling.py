@@ -7,7 +7,8 @@ import pytest
 
 from stoker.engine.profile import EngineProfile, from_json, to_json
 from stoker.engine.scheduler import SchedulerLimits, Sequence, State, commit, step
-from stoker.traffic.profiling import LEAST, fitted, gaps
+from stoker.traffic.gaps import gaps
+from stoker.traffic.profiling import LEAST, fitted
 from stoker.traffic.records import RequestRecord
 
 TRUE = EngineProfile(0.010, 0.00003, 0.0002, 2e-8, 0.004)

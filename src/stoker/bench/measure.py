@@ -23,6 +23,7 @@ from stoker.fleet.target import Endpoint
 from stoker.system import loop
 from stoker.traffic import profiling, verdict
 from stoker.traffic.arrivals import ClosedLoop
+from stoker.traffic.gaps import known
 from stoker.traffic.measures import measured_window, summarize
 from stoker.traffic.objectives import SHARE, LatencyObjectives
 from stoker.traffic.records import RequestRecord, from_json
@@ -225,7 +226,7 @@ class _Measuring:
             records=tuple(records),
             timeline=tuple(self._watch.timeline) if self._watch is not None else (),
             profile=profiling.fitted(records, self._source(sending))
-            if self._alone() or profiling.known(records)
+            if self._alone() or known(records)
             else None,
         )
         return self._said(found, sending)

@@ -18,9 +18,10 @@ from stoker.engine.profile import EngineProfile
 from stoker.system.files import write_json
 from stoker.traffic.arrivals import ClosedLoop, OpenLoop, steady
 from stoker.traffic.capacity import Capacity, LoadStep, capacity, merged, next_level, next_users, step, wilson
+from stoker.traffic.gaps import Gap, gaps
 from stoker.traffic.limits import each_engine
 from stoker.traffic.objectives import LatencyObjectives
-from stoker.traffic.profiling import Gap, fitted_to, gaps, intervals
+from stoker.traffic.profiling import fitted_to, intervals
 from stoker.traffic.records import RequestRecord
 from stoker.traffic.run import Run
 from stoker.traffic.workload import Workload

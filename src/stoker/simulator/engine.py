@@ -212,7 +212,10 @@ class Engine(Told):
         before = self._batches[-1] if self._batches else None
         aside = self.state.aside
         looked = self._cohort.looked if self._cohort is not None else 0
-        begins, took = max(now, before.free) if before else now, self.pace * self.profile.of(batch, aside, looked)
+        begins, took = (
+            max(now, before.free) if before else now,
+            self.pace * self.profile.of(batch, aside, looked),
+        )
         end = max(begins + took, before.end) if before else begins + took
         free = begins + took / self.state.limits.pipeline_parallel_size
         self._batches.append(UnderWay(batch, end, took, free, aside))
