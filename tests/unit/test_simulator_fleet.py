@@ -1,6 +1,7 @@
 """What befalls a simulated fleet: machines, deaths, drains, queues; and what has to hold of two runs."""
 
 import itertools
+import math
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from tests.support.simulating import (
     ROOMY,
     USUAL,
+    balanced,
     books,
     closed_load,
     open_load,
@@ -301,3 +303,47 @@ def test_more_seeds_tell_how_sure_a_figure_is() -> None:
     one = found.figures["e2e_p50"]
     assert found.seeds == 4
     assert one.low < one.mean < one.high
+
+
+# clients that give up
+
+
+def test_who_waits_too_long_leaves_and_its_place_is_free_again() -> None:
+    one_place = replace(ROOMY, max_num_seqs=1)
+    crowd = trace(*((0.01 * n, 16, 10) for n in range(6)))
+    scenario = replace(made(crowd), limits=one_place, timeout=2.5)
+    fleet = ran(scenario, look=balanced)
+    # a token each 0.1 s, ten of them, one after another: two are answered whole, the third is cut
+    assert [one.failed for one in fleet.requests] == [None, None, *["timeout"] * 4]
+    for one in fleet.requests[2:]:
+        assert one.last_at == pytest.approx(one.due + 2.5)
+    (pod,) = fleet.pods
+    assert pod.engine is not None
+    assert not pod.running
+    assert pod.engine.state.blocks.free == one_place.num_gpu_blocks - 1
+    assert fleet.open == 0
+
+
+def test_a_user_who_has_given_up_asks_again() -> None:
+    one_place = replace(ROOMY, max_num_seqs=1)
+    load = closed_load(3, seconds=20, prompts=Synthetic(fixed(16), fixed(10)))
+    fleet = ran(replace(made(load), limits=one_place, timeout=1.5), look=balanced)
+    failed = [one for one in fleet.requests if one.failed == "timeout"]
+    answered = [one for one in fleet.requests if one.failed is None]
+    assert len(failed) > 5
+    assert len(answered) > 5
+    assert all(one.last_at is not None and one.last_at - one.due <= 1.5 + 0.11 for one in fleet.requests)
+
+
+def test_who_has_given_up_is_not_sent_again_when_its_replica_dies() -> None:
+    scenario = replace(
+        made(trace((0.0, 16, 100)), failures=Failures(at=(3.0,)), starting=STARTING), timeout=2.0
+    )
+    fleet = ran(scenario, look=balanced)
+    assert [one.failed for one in fleet.requests] == ["timeout"]
+
+
+def test_patience_is_nothing_where_answers_come() -> None:
+    load = open_load(1, seconds=200)
+    without, with_it = (ran(replace(made(load), timeout=timeout)) for timeout in (math.inf, 60.0))
+    assert [one.last_at for one in without.requests] == [one.last_at for one in with_it.requests]

@@ -12,6 +12,7 @@ import click
 
 from stoker.bench import files
 from stoker.bench.folder import REPORT, RunFolder
+from stoker.bench.job import TIMEOUT
 from stoker.cli.bench import asked_objectives, asked_share, asked_words, workload_options
 from stoker.cli.common import SpecOptions, output_option, parse_spec, read_spec, spec_options
 from stoker.cli.printing import print_json
@@ -71,6 +72,11 @@ SEEDS = 3
     help=f"A phase of a start: {', '.join(PHASE_NAMES)}.",
 )
 @click.option("--metric-delay", metavar="TIME", help="How old a figure is when the autoscaler has it.")
+@click.option(
+    "--timeout",
+    metavar="TIME",
+    help=f"A client gives up then, as in `stoker bench`. Default: {TIMEOUT / 60:g}m.",
+)
 @click.option("--price", type=click.FloatRange(0), help="Dollars an hour of one replica, for the cost.")
 @click.option("--results", metavar="DIR", help="Keep the run of the first seed there, with its report.")
 @output_option("table", "json")
@@ -132,6 +138,7 @@ def _scenario(spec: Any, workload: Any, given: dict[str, Any]) -> Made:
         ),
         given["cold"],
         given["price"],
+        _patience(given["timeout"]),
     )
     made, decided = simulating.scenario(spec, workload, asked)
     return made, simulating.environment(decided)
@@ -213,6 +220,13 @@ def asked_time(flag: str, text: str | None) -> float | None:
         return float(Seconds.parse(float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text))
     except ValueError as error:
         raise UsageError(f"{flag} {text}", why=str(error), fix=f"{flag} 10m") from None
+
+
+def _patience(text: str | None) -> float:
+    found = asked_time("--timeout", text)
+    if found is not None and found <= 0:
+        raise UsageError(f"--timeout {text}", why="expected a time above 0", fix="--timeout 1m")
+    return TIMEOUT if found is None else found
 
 
 def _often(text: str | None) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stoker.advise.lint.scaling.spec import lint_spec
+from stoker.bench.job import TIMEOUT
 from stoker.bounds import TEXT
 from stoker.catalog import profiles
 from stoker.engine.profile import EngineProfile, from_json
@@ -42,7 +43,7 @@ class Asked:
     """What a simulation is asked beside its spec and workload; None and empty: as the spec and its plan say.
 
     profile: a run's directory, a file, or a name of the catalog's. phases: seconds of a start, by name.
-    delay: of metrics. nodes: a quota. stock_outs: from, to.
+    delay: of metrics. nodes: a quota. stock_outs: from, to. timeout: seconds after which a client gives up.
     """
 
     profile: str | None = None
@@ -55,6 +56,7 @@ class Asked:
     failures: Failures = Failures()
     cold: bool = False
     price: float | None = None
+    timeout: float = TIMEOUT
 
 
 def scenario(
@@ -80,6 +82,7 @@ def scenario(
             pool=pool,
             failures=asked.failures,
             cold=asked.cold,
+            timeout=asked.timeout,
             objectives=asked.objectives or made.objectives,
             share=asked.share,
             findings=tuple(_findings(decided, asked.profile)),

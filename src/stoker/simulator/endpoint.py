@@ -4,8 +4,10 @@ what showed nothing yet.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from stoker.simulator.giving_up import GivingUp
 from stoker.simulator.request import Request
 from stoker.simulator.summary import kept
 from stoker.traffic.records import ErrorKind
@@ -20,6 +22,8 @@ class Endpoint:
     def __init__(self, fleet: Fleet, counted: bool) -> None:
         self._fleet, self._counted = fleet, counted
         self._held = fleet.scenario.queue_timeout > 0  # whether it holds any
+        timeout = fleet.scenario.timeout
+        self._giving_up = GivingUp(fleet, timeout) if timeout < math.inf else None
 
     def ask(self, request: Request, now: float) -> None:
         """A request comes."""
@@ -29,6 +33,8 @@ class Endpoint:
         if request.prompt >= self._fleet.scenario.limits.max_model_len:
             self.failed(request, "status", now)
             return
+        if self._giving_up is not None:
+            self._giving_up.asked(request)
         self.hand(request, now)
 
     def hand(self, request: Request, now: float) -> None:

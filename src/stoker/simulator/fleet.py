@@ -172,6 +172,8 @@ class Fleet:
             self._go_on(pod, now)
 
     def _answered(self, pod: Pod, request: Request, now: float) -> None:
+        if request.failed is not None:
+            return  # its client has left meanwhile
         pod.running.pop(request, None)
         overhead = self.scenario.profile.overhead
         if request.first is not None:

@@ -32,6 +32,7 @@ WORDS = {
     "refused": "no replica was ready, and the Service holds no request",
     "status": "503: no replica was ready in time",
     "stream-error": "its replica ended while it was answered",
+    "timeout": "its client gave up",
     "cut": "its replica ended, and it was sent too often",
 }
 TOO_LONG = "400: its prompt leaves no room for an answer within max-model-len"

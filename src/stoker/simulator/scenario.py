@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,7 +82,7 @@ class Scenario:
 
     policy: None where the number of replicas is fixed. queue_timeout: how long the endpoint holds a request
     while nothing is ready; 0 for an endpoint that holds none. drain: how long a replica that leaves may
-    finish. tries: how often the endpoint sends a
+    finish. timeout: after which a client gives up. tries: how often the endpoint sends a
     request that has shown nothing yet. cold: whether it begins without a replica, rather than with the
     lowest number. together: whether all replicas are on one machine, whose cores' bandwidth they share.
     findings: what was found before it began.
@@ -101,6 +102,7 @@ class Scenario:
     routing: Routing = "in-flight"
     queue_timeout: float = 30.0
     drain: float = 300.0
+    timeout: float = math.inf
     tries: int = 3
     cold: bool = False
     together: bool = False
