@@ -225,7 +225,7 @@ def profile_in(kept: Path) -> str:
 
 
 def _profile_file(kept: Path) -> Path:
-    return next(one for one in (kept / "sweep.json", kept / "run.json") if one.is_file())
+    return next(one for one in (kept / "sweep.json", kept / "run.json", kept) if one.is_file())
 
 
 def one_replica(

@@ -197,7 +197,9 @@ def balanced(fleet: Fleet, now: float) -> None:
             assert not pod.running
             continue
         state, cohort = pod.engine.state, together(pod.engine)
-        assert {*state.running, *state.waiting, *cohort} == set(pod.running), (now, pod.id)
+        # whose client has left is there until the step that runs has ended
+        there = {*state.running, *state.waiting, *cohort} - {*pod.engine._leaving}
+        assert there == set(pod.running), (now, pod.id)
         assert 0 <= state.blocks.free <= state.blocks.total
         if not state.limits.enable_prefix_caching:
             held = sum(one.blocks for one in state.running) + sum(cohort.values())

@@ -320,19 +320,21 @@ def test_who_waits_too_long_leaves_and_its_place_is_free_again() -> None:
     (pod,) = fleet.pods
     assert pod.engine is not None
     assert not pod.running
-    assert pod.engine.state.blocks.free == one_place.num_gpu_blocks - 1
+    state = pod.engine.state
+    assert {*state.running, *state.waiting} <= {*fleet.requests[2:]}, "who is still there is on the way out"
     assert fleet.open == 0
 
 
 def test_a_user_who_has_given_up_asks_again() -> None:
     one_place = replace(ROOMY, max_num_seqs=1)
-    load = closed_load(3, seconds=20, prompts=Synthetic(fixed(16), fixed(10)))
-    fleet = ran(replace(made(load), limits=one_place, timeout=1.5), look=balanced)
+    load = closed_load(3, seconds=60, prompts=Synthetic(fixed(16), fixed(10)))
+    fleet = ran(replace(made(load), limits=one_place, timeout=2.5), look=balanced)
     failed = [one for one in fleet.requests if one.failed == "timeout"]
     answered = [one for one in fleet.requests if one.failed is None]
-    assert len(failed) > 5
-    assert len(answered) > 5
-    assert all(one.last_at is not None and one.last_at - one.due <= 1.5 + 0.11 for one in fleet.requests)
+    # who comes next begins so late that most give up just before their end: a queue's usual collapse
+    assert len(failed) > 40
+    assert len(answered) >= 2
+    assert all(one.last_at is not None and one.last_at - one.due <= 2.5 + 0.11 for one in fleet.requests)
 
 
 def test_who_has_given_up_is_not_sent_again_when_its_replica_dies() -> None:
@@ -347,3 +349,12 @@ def test_patience_is_nothing_where_answers_come() -> None:
     load = open_load(1, seconds=200)
     without, with_it = (ran(replace(made(load), timeout=timeout)) for timeout in (math.inf, 60.0))
     assert [one.last_at for one in without.requests] == [one.last_at for one in with_it.requests]
+
+
+def test_an_api_process_takes_longer_for_who_comes_while_it_sends() -> None:
+    load = trace((0.0, 16, 50), (2.05, 16, 5))
+    plain = ran(made(load, profile=EngineProfile(0.1, overhead=0.01))).requests
+    busy = ran(made(load, profile=EngineProfile(0.1, overhead=0.01, api_wait=0.03))).requests
+    assert busy[0].first == plain[0].first
+    assert busy[1].first == pytest.approx((plain[1].first or 0.0) + 0.03)
+    assert busy[1].last_at == pytest.approx((plain[1].last_at or 0.0) + 0.03)

@@ -70,6 +70,9 @@ def test_the_guide_is_held_against_it_at_equal_attainment() -> None:
     assert found.guide_equal.attainment.mean >= 0.99
     assert found.best is not None
     assert found.best.cost.mean < found.guide_equal.cost.mean
+    assert found.as_well is not None  # what keeps as little as the guide's own
+    assert found.as_well.attainment.mean >= found.guide.attainment.mean
+    assert found.as_well.cost.mean <= found.best.cost.mean
 
 
 def test_one_replica_is_not_scaled() -> None:

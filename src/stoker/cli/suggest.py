@@ -127,6 +127,7 @@ def as_json(found: Suggestion) -> dict[str, Any]:
         "static": _row(result.static),
         "guide": _row(result.guide),
         "guide_equal": _row(result.guide_equal),
+        "as_well": _row(result.as_well),
         "nearest": _row(result.nearest),
         "front": [_row(one) for one in result.front],
         "tried": len(result.tried),
@@ -159,6 +160,8 @@ FIELDS = {
     "fields": "the same as fields of a spec; or null",
     "static": "the least fixed number that keeps them; or null",
     "guide": "what the guide's own setting does, with the same most replicas; or null",
+    "as_well": "the cheapest that keeps as much as the guide's own setting, where that keeps too little; "
+    "or null",
     "guide_equal": "the guide's setting with as many replicas at least as it needs to keep them; or null",
     "nearest": "where nothing keeps them, what keeps most; or null",
     "front": "list: of what was tried, those of which none is cheaper and keeps more, the cheapest first",

@@ -20,11 +20,13 @@ from stoker.engine.scheduler import Batch
 class EngineProfile:
     """Seconds a step: `base`, and a `prefill_token`, a decoding `sequence`, a `kv_token` each.
 
-    `overhead`: seconds that a request takes beside the engine's steps (its API process). `prefill_least`: of
-    a step that reads a prompt, at least; `prefill_free`: prompt tokens that cost nothing, as their arithmetic
+    `least`: of any step, at least, where few sequences take as long as one. `overhead`: seconds that a
+    request takes beside the engine's steps (its API process). `prefill_least`: of a step that reads a prompt,
+    at least; `prefill_free`: prompt tokens that cost nothing, as their arithmetic
     is done while weights are read; `eager_least`: of one of more than `graph_tokens` tokens.
     `prefill_pair`: of each prompt token for each token before it. `api_token`: of each token in the API
-    process, which serves one after another. `shared`: the share by which a step takes longer for each other
+    process, which serves one after another. `api_wait`: that a request takes longer in it for each that is
+    answered meanwhile. `shared`: the share by which a step takes longer for each other
     replica of the same machine that computes meanwhile. `error`: the median share by which it misses what was
     measured; None where nobody knows. `source`: what it was measured on, and when.
     """
@@ -40,6 +42,8 @@ class EngineProfile:
     eager_least: float = 0.0
     graph_tokens: int = 0
     api_token: float = 0.0
+    api_wait: float = 0.0
+    least: float = 0.0
     shared: float = 0.0
     error: float | None = None
     source: str = ""
@@ -47,7 +51,15 @@ class EngineProfile:
     def __post_init__(self) -> None:
         """Raises: ValueError, for what no engine can be."""
         step = (self.base, self.prefill_token, self.sequence, self.kv_token, self.overhead)
-        parts = (*step, self.prefill_least, self.prefill_pair, self.eager_least, self.api_token)
+        parts = (
+            *step,
+            self.prefill_least,
+            self.prefill_pair,
+            self.eager_least,
+            self.api_token,
+            self.api_wait,
+            self.least,
+        )
         if any(not 0 <= part < 3600 for part in parts) or not any(parts):
             raise ValueError("a profile's times are seconds, none negative and not all zero")
         if not 0 <= self.shared < 100:
@@ -61,11 +73,16 @@ class EngineProfile:
     def seconds(self, prefill: int, sequences: int, kv: int, pairs: float = 0.0) -> float:
         """How long a step takes that reads so many prompt tokens, and gives so many sequences a token that
         look back on `kv` tokens together; pairs: of prompt tokens with those before them."""
-        took = self.base + sequences * self.sequence + kv * self.kv_token
+        took = self.linear(sequences, kv)
         if prefill:
             took += max(0, prefill - self.prefill_free) * self.prefill_token + pairs * self.prefill_pair
             took = max(took, self.prefill_least)
+        took = max(took, self.least)
         return max(took, self.eager_least) if prefill + sequences > self.graph_tokens else took
+
+    def linear(self, sequences: int, kv: int) -> float:
+        """What a step takes that reads no prompt, where no least time holds."""
+        return self.base + sequences * self.sequence + kv * self.kv_token
 
     def of(self, batch: Batch, sequences: int = 0, kv: int = 0) -> float:
         """How long a batch takes. sequences, kv: of those that decode in it without being named."""

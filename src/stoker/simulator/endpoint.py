@@ -48,6 +48,8 @@ class Endpoint:
         pod.running[request] = None
         engine = pod.engine
         assert engine is not None
+        profile = engine.profile
+        request.beside = profile.overhead + profile.api_wait * engine.running
         due = engine.due
         engine.enter(request, now)
         if engine.due != due:

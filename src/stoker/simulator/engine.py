@@ -56,7 +56,6 @@ class Engine(Told):
         "_left",
         "_stretch",
         "due",
-        "overhead",
         "pace",
         "running",
         "state",
@@ -69,7 +68,7 @@ class Engine(Told):
     ) -> None:
         self.state = State(limits)
         super().__init__(profile, gaps, Cohort(self.state) if suits(limits) else None, logged)
-        self.overhead, self.pace = profile.overhead, 1.0
+        self.pace = 1.0
         self.due = math.inf
         self.running = self.waiting = self.steps = 0
         self._batches: deque[UnderWay] = deque()
@@ -229,8 +228,13 @@ class Engine(Told):
             looked_at = self._cohort.looked
         else:
             looked_at = sum(one.computed for one in state.running)
-        more = number * profile.kv_token * self.pace
-        following = self.pace * profile.seconds(0, number, looked_at + number)  # of the step made next
+        looked_at += number
+        more = number * profile.kv_token
+        following = profile.seconds(0, number, looked_at)  # of the step that is made next
+        spare = following - profile.linear(number, looked_at)
+        if spare > 0 and more:  # a least time holds, until the row has grown to it
+            many, more = min(many, math.ceil(spare / more)), 0.0
+        following, more = following * self.pace, more * self.pace
         if self._batches:
             first, second = self._batches[0].end, following
         else:

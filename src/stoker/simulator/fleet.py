@@ -175,11 +175,10 @@ class Fleet:
         if request.failed is not None:
             return  # its client has left meanwhile
         pod.running.pop(request, None)
-        overhead = self.scenario.profile.overhead
         if request.first is not None:
-            request.first += overhead
+            request.first += request.beside
         assert request.last_at is not None
-        request.last_at += overhead
+        request.last_at += request.beside
         self.endpoint.done(request, now)
 
     def _go_on(self, pod: Pod, now: float) -> None:

@@ -11,9 +11,22 @@ from stoker.traffic.records import ErrorKind
 class Request(Sequence):
     """Times are seconds from the start. due: when it was to be sent; first and last: of its first and last
     token, None without; failed: how it failed. replica: which one answered it, 0 for none yet; tries: how
-    often it was handed to one. session, turn: its place in its conversation."""
+    often it was handed to one. beside: seconds that it takes beside its engine's steps. session, turn: its
+    place in its conversation."""
 
-    __slots__ = ("due", "failed", "first", "home", "index", "last_at", "replica", "session", "tries", "turn")
+    __slots__ = (
+        "beside",
+        "due",
+        "failed",
+        "first",
+        "home",
+        "index",
+        "last_at",
+        "replica",
+        "session",
+        "tries",
+        "turn",
+    )
 
     def __init__(
         self,
@@ -34,6 +47,7 @@ class Request(Sequence):
         self.last_at: float | None = None
         self.failed: ErrorKind | None = None
         self.replica = self.tries = 0
+        self.beside = 0.0
 
     @property
     def ttft(self) -> float | None:

@@ -238,13 +238,12 @@ def records(fleet: Fleet) -> tuple[RequestRecord, ...]:
 
 
 def _record(one: Request, ends: array[float] | None, scenario: Scenario) -> RequestRecord:
-    overhead = scenario.profile.overhead
     return RequestRecord(
         one.index,
         one.due,
         one.due,
         one.first,
-        _times(one, ends, overhead),
+        _times(one, ends),
         None,
         one.last_at,
         one.prompt if one.first is not None else None,
@@ -266,16 +265,16 @@ def _failure(one: Request, scenario: Scenario) -> Failure | None:
     return Failure(one.failed, WORDS.get(one.failed, ""), 503 if one.failed == "status" else None)
 
 
-def _times(one: Request, ends: array[float] | None, overhead: float) -> array[float]:
+def _times(one: Request, ends: array[float] | None) -> array[float]:
     """When its tokens came: at the ends of its engine's steps; evenly where it was held up in between."""
     from bisect import bisect_left, bisect_right
 
     if one.first is None or one.last_at is None or not one.written:
         return array("d")
     if ends:
-        begin = bisect_left(ends, one.first - overhead - 1e-9)
-        end = bisect_right(ends, one.last_at - overhead + 1e-9)
+        begin = bisect_left(ends, one.first - one.beside - 1e-9)
+        end = bisect_right(ends, one.last_at - one.beside + 1e-9)
         if end - begin == one.written:
-            return array("d", [at + overhead for at in ends[begin:end]])
+            return array("d", [at + one.beside for at in ends[begin:end]])
     step = (one.last_at - one.first) / max(1, one.written - 1)
     return array("d", [one.first + number * step for number in range(one.written)])

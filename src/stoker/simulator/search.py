@@ -26,13 +26,15 @@ SLACK = 0.002  # of attainment, within which a first trial with one seed is not 
 class Found:
     """What a search found. best: None, where nothing keeps the objectives; static: the least fixed number
     that does; statics: of each base. nearest: the one that keeps most. guide: the guide's own setting on the
-    file's own base; guide_equal: with as many replicas at least as it needs. tried: all."""
+    file's own base; guide_equal: with as many replicas at least as it needs; as_well: the cheapest that
+    keeps as much as the guide's own does, where that is too little. tried: all."""
 
     best: Weighed | None = None
     static: Weighed | None = None
     nearest: Weighed | None = None
     guide: Weighed | None = None
     guide_equal: Weighed | None = None
+    as_well: Weighed | None = None
     tried: list[Weighed] = field(default_factory=list)
     statics: dict[str, Weighed] = field(default_factory=dict)
 
@@ -229,6 +231,20 @@ class Search:
             low, high = (low, middle) if one.surely_keeps(self.wanted.share) else (middle + 1, high)
         (one,) = self.try_all([replace(guide, low=low)], self.wanted.seeds)
         self.found.guide_equal = one if one.keeps(self.wanted.share) else None
+        if not self.found.guide.keeps(self.wanted.share):
+            self._as_well(self.found.guide, static.choice)
+
+    def _as_well(self, guide: Weighed, static: Choice) -> None:
+        """What keeps as much as the guide's own setting for less: fixed replicas, or any that was tried."""
+        self._told("what would do as well as the guide's own setting")
+        much = guide.attainment.mean
+        low, high = 0, static.high
+        while high - low > 1:
+            middle = (low + high) // 2
+            (one,) = self.try_all([replace(static, low=middle, high=middle)], self.wanted.seeds)
+            low, high = (low, middle) if one.keeps(much) else (middle, high)
+        enough = [one for one in self.found.tried if one.keeps(much) and one.seeds == self.wanted.seeds]
+        self.found.as_well = min(enough, key=lambda one: one.cost.mean, default=None)
 
 
 def attainable(one: Weighed, objectives: dict[str, float | None]) -> dict[str, float]:

@@ -42,9 +42,13 @@ def _chosen(found: Suggestion) -> Iterator[str]:
         ("the guide's", found.found.guide),
         ("at equal", found.found.guide_equal),
     )
+    guide, as_well = found.found.guide, found.found.as_well
     for label, one in beside:
         if one is not None and one.choice != best.choice:
             yield f"  {label:<11} {named(found, one)}: {kept(one)}, {costs(found, one)}{_ratio(best, one)}"
+    if guide is not None and as_well is not None and as_well.choice != guide.choice:
+        share = f"; {as_well.cost.mean / guide.cost.mean:.2f} of the guide's" if guide.cost.mean else ""
+        yield f"  as well     {named(found, as_well)}: {kept(as_well)}, {costs(found, as_well)}{share}"
     yield ""
     yield from (f"  {line}" for line in table(rows(found), frozenset({1, 2, 3, 4})).splitlines())
     yield ""
