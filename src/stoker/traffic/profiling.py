@@ -3,7 +3,7 @@ engine, and what the step computed follows from the other streams.
 
 Of several replicas each by itself, where the endpoint says which one answered. Least squares with no
 negative part and by share, fitted to four fifths of the gaps, without the tenth that it misses most (a client
-that was late), and held against the last fifth. Sequences and their tokens of KV cache rise together in most
+that was late), made as long as all of them together, and held against the last fifth. Sequences and their tokens of KV cache rise together in most
 tests: the tokens are believed where they tell a good deal more.
 """
 
@@ -20,12 +20,10 @@ from stoker.traffic.records import RequestRecord
 
 LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
 DEAR = (1.0, 1.0, 1.0, 1.3)  # base, prefill tokens, sequences, KV tokens: how much more each is to tell
-FLAT, FEW, WORTH = (
-    (1, 2, 4, 6, 8, 12),
-    60,
-    0.99,
-)  # sequences to try; steps that are enough; a share that counts
+FLAT, FEW = (1, 2, 4, 6, 8, 12), 60  # numbers of sequences to try, and steps that are enough
+WORTH = 0.99  # of what is missed, below which something tells more
 TRIMMED = 0.1
+AWAY = 3.0  # times as long as usual: no step that was seen whole, or a client that was away
 ALONE = 3  # requests that had an idle engine to themselves, from which on they count
 QUARTER = 4  # of these, the one that a quarter was quicker than: an engine's first requests are slow
 QUICKEST = 50  # of so many requests, the one that waited least
@@ -49,11 +47,14 @@ def fitted_to(
     kept = random.sample(seen, min(MOST, len(seen)))
     fifth = len(kept) // 5
     shared = _shared(kept[fifth:])
-    fit = _Flat(_alone(kept[fifth:], shared))
+    flat = _alone(kept[fifth:], shared)
+    fit = _Flat(flat)
+    times = _in_all(flat, fit)
     held = _alone(kept[:fifth], shared)
-    error = median(abs(fit.predicted(gap) / gap.seconds - 1) for gap in held)
-    base, prefill, sequence, kv = fit.parts
-    profile = EngineProfile(base, prefill, sequence, kv, shared=round(shared, 4), least=fit.seconds)
+    error = median(abs(times * fit.predicted(gap) / gap.seconds - 1) for gap in held)
+    base, prefill, sequence, kv = (times * part for part in fit.parts)
+    least = times * fit.seconds
+    profile = EngineProfile(base, prefill, sequence, kv, shared=round(shared, 4), least=least)
     return replace(profile, overhead=_overhead(records, profile), error=round(error, 4), source=source)
 
 
@@ -70,6 +71,14 @@ def intervals(seen: Sequence[Gap], seed: int = 0) -> dict[str, tuple[float, floa
     edge = RESAMPLES // 40
     ordered = [sorted(parts) for parts in zip(*fits, strict=True)]
     return {name: (part[edge], part[-1 - edge]) for name, part in zip(NAMES, ordered, strict=True)}
+
+
+def _in_all(seen: Sequence[Gap], fit: "_Flat") -> float:
+    """How many times as long all steps together took as by the fit, which is of usual ones: who waits for an
+    answer waits for the slow ones too."""
+    pairs = [(gap.seconds, fit.predicted(gap)) for gap in seen]
+    usual = [(seconds, by) for seconds, by in pairs if seconds < AWAY * by]
+    return sum(seconds for seconds, _ in usual) / sum(by for _, by in usual) if usual else 1.0
 
 
 def _shared(seen: Sequence[Gap]) -> float:
