@@ -2,9 +2,10 @@
 engine, and what the step computed follows from the other streams.
 
 Of several replicas each by itself, where the endpoint says which one answered. Least squares with no
-negative part and by share, fitted to four fifths of the gaps, without the tenth that it misses most (a client
-that was late), made as long as all of them together, and held against the last fifth. Sequences and their tokens of KV cache rise together in most
-tests: the tokens are believed where they tell a good deal more.
+negative part and by share, fitted to four fifths of the gaps without the tenth that it misses most; then made
+as long as all of them together (but those of a client that was away), and held against the last fifth.
+Sequences and their tokens of KV cache rise together in most tests: the tokens are believed where they tell a
+good deal more.
 """
 
 import math
