@@ -5,8 +5,10 @@ from random import Random
 import pytest
 
 from stoker.bench.sweep import Sweep
-from stoker.traffic.capacity import LoadStep, capacity, merged, next_level, next_users, wilson
+from stoker.traffic.capacity import LoadStep, capacity, merged, next_level, next_users, step, wilson
+from stoker.traffic.measures import Window, summarize
 from stoker.traffic.objectives import LatencyObjectives
+from stoker.traffic.records import RequestRecord
 from stoker.ui.report.sweep_text import text
 
 SHARE = 0.95
@@ -125,3 +127,15 @@ def test_a_sweep_ends_in_targets_for_an_autoscaler() -> None:
     assert idle.scaling == {}
     assert "scale on" not in text(idle)
     assert merged(kept, untold).running == 11.7
+
+
+@pytest.mark.parametrize(("users", "tells"), [(8.0, True), (10.0, True), (64.0, False)])
+def test_users_of_whom_not_each_was_measured_tell_nothing(users: float, tells: bool) -> None:
+    """Those who come back within the test are the ones that were answered first."""
+    records = [RequestRecord(n, 2.0 + n, 2.0 + n, times=(2.5 + n, 3.0 + n), last=3.0 + n) for n in range(10)]
+    summary = summarize(records, Window(0.0, 20.0, "all"), LatencyObjectives(ttft=1.0))
+    found = step(users, records, summary, LatencyObjectives(ttft=1.0), open_loop=False)
+    assert found.attainment == 1.0
+    assert found.meets(0.99) is tells
+    assert found.limits == (() if tells else ("duration",))
+    assert step(users, records, summary, None, open_loop=True).limits in ((), ("throughput",))
