@@ -22,6 +22,7 @@ from stoker.traffic.records import RequestRecord
 LEAST, MOST = 200, 20_000  # gaps that a fit needs, and takes
 DEAR = (1.0, 1.0, 1.0, 1.3)  # base, prefill tokens, sequences, KV tokens: how much more each is to tell
 FLAT, FEW = (1, 2, 4, 6, 8, 12), 60  # numbers of sequences to try, and steps that are enough
+NOTICED = 0.999  # the same, of one small move
 WORTH = 0.99  # of what is missed, below which something tells more
 TRIMMED = 0.1
 AWAY = 3.0  # times as long as usual: no step that was seen whole, or a client that was away
@@ -88,7 +89,10 @@ def _shared(seen: Sequence[Gap]) -> float:
     some = seen[:TRIED]
     while step > 0.005 and shared < FARTHEST and any(gap.others for gap in some):
         near = [one for one in (shared - step, shared, shared + step) if one >= 0]
-        best = min(near, key=lambda one: _off(_alone(some, one)))
+        missed = {one: _off(_alone(some, one)) for one in near}
+        best = min(near, key=lambda one: missed[one])
+        if missed[best] > NOTICED * missed[shared]:
+            best = shared  # where all are always busy, one share fits as well as another
         shared, step = best, step / 2 if best == shared else step
     return shared if shared < FARTHEST else 0.0
 

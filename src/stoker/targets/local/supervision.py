@@ -1,7 +1,7 @@
 """The supervisor: keeps a fleet's processes as wanted, knowing nothing of what they are for.
 
-Level-triggered: a verb writes `wanted.json`, each tick moves what runs one step towards it. If it is killed,
-its children go on, and the next adopts them. What it cannot write it says; what it cannot read, it knows.
+Level-triggered: a verb writes `wanted.json`, each tick leads what runs a step there. Killed, its children go
+on and are adopted by the next. What it cannot write it says; what it cannot read it takes from what it knows.
 """
 
 import asyncio

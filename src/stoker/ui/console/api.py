@@ -134,7 +134,7 @@ class _Api:
             return _wrong(400, 'expected {"sets": ["replicas=2"]}')
         try:
             return JSONResponse(await self._live.foresee(sets), headers=FRESH)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return _wrong(409, str(error))
         except StokerError as error:
             return _wrong(409, f"{error.finding.what}: {error.finding.why}")
